@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# All that can be said about the project without running it; what is quick comes first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+say "Format: rustfmt"
+cargo fmt --all --check
+
+say "Dependency direction: what each crate may depend on"
+python3 .ci/dependency_direction.py
+
+say "Tools for the next checks: SAM CLI, cfn-lint, cargo-deny"
+.ci/install-tools.sh lint cargo-deny
+
+say "Template: sam validate, cfn-lint"
+# SAM asks for a region though validating offline calls nobody.
+.tools/venv/bin/sam validate --lint --region us-east-1 --template-file template.yaml
+.tools/venv/bin/cfn-lint
+echo "cfn-lint: ok"
+
+say "Dependencies: licences, bans, sources"
+.tools/bin/cargo-deny check --hide-inclusion-graph bans licenses sources
+
+say "Lints: clippy, warnings are errors"
+cargo clippy --workspace --all-targets --all-features -- --deny warnings

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs tools into .tools/ of the project, pinned, and only what is not there yet.
+# Usage: .ci/install-tools.sh (lint|build|cargo-deny)...
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+CARGO_DENY_VERSION=0.20.2
+VENV=.tools/venv
+
+make_venv() {
+    # A half-made environment lacks pip: start it anew.
+    [[ -x $VENV/bin/pip ]] && return
+    rm -rf "$VENV"
+    python3 -m venv "$VENV"
+}
+
+# The copy of the list that was installed is what tells that nothing is to be done.
+install_python_tools() {
+    local list=.ci/requirements/$1.txt installed=$VENV/installed-$1.txt
+    cmp -s "$list" "$installed" && return
+    echo "Installing $(paste -sd' ' "$list") into $VENV"
+    make_venv
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check --requirement "$list"
+    cp "$list" "$installed"
+}
+
+install_cargo_deny() {
+    [[ $(.tools/bin/cargo-deny --version 2>/dev/null) == "cargo-deny $CARGO_DENY_VERSION" ]] && return
+    echo "Compiling cargo-deny $CARGO_DENY_VERSION into .tools/bin; this takes some minutes, once"
+    # It runs for seconds: compiling it fast matters more than a fast program.
+    env -u CARGO_TARGET_DIR \
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        cargo install --quiet --locked --force --root .tools --version "$CARGO_DENY_VERSION" cargo-deny
+}
+
+for tool in "$@"; do
+    case $tool in
+        lint | build) install_python_tools "$tool" ;;
+        cargo-deny) install_cargo_deny ;;
+        *) echo "unknown tool: $tool" >&2; exit 2 ;;
+    esac
+done

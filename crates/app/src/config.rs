@@ -1,0 +1,245 @@
+//! Configuration from environment variables: read once, checked as a whole, all problems reported together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use tandem_connectors::mautic::settings::{Auth, Settings};
+use tandem_core::sync::enrolment::Enrolment;
+
+/// The names and values of a process's environment. The only way by which configuration gets in.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The environment of this process; blank values count as absent.
+    #[must_use]
+    pub fn of_process() -> Self {
+        std::env::vars().collect()
+    }
+
+    /// The first of the names that has a value.
+    #[must_use]
+    pub fn get(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| self.0.get(*name)).map(String::as_str)
+    }
+
+    /// Sets a value, as a command line option does.
+    pub fn set(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
+    }
+
+    /// All entries, for the resolution of secrets.
+    pub fn entries_mut(&mut self) -> impl Iterator<Item = (&String, &mut String)> {
+        self.0.iter_mut()
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(entries: T) -> Self {
+        Self(entries.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// All settings of a function.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The default Mautic; `None` is demo mode.
+    pub mautic: Option<Settings>,
+    /// High-value enrolment, when it is on.
+    pub enrolment: Option<Enrolment>,
+    /// The table's name.
+    pub table: String,
+    /// The queue's address; absent where a local queue is used.
+    pub queue_url: Option<String>,
+    /// Where messages go that are no jobs.
+    pub dead_letter_url: Option<String>,
+    /// A fixed API key of the default tenant.
+    pub api_key: Option<ApiKey>,
+    /// How long `identify` may keep a login waiting.
+    pub identify_budget: Duration,
+}
+
+/// An API key in the clear, as it stands in the environment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(pub String);
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(..)")
+    }
+}
+
+/// Everything that is wrong with a configuration, a line each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigProblems(pub Vec<String>);
+
+impl fmt::Display for ConfigProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration can't be used: {}", self.0.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigProblems {}
+
+const BASE_URL: &[&str] = &["MAUTIC_BASE_URL", "MAUTIC_URL", "MAUTIC_BASEURL"];
+const CLIENT_ID: &[&str] = &["MAUTIC_CLIENT_ID"];
+const CLIENT_SECRET: &[&str] = &["MAUTIC_CLIENT_SECRET"];
+const USERNAME: &[&str] = &["MAUTIC_USERNAME"];
+const PASSWORD: &[&str] = &["MAUTIC_PASSWORD"];
+
+impl Config {
+    /// Reads and checks the configuration.
+    ///
+    /// # Errors
+    /// All problems at once; half of a pair is one that names what is missing.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigProblems> {
+        let mut problems = Vec::new();
+        let config = Self {
+            mautic: mautic(environment, &mut problems),
+            enrolment: enrolment(environment, &mut problems),
+            table: environment.get(&["TANDEM_TABLE"]).unwrap_or("tandem").to_owned(),
+            queue_url: environment.get(&["TANDEM_QUEUE_URL"]).map(str::to_owned),
+            dead_letter_url: environment.get(&["TANDEM_DEAD_LETTER_QUEUE_URL"]).map(str::to_owned),
+            api_key: environment.get(&["TANDEM_API_KEY"]).map(|key| ApiKey(key.trim().to_owned())),
+            identify_budget: Duration::from_millis(
+                parsed(environment, "TANDEM_IDENTIFY_BUDGET_MS", &mut problems).unwrap_or(2000),
+            ),
+        };
+        if config.api_key.as_ref().is_some_and(|key| key.0.len() < 8) {
+            problems.push("TANDEM_API_KEY must have at least 8 characters".to_owned());
+        }
+        if problems.is_empty() { Ok(config) } else { Err(ConfigProblems(problems)) }
+    }
+}
+
+fn mautic(environment: &Environment, problems: &mut Vec<String>) -> Option<Settings> {
+    let base = environment.get(BASE_URL);
+    let auth = auth(environment, base.is_some(), problems);
+    if base.is_none() && has_any(environment, &[CLIENT_ID, CLIENT_SECRET, USERNAME, PASSWORD]) {
+        problems.push("MAUTIC_BASE_URL is missing".to_owned());
+    }
+    match Settings::new(base?, auth?) {
+        Ok(settings) => Some(settings),
+        Err(failure) => {
+            problems.push(format!("MAUTIC_BASE_URL: {failure}"));
+            None
+        }
+    }
+}
+
+/// OAuth2 credentials go before a name and a password when both are given.
+fn auth(environment: &Environment, wanted: bool, problems: &mut Vec<String>) -> Option<Auth> {
+    let value = |names| environment.get(names).map(str::to_owned);
+    match (value(CLIENT_ID), value(CLIENT_SECRET), value(USERNAME), value(PASSWORD)) {
+        (Some(id), Some(secret), _, _) => Some(Auth::ClientCredentials { id, secret }),
+        (None, None, Some(user), Some(password)) => Some(Auth::Basic { user, password }),
+        (None, None, None, None) => {
+            if wanted {
+                problems.push(
+                    "MAUTIC_CLIENT_ID and MAUTIC_CLIENT_SECRET (or MAUTIC_USERNAME and MAUTIC_PASSWORD) are missing".to_owned(),
+                );
+            }
+            None
+        }
+        (id, secret, user, password) => {
+            let pairs = [("MAUTIC_CLIENT_ID", &id), ("MAUTIC_CLIENT_SECRET", &secret)];
+            let basic = [("MAUTIC_USERNAME", &user), ("MAUTIC_PASSWORD", &password)];
+            let halves = if id.is_some() || secret.is_some() { pairs } else { basic };
+            let missing = halves.iter().filter(|(_, value)| value.is_none());
+            problems.extend(missing.map(|(name, _)| format!("{name} is missing")));
+            None
+        }
+    }
+}
+
+fn has_any(environment: &Environment, names: &[&[&str]]) -> bool {
+    names.iter().any(|names| environment.get(names).is_some())
+}
+
+fn enrolment(environment: &Environment, problems: &mut Vec<String>) -> Option<Enrolment> {
+    let enabled = environment.get(&["MAUTIC_ENROLLMENT_ENABLED"]).map(str::to_lowercase);
+    match enabled.as_deref().map(str::trim) {
+        Some("true" | "1" | "yes" | "on") => {}
+        None | Some("false" | "0" | "no" | "off") => return None,
+        Some(_) => {
+            problems.push("MAUTIC_ENROLLMENT_ENABLED must be true or false".to_owned());
+            return None;
+        }
+    }
+    let threshold = parsed(environment, "MAUTIC_HIGH_VALUE_THRESHOLD", problems).unwrap_or(70.0);
+    let stages = environment.get(&["MAUTIC_ELIGIBLE_STAGES"]).unwrap_or("qualified,converted");
+    let Some(campaign) = environment.get(&["MAUTIC_CAMPAIGN_HIGH_VALUE"]) else {
+        problems.push("MAUTIC_CAMPAIGN_HIGH_VALUE is missing, and MAUTIC_ENROLLMENT_ENABLED is on".to_owned());
+        return None;
+    };
+    if campaign.trim().parse::<u64>().is_err() {
+        problems.push("MAUTIC_CAMPAIGN_HIGH_VALUE must be the number of a campaign".to_owned());
+    }
+    let stages = stages.split(',').map(|stage| stage.trim().to_lowercase()).filter(|stage| !stage.is_empty());
+    Some(Enrolment { campaign: campaign.trim().to_owned(), threshold, stages: stages.collect() })
+}
+
+fn parsed<T: std::str::FromStr>(environment: &Environment, name: &str, problems: &mut Vec<String>) -> Option<T> {
+    let text = environment.get(&[name])?;
+    match text.trim().parse() {
+        Ok(value) => Some(value),
+        Err(_) => {
+            problems.push(format!("{name} must be a number"));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(entries: &[(&str, &str)]) -> Environment {
+        entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn nothing_configured_is_demo_mode() {
+        let config = Config::read(&environment(&[])).unwrap();
+        assert!(config.mautic.is_none() && config.enrolment.is_none());
+    }
+
+    #[test]
+    fn half_a_pair_is_an_error_that_names_all_that_is_missing() {
+        let half = environment(&[("MAUTIC_CLIENT_ID", "1_x"), ("MAUTIC_ENROLLMENT_ENABLED", "true")]);
+        let problems = Config::read(&half).unwrap_err().to_string();
+        for name in ["MAUTIC_BASE_URL", "MAUTIC_CLIENT_SECRET", "MAUTIC_CAMPAIGN_HIGH_VALUE"] {
+            assert!(problems.contains(name), "{problems}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_without_credentials_is_an_error() {
+        let problems = Config::read(&environment(&[("MAUTIC_URL", "https://m.example/api/")])).unwrap_err();
+        assert!(problems.to_string().contains("MAUTIC_USERNAME"), "{problems}");
+    }
+
+    #[test]
+    fn older_names_and_blank_values_are_understood() {
+        let older = environment(&[
+            ("MAUTIC_BASEURL", "https://m.example/api"),
+            ("MAUTIC_USERNAME", "hub"),
+            ("MAUTIC_PASSWORD", "secret"),
+            ("MAUTIC_CLIENT_ID", "  "),
+        ]);
+        assert!(matches!(Config::read(&older).unwrap().mautic.unwrap().auth(), Auth::Basic { .. }));
+    }
+
+    #[test]
+    fn debug_output_holds_no_value() {
+        let environment = environment(&[("TANDEM_API_KEY", "tdm_very_secret")]);
+        assert!(!format!("{environment:?} {:?}", Config::read(&environment)).contains("very_secret"));
+    }
+}

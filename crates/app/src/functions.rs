@@ -1,0 +1,63 @@
+//! One constructor for each Lambda function; their `main` does nothing else than call it.
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use tandem_core::error::{Failure, FailureKind};
+use tandem_core::ports::JobQueue;
+
+use crate::config::{Config, Environment};
+use crate::queue::sqs::{self, SqsQueue};
+use crate::store::{Table, table};
+use crate::telemetry::{self, LogFormat};
+use crate::wiring::Foundation;
+use crate::{http, secrets};
+
+/// Serves `mautic-sync` until the runtime ends the process.
+///
+/// # Errors
+/// When the configuration can't be used: then the function does not start, and says why.
+pub async fn mautic_sync() -> Result<(), Error> {
+    let (foundation, _) = foundation().await?;
+    let state = foundation.app_state(true)?;
+    lambda_http::run(http::mautic_sync(state)).await
+}
+
+/// Runs the queue's jobs until the runtime ends the process.
+///
+/// # Errors
+/// When the configuration can't be used, or no Mautic is configured: there is nothing to run jobs against.
+pub async fn queue_worker() -> Result<(), Error> {
+    let (foundation, queue) = foundation().await?;
+    let desk = foundation.desk()?.ok_or_else(|| Failure::new(FailureKind::Misconfigured, "no Mautic is configured"))?;
+    let (desk, queue) = (&desk, &queue);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
+        Ok::<_, Error>(queue.run_batch(event.payload, desk).await)
+    }))
+    .await
+}
+
+async fn foundation() -> Result<(Foundation, Arc<SqsQueue>), Error> {
+    let mut environment = Environment::of_process();
+    telemetry::start_logging(&environment, LogFormat::Json);
+    let shared = aws_config::load_from_env().await;
+    if secrets::has_references(&mut environment) {
+        secrets::resolve(&mut environment, &aws_sdk_ssm::Client::new(&shared)).await?;
+    }
+    let config = Config::read(&environment)?;
+    let queue = Arc::new(sqs_queue(&config, &shared)?);
+    let table = Table::new(table::client(&shared, None), &config.table);
+    let foundation = Foundation::new(config, table, Arc::clone(&queue) as Arc<dyn JobQueue>)?;
+    Ok((foundation, queue))
+}
+
+fn sqs_queue(config: &Config, shared: &SdkConfig) -> Result<SqsQueue, Failure> {
+    let url = config.queue_url.as_deref();
+    let url = url.ok_or_else(|| Failure::new(FailureKind::Misconfigured, "TANDEM_QUEUE_URL is missing"))?;
+    let queue = SqsQueue::new(sqs::client(shared), url);
+    Ok(match &config.dead_letter_url {
+        Some(dead_letters) => queue.with_dead_letters(dead_letters),
+        None => queue,
+    })
+}

@@ -1,0 +1,171 @@
+//! From the payload of a request to a change of a contact.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tandem_core::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
+use tandem_core::domain::identity::Email;
+use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::domain::record::{Change, Patch};
+use tandem_core::mapping::RuleSet;
+use tandem_core::mapping::rules::Target;
+use tandem_core::sync::change::{ContactChange, Subject};
+
+use super::input::Input;
+
+/// The longest text that is kept of one field, in characters. Beyond it, no platform field could take it.
+const LONGEST_TEXT: usize = 8_192;
+/// The most fields of one contact.
+const MOST_FIELDS: usize = 200;
+
+/// Parts of a payload that hold fields, and what stands before their names in the record.
+const PARTS: &[(&str, &str)] =
+    &[("contact", ""), ("fields", ""), ("custom", ""), ("custom_fields", ""), ("utm", "utm_"), ("ml", "ml_")];
+/// Names of a payload that are no fields of the contact.
+const RESERVED: &[&str] = &[
+    "id", "email", "contact", "fields", "custom", "custom_fields", "utm", "ml", "consent", "mtc_id", "mtc_signature",
+    "mauticContactId", "marketing_opt_in",
+];
+
+/// Reads a payload. A value that can't be taken becomes an issue and holds nothing else back.
+///
+/// # Errors
+/// The issues, when nothing says which contact is meant, or a part has the wrong type.
+pub fn read_change(payload: Input<'_>, rules: &RuleSet, now: Timestamp) -> Result<ContactChange, Vec<FieldIssue>> {
+    let mut issues = Vec::new();
+    let contact = payload.object("contact", "contact").map_err(|issue| vec![issue])?;
+    let external_id = payload.external_id("id").map_err(|issue| vec![issue])?;
+    let email = read_email(payload, contact, &mut issues);
+    if external_id.is_none() && email.is_none() {
+        return Err(nobody(payload, contact, issues));
+    }
+    let fields = read_fields(payload, rules, &mut issues);
+    let consent = read_consent(payload, contact, now, &mut issues);
+    Ok(ContactChange { subject: Subject::Person { external_id, email }, fields, consent, visitor: None, issues })
+}
+
+fn read_email(payload: Input<'_>, contact: Option<Input<'_>>, issues: &mut Vec<FieldIssue>) -> Option<Email> {
+    for part in contact.into_iter().chain([payload]) {
+        match part.email("email") {
+            Ok(Some(email)) => return Some(email),
+            Ok(None) => {}
+            Err(issue) => {
+                issues.push(issue);
+                return None;
+            }
+        }
+    }
+    None
+}
+
+/// Neither an id nor a sound address: says what is wrong with the address, or that it is missing.
+fn nobody(payload: Input<'_>, contact: Option<Input<'_>>, mut issues: Vec<FieldIssue>) -> Vec<FieldIssue> {
+    if issues.is_empty() {
+        let part = contact.unwrap_or(payload);
+        issues.push(part.issue("email", IssueCode::Missing, "Give an email address or an id."));
+    }
+    issues
+}
+
+fn read_fields(payload: Input<'_>, rules: &RuleSet, issues: &mut Vec<FieldIssue>) -> Patch {
+    let mut patch = Patch::new();
+    for (name, value) in payload.entries().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
+        add(&mut patch, payload, name, name, value, rules, issues);
+    }
+    for (part, prefix) in PARTS {
+        match payload.object(part, part) {
+            Ok(None) => {}
+            Ok(Some(input)) => {
+                let own = |name: &str| name == "email" || name == "marketing_opt_in";
+                for (name, value) in input.entries().filter(|(name, _)| !own(name)) {
+                    add(&mut patch, input, name, &format!("{prefix}{name}"), value, rules, issues);
+                }
+            }
+            Err(issue) => issues.push(issue),
+        }
+    }
+    patch
+}
+
+/// Adds one field under the name by which its rule knows it.
+fn add(
+    patch: &mut Patch,
+    part: Input<'_>,
+    name: &str,
+    known_as: &str,
+    value: &Value,
+    rules: &RuleSet,
+    issues: &mut Vec<FieldIssue>,
+) {
+    let Some(rule) = rules.rule_of(known_as) else {
+        issues.push(part.issue(name, IssueCode::UnknownField, "No rule maps this field: it was not taken."));
+        return;
+    };
+    let change = match value {
+        Value::Null => Change::Clear,
+        Value::Array(_) if rule.target == Target::Tags || rule.target == Target::None => Change::Set(value.clone()),
+        Value::Array(_) | Value::Object(_) => {
+            issues.push(part.wrong_type(name, "text, a number, or true or false"));
+            return;
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Change::Set(value.clone()),
+    };
+    if too_long(value) {
+        issues.push(part.issue(name, IssueCode::TooLong, format!("The value has more than {LONGEST_TEXT} characters.")));
+    } else if patch.len() >= MOST_FIELDS {
+        issues.push(part.issue(name, IssueCode::Invalid, format!("A contact takes at most {MOST_FIELDS} fields.")));
+    } else {
+        patch.insert(rule.local.clone(), change);
+    }
+}
+
+fn too_long(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.len() > LONGEST_TEXT,
+        Value::Array(list) => list.len() > MOST_FIELDS || list.iter().any(too_long),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}
+
+/// What the payload says about being mailed. `"explicit": true` says that the person just chose it.
+fn read_consent(
+    payload: Input<'_>,
+    contact: Option<Input<'_>>,
+    now: Timestamp,
+    issues: &mut Vec<FieldIssue>,
+) -> Option<ConsentEntry> {
+    let consent = payload.object("consent", "consent").unwrap_or_else(|issue| {
+        issues.push(issue);
+        None
+    });
+    let custom = ["fields", "custom", "custom_fields"].into_iter().filter_map(|part| payload.object(part, part).ok().flatten());
+    let said = consent.into_iter().chain(contact).chain(custom).chain([payload]).find_map(|part| {
+        part.flag("marketing_opt_in").unwrap_or_else(|issue| {
+            issues.push(issue);
+            None
+        })
+    })?;
+    let status = if said { ConsentStatus::OptedIn } else { ConsentStatus::OptedOut };
+    let entry = ConsentEntry { status, source: ConsentSource::Application, at: now, proof: None };
+    Some(consent.map_or(entry.clone(), |input| with_proof(input, entry, now, issues)))
+}
+
+fn with_proof(input: Input<'_>, mut entry: ConsentEntry, now: Timestamp, issues: &mut Vec<FieldIssue>) -> ConsentEntry {
+    let mut or_issue = |issue: FieldIssue| issues.push(issue);
+    match input.flag("explicit") {
+        Ok(Some(true)) => entry.source = ConsentSource::Person,
+        Ok(_) => {}
+        Err(issue) => or_issue(issue),
+    }
+    match input.text("at").map(|text| text.map(str::parse::<Timestamp>)) {
+        Ok(None) => {}
+        // A moment in the future is a clock that is wrong: it must not win over all that is said until then.
+        Ok(Some(Ok(at))) => entry.at = at.min(now),
+        Ok(Some(Err(_))) => or_issue(input.issue("at", IssueCode::Invalid, "The value must be a moment in RFC 3339.")),
+        Err(issue) => or_issue(issue),
+    }
+    match input.text("proof") {
+        Ok(proof) => entry.proof = proof.map(|text| text.chars().take(191).collect()),
+        Err(issue) => or_issue(issue),
+    }
+    entry
+}

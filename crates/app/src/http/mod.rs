@@ -1,0 +1,57 @@
+//! The HTTP edge: one router for Lambda and for `tandem dev`, one operation per file.
+
+mod auth;
+mod contact;
+mod dispatch;
+mod envelope;
+mod idempotency;
+mod input;
+mod operations;
+mod request;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tandem_core::ports::{BudgetStore, Clock, Entropy};
+use tandem_core::sync::services::Desk;
+
+pub use auth::KeyRing;
+
+use crate::store::IdempotencyStore;
+
+/// What the operations work with. Cloning is cheap.
+#[derive(Clone)]
+pub struct AppState {
+    /// The desk of the default integration; `None` is demo mode.
+    pub desk: Option<Desk>,
+    /// Field rules, for reading requests: there also in demo mode.
+    pub rules: Arc<tandem_core::mapping::RuleSet>,
+    /// Who may call.
+    pub keys: Arc<KeyRing>,
+    /// Answers of calls that carried an idempotency key.
+    pub idempotency: Arc<IdempotencyStore>,
+    /// The table, for the health check.
+    pub budget: Arc<dyn BudgetStore>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes correlation ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// How long `identify` may keep a login waiting.
+    pub identify_budget: Duration,
+    /// The last answer of the platform to a health check.
+    pub health: Arc<operations::health::HealthCache>,
+    /// Whether request metrics are written to standard output.
+    pub metrics: bool,
+}
+
+/// The routes of the `mautic-sync` function.
+pub fn mautic_sync(state: AppState) -> Router {
+    Router::new()
+        .route("/mautic-sync", post(dispatch::mautic_sync))
+        .route("/health", get(operations::health::health))
+        .method_not_allowed_fallback(envelope::method_not_allowed)
+        .fallback(envelope::no_such_path)
+        .with_state(state)
+}

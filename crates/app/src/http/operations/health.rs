@@ -1,0 +1,89 @@
+//! `GET /health`: what works and how fast. Open to everybody, so it says no secret and can't be used to spend Mautic's budget.
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tandem_core::domain::scope::Scope;
+use tandem_core::error::Result;
+use tandem_core::sync::services::Desk;
+
+use super::{info, milliseconds};
+use crate::http::AppState;
+use crate::http::envelope::{ApiError, Reply, Started};
+
+/// How long an answer of Mautic is good for: whoever asks more often gets the same one.
+const REMEMBERED: SignedDuration = SignedDuration::from_secs(30);
+
+/// The last answer of Mautic to a health check.
+#[derive(Default)]
+pub struct HealthCache(Mutex<Option<(Timestamp, Value)>>);
+
+/// 200 as long as calls are accepted: with Mautic away they are queued, and `status` says `degraded`. 503 without table or queue.
+pub async fn health(State(state): State<AppState>, headers: HeaderMap) -> Response<Body> {
+    let started = Started::new(&state, &headers);
+    let scope = state.desk.as_ref().map_or_else(Scope::default_mautic, |desk| desk.integration.scope.clone());
+    let table = timed(&state, async { state.budget.exhausted_until(&scope).await.map(drop) }).await;
+    let queue = match &state.desk {
+        Some(desk) => timed(&state, desk.services.queue.ping()).await,
+        None => json!({"ok": true, "skipped": "demo mode"}),
+    };
+    let mautic = match &state.desk {
+        Some(desk) => mautic(&state, &started, desk).await,
+        None => json!({"ok": true, "skipped": "demo mode"}),
+    };
+    let ready = is_ok(&table) && is_ok(&queue);
+    let reply = if ready {
+        Reply::Done(json!({
+            "status": if is_ok(&mautic) { "ok" } else { "degraded" },
+            "mode": if state.desk.is_some() { "live" } else { "demo" },
+            "version": env!("CARGO_PKG_VERSION"),
+            "checks": {"configuration": {"ok": true}, "table": table, "queue": queue, "mautic": mautic},
+        }))
+    } else {
+        let failing = if is_ok(&table) { "the queue" } else { "the table" };
+        let message = format!("{failing} can't be reached");
+        Reply::Failed(ApiError { retry_after: Some(5), ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", message) })
+    };
+    started.answer(&state, "health", &reply)
+}
+
+async fn timed(state: &AppState, check: impl Future<Output = Result<()>>) -> Value {
+    let begun = state.clock.now();
+    let result = check.await;
+    let ms = u64::try_from(state.clock.now().duration_since(begun).as_millis()).unwrap_or(0);
+    match result {
+        Ok(()) => json!({"ok": true, "ms": ms}),
+        Err(failure) => json!({"ok": false, "ms": ms, "error": failure.kind}),
+    }
+}
+
+async fn mautic(state: &AppState, started: &Started, desk: &Desk) -> Value {
+    if let Some(answer) = state.health.fresh(started.at) {
+        return answer;
+    }
+    let answer = match desk.integration.platform.ping().await {
+        Ok(found) => json!({"ok": true, "ms": milliseconds(state, started), "mautic": info(&found)}),
+        Err(failure) => json!({"ok": false, "ms": milliseconds(state, started), "error": failure.kind}),
+    };
+    state.health.keep(started.at, answer.clone());
+    answer
+}
+
+impl HealthCache {
+    fn fresh(&self, now: Timestamp) -> Option<Value> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().filter(|(at, _)| now.duration_since(*at) < REMEMBERED).map(|(_, answer)| answer.clone())
+    }
+
+    fn keep(&self, now: Timestamp, answer: Value) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, answer));
+    }
+}
+
+fn is_ok(check: &Value) -> bool {
+    check.get("ok").and_then(Value::as_bool).unwrap_or(false)
+}

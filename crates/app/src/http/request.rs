@@ -1,0 +1,60 @@
+//! Reading a request's body: its type, its size, its JSON.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+
+use super::envelope::ApiError;
+
+/// The largest body that is read, in bytes.
+pub const LARGEST: usize = 1024 * 1024;
+
+/// The body's bytes.
+///
+/// # Errors
+/// 415 for another content type than JSON, 413 over [`LARGEST`], 400 when the body breaks off.
+pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+    if !is_json(headers) {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "send the body as \"Content-Type: application/json\"",
+        ));
+    }
+    match Limited::new(body, LARGEST).collect().await {
+        Ok(collected) => Ok(collected.to_bytes().to_vec()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the body may have at most {LARGEST} bytes"),
+        )),
+        Err(_) => Err(ApiError::new(StatusCode::BAD_REQUEST, "body_cut_off", "the body broke off")),
+    }
+}
+
+/// The body as a JSON object. serde_json stops at 128 levels, so deep nesting is an error and no stack overflow.
+///
+/// # Errors
+/// 400 with the place where the text stops being JSON.
+pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(malformed("the body must be a JSON object".to_owned())),
+        Err(error) => {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Err(malformed(format!("the body is no JSON that can be read ({place})")))
+        }
+    }
+}
+
+fn malformed(message: String) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", message)
+}
+
+/// `application/json` or `application/…+json`, whatever parameters follow.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}

@@ -1,0 +1,14 @@
+//! Configuration, DynamoDB, queues, the HTTP edge and the wiring: everything between the business and AWS.
+
+pub mod config;
+pub mod functions;
+pub mod http;
+#[cfg(feature = "local")]
+pub mod local_table;
+pub mod queue;
+pub mod sealing;
+pub mod secrets;
+pub mod store;
+pub mod system;
+pub mod telemetry;
+pub mod wiring;

@@ -1,0 +1,163 @@
+//! The calls of the table. Reads are strongly consistent; single writes are conditional.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use tandem_core::error::{Failure, Result};
+use tandem_core::ports::Attempt;
+
+use super::condition::Condition;
+use super::failure::{of_sdk, storage};
+use super::keys::Key;
+use super::row::{Item, attributes, key_of};
+use super::table::{SERVICE, Table, unbuilt};
+
+/// How often a batch read asks for the keys that DynamoDB left out, and how long it waits before each time.
+const BATCH_PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
+
+/// What became of a conditional put.
+pub(super) enum Put {
+    /// The item is as it was given.
+    Done,
+    /// The condition did not hold; this is what is there.
+    Refused(Item),
+}
+
+impl Table {
+    /// One item. One read call.
+    pub(super) async fn get(&self, key: Key) -> Result<Option<Item>> {
+        let request = self.client.get_item().table_name(&*self.name).set_key(Some(attributes(key)));
+        let answer = request.consistent_read(true).send().await.map_err(|e| of_sdk(SERVICE, "GetItem", &e))?;
+        Ok(answer.item)
+    }
+
+    /// Those of the items that are there, by key. One read call, unless DynamoDB leaves keys out.
+    pub(super) async fn get_all(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>> {
+        let mut found = HashMap::new();
+        let mut wanted = keys_and_attributes(keys)?;
+        for pause in BATCH_PAUSES {
+            tokio::time::sleep(pause).await;
+            let request = self.client.batch_get_item().request_items(&*self.name, wanted);
+            let answer = request.send().await.map_err(|e| of_sdk(SERVICE, "BatchGetItem", &e))?;
+            let items = answer.responses.into_iter().flat_map(HashMap::into_values).flatten();
+            found.extend(items.filter_map(|item| Some((key_of(&item)?, item))));
+            match answer.unprocessed_keys.and_then(|mut left| left.remove(&*self.name)) {
+                Some(left) => wanted = left,
+                None => return Ok(found),
+            }
+        }
+        Err(storage("the table is throttled: it keeps leaving out items of a batch"))
+    }
+
+    /// The items of a partition in the order of their sort keys, at most `limit`. One read call per megabyte.
+    pub(super) async fn partition(&self, pk: String, limit: Option<usize>) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let left = limit.map(|limit| limit.saturating_sub(items.len()));
+            if left == Some(0) {
+                return Ok(items);
+            }
+            let request = self
+                .client
+                .query()
+                .table_name(&*self.name)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", AttributeValue::S(pk.clone()))
+                .set_limit(left.map(|left| i32::try_from(left).unwrap_or(i32::MAX)))
+                .set_exclusive_start_key(start)
+                .consistent_read(true);
+            let answer = request.send().await.map_err(|e| of_sdk(SERVICE, "Query", &e))?;
+            items.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Writes an item over whatever is there. One write call.
+    pub(super) async fn put(&self, item: Item) -> Result<()> {
+        let request = self.client.put_item().table_name(&*self.name).set_item(Some(item));
+        request.send().await.map_err(|e| of_sdk(SERVICE, "PutItem", &e))?;
+        Ok(())
+    }
+
+    /// Writes an item if the condition holds of what is there. One write call.
+    pub(super) async fn put_if(&self, item: Item, condition: Condition) -> Result<Put> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&*self.name)
+            .set_item(Some(item))
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(some(condition.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match request.send().await {
+            Ok(_) => return Ok(Put::Done),
+            Err(error) => error,
+        };
+        let failure = of_sdk(SERVICE, "PutItem", &error);
+        match error.into_service_error() {
+            aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(refused) => {
+                Ok(Put::Refused(refused.item.unwrap_or_default()))
+            }
+            _ => Err(failure),
+        }
+    }
+
+    /// Changes attributes of an item (`change` is an update expression, whose values stand with the condition's) if the
+    /// condition holds. One write call.
+    pub(super) async fn update(&self, key: Key, change: &str, condition: Condition) -> Result<Attempt> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&*self.name)
+            .set_key(Some(attributes(key)))
+            .update_expression(change)
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(some(condition.values));
+        match request.send().await {
+            Ok(_) => Ok(Attempt::Done),
+            Err(error) => {
+                let refused = error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception());
+                contended_or(refused, of_sdk(SERVICE, "UpdateItem", &error))
+            }
+        }
+    }
+
+    /// Deletes an item, under a condition if one is given. One write call.
+    pub(super) async fn delete(&self, key: Key, condition: Option<Condition>) -> Result<Attempt> {
+        let (text, values) = condition.map_or((None, None), |c| (Some(c.text), some(c.values)));
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&*self.name)
+            .set_key(Some(attributes(key)))
+            .set_condition_expression(text)
+            .set_expression_attribute_values(values);
+        match request.send().await {
+            Ok(_) => Ok(Attempt::Done),
+            Err(error) => {
+                let refused = error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception());
+                contended_or(refused, of_sdk(SERVICE, "DeleteItem", &error))
+            }
+        }
+    }
+}
+
+/// DynamoDB refuses an empty map of values.
+pub(super) fn some(values: HashMap<String, AttributeValue>) -> Option<HashMap<String, AttributeValue>> {
+    (!values.is_empty()).then_some(values)
+}
+
+fn contended_or(refused: bool, failure: Failure) -> Result<Attempt> {
+    if refused { Ok(Attempt::Contended) } else { Err(failure) }
+}
+
+fn keys_and_attributes(keys: Vec<Key>) -> Result<KeysAndAttributes> {
+    let keys = keys.into_iter().map(attributes).collect();
+    KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(unbuilt)
+}

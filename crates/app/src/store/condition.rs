@@ -1,0 +1,45 @@
+//! What must hold of an item for a write to be made.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+/// A condition expression with its values.
+///
+/// Attribute names in expressions hold an underscore or are `pk` and `sk`: none of DynamoDB's reserved words do, so no
+/// name needs an alias.
+#[derive(Clone)]
+pub(super) struct Condition {
+    pub(super) text: String,
+    pub(super) values: HashMap<String, AttributeValue>,
+}
+
+impl Condition {
+    /// A condition on the item's attributes; its placeholders get their values by the methods below.
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), values: HashMap::new() }
+    }
+
+    /// The item is not there.
+    pub(super) fn absent() -> Self {
+        Self::new("attribute_not_exists(pk)")
+    }
+
+    /// Gives a placeholder a text.
+    pub(super) fn text(mut self, placeholder: impl Into<String>, value: impl Into<String>) -> Self {
+        self.values.insert(placeholder.into(), AttributeValue::S(value.into()));
+        self
+    }
+
+    /// Gives a placeholder a number.
+    pub(super) fn number(mut self, placeholder: &str, value: impl ToString) -> Self {
+        self.values.insert(placeholder.to_owned(), AttributeValue::N(value.to_string()));
+        self
+    }
+
+    /// Gives a placeholder a moment, in the unit that rows hold moments in.
+    pub(super) fn moment(self, placeholder: &str, value: Timestamp) -> Self {
+        self.number(placeholder, value.as_microsecond())
+    }
+}

@@ -1,0 +1,57 @@
+//! The consent ledger's item. A ledger is only ever replaced by one that continues it.
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use serde::{Deserialize, Serialize};
+use tandem_core::domain::consent::{ConsentEntry, ConsentLedger, ConsentStatus};
+use tandem_core::domain::identity::Identity;
+use tandem_core::domain::scope::TenantId;
+use tandem_core::error::Result;
+
+use super::condition::Condition;
+use super::keys;
+use super::row::{Item, document, item, parsed, row};
+use super::table::Table;
+
+#[derive(Serialize, Deserialize)]
+struct ConsentRow {
+    /// The mark of the statement that stands.
+    standing_mark: String,
+    document: String,
+}
+
+/// The ledger that an item holds.
+pub(super) fn ledger(item: Item) -> Result<ConsentLedger> {
+    parsed(&row::<ConsentRow>(item)?.document)
+}
+
+/// The part of a transaction that writes a ledger; `None` for one in which nobody said anything.
+///
+/// It holds only when the statement that stands in the table is one of the new ledger's: otherwise somebody added one
+/// (an opt-out, perhaps) that the new ledger does not know and would undo.
+pub(super) fn writing(
+    table: &Table,
+    tenant: &TenantId,
+    email: &Identity,
+    ledger: &ConsentLedger,
+) -> Result<Option<TransactWriteItem>> {
+    let Some(standing) = ledger.standing() else { return Ok(None) };
+    let row = ConsentRow { standing_mark: mark(standing), document: document(ledger)? };
+    let item = item(keys::consent(tenant, email), &row)?;
+    table.putting(item, Some(continued_by(ledger))).map(Some)
+}
+
+fn continued_by(ledger: &ConsentLedger) -> Condition {
+    let known: Vec<_> = (0..ledger.entries().len()).map(|i| format!(":known{i}")).collect();
+    let text = format!("attribute_not_exists(pk) OR standing_mark IN ({})", known.join(", "));
+    let entries = known.into_iter().zip(ledger.entries());
+    entries.fold(Condition::new(text), |condition, (name, entry)| condition.text(name, mark(entry)))
+}
+
+/// Tells statements of one ledger apart, without what later releases may add to them.
+fn mark(entry: &ConsentEntry) -> String {
+    let status = match entry.status {
+        ConsentStatus::OptedIn => "in",
+        ConsentStatus::OptedOut => "out",
+    };
+    format!("{status}@{}", entry.at.as_microsecond())
+}

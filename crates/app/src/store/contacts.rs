@@ -1,0 +1,140 @@
+//! Records, links, identities and consent.
+
+mod parts;
+mod rows;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tandem_core::domain::identity::{Identity, RecordKey};
+use tandem_core::domain::link::RemoteId;
+use tandem_core::domain::scope::Scope;
+use tandem_core::error::{Failure, FailureKind, Result};
+use tandem_core::jobs::message::{MembershipChange, MembershipList};
+use tandem_core::ports::{Attempt, Begin, Clock, Commit, ContactStore, Resolved, Save, Stored};
+
+use super::condition::Condition;
+use super::keys;
+use super::table::Table;
+use super::transaction::Transacted;
+use super::{consent, wishes};
+
+/// [`ContactStore`] over the table.
+pub struct ContactTable {
+    table: Table,
+    clock: Arc<dyn Clock>,
+}
+
+impl ContactTable {
+    /// The contacts in `table`; `clock` tells which leases are over.
+    #[must_use]
+    pub fn new(table: Table, clock: Arc<dyn Clock>) -> Self {
+        Self { table, clock }
+    }
+}
+
+#[async_trait]
+impl ContactStore for ContactTable {
+    async fn resolve(&self, scope: &Scope, external: Option<&Identity>, email: Option<&Identity>) -> Result<Resolved> {
+        let external = external.map(|identity| keys::identity(scope, identity));
+        let consent = email.map(|identity| keys::consent(&scope.tenant, identity));
+        let email = email.map(|identity| keys::identity(scope, identity));
+        let wanted: Vec<_> = [&external, &email, &consent].into_iter().flatten().cloned().collect();
+        if wanted.is_empty() {
+            return Ok(Resolved::default());
+        }
+        let mut found = self.table.get_all(wanted).await?;
+        let mut take = |key: Option<keys::Key>| key.and_then(|key| found.remove(&key));
+        Ok(Resolved {
+            by_external_id: take(external).map(rows::pointed_to).transpose()?,
+            by_email: take(email).map(rows::pointed_to).transpose()?,
+            consent: take(consent).map(consent::ledger).transpose()?.unwrap_or_default(),
+        })
+    }
+
+    async fn load(&self, scope: &Scope, key: &RecordKey) -> Result<Stored> {
+        rows::stored(self.table.partition(keys::record_partition(scope, key), None).await?)
+    }
+
+    async fn by_remote_id(&self, scope: &Scope, id: &RemoteId) -> Result<Option<RecordKey>> {
+        self.table.get(keys::remote(scope, id)).await?.map(rows::pointed_to).transpose()
+    }
+
+    async fn begin(&self, scope: &Scope, begin: &Begin) -> Result<Attempt> {
+        let parts = self.parts(scope, &begin.key);
+        let mut writes =
+            vec![parts.record(&begin.record)?, parts.leased_link(&begin.link, &begin.lease, self.clock.now())?];
+        for identity in &begin.claim {
+            writes.push(parts.claim(identity)?);
+        }
+        writes.extend(parts.consent(begin.consent.as_ref())?);
+        self.table.transact(writes).await.map(Attempt::from)
+    }
+
+    async fn commit(&self, scope: &Scope, commit: &Commit) -> Result<Attempt> {
+        let parts = self.parts(scope, &commit.key);
+        let mut writes = vec![parts.released_link(&commit.link, &commit.owner)?];
+        for identity in &commit.release {
+            writes.push(parts.deletion_if_mine(keys::identity(scope, identity))?);
+        }
+        for remote in &commit.point {
+            writes.push(parts.pointer(keys::remote(scope, remote))?);
+        }
+        writes.extend(parts.consent(commit.consent.as_ref())?);
+        self.table.transact(writes).await.map(Attempt::from)
+    }
+
+    async fn save_record(&self, scope: &Scope, save: &Save) -> Result<Attempt> {
+        let parts = self.parts(scope, &save.key);
+        let mut writes = vec![parts.record(&save.record)?];
+        for identity in &save.claim {
+            writes.push(parts.claim(identity)?);
+        }
+        writes.extend(parts.consent(save.consent.as_ref())?);
+        self.table.transact(writes).await.map(Attempt::from)
+    }
+
+    async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()> {
+        let mine = Condition::new("lease_owner = :owner").text(":owner", owner);
+        // Not mine: it ended by itself and somebody else writes, or wrote, the contact. Nothing is left to give back.
+        self.table.update(keys::link(scope, key), "REMOVE lease_owner, lease_until", mine).await?;
+        Ok(())
+    }
+
+    async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()> {
+        let parts = self.parts(scope, key);
+        let mut writes = vec![parts.deletion(keys::record(scope, key))?, parts.deletion(keys::link(scope, key))?];
+        let pointers = identities.iter().map(|identity| keys::identity(scope, identity));
+        for pointer in pointers.chain(remote.iter().map(|id| keys::remote(scope, id))) {
+            writes.push(parts.deletion_if_mine(pointer)?);
+        }
+        let Transacted::Refused(foreign) = self.table.transact(writes.clone()).await? else { return Ok(()) };
+        // Pointers that lead elsewhere by now are somebody else's: they stay, and the rest goes.
+        let own = writes.into_iter().enumerate().filter(|(position, _)| !foreign.contains(position));
+        match self.table.transact(own.map(|(_, write)| write).collect()).await? {
+            Transacted::Done => Ok(()),
+            Transacted::Refused(_) => {
+                Err(Failure::new(FailureKind::Conflict, "the record is being written and could not be erased"))
+            }
+        }
+    }
+
+    async fn membership_wish(
+        &self,
+        scope: &Scope,
+        contact: &RemoteId,
+        list: &MembershipList,
+    ) -> Result<Option<MembershipChange>> {
+        wishes::read(&self.table, scope, contact, list).await
+    }
+
+    async fn note_membership_wish(&self, scope: &Scope, wish: &MembershipChange) -> Result<Attempt> {
+        wishes::note(&self.table, scope, wish).await
+    }
+}
+
+impl ContactTable {
+    fn parts<'a>(&'a self, scope: &'a Scope, key: &'a RecordKey) -> parts::Parts<'a> {
+        parts::Parts { table: &self.table, scope, key }
+    }
+}

@@ -1,0 +1,102 @@
+//! The parts of the transactions that begin and end a write, each with its condition.
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use jiff::Timestamp;
+use tandem_core::domain::consent::ConsentLedger;
+use tandem_core::domain::identity::{Identity, RecordKey};
+use tandem_core::domain::link::{Lease, Link};
+use tandem_core::domain::record::Record;
+use tandem_core::domain::scope::Scope;
+use tandem_core::error::Result;
+
+use super::rows::{LinkRow, PointerRow, RecordRow};
+use crate::store::condition::Condition;
+use crate::store::consent;
+use crate::store::keys::{self, Key};
+use crate::store::row::{document, item};
+use crate::store::table::Table;
+
+/// Makes the parts of transactions on one record.
+pub(super) struct Parts<'a> {
+    pub(super) table: &'a Table,
+    pub(super) scope: &'a Scope,
+    pub(super) key: &'a RecordKey,
+}
+
+impl Parts<'_> {
+    /// The record's new state, if nobody changed it since it was read.
+    pub(super) fn record(&self, record: &Record) -> Result<TransactWriteItem> {
+        let row = RecordRow { record_version: record.version, document: document(record)? };
+        let unchanged = match record.version {
+            0 | 1 => Condition::absent(),
+            version => Condition::new("record_version = :before").number(":before", version - 1),
+        };
+        self.table.putting(item(keys::record(self.scope, self.key), &row)?, Some(unchanged))
+    }
+
+    /// The link under a lease, if nobody changed it since it was read and nobody else holds it.
+    pub(super) fn leased_link(&self, link: &Link, lease: &Lease, now: Timestamp) -> Result<TransactWriteItem> {
+        let row = LinkRow {
+            link_revision: link.revision,
+            document: document(link)?,
+            lease_owner: Some(lease.owner.clone()),
+            lease_until: Some(lease.until.as_microsecond()),
+        };
+        let free = match link.revision {
+            0 | 1 => Condition::absent(),
+            revision => Condition::new(
+                "link_revision = :before \
+                 AND (attribute_not_exists(lease_owner) OR lease_until < :now OR lease_owner = :owner)",
+            )
+            .number(":before", revision - 1)
+            .moment(":now", now)
+            .text(":owner", &lease.owner),
+        };
+        self.table.putting(item(keys::link(self.scope, self.key), &row)?, Some(free))
+    }
+
+    /// The link without its lease, if the lease is still `owner`'s and the link is as it was begun.
+    pub(super) fn released_link(&self, link: &Link, owner: &str) -> Result<TransactWriteItem> {
+        let row =
+            LinkRow { link_revision: link.revision, document: document(link)?, lease_owner: None, lease_until: None };
+        let as_begun = Condition::new("lease_owner = :owner AND link_revision = :before")
+            .text(":owner", owner)
+            .number(":before", link.revision.saturating_sub(1));
+        self.table.putting(item(keys::link(self.scope, self.key), &row)?, Some(as_begun))
+    }
+
+    /// An identity's pointer to the record, if it does not lead elsewhere.
+    pub(super) fn claim(&self, identity: &Identity) -> Result<TransactWriteItem> {
+        let item = item(keys::identity(self.scope, identity), &self.to_record())?;
+        self.table.putting(item, Some(self.nobody_elses()))
+    }
+
+    /// A pointer to the record, wherever it led before.
+    pub(super) fn pointer(&self, key: Key) -> Result<TransactWriteItem> {
+        self.table.putting(item(key, &self.to_record())?, None)
+    }
+
+    /// The end of a pointer, if it does not lead elsewhere.
+    pub(super) fn deletion_if_mine(&self, key: Key) -> Result<TransactWriteItem> {
+        self.table.deleting(key, Some(self.nobody_elses()))
+    }
+
+    /// The end of an item.
+    pub(super) fn deletion(&self, key: Key) -> Result<TransactWriteItem> {
+        self.table.deleting(key, None)
+    }
+
+    /// The consent ledger, if one is given.
+    pub(super) fn consent(&self, given: Option<&(Identity, ConsentLedger)>) -> Result<Option<TransactWriteItem>> {
+        let Some((email, ledger)) = given else { return Ok(None) };
+        consent::writing(self.table, &self.scope.tenant, email, ledger)
+    }
+
+    fn to_record(&self) -> PointerRow {
+        PointerRow { record_key: self.key.as_str().to_owned() }
+    }
+
+    fn nobody_elses(&self) -> Condition {
+        Condition::new("attribute_not_exists(pk) OR record_key = :record").text(":record", self.key.as_str())
+    }
+}

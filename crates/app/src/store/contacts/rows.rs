@@ -1,0 +1,62 @@
+//! What the items of a record hold.
+
+use serde::{Deserialize, Serialize};
+use tandem_core::domain::identity::RecordKey;
+use tandem_core::domain::link::Lease;
+use tandem_core::error::Result;
+use tandem_core::ports::Stored;
+
+use crate::store::keys;
+use crate::store::row::{Item, key_of, moment, parsed, row};
+
+/// A record. `record_version` guards optimistic writes.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RecordRow {
+    pub(super) record_version: u64,
+    pub(super) document: String,
+}
+
+/// A link and, while somebody writes the contact, the lease. `lease_until` is in microseconds.
+#[derive(Serialize, Deserialize)]
+pub(super) struct LinkRow {
+    pub(super) link_revision: u64,
+    pub(super) document: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lease_owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lease_until: Option<i64>,
+}
+
+/// What leads to a record: an identity, a contact of the platform.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PointerRow {
+    pub(super) record_key: String,
+}
+
+/// The record that a pointer's item leads to.
+pub(super) fn pointed_to(item: Item) -> Result<RecordKey> {
+    Ok(RecordKey::from_stored(row::<PointerRow>(item)?.record_key))
+}
+
+/// The items of a record's partition, put together.
+pub(super) fn stored(items: Vec<Item>) -> Result<Stored> {
+    let mut stored = Stored::default();
+    for item in items {
+        match key_of(&item).map(|key| key.sk).as_deref() {
+            Some(keys::RECORD) => stored.record = Some(parsed(&row::<RecordRow>(item)?.document)?),
+            Some(keys::LINK) => {
+                let row: LinkRow = row(item)?;
+                stored.link = Some(parsed(&row.document)?);
+                stored.lease = lease(row.lease_owner, row.lease_until)?;
+            }
+            // A newer release may keep more with a record.
+            _ => {}
+        }
+    }
+    Ok(stored)
+}
+
+fn lease(owner: Option<String>, until: Option<i64>) -> Result<Option<Lease>> {
+    let Some((owner, until)) = owner.zip(until) else { return Ok(None) };
+    Ok(Some(Lease { owner, until: moment(until)? }))
+}

@@ -1,0 +1,166 @@
+//! Every key format of the table.
+//!
+//! A partition key starts with its owner: `I#tenant#integration#…` for what belongs to one integration, `T#tenant#…` for
+//! what all integrations of a tenant share, `K#…` for API keys, which are looked up before the tenant is known. Names of
+//! tenants and integrations can't hold a `#`, and text from outside only stands last, so no two things share a key.
+
+use tandem_core::domain::identity::{Identity, IdentityKind, RecordKey};
+use tandem_core::domain::link::RemoteId;
+use tandem_core::domain::scope::{Scope, TenantId};
+use tandem_core::jobs::message::MembershipList;
+
+/// The primary key of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
+}
+
+/// The sort key of a record in its partition.
+pub const RECORD: &str = "record";
+/// The sort key of a link in its record's partition.
+pub const LINK: &str = "link";
+
+fn key(pk: String, sk: impl Into<String>) -> Key {
+    Key { pk, sk: sk.into() }
+}
+
+fn of_integration(scope: &Scope, rest: &str) -> String {
+    format!("I#{}#{}#{rest}", scope.tenant, scope.integration)
+}
+
+fn of_tenant(tenant: &TenantId, rest: &str) -> String {
+    format!("T#{tenant}#{rest}")
+}
+
+/// The partition that holds a record and its link.
+#[must_use]
+pub fn record_partition(scope: &Scope, record: &RecordKey) -> String {
+    of_integration(scope, &format!("record#{}", record.as_str()))
+}
+
+/// A record.
+#[must_use]
+pub fn record(scope: &Scope, record: &RecordKey) -> Key {
+    key(record_partition(scope, record), RECORD)
+}
+
+/// A record's link and lease.
+#[must_use]
+pub fn link(scope: &Scope, record: &RecordKey) -> Key {
+    key(record_partition(scope, record), LINK)
+}
+
+/// The pointer from an identity to its record.
+#[must_use]
+pub fn identity(scope: &Scope, identity: &Identity) -> Key {
+    let kind = match identity.kind() {
+        IdentityKind::Email => "email",
+        IdentityKind::External => "external",
+    };
+    key(of_integration(scope, &format!("identity#{kind}#{}", identity.digest())), "pointer")
+}
+
+/// The pointer from a contact of the platform to its record.
+#[must_use]
+pub fn remote(scope: &Scope, id: &RemoteId) -> Key {
+    key(of_integration(scope, &format!("remote#{id}")), "pointer")
+}
+
+/// The newest wish about a contact's membership of a list.
+#[must_use]
+pub fn membership_wish(scope: &Scope, contact: &RemoteId, list: &MembershipList) -> Key {
+    let list = match list {
+        MembershipList::Campaign(id) => format!("campaign#{id}"),
+        MembershipList::Segment(id) => format!("segment#{id}"),
+    };
+    key(of_integration(scope, &format!("wish#{contact}")), list)
+}
+
+/// The consent ledger of an address. It belongs to the tenant: an opt-out reaches all integrations.
+#[must_use]
+pub fn consent(tenant: &TenantId, email: &Identity) -> Key {
+    key(of_tenant(tenant, &format!("consent#{}", email.digest())), "email")
+}
+
+/// The access token of an integration and the lock on fetching one.
+#[must_use]
+pub fn token(scope: &Scope) -> Key {
+    key(of_integration(scope, "platform"), "token")
+}
+
+/// What is known of the platform's budget of calls.
+#[must_use]
+pub fn budget(scope: &Scope) -> Key {
+    key(of_integration(scope, "platform"), "budget")
+}
+
+/// The platform's list of fields.
+#[must_use]
+pub fn catalog(scope: &Scope) -> Key {
+    key(of_integration(scope, "platform"), "catalog")
+}
+
+/// The partition of a tenant's parked jobs.
+#[must_use]
+pub fn parked_partition(tenant: &TenantId) -> String {
+    of_tenant(tenant, "parked")
+}
+
+/// A parked job. Job ids are time-ordered, so the partition lists the oldest job first.
+#[must_use]
+pub fn parked(tenant: &TenantId, job: &str) -> Key {
+    key(parked_partition(tenant), job)
+}
+
+/// The stored answer to an idempotent call, by the digest of the caller's key.
+#[must_use]
+pub fn answer(tenant: &TenantId, digest: &str) -> Key {
+    key(of_tenant(tenant, &format!("idempotency#{digest}")), "answer")
+}
+
+/// An API key, by the hash of its secret.
+#[must_use]
+pub fn api_key(hash: &str) -> Key {
+    key(format!("K#{hash}"), "key")
+}
+
+/// The partition that lists a tenant's API keys.
+#[must_use]
+pub fn api_key_partition(tenant: &TenantId) -> String {
+    of_tenant(tenant, "api-keys")
+}
+
+/// An API key in its tenant's list.
+#[must_use]
+pub fn listed_api_key(tenant: &TenantId, hash: &str) -> Key {
+    key(api_key_partition(tenant), hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(tenant: &str, integration: &str) -> Scope {
+        Scope { tenant: tenant.to_owned().try_into().unwrap(), integration: integration.to_owned().try_into().unwrap() }
+    }
+
+    #[test]
+    fn two_tenants_and_two_integrations_never_share_a_key() {
+        let id = RemoteId("7".to_owned());
+        let keys = [("a", "b"), ("b", "a"), ("a-b", "b"), ("a", "b-b")].map(|(t, i)| remote(&scope(t, i), &id));
+        let distinct: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+    }
+
+    #[test]
+    fn text_from_outside_can_not_reach_another_key() {
+        let scope = scope("a", "b");
+        let odd = RemoteId("7#x".to_owned());
+        let list = MembershipList::Segment("1".to_owned());
+        let other = MembershipList::Segment("x#segment#1".to_owned());
+        assert_ne!(membership_wish(&scope, &odd, &list), membership_wish(&scope, &RemoteId("7".to_owned()), &other));
+    }
+}

@@ -1,0 +1,32 @@
+//! The ports of `tandem-core` that keep state, over one DynamoDB table.
+//!
+//! Every key format stands in [`keys`], every call of the table goes through [`table`], and each port has a file of its
+//! own. What callers hand in and get back are the business's types; rows are private to the port that writes them.
+
+mod access;
+mod api_keys;
+mod budget;
+mod catalog;
+mod condition;
+mod consent;
+mod contacts;
+pub(crate) mod failure;
+mod idempotency;
+pub mod keys;
+mod meter;
+mod parked;
+mod row;
+pub mod table;
+mod tokens;
+mod transaction;
+mod wishes;
+
+pub use api_keys::{ApiKey, ApiKeySecret, ApiKeys};
+pub use budget::BudgetTable;
+pub use catalog::CatalogTable;
+pub use contacts::ContactTable;
+pub use idempotency::{IdempotencyStore, Start, StoredAnswer};
+pub use meter::Meter;
+pub use parked::ParkedTable;
+pub use table::Table;
+pub use tokens::TokenTable;

@@ -1,0 +1,44 @@
+//! The real clock, chance and waiting. The one place that may ask the machine for them.
+#![allow(clippy::disallowed_methods, reason = "this module is the substitute that clippy.toml names")]
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tandem_core::ports::{Clock, Entropy, Sleep};
+use uuid::Uuid;
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// The machine's source of chance.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn unit(&self) -> f64 {
+        rand::random()
+    }
+
+    fn id(&self) -> String {
+        Uuid::now_v7().to_string()
+    }
+}
+
+/// Waiting by the runtime's timer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RuntimeSleep;
+
+#[async_trait]
+impl Sleep for RuntimeSleep {
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}

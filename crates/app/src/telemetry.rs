@@ -1,0 +1,64 @@
+//! Logs as JSON lines on Lambda and as text on a terminal; metrics in CloudWatch's embedded format. No personal data in either.
+
+use std::io::Write;
+
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Environment;
+
+/// What the lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// Starts logging to standard error. `TANDEM_LOG` sets the level (`info`), by module if need be.
+pub fn start_logging(environment: &Environment, format: LogFormat) {
+    let level = environment.get(&["TANDEM_LOG", "RUST_LOG"]).unwrap_or("info");
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second start in one process (tests) keeps the first one's settings.
+    let _already_started = match format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.compact().try_init(),
+    };
+}
+
+/// Counts of one finished request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestMetric<'a> {
+    /// The action or route.
+    pub operation: &'a str,
+    /// HTTP status.
+    pub status: u16,
+    /// From the first byte in to the last byte out, in milliseconds.
+    pub duration_ms: u64,
+    /// Milliseconds since the epoch.
+    pub at_ms: i64,
+}
+
+/// Writes a metric as a line of CloudWatch's embedded metric format.
+pub fn emit(metric: RequestMetric<'_>, out: &mut impl Write) -> std::io::Result<()> {
+    let line = json!({
+        "_aws": {
+            "Timestamp": metric.at_ms,
+            "CloudWatchMetrics": [{
+                "Namespace": "Tandem",
+                "Dimensions": [["operation"]],
+                "Metrics": [
+                    {"Name": "duration", "Unit": "Milliseconds"},
+                    {"Name": "failed", "Unit": "Count"},
+                ],
+            }],
+        },
+        "operation": metric.operation,
+        "status": metric.status,
+        "duration": metric.duration_ms,
+        "failed": u8::from(metric.status >= 500),
+    });
+    writeln!(out, "{line}")
+}

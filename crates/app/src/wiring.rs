@@ -1,0 +1,146 @@
+//! Which implementation stands behind which port.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tandem_connectors::Ports;
+use tandem_connectors::http::Http;
+use tandem_connectors::mautic::vocabulary::MauticVocabulary;
+use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Settings};
+use tandem_core::domain::scope::Scope;
+use tandem_core::error::Result;
+use tandem_core::jobs::message::Job;
+use tandem_core::jobs::runner::Verdict;
+use tandem_core::mapping::RuleSet;
+use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, Sleep};
+use tandem_core::sync::services::{Desk, Integration, Services};
+
+use crate::config::Config;
+use crate::http::{AppState, KeyRing};
+use crate::queue::worker::JobHandler;
+use crate::sealing::Sealer;
+use crate::store::{
+    ApiKeys, BudgetTable, CatalogTable, ContactTable, IdempotencyStore, ParkedTable, Table, TokenTable,
+};
+use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
+
+/// What everything is built from.
+#[derive(Clone)]
+pub struct Foundation {
+    /// The settings.
+    pub config: Config,
+    /// The table.
+    pub table: Table,
+    /// The queue.
+    pub queue: Arc<dyn JobQueue>,
+    /// The HTTP client of all connectors.
+    pub http: Http,
+    /// The field rules of the default integration.
+    pub rules: Arc<RuleSet>,
+}
+
+impl Foundation {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// `Misconfigured` when the field rules can't be read.
+    pub fn new(config: Config, table: Table, queue: Arc<dyn JobQueue>) -> Result<Self> {
+        Ok(Self { config, table, queue, http: Http::default(), rules: Arc::new(RuleSet::parse(FIELDS)?) })
+    }
+
+    /// The client of the default Mautic; `None` in demo mode.
+    ///
+    /// # Errors
+    /// `Misconfigured` for settings that can't be used.
+    pub fn mautic(&self) -> Result<Option<Mautic>> {
+        let Some(settings) = &self.config.mautic else { return Ok(None) };
+        let sealer = Sealer::from_secret(secret_of(settings), "tandem access token")?;
+        let ports = Ports {
+            clock: clock(),
+            entropy: entropy(),
+            sleep: sleep(),
+            tokens: Arc::new(TokenTable::new(self.table.clone(), sealer)),
+            budgets: self.budgets(),
+        };
+        Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports).map(Some)
+    }
+
+    /// The desk of the default integration; `None` in demo mode.
+    ///
+    /// # Errors
+    /// As [`Foundation::mautic`].
+    pub fn desk(&self) -> Result<Option<Desk>> {
+        let Some(mautic) = self.mautic()? else { return Ok(None) };
+        let integration = Integration {
+            scope: Scope::default_mautic(),
+            platform: Arc::new(mautic),
+            rules: Arc::clone(&self.rules),
+            vocabulary: Arc::new(MauticVocabulary),
+            enrolment: self.config.enrolment.clone(),
+            reference: Arc::default(),
+        };
+        Ok(Some(Desk { services: self.services(), integration }))
+    }
+
+    fn services(&self) -> Services {
+        Services {
+            clock: clock(),
+            entropy: entropy(),
+            sleep: sleep(),
+            contacts: Arc::new(ContactTable::new(self.table.clone(), clock())),
+            catalogs: Arc::new(CatalogTable::new(self.table.clone())),
+            queue: Arc::clone(&self.queue),
+            parked: Arc::new(ParkedTable::new(self.table.clone())),
+        }
+    }
+
+    /// The state of the HTTP functions.
+    ///
+    /// # Errors
+    /// As [`Foundation::mautic`].
+    pub fn app_state(&self, metrics: bool) -> Result<AppState> {
+        let keys = KeyRing::new(self.config.api_key.as_ref(), ApiKeys::new(self.table.clone()));
+        Ok(AppState {
+            desk: self.desk()?,
+            rules: Arc::clone(&self.rules),
+            keys: Arc::new(keys),
+            idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
+            budget: self.budgets(),
+            clock: clock(),
+            entropy: entropy(),
+            identify_budget: self.config.identify_budget,
+            health: Arc::default(),
+            metrics,
+        })
+    }
+
+    fn budgets(&self) -> Arc<dyn BudgetStore> {
+        Arc::new(BudgetTable::new(self.table.clone()))
+    }
+}
+
+#[async_trait]
+impl JobHandler for Desk {
+    async fn handle(&self, job: &Job, attempt: u32) -> Verdict {
+        self.run(job, attempt).await
+    }
+}
+
+fn secret_of(settings: &Settings) -> &[u8] {
+    match settings.auth() {
+        Auth::ClientCredentials { secret, .. } => secret.as_bytes(),
+        Auth::Basic { password, .. } => password.as_bytes(),
+    }
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+fn entropy() -> Arc<dyn Entropy> {
+    Arc::new(SystemEntropy)
+}
+
+fn sleep() -> Arc<dyn Sleep> {
+    Arc::new(RuntimeSleep)
+}

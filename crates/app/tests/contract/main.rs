@@ -1,0 +1,12 @@
+//! The contract of every port that the app crate implements, checked through the real SDK against the embedded engine, and
+//! the promises of the local queue.
+#![allow(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
+
+mod api_keys;
+mod contacts;
+mod fixture;
+mod idempotency;
+mod leases;
+mod local_queue;
+mod local_worker;
+mod platform_state;

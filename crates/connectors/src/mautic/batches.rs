@@ -1,0 +1,136 @@
+//! Up to 200 contacts in one call, each with its own result. HTTP 200 says nothing about the entries.
+
+use serde_json::{Map, Value};
+use tandem_core::domain::link::RemoteId;
+use tandem_core::domain::platform::{ContactWrite, RemoteContact, Written};
+use tandem_core::error::{Failure, FailureKind, Result};
+
+use super::client::Request;
+use super::convert::{WholeContact, contact_number, partial_body, remote_contact, replacing_body};
+use super::wire::{Batch, Contacts, Error};
+use super::{Mautic, errors};
+
+/// The most entries that Mautic takes in a batch (recording `047-batch-new-201`).
+pub const BATCH_AT_MOST: usize = 200;
+
+/// One contact's replacement in [`Mautic::batch_replace`].
+#[derive(Clone, Debug)]
+pub struct Replacement {
+    /// The contact as last read.
+    pub whole: WholeContact,
+    /// What to set.
+    pub write: ContactWrite,
+    /// Fields to clear.
+    pub clear: Vec<String>,
+}
+
+type Entry = Map<String, Value>;
+
+/// The results of a batch, in the order of its entries.
+pub type Outcomes = Vec<Result<Written>>;
+
+impl Mautic {
+    /// Creates, or updates the contacts that have the addresses. Zeros are dropped. Two entries with one address become
+    /// one contact (recording `046-batch-new-mixed`).
+    ///
+    /// # Errors
+    /// For the whole batch: `Invalid` for more than [`BATCH_AT_MOST`] entries, before any call, or the call's failure.
+    pub async fn batch_upsert(&self, writes: &[ContactWrite]) -> Result<Outcomes> {
+        let entries = writes.iter().map(partial_body).collect();
+        self.batch(Request::post("contacts/batch/new"), entries).await
+    }
+
+    /// Creates and stores zeros; `Conflict` for an entry whose address exists (recording `161-batch-put-no-id`).
+    ///
+    /// # Errors
+    /// For the whole batch, as [`Mautic::batch_upsert`].
+    pub async fn batch_create(&self, writes: &[ContactWrite]) -> Result<Outcomes> {
+        let entries = writes.iter().map(partial_body).collect();
+        self.batch(Request::put("contacts/batch/edit"), entries).await
+    }
+
+    /// Changes the fields given and no other, by id. Zeros are dropped (recording `139-batch-edit-email-change`).
+    ///
+    /// # Errors
+    /// For the whole batch, as [`Mautic::batch_upsert`].
+    pub async fn batch_update(&self, writes: &[(RemoteId, ContactWrite)]) -> Result<Outcomes> {
+        let entries = writes.iter().map(|(id, write)| identified(id, partial_body(write)?)).collect();
+        self.batch(Request::patch("contacts/batch/edit"), entries).await
+    }
+
+    /// Changes fields, zeros and clears included, by writing each contact as a whole (recording `160-batch-put-zero-known`).
+    /// A contact that was deleted since it was read comes into being again: `created` says so.
+    ///
+    /// # Errors
+    /// For the whole batch, as [`Mautic::batch_upsert`].
+    pub async fn batch_replace(&self, replacements: &[Replacement]) -> Result<Outcomes> {
+        let body =
+            |one: &Replacement| identified(&one.whole.contact.id, replacing_body(&one.whole, &one.write, &one.clear)?);
+        let entries = replacements.iter().map(body).collect();
+        self.batch(Request::put("contacts/batch/edit"), entries).await
+    }
+
+    /// Deletes; says of each contact whether it was there (recording `112-batch-delete`).
+    ///
+    /// # Errors
+    /// As [`Mautic::batch_upsert`].
+    pub async fn batch_delete(&self, ids: &[RemoteId]) -> Result<Vec<bool>> {
+        check_size(ids.len())?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let numbers = ids.iter().map(|id| Ok(contact_number(id)?.to_string())).collect::<Result<Vec<_>>>()?;
+        let request = Request::delete("contacts/batch/delete").with("ids", numbers.join(",")).in_bulk();
+        let answer: Contacts = self.client.call(request).await?;
+        let gone: Vec<RemoteId> = answer.contacts.into_values().map(|contact| RemoteId(contact.id.0)).collect();
+        Ok(ids.iter().map(|id| gone.contains(id)).collect())
+    }
+
+    /// Sends the entries that could be written; the others keep their place, with their own failure.
+    async fn batch(&self, request: Request, entries: Vec<Result<Entry>>) -> Result<Outcomes> {
+        check_size(entries.len())?;
+        let sound: Vec<&Entry> = entries.iter().filter_map(|entry| entry.as_ref().ok()).collect();
+        let mut answered = self.send_batch(request, &sound).await?.into_iter();
+        let mut next = || answered.next().unwrap_or_else(|| Err(errors::garbled(true)));
+        Ok(entries.into_iter().map(|entry| entry.and_then(|_| next())).collect())
+    }
+
+    async fn send_batch(&self, request: Request, entries: &[&Entry]) -> Result<Outcomes> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = request.carrying(&entries)?;
+        let request = if entries.len() > 1 { request.in_bulk() } else { request };
+        let answer: Batch = self.client.call(request).await?;
+        Ok(outcomes(answer, entries.len()))
+    }
+}
+
+fn check_size(entries: usize) -> Result<()> {
+    if entries <= BATCH_AT_MOST {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::Invalid, format!("Mautic takes at most {BATCH_AT_MOST} contacts in a call.")))
+}
+
+fn identified(id: &RemoteId, mut entry: Entry) -> Result<Entry> {
+    entry.insert("id".to_owned(), contact_number(id)?.into());
+    Ok(entry)
+}
+
+fn outcomes(answer: Batch, count: usize) -> Outcomes {
+    let codes = answer.status_codes.by_index(count);
+    let errors = answer.errors.by_index(count);
+    let contacts = answer.contacts.by_index(count);
+    let entries = codes.into_iter().zip(errors).zip(contacts);
+    entries.map(|((code, error), contact)| outcome(code, error.as_ref(), contact.and_then(remote_contact))).collect()
+}
+
+/// An entry succeeded when it has no error, a good status and a contact; anything else that says nothing has an unknown effect.
+fn outcome(code: Option<u16>, error: Option<&Error>, contact: Option<RemoteContact>) -> Result<Written> {
+    match (error, code, contact) {
+        (Some(error), _, _) => Err(errors::of_entry(error, true)),
+        (None, Some(code @ (200 | 201)), Some(contact)) => Ok(Written { contact, created: code == 201 }),
+        (None, _, _) => Err(errors::garbled(true)),
+    }
+}

@@ -1,0 +1,190 @@
+//! The authorised call: token, budget, one re-authentication, and an answer turned into a value or a failure.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tandem_core::domain::scope::Scope;
+use tandem_core::error::{Failure, FailureKind, Result};
+use tandem_core::ports::{AccessToken, Clock};
+
+use super::budget::Budget;
+use super::errors;
+use super::settings::{Auth, Settings};
+use crate::Ports;
+use crate::http::{Answer, Body, Call, Http, Patience};
+use crate::oauth::{TokenEndpoint, TokenSource};
+
+/// Who is called, in failures.
+pub(super) const PEER: &str = "Mautic";
+
+/// Calls one Mautic.
+pub(super) struct Client {
+    http: Http,
+    settings: Settings,
+    identity: Identity,
+    budget: Budget,
+    clock: Arc<dyn Clock>,
+}
+
+/// How calls are signed.
+enum Identity {
+    Tokens(Box<TokenSource>),
+    Basic(HeaderValue),
+}
+
+/// A call below `/api`.
+pub(super) struct Request {
+    method: Method,
+    path: String,
+    query: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+    patience: Patience,
+}
+
+impl Request {
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path.into())
+    }
+
+    pub(super) fn post(path: impl Into<String>) -> Self {
+        Self::new(Method::POST, path.into())
+    }
+
+    pub(super) fn put(path: impl Into<String>) -> Self {
+        Self::new(Method::PUT, path.into())
+    }
+
+    pub(super) fn patch(path: impl Into<String>) -> Self {
+        Self::new(Method::PATCH, path.into())
+    }
+
+    pub(super) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path.into())
+    }
+
+    fn new(method: Method, path: String) -> Self {
+        Self { method, path, query: Vec::new(), body: None, patience: Patience::Usual }
+    }
+
+    /// Adds a query parameter; names and values are encoded (`+` in an address too).
+    pub(super) fn with(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.query.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Adds the condition number `index` of a list call.
+    pub(super) fn filtered(self, index: usize, column: &str, expression: &str, value: impl ToString) -> Self {
+        self.with(format!("where[{index}][col]"), column)
+            .with(format!("where[{index}][expr]"), expression)
+            .with(format!("where[{index}][val]"), value)
+    }
+
+    /// Sets the JSON body.
+    ///
+    /// # Errors
+    /// `Invalid` when the value is no JSON, which a map with text keys always is.
+    pub(super) fn carrying(mut self, body: &impl Serialize) -> Result<Self> {
+        let text = serde_json::to_vec(body)
+            .map_err(|_| Failure::new(FailureKind::Invalid, "The data can't be written as JSON."))?;
+        self.body = Some(text);
+        Ok(self)
+    }
+
+    /// Gives the call the patience that work on many contacts needs.
+    pub(super) fn in_bulk(mut self) -> Self {
+        self.patience = Patience::Bulk;
+        self
+    }
+}
+
+impl Client {
+    pub(super) fn new(settings: Settings, scope: &Scope, http: Http, ports: &Ports) -> Result<Self> {
+        let identity = match settings.auth() {
+            Auth::ClientCredentials { id, secret } => {
+                let endpoint = TokenEndpoint {
+                    peer: PEER,
+                    http: http.clone(),
+                    url: settings.address("oauth/v2/token"),
+                    client_id: id.clone(),
+                    client_secret: secret.clone(),
+                };
+                Identity::Tokens(Box::new(TokenSource::new(endpoint, scope.clone(), ports)))
+            }
+            Auth::Basic { user, password } => Identity::Basic(basic(user, password)?),
+        };
+        let budget = Budget::new(scope.clone(), ports);
+        Ok(Self { http, settings, identity, budget, clock: Arc::clone(&ports.clock) })
+    }
+
+    /// The time of the port.
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Makes a call and reads its answer as `T`.
+    pub(super) async fn call<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
+        let answer = self.answer(request).await?;
+        errors::read(&answer, self.clock.now())
+    }
+
+    /// Makes a call; the answer's status is 2xx. For callers that need its headers or read it themselves.
+    pub(super) async fn answer(&self, request: Request) -> Result<Answer> {
+        self.budget.admit().await?;
+        let answer = match &self.identity {
+            Identity::Basic(header) => self.send(&request, header.clone()).await?,
+            Identity::Tokens(tokens) => self.send_with_token(&request, tokens).await?,
+        };
+        self.budget.learn(&answer).await?;
+        errors::check(&answer, self.clock.now())?;
+        Ok(answer)
+    }
+
+    /// A token may end early (revoked, or Mautic was restored from a backup): 401 leads to one new token and one repeat,
+    /// which is safe because Mautic looks at the token before it looks at the call (recording `007-contacts-bad-bearer`).
+    async fn send_with_token(&self, request: &Request, tokens: &TokenSource) -> Result<Answer> {
+        let token = tokens.token().await?;
+        let answer = self.send(request, bearer(&token)?).await?;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        tokens.invalidate(&token);
+        let renewed = tokens.token().await?;
+        self.send(request, bearer(&renewed)?).await
+    }
+
+    async fn send(&self, request: &Request, authorization: HeaderValue) -> Result<Answer> {
+        let mut url = self.settings.address(&format!("api/{}", request.path));
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let call = Call {
+            peer: PEER,
+            method: request.method.clone(),
+            url,
+            authorization: Some(authorization),
+            body: request.body.clone().map_or(Body::Empty, Body::Json),
+            patience: request.patience,
+        };
+        self.http.send(call).await
+    }
+}
+
+fn bearer(token: &AccessToken) -> Result<HeaderValue> {
+    secret_header(&format!("Bearer {}", token.secret))
+        .map_err(|_| Failure::new(FailureKind::Garbled, "Mautic gave out a token that no header can carry."))
+}
+
+fn basic(user: &str, password: &str) -> Result<HeaderValue> {
+    let pair = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{user}:{password}"));
+    secret_header(&format!("Basic {pair}"))
+        .map_err(|_| Failure::new(FailureKind::Misconfigured, "Mautic's user or password can't be sent."))
+}
+
+fn secret_header(text: &str) -> Result<HeaderValue, reqwest::header::InvalidHeaderValue> {
+    let mut header = HeaderValue::from_str(text)?;
+    header.set_sensitive(true);
+    Ok(header)
+}

@@ -1,0 +1,112 @@
+//! The webhooks that Mautic calls.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::{Value, json};
+use tandem_core::error::Result;
+
+use super::Mautic;
+use super::client::Request;
+use super::convert::number;
+use super::wire::{self, Hooks, OneHook, Triggers};
+
+/// More webhooks than anybody has.
+const ALL: u32 = 1000;
+
+/// A webhook. Its `Debug` shows no secret and no address, which may carry one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Its id.
+    pub id: String,
+    /// What it is, and does.
+    pub setup: HookSetup,
+    /// Whether events come oldest first; `None` leaves it to Mautic's configuration.
+    pub oldest_first: Option<bool>,
+    /// Whether it is on. Mautic switches it off by itself after repeated failures.
+    pub published: bool,
+}
+
+/// What a webhook is made from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HookSetup {
+    /// Where Mautic sends events.
+    pub url: String,
+    /// The key of the signatures.
+    pub secret: String,
+    /// The types of events.
+    pub triggers: BTreeSet<String>,
+}
+
+impl Mautic {
+    /// All webhooks (recording `116-hooks-list`).
+    pub async fn hooks(&self) -> Result<Vec<Hook>> {
+        let answer: Hooks = self.client.call(Request::get("hooks").with("limit", ALL)).await?;
+        Ok(answer.hooks.into_values().map(hook).collect())
+    }
+
+    /// The types of events that this Mautic can send (recording `113-hooks-triggers`).
+    pub async fn hook_triggers(&self) -> Result<BTreeSet<String>> {
+        let answer: Triggers = self.client.call(Request::get("hooks/triggers")).await?;
+        Ok(answer.triggers.0.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Makes a webhook that is on and sends events oldest first (recording `115-hook-create`).
+    pub async fn create_hook(&self, setup: &HookSetup) -> Result<Hook> {
+        self.saved(Request::post("hooks/new").carrying(&body(setup))?).await
+    }
+
+    /// Makes an existing webhook what [`Mautic::create_hook`] would have made.
+    pub async fn update_hook(&self, id: &str, setup: &HookSetup) -> Result<Hook> {
+        let path = format!("hooks/{}/edit", number(id, "webhook")?);
+        self.saved(Request::patch(path).carrying(&body(setup))?).await
+    }
+
+    /// Deletes a webhook.
+    pub async fn delete_hook(&self, id: &str) -> Result<()> {
+        let path = format!("hooks/{}/delete", number(id, "webhook")?);
+        self.client.call::<OneHook>(Request::delete(path)).await.map(drop)
+    }
+
+    async fn saved(&self, request: Request) -> Result<Hook> {
+        let answer: OneHook = self.client.call(request).await?;
+        Ok(hook(answer.hook))
+    }
+}
+
+fn body(setup: &HookSetup) -> Value {
+    json!({
+        "name": "Tandem",
+        "description": "Tells Tandem what happens to contacts. Made and kept by Tandem.",
+        "webhookUrl": setup.url,
+        "secret": setup.secret,
+        "triggers": setup.triggers,
+        "eventsOrderbyDir": "ASC",
+        "isPublished": true,
+    })
+}
+
+fn hook(hook: wire::Hook) -> Hook {
+    Hook {
+        id: hook.id.0,
+        setup: HookSetup {
+            url: hook.url,
+            secret: hook.secret.unwrap_or_default(),
+            triggers: hook.triggers.into_values().collect(),
+        },
+        oldest_first: hook.order.filter(|order| !order.is_empty()).map(|order| order.eq_ignore_ascii_case("asc")),
+        published: hook.is_published.is_truthy(),
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hook").field("id", &self.id).field("published", &self.published).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HookSetup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HookSetup").field("triggers", &self.triggers).finish_non_exhaustive()
+    }
+}

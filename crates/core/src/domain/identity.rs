@@ -1,0 +1,204 @@
+//! What makes two records one person: a normalised address, an external id, a platform's id.
+
+use std::fmt;
+use std::str::FromStr;
+
+use email_address::{EmailAddress, Options};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A checked, trimmed, lower-cased address. Its `Debug` shows a digest: addresses stay out of logs.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Email(String);
+
+/// Why a text is no address that Tandem can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEmail {
+    /// Not of the form `name@domain.tld`.
+    #[error("is not an email address")]
+    Malformed,
+    /// Mautic strips such characters silently and would store another address (recording `018-contact-create-unicode`).
+    #[error("holds characters outside ASCII, which Mautic would drop silently")]
+    NotAscii,
+}
+
+impl Email {
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The identity that this address is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity::of(IdentityKind::Email, &self.0)
+    }
+}
+
+impl FromStr for Email {
+    type Err = InvalidEmail;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEmail> {
+        let address = text.trim().to_lowercase();
+        if !address.is_ascii() {
+            return Err(InvalidEmail::NotAscii);
+        }
+        let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
+        let sound = address.len() <= 191
+            && !address.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control() || c == '"')
+            && EmailAddress::parse_with_options(&address, options).is_ok();
+        if sound { Ok(Self(address)) } else { Err(InvalidEmail::Malformed) }
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = InvalidEmail;
+    fn try_from(text: String) -> Result<Self, InvalidEmail> {
+        text.parse()
+    }
+}
+
+impl From<Email> for String {
+    fn from(email: Email) -> Self {
+        email.0
+    }
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Email(#{})", &self.identity().digest()[..8])
+    }
+}
+
+/// The id under which the application knows the record: 1 to 191 characters, none of them a control character.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ExternalId(String);
+
+/// An external id that is empty, over 191 characters, or holds control characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("takes 1 to 191 characters, none of them a control character")]
+pub struct InvalidExternalId;
+
+impl ExternalId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The identity that this id is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity::of(IdentityKind::External, &self.0)
+    }
+}
+
+impl TryFrom<String> for ExternalId {
+    type Error = InvalidExternalId;
+    fn try_from(text: String) -> Result<Self, InvalidExternalId> {
+        let trimmed = text.trim();
+        let sound =
+            !trimmed.is_empty() && trimmed.chars().count() <= 191 && !trimmed.chars().any(char::is_control);
+        if sound { Ok(Self(trimmed.to_owned())) } else { Err(InvalidExternalId) }
+    }
+}
+
+impl From<ExternalId> for String {
+    fn from(id: ExternalId) -> Self {
+        id.0
+    }
+}
+
+/// The kinds of identity that point to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityKind {
+    /// A normalised email address.
+    Email,
+    /// The application's id.
+    External,
+}
+
+/// A kind and the digest of a value: enough to find a record, and no personal data in a key or a log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Identity {
+    kind: IdentityKind,
+    digest: String,
+}
+
+impl Identity {
+    fn of(kind: IdentityKind, value: &str) -> Self {
+        let digest = Sha256::digest(value.as_bytes());
+        Self { kind, digest: hex::encode(&digest[..16]) }
+    }
+
+    /// The kind of the value.
+    #[must_use]
+    pub fn kind(&self) -> IdentityKind {
+        self.kind
+    }
+
+    /// 128 bits of SHA-256 of the value, in hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+/// The key of a record in the table: made from the first identity that the record was known by, and kept for life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordKey(String);
+
+impl RecordKey {
+    /// The key that a record gets when this identity is the first that it is known by.
+    #[must_use]
+    pub fn first_known_by(identity: &Identity) -> Self {
+        let kind = match identity.kind {
+            IdentityKind::Email => 'e',
+            IdentityKind::External => 'x',
+        };
+        Self(format!("{kind}{}", identity.digest))
+    }
+
+    /// A key read back from the table.
+    #[must_use]
+    pub fn from_stored(key: String) -> Self {
+        Self(key)
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letter_case_and_blanks_do_not_make_another_address() {
+        let one: Email = "  John@Example.COM ".parse().unwrap();
+        let two: Email = "john@example.com".parse().unwrap();
+        assert_eq!(one, two);
+        assert_eq!(one.identity(), two.identity());
+    }
+
+    #[test]
+    fn what_a_shop_holds_in_place_of_an_address_is_refused() {
+        for text in ["", "n/a", "none", "a@@example.com", "a@", "a.example.com", "a b@example.com", "a@b", "\"a\"@example.com"] {
+            assert_eq!(text.parse::<Email>(), Err(InvalidEmail::Malformed), "{text}");
+        }
+        assert_eq!("zoë@example.com".parse::<Email>(), Err(InvalidEmail::NotAscii));
+    }
+
+    #[test]
+    fn debug_output_holds_no_address() {
+        let email: Email = "john@example.com".parse().unwrap();
+        assert!(!format!("{email:?}").contains("john"));
+    }
+}

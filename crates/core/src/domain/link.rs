@@ -1,0 +1,100 @@
+//! The mapping of a local record to a remote contact, and what both sides last agreed on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A contact's id on the platform, as text: Mautic's are numbers, SuiteCRM's are UUIDs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RemoteId(pub String);
+
+impl fmt::Display for RemoteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a link stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    /// A write was begun and its end is not known: nothing in the snapshot can be relied on.
+    Pending,
+    /// The platform holds what the snapshot says.
+    Synced,
+    /// The last write was refused; `error` says why.
+    Error,
+    /// Both sides changed one field and a person has to choose.
+    Conflict,
+}
+
+/// Which local record is which remote contact.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// The contact on the platform; `None` until its creation is known to have succeeded.
+    pub remote_id: Option<RemoteId>,
+    /// Ids that the platform merged into `remote_id`.
+    pub aliases: BTreeSet<RemoteId>,
+    /// Where the link stands.
+    pub state: LinkState,
+    /// What was last sent and accepted, by remote field name: the base of the next difference.
+    pub snapshot: BTreeMap<String, Value>,
+    /// The campaigns that Tandem put the contact into.
+    pub campaigns: BTreeSet<String>,
+    /// A sentence on the last refusal.
+    pub error: Option<String>,
+    /// Grows by one with every change; the guard of optimistic writes.
+    pub revision: u64,
+    /// When the link last changed, by Tandem's clock.
+    pub updated_at: Timestamp,
+}
+
+impl Link {
+    /// A link whose remote contact is not known yet.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            remote_id: None,
+            aliases: BTreeSet::new(),
+            state: LinkState::Pending,
+            snapshot: BTreeMap::new(),
+            campaigns: BTreeSet::new(),
+            error: None,
+            revision: 0,
+            updated_at: now,
+        }
+    }
+
+    /// The platform answered with another id than the one asked for: it merged the two (recording `164-merge-get-known`).
+    pub fn follow_merge(&mut self, survivor: RemoteId) {
+        if let Some(old) = self.remote_id.replace(survivor.clone()) {
+            if old != survivor {
+                self.aliases.insert(old);
+            }
+        }
+        self.aliases.remove(&survivor);
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("remote_id", &self.remote_id)
+            .field("state", &self.state)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right to write one contact: held by one writer at a time, and lost by itself when the writer dies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// A random name of the writer.
+    pub owner: String,
+    /// When it ends by itself.
+    pub until: Timestamp,
+}

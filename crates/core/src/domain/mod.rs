@@ -1,0 +1,10 @@
+//! The nouns of Tandem: values that are checked when they are made and can be trusted afterwards.
+
+pub mod catalog;
+pub mod consent;
+pub mod identity;
+pub mod issue;
+pub mod link;
+pub mod platform;
+pub mod record;
+pub mod scope;

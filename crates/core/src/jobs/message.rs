@@ -1,0 +1,93 @@
+//! What lies on the queue: tagged and versioned, so that a message written by an older release stays readable.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::identity::RecordKey;
+use crate::domain::link::RemoteId;
+use crate::domain::scope::Scope;
+use crate::error::Failure;
+
+/// A queued piece of work. Running it twice has the effect of running it once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Names the job; a repeat of the message has the same id.
+    pub id: String,
+    /// Whose work it is.
+    pub scope: Scope,
+    /// The correlation id of the request that it came from.
+    pub correlation_id: String,
+    /// When it was first put on the queue.
+    pub queued_at: Timestamp,
+    /// What to do.
+    pub task: Task,
+}
+
+/// The kinds of work. A retired kind stays here and readable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Task {
+    /// Bring the platform to the record's state at the time of running, not of queueing.
+    #[serde(rename = "push_contact_v1")]
+    PushContact {
+        /// Which record.
+        record: RecordKey,
+    },
+    /// Put a contact into a campaign or segment, or take it out.
+    #[serde(rename = "set_membership_v1")]
+    SetMembership(MembershipChange),
+    /// Delete a contact on the platform.
+    #[serde(rename = "delete_contact_v1")]
+    DeleteContact {
+        /// Which contact.
+        contact: RemoteId,
+    },
+    /// Finish an `identify` that ran out of its time.
+    #[serde(rename = "identify_v1")]
+    Identify {
+        /// The record that the visitor is.
+        record: RecordKey,
+        /// The contact number that the visitor's browser had.
+        visitor: Option<RemoteId>,
+        /// Whether the application signed that number.
+        trusted: bool,
+    },
+}
+
+/// One contact's membership of one list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipChange {
+    /// Which contact.
+    pub contact: RemoteId,
+    /// Which list.
+    pub list: MembershipList,
+    /// In or out.
+    pub member: bool,
+    /// When it was asked for: an older wish never overrides a newer one.
+    pub asked_at: Timestamp,
+}
+
+/// A list that contacts are put into.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "list", content = "id", rename_all = "snake_case")]
+pub enum MembershipList {
+    /// A campaign, by its id.
+    Campaign(String),
+    /// A segment, by its id.
+    Segment(String),
+}
+
+/// A job that needs a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParkedJob {
+    /// The job as it was.
+    pub job: Job,
+    /// Why it could not be done.
+    pub reason: Failure,
+    /// What a person can do about it.
+    pub advice: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was parked.
+    pub parked_at: Timestamp,
+}

@@ -1,0 +1,4 @@
+//! Work that is done later: the messages on the queue and the runner that does what they say.
+
+pub mod message;
+pub mod runner;

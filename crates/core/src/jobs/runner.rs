@@ -1,0 +1,76 @@
+//! Does what a queued message says, and decides by the policy what follows when it fails.
+
+use std::time::Duration;
+
+use crate::domain::identity::RecordKey;
+use crate::error::{Failure, Result};
+use crate::policy::{self, Decision};
+use crate::sync::change::{ContactChange, Outcome, Visitor};
+use crate::sync::push::For;
+use crate::sync::services::Desk;
+
+use super::message::{Job, ParkedJob, Task};
+
+/// What the queue is told about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The message is finished with: done, superseded, or parked.
+    Done,
+    /// Bring it back after this time.
+    RetryIn(Duration),
+}
+
+/// How long a job waits when it could not even be parked.
+const PARKING_FAILED: Duration = Duration::from_secs(60);
+
+impl Desk {
+    /// Runs a job for the `attempt`-th time (from 1). Never fails: what can't be done is retried or parked.
+    pub async fn run(&self, job: &Job, attempt: u32) -> Verdict {
+        let Err(failure) = self.perform(job).await else { return Verdict::Done };
+        match policy::after_failure(&failure, attempt, job.queued_at, self.now(), self.services.entropy.unit()) {
+            Decision::Retry(delay) => {
+                tracing::info!(job = %job.id, attempt, kind = ?failure.kind, ?delay, "a job will be retried: {failure}");
+                Verdict::RetryIn(delay)
+            }
+            Decision::Park(advice) => self.park(job, failure, advice, attempt).await,
+        }
+    }
+
+    async fn perform(&self, job: &Job) -> Result<()> {
+        match &job.task {
+            Task::PushContact { record } => self.push_again(record, None, job).await,
+            Task::Identify { record, visitor, trusted } => {
+                let visitor = visitor.clone().map(|id| Visitor { id, trusted: *trusted });
+                self.push_again(record, visitor, job).await
+            }
+            Task::SetMembership(wish) => self.carry_out_wish(wish).await,
+            Task::DeleteContact { contact } => self.integration.platform.delete(contact).await.map(drop),
+        }
+    }
+
+    async fn push_again(&self, record: &RecordKey, visitor: Option<Visitor>, job: &Job) -> Result<()> {
+        let stored = self.services.contacts.load(&self.integration.scope, record).await?;
+        if stored.record.is_none() {
+            tracing::info!(job = %job.id, "the record was deleted since: nothing to do");
+            return Ok(());
+        }
+        let change = ContactChange { visitor, ..ContactChange::refresh(record.clone()) };
+        match self.push(&change, &job.correlation_id, For::Job).await? {
+            Outcome::Done(pushed) => tracing::info!(job = %job.id, action = ?pushed.action, "a queued write is done"),
+            Outcome::Queued(queued) => tracing::info!(job = %job.id, next = %queued.job_id, "a queued write goes on"),
+        }
+        Ok(())
+    }
+
+    async fn park(&self, job: &Job, reason: Failure, advice: &str, attempts: u32) -> Verdict {
+        tracing::warn!(job = %job.id, kind = ?reason.kind, attempts, advice, "a job is parked: {reason}");
+        let parked = ParkedJob { job: job.clone(), reason, advice: advice.to_owned(), attempts, parked_at: self.now() };
+        match self.services.parked.park(&parked).await {
+            Ok(()) => Verdict::Done,
+            Err(failure) => {
+                tracing::error!(job = %job.id, "a job could not be parked: {failure}");
+                Verdict::RetryIn(PARKING_FAILED)
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Telephone numbers to E.164, by Google's metadata, and never by a guess.
+//!
+//! `rlibphonenumber` rather than `phonenumber`: a minimal program built with our release profile grows by 1.9 MB instead
+//! of 2.9 MB, its first number takes 9 ms instead of 48 ms (which a cold Lambda function pays), later ones 1 µs instead
+//! of 4 µs, and its metadata is the newer (9.0.42 against 9.0.33).
+
+use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
+use serde_json::Value;
+
+use super::text::one_line;
+use super::{Outcome, invalid};
+use crate::mapping::vocabulary::Country;
+
+/// The number in E.164. A national number is read as one of the record's country.
+pub(super) fn e164(value: &Value, country: Option<&Country>) -> Outcome {
+    let Some(text) = one_line(value)? else { return Ok(None) };
+    let text: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+    read(text.trim(), country).map(|number| Some(Value::String(number))).map_err(invalid)
+}
+
+fn read(text: &str, country: Option<&Country>) -> Result<String, &'static str> {
+    // The library skips letters and signs; one that stands where a digit was meant would make it another number.
+    if !text.chars().all(is_part_of_a_number) {
+        return Err("holds letters or signs that are no part of a telephone number, such as an extension");
+    }
+    let number = if text.starts_with('+') {
+        international(text)
+    } else {
+        let region = country.and_then(|country| Region::try_from(country.alpha2.as_str()).ok());
+        national(text, region.ok_or("has no country code, and the record names no country that would give it one")?)?
+    };
+    if (8..=16).contains(&number.len()) && !number.starts_with("+0") {
+        Ok(number)
+    } else {
+        Err("is not a telephone number: with its country code it has 7 to 15 digits and does not start with 0")
+    }
+}
+
+/// Marks of the writing direction and the like, which come along when a number is copied from an address book.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn is_part_of_a_number(c: char) -> bool {
+    c.is_numeric() || c.is_whitespace() || matches!(c, '+' | '-' | '(' | ')' | '.' | '/' | '\u{2010}'..='\u{2015}')
+}
+
+/// A number with its country code. The metadata lags behind new ranges: what it does not know is kept.
+fn international(text: &str) -> String {
+    let text = without_trunk_zero(text);
+    match PHONE_NUMBER_UTIL.parse(&text, None) {
+        Ok(number) if number.is_valid() => e164_of(&number),
+        _ => format!("+{}", digits_of(&text)),
+    }
+}
+
+/// `+44(0)808…` shows both ways of dialling at once; abroad the zero is not dialled. In Italy (39) it is.
+fn without_trunk_zero(text: &str) -> String {
+    if text.starts_with("+39") { text.to_owned() } else { text.replacen("(0)", "", 1) }
+}
+
+/// A number as it is dialled within its country.
+fn national(text: &str, region: Region) -> Result<String, &'static str> {
+    let number =
+        PHONE_NUMBER_UTIL.parse(text, Some(region)).map_err(|_| "is not a telephone number of the record's country")?;
+    if length_as(&number, PhoneNumberType::FixedLine) == Some(NumberLengthType::IsPossibleLocalOnly) {
+        return Err("has no area code");
+    }
+    if is_whole(&number, text, region) {
+        Ok(e164_of(&number))
+    } else {
+        Err("is not a whole telephone number of the record's country: digits or the area code are missing")
+    }
+}
+
+/// Whether nothing had to be guessed. Written with the trunk prefix that is dialled within the country, its length is
+/// enough, as the metadata lags behind; written otherwise it must be a known number, and one that can't be the end of a
+/// longer one.
+fn is_whole(number: &PhoneNumber, text: &str, region: Region) -> bool {
+    let dialled = digits_of(&number.format_as(PhoneNumberFormat::National));
+    if digits_of(text) == dialled {
+        let has_trunk_prefix = dialled != number.get_national_significant_number();
+        return number.is_valid() || (has_trunk_prefix && is_full_length(number));
+    }
+    let foreign = number.get_region_code() != Some(region);
+    let mobile = matches!(number.get_type(), PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile);
+    number.is_valid() && (foreign || mobile || has_only_length(number))
+}
+
+fn is_full_length(number: &PhoneNumber) -> bool {
+    [PhoneNumberType::FixedLine, PhoneNumberType::Mobile]
+        .into_iter()
+        .any(|kind| length_as(number, kind) == Some(NumberLengthType::IsPossible))
+}
+
+/// Whether all fixed lines of the country are as long as this one: then no area code can be missing.
+fn has_only_length(number: &PhoneNumber) -> bool {
+    let possible = |national: u64| {
+        let other = PhoneNumber { national_number: national, ..number.clone() };
+        length_as(&other, PhoneNumberType::FixedLine) == Some(NumberLengthType::IsPossible)
+    };
+    let national = number.national_number;
+    possible(national) && !possible(national / 10) && !possible(national.saturating_mul(10))
+}
+
+fn length_as(number: &PhoneNumber, kind: PhoneNumberType) -> Option<NumberLengthType> {
+    PHONE_NUMBER_UTIL.is_possible_number_for_type_with_reason(number, kind).ok()
+}
+
+fn e164_of(number: &PhoneNumber) -> String {
+    number.format_as(PhoneNumberFormat::E164).into_owned()
+}
+
+fn digits_of(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}

@@ -1,0 +1,242 @@
+//! The narrow doors between the business and the world. Adapters live in `tandem-connectors` and `tandem-app`.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::domain::catalog::FieldCatalog;
+use crate::domain::consent::ConsentLedger;
+use crate::domain::identity::{Email, Identity, RecordKey};
+use crate::domain::link::{Lease, Link, RemoteId};
+use crate::domain::platform::{ContactWrite, DoNotContact, PlatformInfo, RemoteContact, Written};
+use crate::domain::record::Record;
+use crate::domain::scope::{Scope, TenantId};
+use crate::error::Result;
+use crate::jobs::message::{Job, MembershipChange, MembershipList, ParkedJob};
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// The moment of the call.
+    fn now(&self) -> Timestamp;
+}
+
+/// Gives chance.
+pub trait Entropy: Send + Sync {
+    /// Uniform in `[0, 1)`.
+    fn unit(&self) -> f64;
+    /// A name that nothing else has: time-ordered, unguessable.
+    fn id(&self) -> String;
+}
+
+/// Waits without blocking the thread.
+#[async_trait]
+pub trait Sleep: Send + Sync {
+    /// Returns after `duration`.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// A marketing platform, as far as Tandem needs one. Methods say in their failure whether the effect may have happened.
+#[async_trait]
+pub trait MarketingPlatform: Send + Sync {
+    /// Contacts with this address; more than one when the platform itself made duplicates. One call.
+    async fn find_by_email(&self, email: &Email) -> Result<Vec<RemoteContact>>;
+    /// One contact; the answer's id differs from `id` when the platform merged the two. One call.
+    async fn get(&self, id: &RemoteId) -> Result<RemoteContact>;
+    /// Creates, or updates the contact that has the address. Not safe in parallel for one address. Zeros are dropped. One call.
+    async fn upsert(&self, write: &ContactWrite) -> Result<Written>;
+    /// Creates and stores zeros; [`crate::error::FailureKind::Conflict`] when the address exists. One call.
+    async fn create(&self, write: &ContactWrite) -> Result<Written>;
+    /// Changes the fields given and no other. Zeros are dropped. One call.
+    async fn update(&self, id: &RemoteId, write: &ContactWrite) -> Result<RemoteContact>;
+    /// Changes the fields given and no other, zeros and clears included, by reading and writing the whole contact. Two calls.
+    async fn rewrite(&self, id: &RemoteId, write: &ContactWrite, clear: &[String]) -> Result<RemoteContact>;
+    /// Deletes; `Ok(false)` when it was not there. One call.
+    async fn delete(&self, id: &RemoteId) -> Result<bool>;
+    /// Puts a contact into a list or takes it out. Doing it twice is doing it once. One call.
+    async fn set_membership(&self, contact: &RemoteId, list: &MembershipList, member: bool) -> Result<()>;
+    /// Forbids mail. One call.
+    async fn forbid_mail(&self, contact: &RemoteId, entry: &DoNotContact) -> Result<()>;
+    /// Allows mail again, whatever the reason was that forbade it. One call.
+    async fn allow_mail(&self, contact: &RemoteId) -> Result<()>;
+    /// All that the platform holds about a contact, for the person to read. Up to four calls.
+    async fn export(&self, contact: &RemoteId) -> Result<Value>;
+    /// The contact fields that the platform has. One call.
+    async fn fields(&self) -> Result<FieldCatalog>;
+    /// The stages by name. One call.
+    async fn stages(&self) -> Result<Vec<(String, String)>>;
+    /// Whether the API is on and the credentials are good. One call.
+    async fn ping(&self) -> Result<PlatformInfo>;
+}
+
+/// A record key that an identity points to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// The record that the external id is known for.
+    pub by_external_id: Option<RecordKey>,
+    /// The record that holds the address.
+    pub by_email: Option<RecordKey>,
+    /// What the person at the address said about being mailed.
+    pub consent: ConsentLedger,
+}
+
+/// A record, its link and its lease, read together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stored {
+    /// What the application wants.
+    pub record: Option<Record>,
+    /// What the platform has.
+    pub link: Option<Link>,
+    /// Who is writing it just now.
+    pub lease: Option<Lease>,
+}
+
+/// The start of a write: the record's new state, the lease, the identities and the consent, all or nothing.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    /// Which record.
+    pub key: RecordKey,
+    /// Its new state; its `version` is one more than what was read.
+    pub record: Record,
+    /// The link, marked pending; its `revision` is one more than what was read (1 for a new one).
+    pub link: Link,
+    /// The lease taken on the link.
+    pub lease: Lease,
+    /// Identities that shall point to the record and did not yet. Fails when one points elsewhere by now.
+    pub claim: Vec<Identity>,
+    /// The consent ledger of the record's address, when it changed.
+    pub consent: Option<(Identity, ConsentLedger)>,
+}
+
+/// A record's newer state, to be written to the platform by a job: record, identities and consent, all or nothing.
+#[derive(Clone, Debug)]
+pub struct Save {
+    /// Which record.
+    pub key: RecordKey,
+    /// Its new state; its `version` is one more than what was read (1 for a new one).
+    pub record: Record,
+    /// Identities that shall point to the record and did not yet. Fails when one points elsewhere by now.
+    pub claim: Vec<Identity>,
+    /// The consent ledger of the record's address, when it changed.
+    pub consent: Option<(Identity, ConsentLedger)>,
+}
+
+/// The end of a write.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// Which record.
+    pub key: RecordKey,
+    /// The link as it now stands; its `revision` is one more than what was begun.
+    pub link: Link,
+    /// The owner of the lease, which ends with this.
+    pub owner: String,
+    /// Identities that no longer point to the record (an old address).
+    pub release: Vec<Identity>,
+    /// Remote ids that shall lead to the record and did not yet.
+    pub point: Vec<RemoteId>,
+    /// The consent ledger, when the platform's answer changed it.
+    pub consent: Option<(Identity, ConsentLedger)>,
+}
+
+/// Whether an optimistic write came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Written.
+    Done,
+    /// Somebody else changed it since it was read, or holds it: read again.
+    Contended,
+}
+
+/// Records, links, identities and consent.
+#[async_trait]
+pub trait ContactStore: Send + Sync {
+    /// What the identities point to, and the consent of the address. One read call.
+    async fn resolve(&self, scope: &Scope, external: Option<&Identity>, email: Option<&Identity>) -> Result<Resolved>;
+    /// A record with its link. One read call.
+    async fn load(&self, scope: &Scope, key: &RecordKey) -> Result<Stored>;
+    /// The record that a contact of the platform belongs to. One read call.
+    async fn by_remote_id(&self, scope: &Scope, id: &RemoteId) -> Result<Option<RecordKey>>;
+    /// Begins a write. One write call.
+    async fn begin(&self, scope: &Scope, begin: &Begin) -> Result<Attempt>;
+    /// Ends a write. One write call.
+    async fn commit(&self, scope: &Scope, commit: &Commit) -> Result<Attempt>;
+    /// Stores a record's newer state without writing it to the platform. One write call.
+    async fn save_record(&self, scope: &Scope, save: &Save) -> Result<Attempt>;
+    /// Ends a lease without changing anything else, so that the next writer need not wait. One write call.
+    async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()>;
+    /// Erases a record, its link and its pointers. Consent stays, under the digest of the address. One write call or two.
+    async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()>;
+    /// The newest wish about a membership. One read call.
+    async fn membership_wish(&self, scope: &Scope, contact: &RemoteId, list: &MembershipList) -> Result<Option<MembershipChange>>;
+    /// Notes a wish unless a newer one is there; `Contended` then. One write call.
+    async fn note_membership_wish(&self, scope: &Scope, wish: &MembershipChange) -> Result<Attempt>;
+}
+
+/// Puts jobs on the queue.
+#[async_trait]
+pub trait JobQueue: Send + Sync {
+    /// Queues a job, to be seen after `delay` (at most 15 minutes).
+    async fn send(&self, job: &Job, delay: Duration) -> Result<()>;
+    /// Whether the queue can be reached.
+    async fn ping(&self) -> Result<()>;
+}
+
+/// Jobs that wait for a person.
+#[async_trait]
+pub trait ParkedJobs: Send + Sync {
+    /// Parks a job; parking it again overwrites.
+    async fn park(&self, parked: &ParkedJob) -> Result<()>;
+    /// Parked jobs of a tenant, oldest first, at most `limit`.
+    async fn list(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ParkedJob>>;
+    /// One parked job.
+    async fn get(&self, tenant: &TenantId, id: &str) -> Result<Option<ParkedJob>>;
+    /// Forgets a parked job, after it was put on the queue again.
+    async fn remove(&self, tenant: &TenantId, id: &str) -> Result<()>;
+}
+
+/// A platform's access token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The secret itself.
+    pub secret: String,
+    /// When the platform stops taking it.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// The token that all functions of an integration share, and the lock that lets one of them fetch a new one.
+#[async_trait]
+pub trait TokenStore: Send + Sync {
+    /// The stored token, if there is one. One read call.
+    async fn read(&self, scope: &Scope) -> Result<Option<AccessToken>>;
+    /// Takes the right to fetch a token; `Contended` while another function holds it. One write call.
+    async fn lock(&self, scope: &Scope, lease: &Lease, now: Timestamp) -> Result<Attempt>;
+    /// Stores a token and gives the lock back. One write call.
+    async fn save(&self, scope: &Scope, token: &AccessToken, owner: &str) -> Result<()>;
+    /// Gives the lock back without a token. One write call.
+    async fn unlock(&self, scope: &Scope, owner: &str) -> Result<()>;
+}
+
+/// What is known of a platform's budget of calls.
+#[async_trait]
+pub trait BudgetStore: Send + Sync {
+    /// The moment until which the platform takes no call, if that is known. One read call.
+    async fn exhausted_until(&self, scope: &Scope) -> Result<Option<Timestamp>>;
+    /// Notes that the budget is used up until `reset`. One write call.
+    async fn exhaust(&self, scope: &Scope, reset: Timestamp) -> Result<()>;
+}
+
+/// The cached list of the platform's fields.
+#[async_trait]
+pub trait CatalogStore: Send + Sync {
+    /// The list as last read, however old. One read call.
+    async fn read(&self, scope: &Scope) -> Result<Option<FieldCatalog>>;
+    /// Stores a list. One write call.
+    async fn save(&self, scope: &Scope, catalog: &FieldCatalog) -> Result<()>;
+}

@@ -1,0 +1,281 @@
+//! What has to be written to the platform, worked out from what was read. Pure: no I/O, no clock, no chance.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::domain::catalog::FieldCatalog;
+use crate::domain::consent::{ConsentLedger, ConsentOutcome, ConsentSource, ConsentStatus};
+use crate::domain::identity::{Email, Identity, RecordKey};
+use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::link::{Lease, Link, LinkState, RemoteId};
+use crate::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason};
+use crate::domain::record::{Fields, Record, patched};
+use crate::mapping::{self, Mapped, RuleSet, Vocabulary};
+use crate::ports::Stored;
+
+use super::change::{ContactChange, Subject, Visitor};
+use super::enrolment::Enrolment;
+
+/// The snapshot's key for the tags that Tandem set. `@` can't stand in a platform's field name.
+const TAGS: &str = "@tags";
+/// The snapshot's key for the stage that Tandem set.
+const STAGE: &str = "@stage";
+/// The snapshot's key for whether Tandem knows that mail is forbidden there.
+const MAIL: &str = "@mail";
+/// The value of [`MAIL`].
+const FORBIDDEN: &str = "forbidden";
+
+/// The rules that a plan follows.
+pub struct Rulebook<'a> {
+    /// Which field goes where.
+    pub rules: &'a RuleSet,
+    /// The platform's own names.
+    pub vocabulary: &'a dyn Vocabulary,
+    /// The platform's fields, when they are known.
+    pub catalog: Option<&'a FieldCatalog>,
+    /// The rule of high-value enrolment.
+    pub enrolment: Option<&'a Enrolment>,
+}
+
+/// What was read before a write.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The record's key.
+    pub key: RecordKey,
+    /// The record, link and lease as stored.
+    pub stored: Stored,
+    /// The consent of the address that the record will have.
+    pub consent: ConsentLedger,
+    /// Identities that do not point to the record yet.
+    pub unclaimed: Vec<Identity>,
+    /// Issues found on the way: an address that another record holds.
+    pub issues: Vec<FieldIssue>,
+    /// The address to give the record, when it is to change or to be set for the first time.
+    pub email: Option<Email>,
+}
+
+/// A whole write, planned: the record's new state and what the platform must be told.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The record's key.
+    pub key: RecordKey,
+    /// Its new state.
+    pub record: Record,
+    /// Whether the new state differs from the stored one.
+    pub record_changed: bool,
+    /// The link as stored, or a new one.
+    pub link: Link,
+    /// Whether the link is stored already.
+    pub link_known: bool,
+    /// Who writes the contact just now.
+    pub lease: Option<Lease>,
+    /// The consent ledger after the change.
+    pub consent: ConsentLedger,
+    /// Whether the ledger changed.
+    pub consent_changed: bool,
+    /// Whether the person just opted in again: mail may be allowed there.
+    pub opted_in_by_person: bool,
+    /// Identities to claim.
+    pub claim: Vec<Identity>,
+    /// The address to give up when the write succeeds.
+    pub release: Option<Identity>,
+    /// What shall stand on the platform, by its field names and the `@` keys of this module.
+    pub wanted: BTreeMap<String, Value>,
+    /// Fields to blank there.
+    pub clear: Vec<String>,
+    /// What differs from what was last sent.
+    pub set: BTreeMap<String, Value>,
+    /// The campaign to put the contact into.
+    pub enrol: Option<String>,
+    /// The visitor that the person was.
+    pub visitor: Option<Visitor>,
+    /// All issues, for the caller.
+    pub issues: Vec<FieldIssue>,
+}
+
+impl Draft {
+    /// Whether the platform has all of it already and the table too.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.platform_is_settled() && !self.record_changed && !self.consent_changed && self.claim.is_empty()
+    }
+
+    /// Whether the platform has all of it already.
+    #[must_use]
+    pub fn platform_is_settled(&self) -> bool {
+        self.link.state == LinkState::Synced
+            && self.link.remote_id.is_some()
+            && self.set.is_empty()
+            && self.clear.is_empty()
+            && self.enrol.is_none()
+            && !self.visitor_is_news()
+            && !(self.opted_in_by_person && self.consent_changed)
+    }
+
+    /// The contact on the platform, when it is known.
+    #[must_use]
+    pub fn remote_id(&self) -> Option<&RemoteId> {
+        self.link.remote_id.as_ref()
+    }
+
+    /// An earlier writer began to create the contact and did not say how it ended.
+    #[must_use]
+    pub fn may_have_been_created(&self) -> bool {
+        self.link_known && self.link.remote_id.is_none()
+    }
+
+    fn visitor_is_news(&self) -> bool {
+        self.visitor.is_some() && self.link.remote_id.is_none()
+    }
+}
+
+/// Plans a change of what was found.
+#[must_use]
+pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Timestamp) -> Draft {
+    let Found { key, stored, mut consent, unclaimed, issues: found_issues, email } = found;
+    let mut issues = change.issues.clone();
+    issues.extend(found_issues);
+    let (consent_changed, opted_in_by_person) = take_consent(change, &mut consent, &mut issues);
+    let (record, record_changed) = new_record(change, stored.record.as_ref(), email, now);
+    let release = given_up(stored.record.as_ref(), &record);
+    let link_known = stored.link.is_some();
+    let link = stored.link.unwrap_or_else(|| Link::new(now));
+    let (wanted, clear_wanted, mapped_issues) = wanted(&record, &consent, book);
+    issues.extend(mapped_issues);
+    let base = if link.state == LinkState::Synced { Some(&link.snapshot) } else { None };
+    let set = set_of(&wanted, base);
+    let clear = clear_of(clear_wanted, base);
+    let enrol = enrolment(book, &record.fields, &consent, &link);
+    Draft {
+        key, record, record_changed, link, link_known, lease: stored.lease, consent, consent_changed,
+        opted_in_by_person, claim: unclaimed, release, wanted, clear, set, enrol,
+        visitor: change.visitor.clone(), issues,
+    }
+}
+
+/// Takes what is said about being mailed; gives whether the ledger changed and whether the person opted in again.
+fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut Vec<FieldIssue>) -> (bool, bool) {
+    let Some(entry) = &change.consent else { return (false, false) };
+    let by_person = entry.source == ConsentSource::Person && entry.status == ConsentStatus::OptedIn;
+    match ledger.take(entry.clone()) {
+        ConsentOutcome::Changed => (true, by_person),
+        ConsentOutcome::Unchanged => (false, false),
+        ConsentOutcome::OptOutKept => {
+            issues.push(FieldIssue::new(
+                "consent.marketing_opt_in",
+                IssueCode::OptOutKept,
+                "The person opted out. Only a later opt-in by the person (\"explicit\": true) undoes it.",
+            ));
+            (false, false)
+        }
+    }
+}
+
+fn new_record(change: &ContactChange, old: Option<&Record>, email: Option<Email>, now: Timestamp) -> (Record, bool) {
+    let given = match &change.subject {
+        Subject::Person { external_id, .. } => external_id.clone(),
+        Subject::Known(_) => None,
+    };
+    let empty = Fields::new();
+    let record = Record {
+        external_id: given.or_else(|| old.and_then(|old| old.external_id.clone())),
+        email: email.or_else(|| old.and_then(|old| old.email.clone())),
+        fields: patched(old.map_or(&empty, |old| &old.fields), &change.fields),
+        updated_at: now,
+        version: old.map_or(0, |old| old.version) + 1,
+    };
+    let same = old.is_some_and(|old| {
+        old.external_id == record.external_id && old.email == record.email && old.fields == record.fields
+    });
+    (record, !same)
+}
+
+fn given_up(old: Option<&Record>, new: &Record) -> Option<Identity> {
+    let old = old?.email.as_ref()?;
+    (new.email.as_ref() != Some(old)).then(|| old.identity())
+}
+
+/// What shall stand on the platform, what shall be blank there, and what could not be mapped.
+fn wanted(
+    record: &Record,
+    consent: &ConsentLedger,
+    book: &Rulebook<'_>,
+) -> (BTreeMap<String, Value>, Vec<String>, Vec<FieldIssue>) {
+    let mut told = record.clone();
+    if let Some(standing) = consent.standing() {
+        told.fields.insert("marketing_opt_in".to_owned(), json!(standing.status == ConsentStatus::OptedIn));
+    }
+    let Mapped { fields, cleared, tags, stage, issues } =
+        mapping::map(&told, book.rules, book.vocabulary, book.catalog);
+    let mut wanted = fields;
+    if record.fields.contains_key("tags") {
+        wanted.insert(TAGS.to_owned(), json!(tags));
+    }
+    if let Some(stage) = stage {
+        wanted.insert(STAGE.to_owned(), json!(stage));
+    }
+    if consent.opted_out() {
+        wanted.insert(MAIL.to_owned(), json!(FORBIDDEN));
+    }
+    (wanted, cleared.into_iter().collect(), issues)
+}
+
+fn set_of(wanted: &BTreeMap<String, Value>, base: Option<&BTreeMap<String, Value>>) -> BTreeMap<String, Value> {
+    match base {
+        None => wanted.clone(),
+        Some(base) => mapping::changed(wanted, base),
+    }
+}
+
+fn clear_of(wanted: Vec<String>, base: Option<&BTreeMap<String, Value>>) -> Vec<String> {
+    match base {
+        None => wanted,
+        Some(base) => wanted.into_iter().filter(|name| base.get(name) != Some(&Value::Null)).collect(),
+    }
+}
+
+fn enrolment(book: &Rulebook<'_>, fields: &Fields, consent: &ConsentLedger, link: &Link) -> Option<String> {
+    let rule = book.enrolment?;
+    (!link.campaigns.contains(&rule.campaign) && rule.takes(fields, consent)).then(|| rule.campaign.clone())
+}
+
+/// The write that brings the platform from what was last sent (`base`) to `values`.
+#[must_use]
+pub fn contact_write(values: &BTreeMap<String, Value>, base: &BTreeMap<String, Value>) -> ContactWrite {
+    let fields = values.iter().filter(|(name, _)| !name.starts_with('@'));
+    let forbid = values.get(MAIL).map(|_| DoNotContact {
+        channel: "email".to_owned(),
+        reason: DoNotContactReason::Manual,
+        comments: "opted out in the application".to_owned(),
+    });
+    ContactWrite {
+        fields: fields.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        tags: tag_changes(values.get(TAGS), base.get(TAGS)),
+        forbid_mail: forbid,
+        stage: values.get(STAGE).and_then(Value::as_str).map(str::to_owned),
+    }
+}
+
+/// Tags to add as they are, tags to take away with a leading `-`.
+fn tag_changes(now: Option<&Value>, before: Option<&Value>) -> Vec<String> {
+    let Some(now) = now else { return Vec::new() };
+    let (now, before) = (texts(Some(now)), texts(before));
+    let gone = before.iter().filter(|tag| !now.contains(tag)).map(|tag| format!("-{tag}"));
+    let new = now.iter().filter(|tag| !before.contains(tag)).map(|tag| (*tag).to_owned());
+    gone.chain(new).collect()
+}
+
+fn texts(value: Option<&Value>) -> Vec<&str> {
+    value.and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
+}
+
+/// What the link remembers as sent once the write succeeded: all that was wanted, the blanks as `null`.
+#[must_use]
+pub fn snapshot(wanted: &BTreeMap<String, Value>, cleared: &[String], refused: &[String]) -> BTreeMap<String, Value> {
+    let mut sent = wanted.clone();
+    sent.extend(cleared.iter().map(|name| (name.clone(), Value::Null)));
+    sent.retain(|name, _| !refused.contains(name));
+    sent
+}

@@ -1,0 +1,329 @@
+//! The loop around one contact's write: read, plan, take the lease, write, commit; or wait, or defer.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::consent::ConsentLedger;
+use crate::domain::identity::{Email, ExternalId, Identity, RecordKey};
+use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::link::{Lease, LinkState};
+use crate::error::{Failure, FailureKind, Result};
+use crate::jobs::message::Task;
+use crate::policy;
+use crate::ports::{Attempt, Begin, Commit, Resolved, Save};
+
+use super::change::{ContactChange, IdentifyCase, Outcome, PushAction, Pushed, Queued, Subject};
+use super::plan::{self, Draft, Found, Rulebook};
+use super::services::Desk;
+use super::write::{Writing, Wrote};
+
+/// For whom a push is made, and so what follows when it can't be finished now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// A caller waits for the answer: wait a little for another writer, then queue the write.
+    Caller,
+    /// A job of the queue: fail, so that the queue brings it back by the policy, with its attempts counted.
+    Job,
+}
+
+impl Desk {
+    /// Brings a contact to the platform, exactly once, or says why not.
+    ///
+    /// Unchanged: two table reads, no write, no call. Changed: two reads, two writes, one call to the platform; a
+    /// number that becomes zero takes two calls.
+    ///
+    /// # Errors
+    /// What the platform refuses, and what can't be put on the queue. Anything that may succeed later is queued.
+    pub async fn push(&self, change: &ContactChange, correlation_id: &str, whom: For) -> Result<Outcome<Pushed>> {
+        let give_up_at = policy::after(self.now(), policy::LEASE_PATIENCE);
+        let mut pause = Duration::from_millis(25);
+        loop {
+            let draft = self.draft(change).await?;
+            if draft.is_settled() {
+                return unchanged(draft);
+            }
+            let now = self.now();
+            let holder = draft.lease.clone().filter(|lease| lease.until > now);
+            if holder.is_none() {
+                if let Some(writing) = self.begin(&draft).await? {
+                    return self.carry_out(writing, correlation_id, whom).await;
+                }
+            }
+            let wait_over = self.now() > give_up_at;
+            match (whom, holder) {
+                (For::Job, Some(lease)) => return Err(busy(lease.until)),
+                (For::Job, None) if wait_over => return Err(busy(now)),
+                (For::Caller, _) if wait_over => return self.queue_instead(change, draft, correlation_id).await,
+                (For::Caller | For::Job, _) => {}
+            }
+            self.services.sleep.sleep(pause.mul_f64(0.5 + self.services.entropy.unit())).await;
+            pause = (pause * 2).min(Duration::from_millis(400));
+        }
+    }
+
+    /// Stores an identification and queues it, without trying it: for a caller who can't wait any longer.
+    ///
+    /// # Errors
+    /// `Invalid` when the change says too little; `Storage` when table or queue fail.
+    pub async fn identify_later(&self, change: &ContactChange, correlation_id: &str) -> Result<Queued> {
+        let draft = self.store_only(change, self.draft(change).await?).await?;
+        let visitor = change.visitor.as_ref();
+        let task = Task::Identify {
+            record: draft.key,
+            visitor: visitor.map(|visitor| visitor.id.clone()),
+            trusted: visitor.is_some_and(|visitor| visitor.trusted),
+        };
+        let job_id = self.defer(task, correlation_id, Duration::from_secs(1)).await?;
+        let reason = Failure::new(FailureKind::Timeout, "the platform takes longer than a login may wait");
+        Ok(Queued { job_id, reason, issues: draft.issues })
+    }
+
+    async fn draft(&self, change: &ContactChange) -> Result<Draft> {
+        let found = self.find(change).await?;
+        let now = self.now();
+        let Self { services, integration } = self;
+        let catalog =
+            integration.reference.catalog(&integration.scope, now, &*services.catalogs, &*integration.platform).await;
+        let book = Rulebook {
+            rules: &integration.rules,
+            vocabulary: &*integration.vocabulary,
+            catalog: catalog.as_deref(),
+            enrolment: integration.enrolment.as_ref(),
+        };
+        Ok(plan::plan(change, found, &book, now))
+    }
+
+    /// Reads the record that a change is about.
+    async fn find(&self, change: &ContactChange) -> Result<Found> {
+        match &change.subject {
+            Subject::Known(key) => self.find_known(key).await,
+            Subject::Person { external_id, email } => self.find_person(external_id.as_ref(), email.as_ref()).await,
+        }
+    }
+
+    async fn find_known(&self, key: &RecordKey) -> Result<Found> {
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let stored = contacts.load(scope, key).await?;
+        let Some(record) = &stored.record else {
+            return Err(Failure::new(FailureKind::NotFound, "the record was deleted"));
+        };
+        let identity = record.email.as_ref().map(Email::identity);
+        let consent = match &identity {
+            Some(identity) => contacts.resolve(scope, None, Some(identity)).await?.consent,
+            None => ConsentLedger::default(),
+        };
+        Ok(Found { key: key.clone(), stored, consent, unclaimed: Vec::new(), issues: Vec::new(), email: None })
+    }
+
+    async fn find_person(&self, external: Option<&ExternalId>, email: Option<&Email>) -> Result<Found> {
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let external_identity = external.map(ExternalId::identity);
+        let email_identity = email.map(Email::identity);
+        let resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
+        let choice = choose(&resolved, external_identity, email_identity)?;
+        let stored = contacts.load(scope, &choice.key).await?;
+        let mut issues = choice.issues;
+        if external.is_some() && stored.record.as_ref().is_some_and(|record| is_anothers(external, record.external_id.as_ref())) {
+            issues.push(FieldIssue::new(
+                "id",
+                IssueCode::SharedIdentity,
+                "Another record of the application has the same address: both are one contact, the newest write wins.",
+            ));
+        }
+        let kept_email = if choice.keep_old_email { None } else { email.cloned() };
+        let consent = match stored.record.as_ref().and_then(|record| record.email.as_ref()) {
+            Some(stored_email) if kept_email.is_none() => {
+                contacts.resolve(scope, None, Some(&stored_email.identity())).await?.consent
+            }
+            Some(stored_email) if Some(stored_email) != kept_email.as_ref() && resolved.consent.standing().is_none() => {
+                // The person changes the address: an opt-out moves along with the person.
+                contacts.resolve(scope, None, Some(&stored_email.identity())).await?.consent
+            }
+            _ => resolved.consent,
+        };
+        Ok(Found { key: choice.key, stored, consent, unclaimed: choice.unclaimed, issues, email: kept_email })
+    }
+
+    /// Takes the lease and stores the record's new state; `None` when somebody else came first.
+    async fn begin(&self, draft: &Draft) -> Result<Option<Writing<'_>>> {
+        let now = self.now();
+        let mut link = draft.link.clone();
+        link.revision += 1;
+        link.state = LinkState::Pending;
+        link.updated_at = now;
+        let lease = Lease { owner: self.services.entropy.id(), until: policy::after(now, policy::LEASE) };
+        let begin = Begin {
+            key: draft.key.clone(),
+            record: draft.record.clone(),
+            link: link.clone(),
+            lease: lease.clone(),
+            claim: draft.claim.clone(),
+            consent: consent_of(draft),
+        };
+        match self.services.contacts.begin(&self.integration.scope, &begin).await? {
+            Attempt::Done => Ok(Some(Writing::new(self, draft.clone(), link, lease))),
+            Attempt::Contended => Ok(None),
+        }
+    }
+
+    async fn carry_out(&self, mut writing: Writing<'_>, correlation_id: &str, whom: For) -> Result<Outcome<Pushed>> {
+        let written = writing.run().await;
+        match (written, whom) {
+            (Ok(wrote), _) => self.conclude(writing, wrote, correlation_id, whom).await,
+            (Err(failure), whom) if policy::may_be_done_later(failure.kind) => {
+                let failure = self.interrupt(&writing, failure).await?;
+                match whom {
+                    For::Caller => self.queued(writing.key(), failure, writing.issues(), correlation_id).await,
+                    For::Job => Err(failure),
+                }
+            }
+            (Err(failure), _) => self.give_back(writing, failure).await,
+        }
+    }
+
+    /// The write succeeded: the link now says so.
+    async fn conclude(&self, writing: Writing<'_>, wrote: Wrote, correlation_id: &str, whom: For) -> Result<Outcome<Pushed>> {
+        let (commit, pushed, enrol_later) = writing.concluded(wrote);
+        if self.services.contacts.commit(&self.integration.scope, &commit).await? == Attempt::Contended {
+            // Our lease ran out under us. The platform has our values, but another writer may be at work: compare again.
+            let reason = Failure::new(FailureKind::Conflict, "another writer took over the contact").maybe_done();
+            return match whom {
+                For::Caller => self.queued(&commit.key, reason, pushed.issues, correlation_id).await,
+                For::Job => Err(reason),
+            };
+        }
+        if enrol_later {
+            self.defer(Task::PushContact { record: commit.key }, correlation_id, Duration::from_secs(1)).await?;
+        }
+        Ok(Outcome::Done(pushed))
+    }
+
+    /// The write may succeed later: makes the contact free for the next writer, and says from when on.
+    async fn interrupt(&self, writing: &Writing<'_>, failure: Failure) -> Result<Failure> {
+        tracing::info!(kind = ?failure.kind, effect = ?failure.effect, "a write was interrupted: {failure}");
+        if writing.creation_is_in_doubt() {
+            // The create may still be under way: the lease stays, so that nobody makes a second one before it has settled.
+            return Ok(failure.not_before(writing.lease_until()));
+        }
+        self.services.contacts.let_go(&self.integration.scope, writing.key(), writing.owner()).await?;
+        Ok(failure)
+    }
+
+    /// The platform refused: the link says why, and the caller is told.
+    async fn give_back(&self, writing: Writing<'_>, failure: Failure) -> Result<Outcome<Pushed>> {
+        let commit: Commit = writing.refused(&failure);
+        self.services.contacts.commit(&self.integration.scope, &commit).await?;
+        Err(failure)
+    }
+
+    /// Nobody can write the contact just now: the change is stored, and a job will write it.
+    async fn queue_instead(&self, change: &ContactChange, draft: Draft, correlation_id: &str) -> Result<Outcome<Pushed>> {
+        let draft = self.store_only(change, draft).await?;
+        let reason = Failure::new(FailureKind::Conflict, "another writer holds the contact");
+        self.queued(&draft.key, reason, draft.issues, correlation_id).await
+    }
+
+    /// Stores the record's new state and nothing else.
+    async fn store_only(&self, change: &ContactChange, mut draft: Draft) -> Result<Draft> {
+        while draft.record_changed || draft.consent_changed || !draft.claim.is_empty() {
+            let save = Save {
+                key: draft.key.clone(),
+                record: draft.record.clone(),
+                claim: draft.claim.clone(),
+                consent: consent_of(&draft),
+            };
+            if self.services.contacts.save_record(&self.integration.scope, &save).await? == Attempt::Done {
+                break;
+            }
+            draft = self.draft(change).await?;
+        }
+        Ok(draft)
+    }
+
+    async fn queued(
+        &self,
+        key: &RecordKey,
+        reason: Failure,
+        issues: Vec<FieldIssue>,
+        correlation_id: &str,
+    ) -> Result<Outcome<Pushed>> {
+        let told = reason.retry_at.and_then(|moment| Duration::try_from(moment.duration_since(self.now())).ok());
+        let delay = told.unwrap_or(Duration::ZERO).max(Duration::from_secs(1));
+        let job_id = self.defer(Task::PushContact { record: key.clone() }, correlation_id, delay).await?;
+        Ok(Outcome::Queued(Queued { job_id, reason, issues }))
+    }
+}
+
+/// The ledger to store with the record: it changed, or the person took it along to another address.
+fn consent_of(draft: &Draft) -> Option<(Identity, ConsentLedger)> {
+    let moved = draft.release.is_some() && draft.consent.standing().is_some();
+    let email = draft.record.email.as_ref()?;
+    (draft.consent_changed || moved).then(|| (email.identity(), draft.consent.clone()))
+}
+
+fn unchanged(draft: Draft) -> Result<Outcome<Pushed>> {
+    let Some(contact) = draft.link.remote_id else {
+        return Err(Failure::new(FailureKind::Storage, "a synced link has no contact"));
+    };
+    Ok(Outcome::Done(Pushed {
+        contact,
+        action: PushAction::Unchanged,
+        case: IdentifyCase::KnownEmail,
+        enrolled_in: draft.link.campaigns.into_iter().collect(),
+        issues: draft.issues,
+    }))
+}
+
+fn busy(until: Timestamp) -> Failure {
+    Failure::new(FailureKind::Conflict, "another writer holds the contact").not_before(until)
+}
+
+/// Which record the identities mean.
+struct Choice {
+    key: RecordKey,
+    unclaimed: Vec<Identity>,
+    keep_old_email: bool,
+    issues: Vec<FieldIssue>,
+}
+
+/// The external id decides; an address that another record holds is left to it.
+fn choose(resolved: &Resolved, external: Option<Identity>, email: Option<Identity>) -> Result<Choice> {
+    let known = resolved.by_external_id.as_ref().or(resolved.by_email.as_ref());
+    let Some(key) = known else { return choose_new(external, email) };
+    let taken = resolved.by_email.as_ref().is_some_and(|holder| holder != key);
+    let claim_external = external.filter(|_| resolved.by_external_id.is_none());
+    let claim_email = email.filter(|_| resolved.by_email.is_none());
+    let issues = taken.then(|| {
+        FieldIssue::new(
+            "contact.email",
+            IssueCode::Taken,
+            "Another record has this address: the record keeps the one it had, the rest was taken.",
+        )
+    });
+    Ok(Choice {
+        key: key.clone(),
+        unclaimed: claim_external.into_iter().chain(claim_email).collect(),
+        keep_old_email: taken,
+        issues: issues.into_iter().collect(),
+    })
+}
+
+fn choose_new(external: Option<Identity>, email: Option<Identity>) -> Result<Choice> {
+    let Some(email) = email else {
+        let missing = FieldIssue::new(
+            "contact.email",
+            IssueCode::Missing,
+            "No contact is known for this id: give an email address to create one.",
+        );
+        return Err(Failure::new(FailureKind::Invalid, "an email address is needed").with_fields(vec![missing]));
+    };
+    let first = external.as_ref().unwrap_or(&email);
+    let key = RecordKey::first_known_by(first);
+    let unclaimed = external.into_iter().chain([email]).collect();
+    Ok(Choice { key, unclaimed, keep_old_email: false, issues: Vec::new() })
+}
+
+fn is_anothers(given: Option<&ExternalId>, held: Option<&ExternalId>) -> bool {
+    matches!((given, held), (Some(given), Some(held)) if given != held)
+}

@@ -1,0 +1,74 @@
+//! The platform's fields and stages: read rarely, kept in the table and in the process.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::catalog::FieldCatalog;
+use crate::ports::{CatalogStore, MarketingPlatform};
+
+use crate::domain::scope::Scope;
+
+/// How long a process trusts its own copy before it looks into the table again.
+const PROCESS_COPY: SignedDuration = SignedDuration::from_secs(60);
+/// How long the table's copy is trusted before the platform is asked again.
+const TABLE_COPY: SignedDuration = SignedDuration::from_hours(1);
+/// How long the list of stages is trusted.
+const STAGES: SignedDuration = SignedDuration::from_mins(5);
+
+/// A value and the moment it was obtained.
+type Dated<T> = Mutex<Option<(Timestamp, T)>>;
+
+/// The process's copies.
+#[derive(Default)]
+pub struct ReferenceData {
+    catalog: Dated<Arc<FieldCatalog>>,
+    stages: Dated<Arc<Vec<(String, String)>>>,
+}
+
+impl ReferenceData {
+    /// The platform's fields; `None` when they can't be had just now. Then nothing is checked against them, and the
+    /// write goes on: a platform that is down is found out by the write itself.
+    pub async fn catalog(
+        &self,
+        scope: &Scope,
+        now: Timestamp,
+        store: &dyn CatalogStore,
+        platform: &dyn MarketingPlatform,
+    ) -> Option<Arc<FieldCatalog>> {
+        if let Some(copy) = fresh(&self.catalog, now, PROCESS_COPY) {
+            return Some(copy);
+        }
+        let stored = store.read(scope).await.ok().flatten();
+        let usable = stored.as_ref().is_some_and(|copy| now.duration_since(copy.read_at) < TABLE_COPY);
+        let catalog = if usable { stored } else { refresh(scope, store, platform).await.or(stored) };
+        catalog.map(|catalog| keep(&self.catalog, now, Arc::new(catalog)))
+    }
+
+    /// The id of the platform's stage of this name, in any letter case.
+    pub async fn stage_id(&self, name: &str, now: Timestamp, platform: &dyn MarketingPlatform) -> Option<String> {
+        let stages = match fresh(&self.stages, now, STAGES) {
+            Some(copy) => copy,
+            None => keep(&self.stages, now, Arc::new(platform.stages().await.ok()?)),
+        };
+        stages.iter().find(|(stage, _)| stage.eq_ignore_ascii_case(name.trim())).map(|(_, id)| id.clone())
+    }
+}
+
+async fn refresh(scope: &Scope, store: &dyn CatalogStore, platform: &dyn MarketingPlatform) -> Option<FieldCatalog> {
+    let catalog = platform.fields().await.ok()?;
+    if let Err(failure) = store.save(scope, &catalog).await {
+        tracing::warn!(%failure, "the list of fields could not be kept");
+    }
+    Some(catalog)
+}
+
+fn fresh<T: Clone>(copy: &Dated<T>, now: Timestamp, age: SignedDuration) -> Option<T> {
+    let held = copy.lock().unwrap_or_else(PoisonError::into_inner);
+    held.as_ref().filter(|(read_at, _)| now.duration_since(*read_at) < age).map(|(_, value)| value.clone())
+}
+
+fn keep<T: Clone>(copy: &Dated<T>, now: Timestamp, value: T) -> T {
+    *copy.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, value.clone()));
+    value
+}

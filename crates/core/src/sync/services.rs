@@ -1,0 +1,86 @@
+//! What the operations of this module work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::scope::Scope;
+use crate::error::Result;
+use crate::jobs::message::{Job, Task};
+use crate::mapping::{RuleSet, Vocabulary};
+use crate::ports::{CatalogStore, Clock, ContactStore, Entropy, JobQueue, MarketingPlatform, ParkedJobs, Sleep};
+
+use super::enrolment::Enrolment;
+use super::reference::ReferenceData;
+
+/// Tandem's own means: time, chance, table and queue. The same for all integrations.
+#[derive(Clone)]
+pub struct Services {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Waits.
+    pub sleep: Arc<dyn Sleep>,
+    /// Records, links, identities, consent.
+    pub contacts: Arc<dyn ContactStore>,
+    /// Cached lists of fields.
+    pub catalogs: Arc<dyn CatalogStore>,
+    /// The queue.
+    pub queue: Arc<dyn JobQueue>,
+    /// Jobs that wait for a person.
+    pub parked: Arc<dyn ParkedJobs>,
+}
+
+/// A connection to one marketing platform, with its settings.
+#[derive(Clone)]
+pub struct Integration {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The platform itself.
+    pub platform: Arc<dyn MarketingPlatform>,
+    /// Which field goes where.
+    pub rules: Arc<RuleSet>,
+    /// The platform's own names of countries, regions, locales and time zones.
+    pub vocabulary: Arc<dyn Vocabulary>,
+    /// When a contact is put into the high-value campaign; `None` when that is switched off.
+    pub enrolment: Option<Enrolment>,
+    /// Fields and stages of the platform, as last read.
+    pub reference: Arc<ReferenceData>,
+}
+
+/// One integration and Tandem's means: what every operation of `sync` is a method of.
+#[derive(Clone)]
+pub struct Desk {
+    /// Tandem's own means.
+    pub services: Services,
+    /// The connection.
+    pub integration: Integration,
+}
+
+impl Desk {
+    /// The moment of the call.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.services.clock.now()
+    }
+
+    /// Puts a task on the queue; gives the job's id.
+    ///
+    /// # Errors
+    /// `Storage` when the queue does not take it: then nothing is promised to the caller.
+    pub async fn defer(&self, task: Task, correlation_id: &str, delay: Duration) -> Result<String> {
+        let job = Job {
+            id: self.services.entropy.id(),
+            scope: self.integration.scope.clone(),
+            correlation_id: correlation_id.to_owned(),
+            queued_at: self.now(),
+            task,
+        };
+        self.services.queue.send(&job, delay.min(LONGEST_DELAY)).await?;
+        Ok(job.id)
+    }
+}
+
+/// The longest first delay that SQS takes.
+const LONGEST_DELAY: Duration = Duration::from_secs(900);

@@ -1,0 +1,422 @@
+//! One contact's write, made while its lease is held: find or create it there, change what differs, see to consent.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentSource, ConsentStatus};
+use crate::domain::identity::RecordKey;
+use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::link::{Lease, Link, LinkState, RemoteId};
+use crate::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason, RemoteContact};
+use crate::error::{Effect, Failure, FailureKind, Result};
+use crate::jobs::message::MembershipList;
+use crate::mapping::casts_to_zero;
+use crate::policy;
+use crate::ports::{Commit, MarketingPlatform};
+
+use super::change::{IdentifyCase, PushAction, Pushed, Visitor};
+use super::plan::{self, Draft};
+use super::services::Desk;
+
+/// A write under way: the lease is ours until [`Writing::concluded`] or [`Writing::refused`] is committed.
+pub struct Writing<'a> {
+    desk: &'a Desk,
+    draft: Draft,
+    link: Link,
+    lease: Lease,
+    refused: Vec<String>,
+    in_doubt: bool,
+    visitor_is_another: bool,
+}
+
+/// What the platform holds after the write.
+pub struct Wrote {
+    contact: RemoteContact,
+    action: PushAction,
+    case: IdentifyCase,
+    consent_learnt: bool,
+    enrol_later: bool,
+}
+
+/// The contact before the fields are written.
+enum Target {
+    /// It is there: its fields are to be changed.
+    Existing(RemoteId, IdentifyCase),
+    /// It was just made, with all fields.
+    Made(RemoteContact, PushAction),
+}
+
+impl<'a> Writing<'a> {
+    pub(crate) fn new(desk: &'a Desk, draft: Draft, link: Link, lease: Lease) -> Self {
+        Self { desk, draft, link, lease, refused: Vec::new(), in_doubt: false, visitor_is_another: false }
+    }
+
+    /// The record's key.
+    #[must_use]
+    pub fn key(&self) -> &RecordKey {
+        &self.draft.key
+    }
+
+    /// The owner of the lease.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.lease.owner
+    }
+
+    /// When the lease ends by itself.
+    #[must_use]
+    pub fn lease_until(&self) -> Timestamp {
+        self.lease.until
+    }
+
+    /// Issues so far.
+    #[must_use]
+    pub fn issues(&self) -> Vec<FieldIssue> {
+        self.draft.issues.clone()
+    }
+
+    /// Whether a create was sent whose outcome is not known.
+    #[must_use]
+    pub fn creation_is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    /// Writes the contact.
+    ///
+    /// # Errors
+    /// As the platform fails; [`Writing::creation_is_in_doubt`] tells whether a contact may have been made all the same.
+    pub async fn run(&mut self) -> Result<Wrote> {
+        let (mut contact, action, case) = match self.target().await? {
+            Target::Made(contact, action) => (contact, action, IdentifyCase::Created),
+            Target::Existing(id, case) => (self.change(&id).await?, PushAction::Updated, case),
+        };
+        let consent_learnt = self.settle_consent(&mut contact).await?;
+        let enrol_later = self.enrol(&contact.id).await?;
+        Ok(Wrote { contact, action, case, consent_learnt, enrol_later })
+    }
+
+    fn platform(&self) -> &'a dyn MarketingPlatform {
+        &*self.desk.integration.platform
+    }
+
+    /// No call to the platform is begun that could outlive the lease.
+    fn still_ours(&self) -> Result<()> {
+        if policy::after(self.desk.now(), policy::LEASE_MARGIN) < self.lease.until {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Timeout, "the platform took too long for the whole write").maybe_done())
+    }
+
+    async fn target(&mut self) -> Result<Target> {
+        if let Some(id) = self.draft.remote_id() {
+            return Ok(Target::Existing(id.clone(), IdentifyCase::KnownEmail));
+        }
+        if self.draft.may_have_been_created() || self.draft.visitor.is_some() {
+            if let Some(target) = self.look_up().await? {
+                return Ok(target);
+            }
+        }
+        match self.create().await {
+            Err(failure) if failure.kind == FailureKind::Conflict => {
+                self.look_up().await?.ok_or_else(|| held_elsewhere(&failure))
+            }
+            Err(failure) if failure.effect == Effect::Unknown => self.resolve_lost_reply(failure).await,
+            other => other,
+        }
+    }
+
+    /// The contact that has the address, or else the visitor, if that is the same person.
+    async fn look_up(&mut self) -> Result<Option<Target>> {
+        let Some(email) = self.draft.record.email.clone() else { return Ok(None) };
+        let found = self.platform().find_by_email(&email).await?;
+        if let Some(contact) = oldest(&found) {
+            if found.len() > 1 {
+                self.draft.issues.push(duplicates(found.len()));
+            }
+            return Ok(Some(Target::Existing(contact.id.clone(), IdentifyCase::KnownEmail)));
+        }
+        match self.draft.visitor.clone() {
+            Some(visitor) => self.look_up_visitor(&visitor).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn look_up_visitor(&mut self, visitor: &Visitor) -> Result<Option<Target>> {
+        let contact = match self.platform().get(&visitor.id).await {
+            Ok(contact) => contact,
+            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let anonymous = contact.email.as_deref().is_none_or(|email| email.trim().is_empty());
+        self.visitor_is_another = !anonymous && !visitor.trusted;
+        Ok((!self.visitor_is_another).then_some(Target::Existing(contact.id, IdentifyCase::ClaimedAnonymous)))
+    }
+
+    async fn create(&mut self) -> Result<Target> {
+        self.still_ours()?;
+        let write = self.full_write().await;
+        match self.create_with(&write).await {
+            Err(failure) if self.without_refused(&failure) => {
+                let write = self.full_write().await;
+                self.create_with(&write).await
+            }
+            other => other,
+        }
+    }
+
+    /// A create with zeros must not be the platform's upsert, which drops them; that one in turn spares a look-up.
+    async fn create_with(&self, write: &ContactWrite) -> Result<Target> {
+        let written = if has_zero(write) {
+            self.platform().create(write).await?
+        } else {
+            self.platform().upsert(write).await?
+        };
+        let action = if written.created { PushAction::Created } else { PushAction::Updated };
+        Ok(Target::Made(written.contact, action))
+    }
+
+    /// The create may have been done: only the platform knows.
+    async fn resolve_lost_reply(&mut self, failure: Failure) -> Result<Target> {
+        self.in_doubt = true;
+        let found = self.look_up().await.ok().flatten();
+        match found {
+            Some(Target::Existing(id, _)) => {
+                self.in_doubt = false;
+                let contact = self.change(&id).await?;
+                Ok(Target::Made(contact, PushAction::Created))
+            }
+            _ => Err(failure),
+        }
+    }
+
+    async fn full_write(&self) -> ContactWrite {
+        let mut wanted = self.draft.wanted.clone();
+        wanted.retain(|name, _| !self.refused.contains(name));
+        self.with_stage_id(plan::contact_write(&wanted, &Default::default())).await
+    }
+
+    /// Changes what differs from what was last sent; everything, when that is not known.
+    async fn change(&mut self, id: &RemoteId) -> Result<RemoteContact> {
+        match self.change_once(id).await {
+            Err(failure) if failure.kind == FailureKind::NotFound => self.create_anew().await,
+            Err(failure) if self.without_refused(&failure) => self.change_once(id).await,
+            other => other,
+        }
+    }
+
+    async fn change_once(&self, id: &RemoteId) -> Result<RemoteContact> {
+        self.still_ours()?;
+        let known = self.draft.remote_id().is_some();
+        let mut values = if known { self.draft.set.clone() } else { self.draft.wanted.clone() };
+        values.retain(|name, _| !self.refused.contains(name));
+        let write = self.with_stage_id(plan::contact_write(&values, &self.link.snapshot)).await;
+        if has_zero(&write) || !self.draft.clear.is_empty() {
+            self.platform().rewrite(id, &write, &self.draft.clear).await
+        } else if values.is_empty() {
+            self.platform().get(id).await
+        } else {
+            self.platform().update(id, &write).await
+        }
+    }
+
+    /// The contact is gone from the platform, and the application says that it should be there.
+    async fn create_anew(&mut self) -> Result<RemoteContact> {
+        self.link.remote_id = None;
+        self.draft.link.remote_id = None;
+        match Box::pin(self.target()).await? {
+            Target::Made(contact, _) => Ok(contact),
+            Target::Existing(id, _) => self.change_once(&id).await,
+        }
+    }
+
+    /// Leaves out the fields that the platform refused; false when it is the address of a new contact, or nothing is named.
+    fn without_refused(&mut self, failure: &Failure) -> bool {
+        let email_taken = failure.kind == FailureKind::Conflict && self.draft.remote_id().is_some();
+        if !email_taken && failure.kind != FailureKind::Refused {
+            return false;
+        }
+        let mut names: Vec<String> = failure.fields.iter().map(|issue| issue.field.clone()).collect();
+        if email_taken && names.is_empty() {
+            names.push("email".to_owned());
+        }
+        names.retain(|name| self.draft.wanted.contains_key(name) && !self.refused.contains(name));
+        let fatal = names.is_empty() || (names.iter().any(|name| name == "email") && self.draft.remote_id().is_none());
+        if fatal {
+            return false;
+        }
+        for name in names {
+            self.draft.issues.push(self.refusal(&name, email_taken));
+            self.refused.push(name);
+        }
+        true
+    }
+
+    fn refusal(&self, name: &str, taken: bool) -> FieldIssue {
+        let field = self.desk.integration.rules.path_of_remote(name);
+        if taken && name == "email" {
+            return FieldIssue::new(field, IssueCode::Taken, "Another contact of the platform has this address.");
+        }
+        FieldIssue::new(field, IssueCode::RefusedByPlatform, "The platform refused the value; the rest was taken.")
+    }
+
+    /// A stage is written by its id; one that the platform does not have is left out.
+    async fn with_stage_id(&self, mut write: ContactWrite) -> ContactWrite {
+        if let Some(name) = write.stage.take() {
+            let integration = &self.desk.integration;
+            write.stage = integration.reference.stage_id(&name, self.desk.now(), self.platform()).await;
+        }
+        write
+    }
+
+    /// Opt-outs go both ways; gives whether the ledger learnt one from the platform.
+    async fn settle_consent(&mut self, contact: &mut RemoteContact) -> Result<bool> {
+        match (self.draft.consent.opted_out(), contact.mail_forbidden().cloned()) {
+            (true, None) => {
+                self.platform().forbid_mail(&contact.id, &forbidden()).await?;
+                Ok(false)
+            }
+            (false, Some(entry)) if self.draft.opted_in_by_person && entry.reason != DoNotContactReason::Bounced => {
+                self.platform().allow_mail(&contact.id).await?;
+                Ok(false)
+            }
+            (false, Some(entry)) => self.learn_opt_out(contact, &entry).await,
+            (true, Some(_)) | (false, None) => Ok(false),
+        }
+    }
+
+    /// The platform knows of an opt-out that Tandem did not: it stands, and the field that says otherwise is corrected.
+    async fn learn_opt_out(&mut self, contact: &mut RemoteContact, entry: &DoNotContact) -> Result<bool> {
+        let at = self.desk.now();
+        learn(&mut self.draft.consent, entry, at);
+        self.draft.enrol = None;
+        if let Some(value) = self.draft.wanted.get_mut(OPT_IN_FIELD) {
+            *value = json!(false);
+            let correction = ContactWrite { fields: [(OPT_IN_FIELD.to_owned(), json!(false))].into(), ..Default::default() };
+            *contact = self.platform().update(&contact.id, &correction).await?;
+            self.draft.issues.push(FieldIssue::new(
+                "consent.marketing_opt_in",
+                IssueCode::OptOutKept,
+                "The person opted out on the platform; the opt-out was kept.",
+            ));
+        }
+        Ok(true)
+    }
+
+    /// Puts the contact into its campaign; gives whether that has to be done later.
+    async fn enrol(&mut self, contact: &RemoteId) -> Result<bool> {
+        let Some(campaign) = self.draft.enrol.clone() else { return Ok(false) };
+        let list = MembershipList::Campaign(campaign.clone());
+        match self.platform().set_membership(contact, &list, true).await {
+            Ok(()) => {
+                self.link.campaigns.insert(campaign);
+                Ok(false)
+            }
+            Err(failure) => {
+                let later = policy::may_be_done_later(failure.kind);
+                let code = if later { IssueCode::Deferred } else { IssueCode::RefusedByPlatform };
+                self.draft.issues.push(FieldIssue::new("enrolledIn", code, format!("The campaign: {failure}.")));
+                Ok(later)
+            }
+        }
+    }
+
+    /// The commit of a finished write, and the answer for the caller.
+    #[must_use]
+    pub fn concluded(mut self, wrote: Wrote) -> (Commit, Pushed, bool) {
+        let now = self.desk.now();
+        let known = self.link.remote_id.as_ref() == Some(&wrote.contact.id);
+        self.link.follow_merge(wrote.contact.id.clone());
+        self.link.snapshot = plan::snapshot(&self.draft.wanted, &self.draft.clear, &self.refused);
+        self.link.state = LinkState::Synced;
+        self.link.error = None;
+        let kept_address = self.refused.iter().any(|name| name == "email");
+        let release = self.draft.release.clone().filter(|_| !kept_address);
+        let identity = self.draft.record.email.as_ref().map(|email| email.identity());
+        let learnt = wrote.consent_learnt.then(|| self.draft.consent.clone());
+        let commit = Commit {
+            key: self.draft.key.clone(),
+            link: self.stamped(now),
+            owner: self.lease.owner.clone(),
+            release: release.into_iter().collect(),
+            point: if known { Vec::new() } else { vec![wrote.contact.id.clone()] },
+            consent: identity.zip(learnt),
+        };
+        let pushed = Pushed {
+            contact: wrote.contact.id,
+            action: wrote.action,
+            case: if self.visitor_is_another { IdentifyCase::OtherPerson } else { wrote.case },
+            enrolled_in: self.link.campaigns.into_iter().collect(),
+            issues: self.draft.issues,
+        };
+        (commit, pushed, wrote.enrol_later)
+    }
+
+    /// The commit of a refused write.
+    #[must_use]
+    pub fn refused(mut self, failure: &Failure) -> Commit {
+        let now = self.desk.now();
+        self.link.state = LinkState::Error;
+        self.link.error = Some(failure.message.clone());
+        Commit {
+            key: self.draft.key.clone(),
+            link: self.stamped(now),
+            owner: self.lease.owner.clone(),
+            release: Vec::new(),
+            point: Vec::new(),
+            consent: None,
+        }
+    }
+
+    fn stamped(&self, now: Timestamp) -> Link {
+        let mut link = self.link.clone();
+        link.revision += 1;
+        link.updated_at = now;
+        link
+    }
+}
+
+/// The platform's field that shows the opt-in.
+const OPT_IN_FIELD: &str = "marketing_opt_in";
+
+fn forbidden() -> DoNotContact {
+    DoNotContact {
+        channel: "email".to_owned(),
+        reason: DoNotContactReason::Manual,
+        comments: "opted out in the application".to_owned(),
+    }
+}
+
+fn learn(ledger: &mut ConsentLedger, entry: &DoNotContact, at: Timestamp) {
+    let proof = match entry.reason {
+        DoNotContactReason::Unsubscribed => "platform: unsubscribed",
+        DoNotContactReason::Bounced => "platform: bounced",
+        DoNotContactReason::Manual => "platform: set by hand",
+    };
+    ledger.take(ConsentEntry {
+        status: ConsentStatus::OptedOut,
+        source: ConsentSource::Platform,
+        at,
+        proof: Some(proof.to_owned()),
+    });
+}
+
+fn has_zero(write: &ContactWrite) -> bool {
+    write.fields.values().any(casts_to_zero)
+}
+
+/// Of contacts that share an address, the oldest: its number is the lowest.
+fn oldest(found: &[RemoteContact]) -> Option<&RemoteContact> {
+    found.iter().min_by_key(|contact| (contact.id.0.len(), contact.id.0.clone()))
+}
+
+fn duplicates(count: usize) -> FieldIssue {
+    let message = format!("The platform has {count} contacts with this address; the oldest was written.");
+    FieldIssue::new("contact.email", IssueCode::SharedIdentity, message)
+}
+
+/// The platform said that the address is taken, yet finds nobody who has it.
+fn held_elsewhere(failure: &Failure) -> Failure {
+    let mut failure = failure.clone();
+    failure.kind = FailureKind::Garbled;
+    failure
+}

@@ -1,0 +1,75 @@
+//! `tandem contact`: one person's data.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use serde_json::json;
+use tandem_app::config::Environment;
+use tandem_core::domain::identity::Email;
+use tandem_core::ports::Entropy;
+use tandem_core::sync::change::Outcome;
+use tandem_core::sync::services::Desk;
+use tandem_core::sync::whom::Whom;
+
+use crate::failure::CommandError;
+use crate::installation::Installation;
+use crate::output::Output;
+
+/// What to do with a contact.
+#[derive(Subcommand)]
+pub enum Contact {
+    /// What Tandem knows of the person, without asking the platform.
+    Show {
+        /// The person's address.
+        email: String,
+    },
+    /// All that Tandem and the platform hold, for the person to read.
+    Export {
+        /// The person's address.
+        email: String,
+    },
+    /// Delete the person everywhere.
+    Delete {
+        /// The person's address.
+        email: String,
+    },
+}
+
+/// Runs the command.
+pub async fn contact(command: &Contact, data_dir: &Path, environment: &Environment, output: &Output) -> Result<(), CommandError> {
+    let installation = Installation::open(data_dir, environment).await?;
+    let desk = installation.foundation.desk()?;
+    let desk = desk.ok_or_else(|| CommandError::Undone("no Mautic is configured: set MAUTIC_BASE_URL and credentials".to_owned()))?;
+    match command {
+        Contact::Show { email } => {
+            let known = desk.know(&whom(email)?).await?;
+            let (_, stored) = known.record.ok_or_else(|| CommandError::Undone("nobody has this address".to_owned()))?;
+            let shown = json!({"contacts": known.contacts, "record": stored.record, "link": stored.link});
+            output.result(&shown, &shown);
+        }
+        Contact::Export { email } => {
+            let export = desk.export(&whom(email)?).await?;
+            output.result(&export, &export);
+        }
+        Contact::Delete { email } => delete(&desk, &whom(email)?, output).await?,
+    }
+    Ok(())
+}
+
+async fn delete(desk: &Desk, whom: &Whom, output: &Output) -> Result<(), CommandError> {
+    let correlation_id = tandem_app::system::SystemEntropy.id();
+    match desk.erase(whom, &correlation_id).await? {
+        Outcome::Done(erased) => output.result(&json!({"deleted": erased.contacts}), "deleted everywhere"),
+        Outcome::Queued(queued) => output.result(
+            &json!({"queued": queued.job_id}),
+            format!("deleted here; the platform can't be reached just now, job {} goes on with it", queued.job_id),
+        ),
+    }
+    Ok(())
+}
+
+fn whom(email: &str) -> Result<Whom, CommandError> {
+    let parsed = email.parse::<Email>();
+    let email = parsed.map_err(|error| CommandError::Undone(format!("the text given {error}")))?;
+    Ok(Whom { email: Some(email), ..Whom::default() })
+}

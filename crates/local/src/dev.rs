@@ -1,0 +1,215 @@
+//! `tandem dev`: every function at its template path in one process, over the embedded table and the local queue.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use clap::Args;
+use serde_json::json;
+use tandem_app::config::{ApiKey, Config, Environment};
+use tandem_app::http;
+use tandem_app::local_table::LocalTable;
+use tandem_app::queue::local::LocalQueue;
+use tandem_app::queue::local_worker::LocalWorker;
+use tandem_app::store::ApiKeySecret;
+use tandem_app::system::SystemClock;
+use tandem_app::wiring::Foundation;
+use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::failure::CommandError;
+use crate::installation::{DataDir, Running, SIMULATED_CLIENT, simulated};
+use crate::output::Output;
+
+/// How many jobs run side by side.
+const JOBS_AT_ONCE: usize = 4;
+
+/// Options of `tandem dev`.
+#[derive(Args, Clone, Debug)]
+pub struct DevOptions {
+    /// The port to serve on; 0 takes a free one.
+    #[arg(long, default_value_t = 9000)]
+    pub port: u16,
+    /// Start a simulated Mautic too, and work with it.
+    #[arg(long)]
+    pub simulate: bool,
+}
+
+/// A local installation that serves.
+pub struct Server {
+    /// Where, and where the simulated Mautic is.
+    pub running: Running,
+    /// The API key that callers use.
+    pub api_key: String,
+    /// Its parts, the settings among them.
+    pub foundation: Foundation,
+    _table: LocalTable,
+    _simulator: Option<RunningMautic>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    data: DataDir,
+}
+
+/// Serves until it is interrupted.
+pub async fn dev(options: &DevOptions, data_dir: &Path, environment: Environment, output: &Output) -> Result<(), CommandError> {
+    let server = Server::start(options, data_dir, environment).await?;
+    announce(&server, output);
+    interrupted().await;
+    server.stop().await;
+    Ok(())
+}
+
+/// Prints where it serves and how to call it.
+pub fn announce(server: &Server, output: &Output) {
+    let Running { url, simulator, .. } = &server.running;
+    let mautic = match (simulator, &server.foundation.config.mautic) {
+        (Some(simulator), _) => format!("simulated at {simulator}"),
+        (None, Some(settings)) => settings.address("").to_string(),
+        (None, None) => "not configured: demo mode, nothing is sent".to_owned(),
+    };
+    let text = format!(
+        "Tandem serves at {url}\n  health   {url}/health\n  Mautic   {mautic}\n  API key  {key}\n\n  Try it:\n  curl -s {url}/mautic-sync -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n    -d '{{\"action\":\"upsert_contact\",\"payload\":{{\"id\":\"42\",\"contact\":{{\"email\":\"jane@example.com\",\"first_name\":\"Jane\"}}}}}}'",
+        key = server.api_key,
+    );
+    output.result(&json!({"url": url, "simulator": simulator, "apiKey": server.api_key}), text);
+}
+
+/// Waits for Ctrl-C, or for the word of a process manager.
+pub async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+impl Server {
+    /// Starts table, queue, worker, simulator and server.
+    pub async fn start(options: &DevOptions, data_dir: &Path, mut environment: Environment) -> Result<Self, CommandError> {
+        let data = DataDir::open(data_dir)?;
+        let simulator = if options.simulate { Some(simulator(&data).await?) } else { None };
+        if let Some(simulator) = &simulator {
+            simulated(&mut environment, simulator.base_url());
+        }
+        let mut config = Config::read(&environment)?;
+        let api_key = api_key(&config, &data)?;
+        config.api_key = Some(ApiKey(api_key.clone()));
+        let listener = listen(options.port).await?;
+        let table = LocalTable::open(&data.table()).await?;
+        let queue = LocalQueue::open(&data.queue(), Arc::new(SystemClock))?;
+        let foundation = Foundation::new(config, table.table().clone(), Arc::new(queue.clone()))?;
+        let running = Running {
+            url: format!("http://127.0.0.1:{}", listener.local_addr().map_err(no_port(options.port))?.port()),
+            table: table.endpoint().to_owned(),
+            simulator: simulator.as_ref().map(|simulator| simulator.base_url()),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let tasks = start_tasks(&foundation, queue, listener, &stopped)?;
+        write_running(&data, &running)?;
+        Ok(Self { running, api_key, foundation, _table: table, _simulator: simulator, stop, tasks, data })
+    }
+
+    /// Lets running requests and jobs end, and stops.
+    pub async fn stop(self) {
+        // The receivers live in the tasks; if none is left, all have stopped already.
+        let _all_stopped = self.stop.send(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part of the server broke");
+            }
+        }
+        if let Err(error) = std::fs::remove_file(self.data.running()) {
+            tracing::debug!(%error, "the note on the running server could not be removed");
+        }
+    }
+}
+
+fn start_tasks(
+    foundation: &Foundation,
+    queue: LocalQueue,
+    listener: TcpListener,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, CommandError> {
+    let state = foundation.app_state(false)?;
+    let mut tasks = Vec::new();
+    if let Some(desk) = state.desk.clone() {
+        let worker = LocalWorker::new(queue, Arc::new(desk), JOBS_AT_ONCE);
+        tasks.push(tokio::spawn(work(worker, stopped.clone())));
+    }
+    tasks.push(tokio::spawn(serve(listener, http::mautic_sync(state), stopped.clone())));
+    Ok(tasks)
+}
+
+async fn work(worker: LocalWorker, stopped: watch::Receiver<bool>) {
+    if let Err(failure) = worker.run(until(stopped)).await {
+        tracing::error!("no jobs are run: {failure}");
+    }
+}
+
+async fn serve(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until(stopped)).await {
+        tracing::error!(%error, "the server broke");
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it the server.
+    let _gone = stopped.wait_for(|stop| *stop).await;
+}
+
+async fn simulator(data: &DataDir) -> Result<RunningMautic, CommandError> {
+    let options = MauticOptions::default().client(SIMULATED_CLIENT.0, SIMULATED_CLIENT.1).journal(data.simulator());
+    Ok(MauticSimulator::start(options, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?)
+}
+
+async fn listen(port: u16) -> Result<TcpListener, CommandError> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(no_port(port))
+}
+
+fn no_port(port: u16) -> impl FnOnce(std::io::Error) -> CommandError {
+    move |source| CommandError::Port { port, source }
+}
+
+/// The key of the environment, else the folder's, which is made the first time.
+fn api_key(config: &Config, data: &DataDir) -> Result<String, CommandError> {
+    if let Some(key) = &config.api_key {
+        return Ok(key.0.clone());
+    }
+    let path = data.api_key();
+    if let Ok(key) = std::fs::read_to_string(&path) {
+        return Ok(key.trim().to_owned());
+    }
+    let key = new_key();
+    write_private(&path, key.reveal()).map_err(CommandError::file(&path))?;
+    Ok(key.reveal().to_owned())
+}
+
+/// A new random API key.
+#[allow(clippy::disallowed_methods, reason = "a key is drawn from the machine's own source of chance, once")]
+pub fn new_key() -> ApiKeySecret {
+    ApiKeySecret::from_random(rand::random())
+}
+
+/// Only the owner of the file may read it.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")
+}
+
+fn write_running(data: &DataDir, running: &Running) -> Result<(), CommandError> {
+    let path = data.running();
+    std::fs::write(&path, json!(running).to_string()).map_err(CommandError::file(&path))
+}

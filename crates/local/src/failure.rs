@@ -1,0 +1,51 @@
+//! Why a command did not do what was asked, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use tandem_app::config::ConfigProblems;
+use tandem_core::error::Failure;
+
+/// A command's failure. Its text is for the person at the terminal.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The environment.
+    #[error("{0}")]
+    Config(#[from] ConfigProblems),
+    /// Table, queue or platform.
+    #[error("{0}")]
+    Failure(#[from] Failure),
+    /// A file or folder.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The port.
+    #[error("port {port} can't be used: {source}. Choose another one with --port.")]
+    Port {
+        /// Which.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The simulator.
+    #[error("the Mautic simulator can't be started: {0}")]
+    Simulator(#[from] tandem_simulators::mautic::StartError),
+    /// The sample.
+    #[error("the sample can't be read: {0}")]
+    Sample(#[from] csv::Error),
+    /// Anything else that was asked and could not be done.
+    #[error("{0}")]
+    Undone(String),
+}
+
+impl CommandError {
+    /// A failure with a file.
+    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}

@@ -1,0 +1,127 @@
+//! The installation that a command works on: a deployed one, the running `tandem dev`, or the data of a stopped one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tandem_app::config::{Config, Environment};
+use tandem_app::local_table::LocalTable;
+use tandem_app::queue::local::LocalQueue;
+use tandem_app::queue::sqs::{self, SqsQueue};
+use tandem_app::store::{Table, table};
+use tandem_app::system::SystemClock;
+use tandem_app::wiring::Foundation;
+use tandem_core::error::{Failure, FailureKind};
+use tandem_core::ports::JobQueue;
+
+use crate::failure::CommandError;
+
+/// The files of a local installation.
+#[derive(Clone, Debug)]
+pub struct DataDir(PathBuf);
+
+impl DataDir {
+    /// Makes the folder when it is not there.
+    pub fn open(path: &Path) -> Result<Self, CommandError> {
+        std::fs::create_dir_all(path).map_err(CommandError::file(path))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The embedded table.
+    pub fn table(&self) -> PathBuf {
+        self.0.join("table.db")
+    }
+
+    /// The local queue.
+    pub fn queue(&self) -> PathBuf {
+        self.0.join("queue.db")
+    }
+
+    /// The simulated Mautic's state.
+    pub fn simulator(&self) -> PathBuf {
+        self.0.join("mautic-simulator.journal")
+    }
+
+    /// The API key of the local installation.
+    pub fn api_key(&self) -> PathBuf {
+        self.0.join("api-key")
+    }
+
+    /// Where the running `tandem dev` is.
+    pub fn running(&self) -> PathBuf {
+        self.0.join("running.json")
+    }
+}
+
+/// What a running `tandem dev` says of itself, for other commands and programs. No secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Running {
+    /// Where it serves.
+    pub url: String,
+    /// Its embedded table.
+    pub table: String,
+    /// The simulated Mautic, when there is one.
+    pub simulator: Option<String>,
+}
+
+impl Running {
+    /// What the folder's `tandem dev` says of itself, if it is alive.
+    pub async fn find(data: &DataDir) -> Option<Self> {
+        let text = std::fs::read_to_string(data.running()).ok()?;
+        let running: Self = serde_json::from_str(&text).ok()?;
+        let address = running.table.strip_prefix("http://")?.to_owned();
+        tokio::net::TcpStream::connect(address).await.ok().map(|_| running)
+    }
+}
+
+/// An open installation.
+pub struct Installation {
+    /// Its parts.
+    pub foundation: Foundation,
+    _embedded: Option<LocalTable>,
+}
+
+impl Installation {
+    /// Opens the deployed installation that `TANDEM_TABLE` names, else the local one.
+    pub async fn open(data_dir: &Path, environment: &Environment) -> Result<Self, CommandError> {
+        let mut environment = environment.clone();
+        if environment.get(&["TANDEM_TABLE"]).is_some() {
+            return Self::deployed(&environment).await;
+        }
+        let data = DataDir::open(data_dir)?;
+        let running = Running::find(&data).await;
+        if let Some(simulator) = running.as_ref().and_then(|running| running.simulator.clone()) {
+            simulated(&mut environment, simulator);
+        }
+        let config = Config::read(&environment)?;
+        let queue: Arc<dyn JobQueue> = Arc::new(LocalQueue::open(&data.queue(), Arc::new(SystemClock))?);
+        let (table, embedded) = match running {
+            Some(running) => (LocalTable::attach(&running.table), None),
+            None => {
+                let embedded = LocalTable::open(&data.table()).await?;
+                (embedded.table().clone(), Some(embedded))
+            }
+        };
+        Ok(Self { foundation: Foundation::new(config, table, queue)?, _embedded: embedded })
+    }
+
+    async fn deployed(environment: &Environment) -> Result<Self, CommandError> {
+        let config = Config::read(environment)?;
+        let shared = aws_config::load_from_env().await;
+        let url = config.queue_url.clone();
+        let url = url.ok_or_else(|| Failure::new(FailureKind::Misconfigured, "TANDEM_QUEUE_URL is missing beside TANDEM_TABLE"))?;
+        let queue = Arc::new(SqsQueue::new(sqs::client(&shared), &url));
+        let table = Table::new(table::client(&shared, None), &config.table);
+        Ok(Self { foundation: Foundation::new(config, table, queue)?, _embedded: None })
+    }
+}
+
+/// Points an environment that configures no Mautic at the simulated one.
+pub fn simulated(environment: &mut Environment, base_url: String) {
+    environment.set("MAUTIC_BASE_URL", base_url);
+    environment.set("MAUTIC_CLIENT_ID", SIMULATED_CLIENT.0.to_owned());
+    environment.set("MAUTIC_CLIENT_SECRET", SIMULATED_CLIENT.1.to_owned());
+}
+
+/// The credentials that the simulator accepts.
+pub const SIMULATED_CLIENT: (&str, &str) = ("1_demo", "demo-secret");

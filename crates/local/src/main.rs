@@ -1,0 +1,83 @@
+//! The `tandem` command: every function in one process, and the operator's tools.
+
+mod connect;
+mod contact;
+mod demo;
+mod dev;
+mod failure;
+mod installation;
+mod jobs;
+mod keys;
+mod output;
+mod sample;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tandem_app::config::Environment;
+use tandem_app::telemetry::{self, LogFormat};
+
+use failure::CommandError;
+use output::Output;
+
+/// Keeps an application's people in step with Mautic.
+#[derive(Parser)]
+#[command(name = "tandem", version, about, max_term_width = 100)]
+struct Cli {
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Where the local installation keeps its data.
+    #[arg(long, global = true, default_value = ".tandem", env = "TANDEM_DATA_DIR")]
+    data_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve every function in this process, with its own table, queue and worker.
+    Dev(dev::DevOptions),
+    /// Serve, connect, send sample contacts, and show what happened (`make run`).
+    Demo(demo::DemoOptions),
+    /// Check a platform and make what it lacks.
+    #[command(subcommand)]
+    Connect(connect::Connect),
+    /// API keys of callers.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Jobs that wait for a person.
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
+    /// One person's data.
+    #[command(subcommand)]
+    Contact(contact::Contact),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::of_process();
+    telemetry::start_logging(&environment, LogFormat::Text);
+    let output = Output::new(cli.json);
+    match run(cli, environment, &output).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), CommandError> {
+    let data_dir = &cli.data_dir;
+    match cli.command {
+        Command::Dev(options) => dev::dev(&options, data_dir, environment, output).await,
+        Command::Demo(options) => demo::demo(&options, data_dir, environment, output).await,
+        Command::Connect(command) => connect::connect(&command, data_dir, &environment, output).await,
+        Command::Keys(command) => keys::keys(&command, data_dir, &environment, output).await,
+        Command::Jobs(command) => jobs::jobs(&command, data_dir, &environment, output).await,
+        Command::Contact(command) => contact::contact(&command, data_dir, &environment, output).await,
+    }
+}

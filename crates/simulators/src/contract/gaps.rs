@@ -1,0 +1,117 @@
+//! What happened between the recordings, as far as later recordings show it.
+
+/// Something to do in the place of exchanges that were left out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// A call of the API: method, path, JSON.
+    Call(&'static str, &'static str, &'static str),
+    /// Contacts nobody asks about, until the next one made gets this id.
+    FillTo(u64),
+    /// A call of the simulator's own controls: path, JSON.
+    Control(&'static str, &'static str),
+    /// So many calls, to use up the rate limit.
+    Spend(usize),
+    /// An anonymous visitor looks at two pages and then gives this address in the recorded form.
+    VisitAndSubmit(&'static str),
+}
+
+/// A gap: the recording before which it lies, the reason to know of it, and what fills it.
+pub(crate) struct Gap {
+    pub(crate) before: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) steps: &'static [Step],
+}
+
+/// Hashes of sent emails in recorded URLs, each with the contact that the email went to.
+pub(crate) const TRACKING_HASHES: [(&str, &str); 1] = [("6b00bb4ee5a81291499797", "16")];
+
+/// Totals that count rows of exchanges that were left out, by the recording that shows them.
+pub(crate) const UNKNOWN_TOTALS: [&str; 2] = ["153-stats-audit", "155-stats-webhook-logs"];
+
+/// Where the recorded webhook was delivered to; the replay has a receiver of its own.
+pub(crate) const RECORDED_RECEIVER: &str = "http://127.0.0.1:9099/hook";
+
+/// The address of the recorded Mautic.
+pub(crate) const RECORDED_BASE: &str = "http://127.0.0.1:8080";
+
+pub(crate) const GAPS: &[Gap] = &[
+    Gap {
+        before: "014-contact-create-invalid-email",
+        reason: "013 was left out; 025 shows contact 1 with the address in another letter case and the name J3",
+        steps: &[Step::Call("POST", "/api/contacts/new", r#"{"email": "JOHN@Example.com", "firstname": "J3"}"#)],
+    },
+    Gap {
+        before: "051-dnc-add",
+        reason: "049 and 050 were left out; 051 shows contact 1 renamed to JB2",
+        steps: &[Step::Call("PATCH", "/api/contacts/batch/edit", r#"[{"id": 1, "firstname": "JB2"}]"#)],
+    },
+    Gap {
+        before: "055-contact-post-dnc-inline",
+        reason: "contact 11 was made by an exchange that was left out",
+        steps: &[Step::FillTo(12)],
+    },
+    Gap {
+        before: "071-contact-custom-bool-false",
+        reason: "070 was left out and made contact 14",
+        steps: &[Step::FillTo(15)],
+    },
+    Gap {
+        before: "083-contact-segments",
+        reason: "082 was left out; 086 shows contacts 2 and 3 in segment 1",
+        steps: &[Step::Call("POST", "/api/segments/1/contacts/add", r#"{"ids": [2, 3]}"#)],
+    },
+    Gap {
+        before: "138-rate-limited",
+        reason: "left out: contact 19 clicks, contacts 20 and 21 opt out and bounce, a limit of 5 calls is used up",
+        steps: &[
+            Step::Control("/_control/engage/click", r#"{"contact": 19, "url": "https://example.com/p"}"#),
+            Step::FillTo(22),
+            Step::Call("POST", "/api/contacts/20/dnc/email/add", r#"{"reason": 1}"#),
+            Step::Call("POST", "/api/contacts/21/dnc/email/add", r#"{"reason": 2}"#),
+            Step::Control("/_control/rate-limit", r#"{"limit": 5}"#),
+            Step::Spend(5),
+        ],
+    },
+    Gap {
+        before: "139-batch-edit-email-change",
+        reason: "left out: the limit is taken away, contacts up to 350 are made, and 351 which gets an address later",
+        steps: &[
+            Step::Control("/_control/rate-limit", r#"{"limit": null}"#),
+            Step::FillTo(351),
+            Step::Call("POST", "/api/contacts/new", r#"{"firstname": "AnonX"}"#),
+        ],
+    },
+    Gap {
+        before: "140-contact-merge-blank",
+        reason: "left out: contact 352, and 353 with its points, tags and opt-out as 140 shows them",
+        steps: &[
+            Step::Call("POST", "/api/contacts/new", r#"{"email": "t0@example.com", "tags": ["x"]}"#),
+            Step::Call("POST", "/api/contacts/new", r#"{"email": "t1@example.com", "points": 5, "tags": ["y", "z"]}"#),
+            Step::Call("POST", "/api/contacts/353/dnc/email/add", r#"{"reason": 1}"#),
+        ],
+    },
+    Gap {
+        before: "148-patch-zero",
+        reason: "left out: contact 354 with the values that 148 shows unchanged",
+        steps: &[Step::Call(
+            "POST",
+            "/api/contacts/new",
+            r#"{"email": "zero@example.com", "total_orders": 5, "total_spent": 0.5, "marketing_opt_in": true, "points": 9}"#,
+        )],
+    },
+    Gap {
+        before: "151-patch-blank2",
+        reason: "left out: an update of contact 354 that 151 shows",
+        steps: &[Step::Call("PATCH", "/api/contacts/354/edit", r#"{"firstname": "Zed", "total_orders": 7}"#)],
+    },
+    Gap {
+        before: "152-stats-dnc",
+        reason: "left out: contact 354 opts out, which 157 shows",
+        steps: &[Step::Call("POST", "/api/contacts/354/dnc/email/add", r#"{"reason": 1}"#)],
+    },
+    Gap {
+        before: "164-merge-get-known",
+        reason: "left out: a visitor becomes contact 361 and gives the address of contact 360 in a form",
+        steps: &[Step::VisitAndSubmit("merge@example.com")],
+    },
+];

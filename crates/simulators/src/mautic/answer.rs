@@ -1,0 +1,153 @@
+//! Answers: their statuses, headers and error bodies.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value, json};
+
+/// The version that the simulator claims to be.
+pub(crate) const VERSION: &str = "5.1.0";
+
+const GENERAL_ERROR: &str = "Looks like I encountered an error (error #{code}). If I do it again, please report me to \
+                             the system administrator!";
+
+/// A JSON answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+    location: Option<String>,
+    /// Answers that Mautic's API controllers make carry its version; those made before or around them don't.
+    versioned: bool,
+}
+
+impl Answer {
+    pub(crate) fn ok(body: Value) -> Self {
+        Self::with(200, body)
+    }
+
+    pub(crate) fn with(status: u16, body: Value) -> Self {
+        Self { status, body, location: None, versioned: true }
+    }
+
+    /// A made entity: 201, and where it is to be found.
+    pub(crate) fn created(location: String, body: Value) -> Self {
+        Self { status: 201, body, location: Some(location), versioned: true }
+    }
+
+    pub(crate) fn unversioned(mut self) -> Self {
+        self.versioned = false;
+        self
+    }
+
+    pub(crate) fn success() -> Self {
+        Self::ok(json!({"success": 1}))
+    }
+
+    /// An error of an API controller.
+    pub(crate) fn error(code: u16, message: &str, details: Value) -> Self {
+        Self::with(code, json!({"errors": [{"code": code, "message": message, "details": details}]}))
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::error(404, "Item was not found.", json!([]))
+    }
+
+    pub(crate) fn contact_not_found() -> Self {
+        Self::error(404, "Contact not found.", json!([]))
+    }
+
+    /// An error of a layer before the controllers.
+    pub(crate) fn refused(code: u16, message: &str, kind: Value) -> Self {
+        Self::with(code, json!({"errors": [{"message": message, "code": code, "type": kind}]})).unversioned()
+    }
+
+    pub(crate) fn no_such_url(path: &str) -> Self {
+        Self::refused(404, &format!("Requested URL not found: {path}"), Value::Null)
+    }
+
+    pub(crate) fn general_error(code: u16) -> Self {
+        Self::refused(code, &GENERAL_ERROR.replace("{code}", &code.to_string()), Value::Null)
+    }
+
+    pub(crate) fn broken_request() -> Self {
+        Self::general_error(400)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body.to_string()));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        if self.versioned {
+            headers.insert("Mautic-Version", HeaderValue::from_static(VERSION));
+        }
+        if let Some(Ok(location)) = self.location.map(HeaderValue::try_from) {
+            headers.insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+/// What is wrong with which field, in the order in which Mautic names them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Problems {
+    fields: Vec<(String, String)>,
+    taken: bool,
+}
+
+impl Problems {
+    pub(crate) fn add(&mut self, field: &str, message: impl Into<String>) {
+        self.fields.push((field.to_owned(), message.into()));
+    }
+
+    /// A value that must be unique and is not: it makes the whole answer a 422.
+    pub(crate) fn add_taken(&mut self, field: &str) {
+        self.add(field, "This field must be unique.");
+        self.taken = true;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Nothing is wrong but that somebody else has the value.
+    pub(crate) fn only_taken(&self) -> bool {
+        self.taken && self.fields.len() == 1
+    }
+
+    fn code(&self) -> u16 {
+        if self.taken { 422 } else { 400 }
+    }
+
+    fn message(&self) -> String {
+        let parts: Vec<String> = self.fields.iter().map(|(field, text)| format!("{field}: {text}")).collect();
+        parts.join(", ")
+    }
+
+    fn details(&self) -> Value {
+        let mut details = Map::new();
+        for (field, text) in &self.fields {
+            if let Value::Array(texts) = details.entry(field).or_insert_with(|| json!([])) {
+                texts.push(json!(text));
+            }
+        }
+        Value::Object(details)
+    }
+
+    /// The answer to a single write.
+    pub(crate) fn answer(&self) -> Answer {
+        Answer::error(self.code(), &self.message(), self.details())
+    }
+
+    /// The error of one entry of a batch: its status, and its place in `errors`.
+    pub(crate) fn entry(&self) -> (u16, Value) {
+        let (code, message) = (self.code(), self.message());
+        (code, json!({"code": code, "message": message, "details": self.details(), "type": null}))
+    }
+}

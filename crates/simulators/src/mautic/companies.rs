@@ -1,0 +1,263 @@
+//! Companies.
+
+use std::collections::BTreeMap;
+
+use axum::{Extension, extract::State};
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::Answer,
+    auth::Actor,
+    clock,
+    contacts::emit_contact,
+    fields::page_size,
+    input::{Numbers, Payload, Query},
+    php,
+    rows::{Authorship, Company, object},
+    simulator::MauticSimulator,
+    store::Store,
+    webhooks,
+};
+
+/// The groups in which a company's fields are shown: after it was made, and from then on.
+const CREATED_GROUPS: [&str; 4] = ["core", "professional", "social", "personal"];
+const LOADED_GROUPS: [&str; 3] = ["core", "professional", "other"];
+
+/// Values that a webhook has at the top level: its key, and the field.
+const PROFILE: [(&str, &str); 12] = [
+    ("name", "companyname"),
+    ("email", "companyemail"),
+    ("address1", "companyaddress1"),
+    ("address2", "companyaddress2"),
+    ("phone", "companyphone"),
+    ("city", "companycity"),
+    ("state", "companystate"),
+    ("zipcode", "companyzipcode"),
+    ("country", "companycountry"),
+    ("website", "companywebsite"),
+    ("industry", "companyindustry"),
+    ("description", "companydescription"),
+];
+
+impl Company {
+    fn fields(&self, store: &Store, groups: &[&str], created: bool) -> Map<String, Value> {
+        let mut views: Map<_, _> = groups.iter().map(|group| ((*group).to_owned(), Map::new())).collect::<Vec<_>>()
+            .into_iter()
+            .map(|(group, map)| (group, Value::Object(map)))
+            .collect();
+        for (id, field) in self.ordered(store, created) {
+            let value = self.values.get(&field.alias).cloned().unwrap_or_default();
+            let mut meta = if created { field.brief_meta(id) } else { field.stored_meta(id) };
+            if created {
+                meta.shift_remove("properties");
+            }
+            let normalized = field.normalized(&value);
+            meta.insert("value".into(), value);
+            meta.insert("normalizedValue".into(), normalized);
+            if let Some(Value::Object(group)) = views.get_mut(&field.group) {
+                group.insert(field.alias.clone(), Value::Object(meta));
+            }
+        }
+        views.into_iter().map(|(group, view)| (group, php::map_or_empty_list(object(view)))).collect()
+    }
+
+    fn ordered<'a>(&self, store: &'a Store, created: bool) -> Vec<(u64, &'a super::rows::Field)> {
+        let mut fields = store.fields_of("company");
+        if !created {
+            fields.sort_by_key(|(_, field)| field.column);
+        }
+        fields
+    }
+
+    fn view(&self, store: &Store, id: u64, created: bool) -> Value {
+        let groups: &[&str] = if created { &CREATED_GROUPS } else { &LOADED_GROUPS };
+        let mut fields = self.fields(store, groups, created);
+        let mut all = Map::new();
+        all.insert("id".into(), json!(id));
+        for (_, field) in self.ordered(store, created) {
+            all.insert(field.alias.clone(), self.values.get(&field.alias).cloned().unwrap_or_default());
+        }
+        fields.insert("all".into(), Value::Object(all));
+        json!({"id": id, "score": self.score, "fields": fields})
+    }
+
+    fn webhook_view(&self, store: &Store, id: u64) -> Value {
+        let mut view = self.by.head(true);
+        view.insert("id".into(), json!(id));
+        for (key, alias) in PROFILE {
+            view.insert(key.into(), self.values.get(alias).cloned().unwrap_or_default());
+        }
+        view.insert("score".into(), json!(self.score));
+        view.insert("fields".into(), Value::Object(self.fields(store, &LOADED_GROUPS, false)));
+        Value::Object(view)
+    }
+
+    /// The row of the database that emails get, with the link to their contact.
+    pub(crate) fn joined_row(&self, store: &Store, id: u64, contact: u64, primary: bool) -> Value {
+        let mut row = object(json!({
+            "id": id.to_string(),
+            "owner_id": null,
+            "is_published": "1",
+            "date_added": clock::sql(self.by.added),
+            "created_by": null,
+            "created_by_user": self.by.created_by,
+            "date_modified": self.by.modified.map(clock::sql),
+            "modified_by": null,
+            "modified_by_user": self.by.modified_by,
+            "checked_out": null,
+            "checked_out_by": null,
+            "checked_out_by_user": null,
+            "social_cache": "a:0:{}",
+            "score": self.score.to_string(),
+        }));
+        for (_, field) in self.ordered(store, false) {
+            row.insert(field.alias.clone(), self.values.get(&field.alias).cloned().unwrap_or_default());
+        }
+        row.insert("lead_id".into(), json!(contact.to_string()));
+        row.insert("is_primary".into(), json!(if primary { "1" } else { "0" }));
+        Value::Object(row)
+    }
+}
+
+/// `GET /api/companies`.
+pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) -> Answer {
+    mautic.read(|store| {
+        let wanted = query.text("search").to_lowercase();
+        let found: Vec<_> =
+            store.companies.iter().filter(|(_, row)| row.name().to_lowercase().contains(&wanted)).collect();
+        let page = found.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
+        let views: Map<_, _> = page.map(|(id, row)| (id.to_string(), row.view(store, *id, false))).collect();
+        Answer::ok(json!({"total": found.len().to_string(), "companies": views}))
+    })
+}
+
+/// `GET /api/companies/{id}`.
+pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+    mautic.read(|store| {
+        let company = store.companies.get(id);
+        company.map_or_else(Answer::not_found, |row| Answer::ok(json!({"company": row.view(store, id, false)})))
+    })
+}
+
+/// `POST /api/companies/new`: an update where the name is known.
+pub(crate) async fn create(
+    State(mautic): State<MauticSimulator>,
+    Extension(Actor(actor)): Extension<Actor>,
+    payload: Payload,
+) -> Answer {
+    let params = payload.params();
+    let name = params.get("companyname").map(php::text).unwrap_or_default();
+    if name.is_empty() {
+        let message = "companyname: This value should not be blank.";
+        return Answer::error(400, message, json!({"companyname": ["This value should not be blank."]}));
+    }
+    mautic.write(|store| {
+        let known = by_name(store, &name);
+        let id = known.unwrap_or_else(|| make(store, &name, &actor));
+        set_values(store, id, &params);
+        emit_saved(store, id);
+        let view = store.companies.get(id).map(|company| company.view(store, id, known.is_none()));
+        let body = json!({"company": view});
+        if known.is_some() { Answer::ok(body) } else { Answer::created(format!("/api/companies/{id}"), body) }
+    })
+}
+
+fn set_values(store: &mut Store, id: u64, params: &Map<String, Value>) {
+    let aliases: Vec<String> =
+        store.fields_of("company").into_iter().map(|(_, field)| field.alias.clone()).collect();
+    let Some(company) = store.companies.edit(id) else { return };
+    for alias in aliases {
+        if let Some(value) = params.get(&alias).filter(|value| !php::loosely_empty(value)) {
+            company.values.insert(alias, value.clone());
+        }
+    }
+}
+
+fn by_name(store: &Store, name: &str) -> Option<u64> {
+    store.companies.find(|company| company.name().eq_ignore_ascii_case(name)).map(|(id, _)| id)
+}
+
+fn make(store: &mut Store, name: &str, actor: &str) -> u64 {
+    let values = BTreeMap::from([("companyname".to_owned(), json!(name))]);
+    let by = Authorship::new(actor, store.now());
+    let id = store.companies.add(Company { by, score: 0, values });
+    let changes = object(json!({"companyname": [null, name]}));
+    store.audit(actor, "company", id, "create", &changes);
+    id
+}
+
+fn emit_saved(store: &mut Store, id: u64) {
+    if let Some(view) = store.companies.get(id).map(|company| company.webhook_view(store, id)) {
+        webhooks::emit(store, "mautic.company_post_save", json!({"company": view}));
+    }
+}
+
+/// The company of a name, made where there is none.
+pub(crate) fn find_or_make(store: &mut Store, name: &str, actor: &str) -> u64 {
+    by_name(store, name).unwrap_or_else(|| {
+        let id = make(store, name, actor);
+        emit_saved(store, id);
+        id
+    })
+}
+
+/// Makes a contact belong to a company, which becomes its primary one.
+pub(crate) fn join(store: &mut Store, contact: u64, company: u64) {
+    let Some(name) = store.companies.get(company).map(|company| company.name().to_owned()) else { return };
+    let was_member = store.contact(contact).is_some_and(|contact| contact.companies.contains(&company));
+    store.edit_contact(contact, |contact| {
+        contact.companies.retain(|other| *other != company);
+        contact.companies.push(company);
+        contact.values.insert("company".into(), json!(name));
+    });
+    if !was_member {
+        emit_membership(store, contact, company, true);
+    }
+}
+
+fn leave(store: &mut Store, contact: u64, company: u64) {
+    if !store.contact(contact).is_some_and(|contact| contact.companies.contains(&company)) {
+        return;
+    }
+    let remaining = store.contact(contact).and_then(|contact| {
+        contact.companies.iter().rev().find(|other| **other != company).copied()
+    });
+    let name = remaining.and_then(|id| store.companies.get(id)).map(|company| json!(company.name()));
+    store.edit_contact(contact, |contact| {
+        contact.companies.retain(|other| *other != company);
+        match name {
+            Some(name) => contact.values.insert("company".into(), name),
+            None => contact.values.remove("company"),
+        };
+    });
+    emit_membership(store, contact, company, false);
+}
+
+fn emit_membership(store: &mut Store, contact_id: u64, company_id: u64, added: bool) {
+    let (Some(contact), Some(company)) = (store.contact(contact_id), store.companies.get(company_id)) else { return };
+    let payload = json!({
+        "added": added,
+        "contact": emit_contact(store, Some(contact_id), contact, true),
+        "company": company.webhook_view(store, company_id),
+    });
+    webhooks::emit(store, "mautic.lead_company_change", payload);
+}
+
+/// `POST /api/companies/{id}/contact/{contact}/{add|remove}`.
+pub(crate) async fn change_member(
+    State(mautic): State<MauticSimulator>,
+    Numbers((id, contact, action)): Numbers<(u64, u64, String)>,
+) -> Answer {
+    mautic.write(|store| {
+        if !store.companies.contains(id) {
+            return Answer::not_found();
+        }
+        let Some(resolved) = store.resolve(contact) else { return Answer::contact_not_found() };
+        match action.as_str() {
+            "add" => join(store, resolved, id),
+            "remove" => leave(store, resolved, id),
+            _ => return Answer::no_such_url(&format!("/api/companies/{id}/contact/{contact}/{action}")),
+        }
+        Answer::success()
+    })
+}

@@ -1,0 +1,153 @@
+//! What becomes of a submitted value, by the kind of its field.
+
+use std::str::FromStr;
+
+use email_address::EmailAddress;
+use jiff::{Timestamp, civil, tz::TimeZone};
+use serde_json::{Value, json};
+
+use crate::mautic::{answer::Problems, lists, php, rows::Field};
+
+const NOT_VALID: &str = "This value is not valid.";
+const LONGEST_TEXT: usize = 191;
+const LONGEST_TEXTAREA: usize = 65_535;
+
+/// What a form has for one field.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Submitted {
+    /// Not carried by the request.
+    Absent,
+    /// Carried, and empty.
+    Blank,
+    /// Carried.
+    Value(Value),
+    /// A boolean, which goes around the form.
+    Flag(bool),
+}
+
+/// Takes a carried value through the form.
+pub(crate) fn submit(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
+    if raw.is_null() || raw.as_str() == Some("") {
+        return Submitted::Blank;
+    }
+    match field.kind.as_str() {
+        "boolean" => Submitted::Flag(php::boolean(raw)),
+        "number" => submit_number(field, raw, problems),
+        "datetime" | "date" | "time" => moment(&field.kind, raw, false).map_or(Submitted::Absent, Submitted::Value),
+        "select" => submit_choice(field, raw, problems, field.offers(&php::text(raw))),
+        "multiselect" => submit_choices(field, raw, problems),
+        "country" | "region" | "timezone" | "locale" => {
+            let accepted = lists::accepts(&field.kind, &php::text(raw)).unwrap_or(true);
+            submit_choice(field, raw, problems, accepted)
+        }
+        "email" => submit_email(field, raw, problems),
+        _ => submit_text(field, raw, problems),
+    }
+}
+
+fn submit_number(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
+    match php::numeric(raw) {
+        Some(number) => Submitted::Value(json!(rounded(number, field.scale()))),
+        None => {
+            problems.add(&field.alias, NOT_VALID);
+            Submitted::Absent
+        }
+    }
+}
+
+/// Rounds half to even, as the form does; without a scale nothing is rounded.
+fn rounded(number: f64, scale: Option<u32>) -> f64 {
+    let Some(scale) = scale else { return number };
+    // Through its shortest decimal form, in which 1.005 is not a little less than itself.
+    format!("{number:.*}", scale as usize).parse().unwrap_or(number)
+}
+
+fn submit_choice(field: &Field, raw: &Value, problems: &mut Problems, accepted: bool) -> Submitted {
+    if accepted {
+        return Submitted::Value(Value::String(php::text(raw)));
+    }
+    problems.add(&field.alias, NOT_VALID);
+    Submitted::Absent
+}
+
+fn submit_choices(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
+    let joined = joined_choices(raw);
+    let accepted = joined.split('|').all(|choice| field.offers(choice));
+    submit_choice(field, &Value::String(joined), problems, accepted)
+}
+
+/// Several choices as Mautic keeps them.
+pub(crate) fn joined_choices(raw: &Value) -> String {
+    match raw {
+        Value::Array(items) => items.iter().map(php::text).collect::<Vec<_>>().join("|"),
+        other => php::text(other),
+    }
+}
+
+fn submit_email(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
+    let email = clean_email(&php::text(raw));
+    if email.is_empty() {
+        return Submitted::Blank;
+    }
+    if !is_email(&email) {
+        problems.add(&field.alias, format!("{email} is invalid."));
+    }
+    Submitted::Value(Value::String(email))
+}
+
+/// Drops what cannot stand in an address, everything outside ASCII first of all. This is how `zoë@…` loses its ë.
+pub(crate) fn clean_email(text: &str) -> String {
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~@.[]".contains(*c);
+    text.trim().chars().filter(allowed).collect()
+}
+
+fn is_email(email: &str) -> bool {
+    let forbidden = email.contains(['^', '&', '*', '%']);
+    let domain_has_dot = email.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.'));
+    !forbidden && domain_has_dot && EmailAddress::from_str(email).is_ok()
+}
+
+fn submit_text(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
+    let mut text = php::text(raw).trim().to_owned();
+    if text.is_empty() {
+        return Submitted::Blank;
+    }
+    if field.kind == "url" && !text.contains("://") {
+        text.insert_str(0, "http://");
+    }
+    let longest = if matches!(field.kind.as_str(), "textarea" | "html") { LONGEST_TEXTAREA } else { LONGEST_TEXT };
+    if text.chars().count() > longest {
+        let message = format!("This value is too long. It should have {longest} characters or less.");
+        problems.add(&field.alias, message);
+    }
+    Submitted::Value(Value::String(text))
+}
+
+/// A point in time as a field keeps it; None for what cannot be read as one, which is then dropped without a word.
+///
+/// The form cuts seconds off, the way around the form does not.
+pub(crate) fn moment(kind: &str, raw: &Value, with_seconds: bool) -> Option<Value> {
+    let text = php::text(raw);
+    if kind == "time" {
+        let time: civil::Time = text.trim().parse().ok()?;
+        return Some(json!(time.strftime("%H:%M:%S").to_string()));
+    }
+    let at = read_moment(text.trim())?.to_zoned(TimeZone::UTC);
+    let format = match kind {
+        "date" => "%Y-%m-%d",
+        _ if with_seconds => "%Y-%m-%d %H:%M:%S",
+        _ => "%Y-%m-%d %H:%M:00",
+    };
+    Some(json!(at.strftime(format).to_string()))
+}
+
+fn read_moment(text: &str) -> Option<Timestamp> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(at);
+    }
+    if let Ok(at) = Timestamp::strptime("%Y-%m-%dT%H:%M:%S%z", text) {
+        return Some(at);
+    }
+    let civil = text.parse::<civil::DateTime>().or_else(|_| civil::DateTime::strptime("%Y-%m-%d %H:%M", text)).ok()?;
+    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}

@@ -1,0 +1,260 @@
+//! The simulator's own controls, for tests and demos: faults, counts, dumps, switches.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    engage,
+    faults::FaultRule,
+    rows::{Contact, Membership},
+    simulator::{MauticSimulator, lock},
+    store::Store,
+    webhooks,
+};
+
+/// What has been called, and how often.
+#[derive(Debug, Default)]
+pub(crate) struct CallCounts {
+    calls: Mutex<BTreeMap<String, u64>>,
+    tokens: AtomicU64,
+    faults: AtomicU64,
+}
+
+impl CallCounts {
+    pub(crate) fn call(&self, method: &str, route: &str) {
+        *lock(&self.calls).entry(format!("{method} {route}")).or_default() += 1;
+    }
+
+    pub(crate) fn token_request(&self) {
+        self.tokens.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn fault(&self) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn reset(&self) {
+        lock(&self.calls).clear();
+        self.tokens.store(0, Ordering::Relaxed);
+        self.faults.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Counts of calls, and the state in numbers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SimulatorStats {
+    /// Calls of the API by method and route, as in `GET /api/contacts/{id}`.
+    pub calls: BTreeMap<String, u64>,
+    /// Calls of the API together.
+    pub api_calls: u64,
+    /// Requests for a token.
+    pub token_requests: u64,
+    /// Faults that struck.
+    pub faults_injected: u64,
+    /// Contacts that exist.
+    pub contacts: usize,
+    /// Addresses, in lower case, that several contacts have, with their ids.
+    pub duplicates: BTreeMap<String, Vec<u64>>,
+}
+
+/// A contact in short.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ContactDump {
+    /// Its id.
+    pub id: u64,
+    /// Its address.
+    pub email: Option<String>,
+    /// Its points.
+    pub points: i64,
+    /// Its fields, without those that are null.
+    pub fields: Map<String, Value>,
+    /// The names of its tags.
+    pub tags: Vec<String>,
+    /// Its do-not-contact entries: channel, reason, comments.
+    pub dnc: Vec<Value>,
+    /// The segments it is in.
+    pub segments: Vec<u64>,
+    /// The campaigns it is in.
+    pub campaigns: Vec<u64>,
+    /// When it was last changed.
+    pub date_modified: Option<String>,
+}
+
+impl ContactDump {
+    fn of(store: &Store, id: u64, contact: &Contact) -> Self {
+        let dnc = contact.dnc.iter().filter_map(|id| store.dnc.get(*id));
+        Self {
+            id,
+            email: contact.email().map(str::to_owned),
+            points: contact.points,
+            fields: contact.values.iter().map(|(alias, value)| (alias.clone(), value.clone())).collect(),
+            tags: contact.tags.iter().filter_map(|id| Some(store.tags.get(*id)?.name.clone())).collect(),
+            dnc: dnc
+                .map(|row| json!({"channel": row.channel, "reason": row.reason, "comments": row.comments}))
+                .collect(),
+            segments: current(&contact.segments),
+            campaigns: current(&contact.campaigns),
+            date_modified: contact.by.modified.map(super::clock::iso),
+        }
+    }
+}
+
+fn current(memberships: &BTreeMap<u64, Membership>) -> Vec<u64> {
+    memberships.iter().filter(|(_, member)| !member.removed).map(|(id, _)| *id).collect()
+}
+
+impl MauticSimulator {
+    /// Puts these rules in the place of all earlier ones.
+    pub fn inject_faults(&self, rules: Vec<FaultRule>) {
+        self.inner.faults.set(rules);
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.inner.faults.set(Vec::new());
+    }
+
+    /// What was called, and what there is.
+    pub fn stats(&self) -> SimulatorStats {
+        let counts = &self.inner.counts;
+        let calls = lock(&counts.calls).clone();
+        let (contacts, duplicates) = self.read(|store| (store.contact_count(), store.duplicates()));
+        SimulatorStats {
+            api_calls: calls.iter().filter(|(call, _)| call.contains(" /api")).map(|(_, count)| count).sum(),
+            calls,
+            token_requests: counts.tokens.load(Ordering::Relaxed),
+            faults_injected: counts.faults.load(Ordering::Relaxed),
+            contacts,
+            duplicates: duplicates.into_iter().collect(),
+        }
+    }
+
+    /// All contacts, in short.
+    pub fn contacts(&self) -> Vec<ContactDump> {
+        self.read(|store| store.contacts().map(|(id, contact)| ContactDump::of(store, id, contact)).collect())
+    }
+
+    /// Back to a fresh installation: no data, no tokens, no faults, counts at zero.
+    pub fn reset(&self) {
+        self.clear_faults();
+        self.inner.counts.reset();
+        self.inner.limit.set(self.inner.options.rate_limit);
+        self.rewrite(Store::reset);
+    }
+
+    /// Sets the calls that are allowed in an hour, or takes the limit away. A new hour begins.
+    pub fn set_rate_limit(&self, calls_per_hour: Option<u64>) {
+        self.inner.limit.set(calls_per_hour);
+    }
+
+    /// Switches the API, and Basic authentication for it, on and off.
+    pub fn set_enabled(&self, api: bool, basic: bool) {
+        self.switch(|switches| {
+            switches.api = api;
+            switches.basic = basic;
+        });
+    }
+
+    /// Makes all tokens invalid.
+    pub fn revoke_tokens(&self) {
+        self.write(|store| {
+            let ids: Vec<u64> = store.tokens.iter().map(|(id, _)| id).collect();
+            for id in ids {
+                store.tokens.remove(id);
+            }
+        });
+    }
+
+    /// Delivers all queued webhooks. Gives the number of bodies that were sent.
+    pub async fn flush_webhooks(&self) -> usize {
+        webhooks::flush(self).await
+    }
+
+    /// The id that the next contact will get.
+    pub fn next_contact_id(&self) -> u64 {
+        self.read(Store::next_contact_id)
+    }
+}
+
+/// Everything under `/_control`, which needs no credentials and knows no faults.
+pub(crate) fn routes() -> Router<MauticSimulator> {
+    Router::new()
+        .route("/_control/faults", post(set_faults).delete(clear_faults))
+        .route("/_control/stats", get(stats))
+        .route("/_control/contacts", get(contacts))
+        .route("/_control/reset", post(reset))
+        .route("/_control/rate-limit", post(rate_limit))
+        .route("/_control/webhooks/flush", post(flush))
+        .route("/_control/api", post(switch_api))
+        .route("/_control/revoke-tokens", post(revoke_tokens))
+        .route("/_control/engage/{action}", post(engage::act))
+}
+
+async fn set_faults(State(mautic): State<MauticSimulator>, Json(rules): Json<Vec<FaultRule>>) -> Json<Value> {
+    let count = rules.len();
+    mautic.inject_faults(rules);
+    Json(json!({"rules": count}))
+}
+
+async fn clear_faults(State(mautic): State<MauticSimulator>) -> Json<Value> {
+    mautic.clear_faults();
+    Json(json!({"rules": 0}))
+}
+
+async fn stats(State(mautic): State<MauticSimulator>) -> Json<SimulatorStats> {
+    Json(mautic.stats())
+}
+
+async fn contacts(State(mautic): State<MauticSimulator>) -> Json<Vec<ContactDump>> {
+    Json(mautic.contacts())
+}
+
+async fn reset(State(mautic): State<MauticSimulator>) -> Json<Value> {
+    mautic.reset();
+    Json(json!({"reset": true}))
+}
+
+#[derive(Deserialize)]
+struct Limit {
+    limit: Option<u64>,
+}
+
+async fn rate_limit(State(mautic): State<MauticSimulator>, Json(Limit { limit }): Json<Limit>) -> Json<Value> {
+    mautic.set_rate_limit(limit);
+    Json(json!({"limit": limit}))
+}
+
+async fn flush(State(mautic): State<MauticSimulator>) -> Json<Value> {
+    Json(json!({"bodies": mautic.flush_webhooks().await}))
+}
+
+#[derive(Deserialize)]
+struct Enabled {
+    enabled: Option<bool>,
+    basic: Option<bool>,
+}
+
+async fn switch_api(State(mautic): State<MauticSimulator>, Json(wanted): Json<Enabled>) -> Json<Value> {
+    let now = mautic.switches();
+    let (api, basic) = (wanted.enabled.unwrap_or(now.api), wanted.basic.unwrap_or(now.basic));
+    mautic.set_enabled(api, basic);
+    Json(json!({"enabled": api, "basic": basic}))
+}
+
+async fn revoke_tokens(State(mautic): State<MauticSimulator>) -> Json<Value> {
+    mautic.revoke_tokens();
+    Json(json!({"revoked": true}))
+}

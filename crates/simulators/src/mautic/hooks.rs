@@ -1,0 +1,162 @@
+//! Webhooks as they are set up.
+
+use std::sync::LazyLock;
+
+use axum::{Extension, extract::State};
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::{Answer, Problems},
+    auth::Actor,
+    fields::page_size,
+    input::{Numbers, Payload, Query},
+    php,
+    rows::{Authorship, Hook, object},
+    simulator::MauticSimulator,
+};
+
+static TRIGGERS: LazyLock<Map<String, Value>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../data/triggers.json")).unwrap_or_default());
+
+impl Hook {
+    fn view(&self, id: u64) -> Value {
+        let mut view = self.by.head(self.published);
+        view.extend(object(json!({
+            "id": id,
+            "name": self.name,
+            "description": self.description,
+            "webhookUrl": self.url,
+            "secret": self.secret,
+            "eventsOrderbyDir": self.order,
+            "category": null,
+            "triggers": self.triggers,
+        })));
+        Value::Object(view)
+    }
+
+    /// Takes the given parameters over; what is not given stays.
+    fn take(&mut self, params: &Map<String, Value>) -> Problems {
+        let text = |key: &str| params.get(key).map(php::text);
+        let optional = |key: &str| text(key).map(|text| (!text.is_empty()).then_some(text));
+        if let Some(name) = text("name") {
+            self.name = name;
+        }
+        if let Some(url) = text("webhookUrl") {
+            self.url = url;
+        }
+        if let Some(secret) = text("secret") {
+            self.secret = secret;
+        }
+        self.description = optional("description").unwrap_or_else(|| self.description.take());
+        self.order = optional("eventsOrderbyDir").unwrap_or_else(|| self.order.take());
+        if let Some(published) = params.get("isPublished") {
+            self.published = php::boolean(published);
+            // A person who publishes it again means it to be tried again.
+            self.failures = 0;
+        }
+        if let Some(triggers) = params.get("triggers").and_then(Value::as_array) {
+            self.triggers = triggers.iter().map(php::text).collect();
+            self.triggers.sort();
+        }
+        self.problems()
+    }
+
+    fn problems(&self) -> Problems {
+        let mut problems = Problems::default();
+        if self.name.is_empty() {
+            problems.add("name", "A name is required.");
+        }
+        if url::Url::parse(&self.url).is_err() {
+            problems.add("webhookUrl", "A valid URL is required.");
+        }
+        if self.triggers.iter().any(|trigger| !TRIGGERS.contains_key(trigger)) {
+            problems.add("events", "This value is not valid.");
+        }
+        problems
+    }
+}
+
+/// `GET /api/hooks/triggers`.
+pub(crate) async fn triggers() -> Answer {
+    Answer::ok(json!({"triggers": *TRIGGERS}))
+}
+
+/// `GET /api/hooks`.
+pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) -> Answer {
+    mautic.read(|store| {
+        let page = store.hooks.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
+        let views: Map<_, _> = page.map(|(id, hook)| (id.to_string(), hook.view(id))).collect();
+        Answer::ok(json!({"total": store.hooks.len(), "hooks": php::map_or_empty_list(views)}))
+    })
+}
+
+/// `GET /api/hooks/{id}`.
+pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+    mautic.read(|store| {
+        let hook = store.hooks.get(id);
+        hook.map_or_else(Answer::not_found, |hook| Answer::ok(json!({"hook": hook.view(id)})))
+    })
+}
+
+/// `POST /api/hooks/new`.
+pub(crate) async fn create(
+    State(mautic): State<MauticSimulator>,
+    Extension(Actor(actor)): Extension<Actor>,
+    payload: Payload,
+) -> Answer {
+    let params = payload.params();
+    mautic.write(|store| {
+        let id = store.hooks.next_id();
+        let mut hook = Hook {
+            by: Authorship::new(&actor, store.now()),
+            published: true,
+            name: String::new(),
+            description: None,
+            url: String::new(),
+            // Mautic makes one up where none is given.
+            secret: super::emails::hash_of("hook", id),
+            order: None,
+            triggers: Vec::new(),
+            failures: 0,
+        };
+        let problems = hook.take(&params);
+        if !problems.is_empty() {
+            return problems.answer();
+        }
+        let view = hook.view(id);
+        store.hooks.add(hook);
+        Answer::created(format!("/api/hooks/{id}"), json!({"hook": view}))
+    })
+}
+
+/// `PATCH` and `PUT /api/hooks/{id}/edit`.
+pub(crate) async fn edit(
+    State(mautic): State<MauticSimulator>,
+    Extension(Actor(actor)): Extension<Actor>,
+    Numbers(id): Numbers<u64>,
+    payload: Payload,
+) -> Answer {
+    let params = payload.params();
+    mautic.write(|store| {
+        let now = store.now();
+        let Some(mut hook) = store.hooks.get(id).cloned() else { return Answer::not_found() };
+        let problems = hook.take(&params);
+        if !problems.is_empty() {
+            return problems.answer();
+        }
+        hook.by.touch(&actor, now);
+        let view = hook.view(id);
+        store.hooks.put(id, hook);
+        Answer::ok(json!({"hook": view}))
+    })
+}
+
+/// `DELETE /api/hooks/{id}/delete`.
+pub(crate) async fn remove(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+    mautic.write(|store| {
+        let Some(hook) = store.hooks.remove(id) else { return Answer::not_found() };
+        let mut view = hook.view(id);
+        view["id"] = Value::Null;
+        Answer::ok(json!({"hook": view}))
+    })
+}

@@ -1,0 +1,46 @@
+//! A stand-in for Mautic 5.1.0.
+//!
+//! Everything that a client can see is modelled on recorded exchanges: see [`crate::contract`]. Where no exchange was
+//! recorded, the simulator follows the behaviour of Mautic's published sources.
+
+mod answer;
+mod audit;
+mod auth;
+mod campaigns;
+mod clock;
+mod companies;
+mod contacts;
+mod control;
+mod emails;
+mod engage;
+mod faults;
+mod fields;
+mod forms;
+mod hooks;
+mod input;
+mod journal;
+mod lists;
+mod merge;
+mod options;
+mod php;
+mod query;
+mod ratelimit;
+mod router;
+mod rows;
+mod segments;
+mod server;
+mod simulator;
+mod stages;
+mod stats;
+mod store;
+mod table;
+mod tags;
+mod tracking;
+mod users;
+mod webhooks;
+
+pub use control::{ContactDump, SimulatorStats};
+pub use faults::{FaultKind, FaultMatch, FaultRule, LostReply};
+pub use options::{MauticOptions, WebhookMode};
+pub use server::RunningMautic;
+pub use simulator::{MauticSimulator, StartError};

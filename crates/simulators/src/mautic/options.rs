@@ -1,0 +1,130 @@
+//! How a simulated Mautic is set up.
+
+use std::{path::PathBuf, time::Duration};
+
+/// When webhooks leave: within the request that caused them, or later in batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookMode {
+    /// Delivered before the request that caused them is answered, as a fresh Mautic does.
+    Immediate,
+    /// Collected; delivered up to ten a body by a flush, or by a timer where a period is given.
+    Queue {
+        /// How often the queue is flushed without being told to.
+        every: Option<Duration>,
+    },
+}
+
+/// Everything that can be chosen about a simulated Mautic. Start from `default()` and change what matters.
+#[derive(Debug, Clone)]
+pub struct MauticOptions {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    pub(crate) client_name: String,
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) base_url: Option<String>,
+    pub(crate) rate_limit: Option<u64>,
+    pub(crate) race_window: Duration,
+    pub(crate) latency: Duration,
+    pub(crate) webhooks: WebhookMode,
+    pub(crate) token_lifetime: Duration,
+    pub(crate) journal: Option<PathBuf>,
+    pub(crate) api_enabled: bool,
+    pub(crate) basic_enabled: bool,
+}
+
+impl Default for MauticOptions {
+    fn default() -> Self {
+        Self {
+            client_id: "1_demo".into(),
+            client_secret: "demo-secret".into(),
+            client_name: "hub".into(),
+            username: "admin".into(),
+            password: "demo-password".into(),
+            base_url: None,
+            rate_limit: None,
+            race_window: Duration::from_millis(40),
+            latency: Duration::ZERO,
+            webhooks: WebhookMode::Immediate,
+            token_lifetime: Duration::from_secs(3600),
+            journal: None,
+            api_enabled: true,
+            basic_enabled: true,
+        }
+    }
+}
+
+impl MauticOptions {
+    /// The OAuth2 client that may fetch tokens.
+    #[must_use]
+    pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.client_id = id.into();
+        self.client_secret = secret.into();
+        self
+    }
+
+    /// The user that may use Basic authentication.
+    #[must_use]
+    pub fn basic(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
+        self.username = username.into();
+        self.password = password.into();
+        self
+    }
+
+    /// The address that Mautic believes to have; it stands in webhooks and links. By default, where it listens.
+    #[must_use]
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// How many API calls an hour are allowed; none by default.
+    #[must_use]
+    pub fn rate_limit(mut self, calls_per_hour: u64) -> Self {
+        self.rate_limit = Some(calls_per_hour);
+        self
+    }
+
+    /// The time between the look for a known address and the insert of a new contact, in which two creates overlap.
+    #[must_use]
+    pub fn race_window(mut self, window: Duration) -> Self {
+        self.race_window = window;
+        self
+    }
+
+    /// How long every API call takes at least.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// When webhooks are delivered.
+    #[must_use]
+    pub fn webhooks(mut self, mode: WebhookMode) -> Self {
+        self.webhooks = mode;
+        self
+    }
+
+    /// How long a token is good for.
+    #[must_use]
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.token_lifetime = lifetime;
+        self
+    }
+
+    /// Keeps all state in this file: a restart, even after a kill, goes on where the last answered call left off.
+    #[must_use]
+    pub fn journal(mut self, path: impl Into<PathBuf>) -> Self {
+        self.journal = Some(path.into());
+        self
+    }
+
+    /// Whether the API, and Basic authentication for it, are switched on.
+    #[must_use]
+    pub fn enabled(mut self, api: bool, basic: bool) -> Self {
+        self.api_enabled = api;
+        self.basic_enabled = basic;
+        self
+    }
+}

@@ -1,0 +1,99 @@
+//! The ways in which PHP writes and reads values, as far as they show on the wire.
+
+use serde_json::{Map, Value};
+
+/// JSON as PHP's `json_encode` writes it by default: `/` as `\/`, everything outside ASCII as `\uXXXX`.
+pub(crate) fn json_bytes(value: &Value) -> Vec<u8> {
+    let mut text = String::new();
+    for c in value.to_string().chars() {
+        match c {
+            '/' => text.push_str("\\/"),
+            c if c.is_ascii() => text.push(c),
+            c => push_escaped(&mut text, c),
+        }
+    }
+    text.into_bytes()
+}
+
+fn push_escaped(text: &mut String, c: char) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        text.push_str(&format!("\\u{unit:04x}"));
+    }
+}
+
+/// What PHP's `serialize` makes of a JSON value; objects and lists are arrays there.
+pub(crate) fn serialize(value: &Value) -> String {
+    match value {
+        Value::Null => "N;".into(),
+        Value::Bool(flag) => format!("b:{};", u8::from(*flag)),
+        Value::Number(number) if number.is_f64() => format!("d:{number};"),
+        Value::Number(number) => format!("i:{number};"),
+        Value::String(text) => format!("s:{}:\"{text}\";", text.len()),
+        Value::Array(items) => {
+            let pairs = items.iter().enumerate().map(|(i, item)| format!("i:{i};{}", serialize(item)));
+            format!("a:{}:{{{}}}", items.len(), pairs.collect::<String>())
+        }
+        Value::Object(map) => {
+            let pairs = map.iter().map(|(key, item)| format!("s:{}:\"{key}\";{}", key.len(), serialize(item)));
+            format!("a:{}:{{{}}}", map.len(), pairs.collect::<String>())
+        }
+    }
+}
+
+/// The properties of a field, serialized: no properties are an empty array.
+pub(crate) fn serialize_properties(properties: &Value) -> String {
+    if properties.is_null() { "a:0:{}".into() } else { serialize(properties) }
+}
+
+/// An empty PHP array is `[]` in JSON, whether it was meant as a list or as a map.
+pub(crate) fn map_or_empty_list(map: Map<String, Value>) -> Value {
+    if map.is_empty() { Value::Array(Vec::new()) } else { Value::Object(map) }
+}
+
+/// `is_numeric`: the number that a value looks like to PHP, if it looks like one.
+pub(crate) fn numeric(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => numeric_text(text),
+        _ => None,
+    }
+}
+
+fn numeric_text(text: &str) -> Option<f64> {
+    let text = text.trim_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
+    // Rust would also read "inf" and "nan".
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+/// Whether `is_numeric` says yes and the cast to an integer gives 0.
+pub(crate) fn casts_to_zero(value: &Value) -> bool {
+    numeric(value).is_some_and(|number| number.trunc() == 0.0)
+}
+
+/// What `null == $value || '' == $value` says.
+pub(crate) fn loosely_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(true) => false,
+    }
+}
+
+/// `(string) $value` of a scalar.
+pub(crate) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "1".into(),
+        Value::Number(number) => number.to_string(),
+        Value::Null | Value::Bool(false) | Value::Array(_) | Value::Object(_) => String::new(),
+    }
+}
+
+/// `filter_var($value, FILTER_VALIDATE_BOOLEAN)`.
+pub(crate) fn boolean(value: &Value) -> bool {
+    matches!(text(value).to_ascii_lowercase().as_str(), "1" | "true" | "on" | "yes")
+}

@@ -1,0 +1,165 @@
+//! The simulator itself: state, options and switches behind one shared handle.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::Router;
+
+use super::{
+    control::CallCounts, faults::Faults, journal::Journal, options::MauticOptions, ratelimit::RateLimit, router,
+    server::{self, RunningMautic}, store::Store,
+};
+
+/// Why a simulator could not be made or started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal cannot be read or written.
+    #[error("the journal cannot be used: {0}")]
+    Journal(#[source] io::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// Where it was to listen.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no HTTP client for the webhooks.
+    #[error("no HTTP client for webhooks: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A simulated Mautic. Cloning it gives another handle to the same one.
+#[derive(Debug, Clone)]
+pub struct MauticSimulator {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: MauticOptions,
+    pub(crate) faults: Faults,
+    pub(crate) limit: RateLimit,
+    pub(crate) counts: CallCounts,
+    pub(crate) http: reqwest::Client,
+    switches: Mutex<Switches>,
+    database: Mutex<Database>,
+}
+
+/// What a control call can change while it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Switches {
+    pub(crate) api: bool,
+    pub(crate) basic: bool,
+    pub(crate) base_url: String,
+}
+
+#[derive(Debug)]
+struct Database {
+    store: Store,
+    journal: Option<Journal>,
+}
+
+impl MauticSimulator {
+    /// Makes a simulator, with the state that its journal holds if it has one.
+    pub fn new(options: MauticOptions) -> Result<Self, StartError> {
+        let database = Database::open(&options).map_err(StartError::Journal)?;
+        let switches = Switches {
+            api: options.api_enabled,
+            basic: options.basic_enabled,
+            base_url: options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8080".into()),
+        };
+        let http = reqwest::Client::builder().timeout(std::time::Duration::from_secs(15)).build()?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                faults: Faults::default(),
+                limit: RateLimit::new(options.rate_limit),
+                counts: CallCounts::default(),
+                http,
+                switches: Mutex::new(switches),
+                database: Mutex::new(database),
+                options,
+            }),
+        })
+    }
+
+    /// Makes a simulator and serves it on an address; port 0 takes a free one.
+    pub async fn start(options: MauticOptions, addr: SocketAddr) -> Result<RunningMautic, StartError> {
+        server::start(Self::new(options)?, addr).await
+    }
+
+    /// Everything it answers, to be driven without a socket.
+    pub fn router(&self) -> Router {
+        router::build(self.clone())
+    }
+
+    /// The address that it believes to have.
+    pub fn base_url(&self) -> String {
+        self.switches().base_url
+    }
+
+    pub(crate) fn switches(&self) -> Switches {
+        lock(&self.inner.switches).clone()
+    }
+
+    pub(crate) fn switch(&self, change: impl FnOnce(&mut Switches)) {
+        change(&mut lock(&self.inner.switches));
+    }
+
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&Store) -> R) -> R {
+        look(&lock(&self.inner.database).store)
+    }
+
+    /// Changes the state. When this returns, the change is with the operating system, where there is a journal.
+    pub(crate) fn write<R>(&self, change: impl FnOnce(&mut Store) -> R) -> R {
+        let mut database = lock(&self.inner.database);
+        let result = change(&mut database.store);
+        database.commit();
+        result
+    }
+
+    /// Changes the state so much that the journal is better written anew.
+    pub(crate) fn rewrite(&self, change: impl FnOnce(&mut Store)) {
+        let mut database = lock(&self.inner.database);
+        change(&mut database.store);
+        database.compact();
+    }
+}
+
+impl Database {
+    fn open(options: &MauticOptions) -> io::Result<Self> {
+        let mut store = Store::fresh();
+        let Some(path) = &options.journal else { return Ok(Self { store, journal: None }) };
+        let mut journal = Journal::open(path, |line| store.restore(line))?;
+        store.rebuild();
+        journal.compact(&store.all_lines())?;
+        // All of it has just been written.
+        store.take_changes();
+        Ok(Self { store, journal: Some(journal) })
+    }
+
+    fn compact(&mut self) {
+        let lines = self.store.all_lines();
+        self.store.take_changes();
+        let Some(journal) = &mut self.journal else { return };
+        if let Err(error) = journal.compact(&lines) {
+            tracing::error!(%error, "the journal could not be written; this state will not survive a restart");
+        }
+    }
+
+    fn commit(&mut self) {
+        let lines = self.store.take_changes();
+        let Some(journal) = &mut self.journal else { return };
+        if let Err(error) = journal.append(&lines) {
+            tracing::error!(%error, "the journal could not be written; this state will not survive a restart");
+        }
+    }
+}
+
+/// A poisoned lock only means that another request failed; its state is still that of a database.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
