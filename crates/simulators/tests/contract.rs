@@ -1,9 +1,12 @@
 //! The simulated Mautic against the recordings of the real one.
 
+#![allow(clippy::expect_used, reason = "a test stops where it cannot go on")]
+
 use std::{env, path::PathBuf};
 
 use tandem_simulators::contract;
 
+#[allow(clippy::disallowed_methods, reason = "where the recordings lie is up to who runs the tests")]
 fn recordings() -> Option<PathBuf> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let given = env::var_os("TANDEM_RECORDINGS").map(PathBuf::from);

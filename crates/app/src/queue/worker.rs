@@ -5,20 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tandem_core::jobs::message::Job;
 use tandem_core::jobs::runner::Verdict;
-use tandem_core::sync::services::Desk;
 
 /// Runs jobs. Running one twice has the effect of running it once.
 #[async_trait]
 pub trait JobHandler: Send + Sync {
     /// Runs a job for the `attempt`-th time (from 1).
     async fn handle(&self, job: &Job, attempt: u32) -> Verdict;
-}
-
-#[async_trait]
-impl JobHandler for Desk {
-    async fn handle(&self, job: &Job, attempt: u32) -> Verdict {
-        self.run(job, attempt).await
-    }
 }
 
 /// What becomes of a message.

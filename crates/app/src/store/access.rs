@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use tandem_core::error::{Failure, Result};
 use tandem_core::ports::Attempt;
@@ -13,9 +14,8 @@ use super::keys::Key;
 use super::row::{Item, attributes, key_of};
 use super::table::{SERVICE, Table, unbuilt};
 
-/// How often a batch read asks for the keys that DynamoDB left out, and how long it waits before each time.
-const BATCH_PAUSES: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
+/// How long a batch read waits before it asks for the keys that DynamoDB left out, time after time; then it gives up.
+const BATCH_PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
 
 /// What became of a conditional put.
 pub(super) enum Put {
@@ -36,19 +36,26 @@ impl Table {
     /// Those of the items that are there, by key. One read call, unless DynamoDB leaves keys out.
     pub(super) async fn get_all(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>> {
         let mut found = HashMap::new();
-        let mut wanted = keys_and_attributes(keys)?;
+        let mut left = self.get_some(keys_and_attributes(keys)?, &mut found).await?;
         for pause in BATCH_PAUSES {
+            let Some(wanted) = left else { return Ok(found) };
             tokio::time::sleep(pause).await;
-            let request = self.client.batch_get_item().request_items(&*self.name, wanted);
-            let answer = request.send().await.map_err(|e| of_sdk(SERVICE, "BatchGetItem", &e))?;
-            let items = answer.responses.into_iter().flat_map(HashMap::into_values).flatten();
-            found.extend(items.filter_map(|item| Some((key_of(&item)?, item))));
-            match answer.unprocessed_keys.and_then(|mut left| left.remove(&*self.name)) {
-                Some(left) => wanted = left,
-                None => return Ok(found),
-            }
+            left = self.get_some(wanted, &mut found).await?;
         }
-        Err(storage("the table is throttled: it keeps leaving out items of a batch"))
+        if left.is_none() { Ok(found) } else { Err(storage("the table is throttled: it keeps leaving out items")) }
+    }
+
+    /// Adds to `found` what DynamoDB gives of the wanted items, and returns the keys that it left out.
+    async fn get_some(
+        &self,
+        wanted: KeysAndAttributes,
+        found: &mut HashMap<Key, Item>,
+    ) -> Result<Option<KeysAndAttributes>> {
+        let request = self.client.batch_get_item().request_items(&*self.name, wanted);
+        let answer = request.send().await.map_err(|e| of_sdk(SERVICE, "BatchGetItem", &e))?;
+        let items = answer.responses.into_iter().flat_map(HashMap::into_values).flatten();
+        found.extend(items.filter_map(|item| Some((key_of(&item)?, item))));
+        Ok(answer.unprocessed_keys.and_then(|mut left| left.remove(&*self.name)))
     }
 
     /// The items of a partition in the order of their sort keys, at most `limit`. One read call per megabyte.
@@ -101,7 +108,7 @@ impl Table {
         };
         let failure = of_sdk(SERVICE, "PutItem", &error);
         match error.into_service_error() {
-            aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(refused) => {
+            PutItemError::ConditionalCheckFailedException(refused) => {
                 Ok(Put::Refused(refused.item.unwrap_or_default()))
             }
             _ => Err(failure),
@@ -109,7 +116,7 @@ impl Table {
     }
 
     /// Changes attributes of an item (`change` is an update expression, whose values stand with the condition's) if the
-    /// condition holds. One write call.
+    /// condition holds and no transaction is writing the item. One write call.
     pub(super) async fn update(&self, key: Key, change: &str, condition: Condition) -> Result<Attempt> {
         let request = self
             .client
@@ -122,7 +129,9 @@ impl Table {
         match request.send().await {
             Ok(_) => Ok(Attempt::Done),
             Err(error) => {
-                let refused = error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception());
+                let refused = error.as_service_error().is_some_and(|e| {
+                    e.is_conditional_check_failed_exception() || e.is_transaction_conflict_exception()
+                });
                 contended_or(refused, of_sdk(SERVICE, "UpdateItem", &error))
             }
         }

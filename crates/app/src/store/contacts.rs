@@ -96,7 +96,8 @@ impl ContactStore for ContactTable {
 
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()> {
         let mine = Condition::new("lease_owner = :owner").text(":owner", owner);
-        // Not mine: it ended by itself and somebody else writes, or wrote, the contact. Nothing is left to give back.
+        // Not mine, or contended: it ended by itself, and somebody else writes or wrote the contact. Nothing is left to
+        // give back.
         self.table.update(keys::link(scope, key), "REMOVE lease_owner, lease_until", mine).await?;
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::Ports;
 use crate::http::Answer;
 
 /// How long to wait after a 429 that names no moment: a proxy's limit, not Mautic's.
-const UNTOLD: SignedDuration = SignedDuration::from_secs(60);
+const UNTOLD: SignedDuration = SignedDuration::from_secs(10);
 
 /// What is known of one integration's budget.
 pub(super) struct Budget {

@@ -44,6 +44,8 @@ pub enum IssueCode {
     Taken,
     /// Another local record shares this contact.
     SharedIdentity,
+    /// Older than what is known already.
+    Stale,
     /// The person opted out; this change would have undone it.
     OptOutKept,
     /// A step after the write itself could not be done yet and was put on the queue.

@@ -33,6 +33,30 @@ impl std::fmt::Debug for Record {
     }
 }
 
+impl Record {
+    /// When the application says that it changed the record last, if it says so.
+    #[must_use]
+    pub fn source_updated_at(&self) -> Option<Timestamp> {
+        moment(self.fields.get(UPDATED_AT)?)
+    }
+}
+
+/// The field in which an application says when it changed the record.
+const UPDATED_AT: &str = "updated_at";
+
+/// When the application says that it made these changes, if it says so.
+#[must_use]
+pub fn source_updated_at(patch: &Patch) -> Option<Timestamp> {
+    match patch.get(UPDATED_AT)? {
+        Change::Set(value) => moment(value),
+        Change::Clear => None,
+    }
+}
+
+fn moment(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.trim().parse().ok()
+}
+
 /// What a call says of one field: nothing (keep), nothing any more (clear), or a value (set).
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +78,13 @@ impl std::fmt::Debug for Change {
 
 /// Changes by field; a field that is not in it is kept.
 pub type Patch = BTreeMap<String, Change>;
+
+/// The fields after a patch that is older than they are: only what they lack is taken.
+#[must_use]
+pub fn filled(fields: &Fields, patch: &Patch) -> Fields {
+    let missing = patch.iter().filter(|(name, _)| !fields.contains_key(*name));
+    patched(fields, &missing.map(|(name, change)| (name.clone(), change.clone())).collect())
+}
 
 /// The fields after a patch. A cleared field stays as `null`: only that tells it from one that nobody ever spoke of.
 #[must_use]

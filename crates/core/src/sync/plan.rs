@@ -11,7 +11,7 @@ use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason};
-use crate::domain::record::{Fields, Record, patched};
+use crate::domain::record::{Fields, Record, filled, patched, source_updated_at};
 use crate::mapping::{self, Mapped, RuleSet, Vocabulary};
 use crate::ports::Stored;
 
@@ -138,7 +138,9 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let mut issues = change.issues.clone();
     issues.extend(found_issues);
     let (consent_changed, opted_in_by_person) = take_consent(change, &mut consent, &mut issues);
-    let (record, record_changed) = new_record(change, stored.record.as_ref(), email, now);
+    let stale = is_stale(change, stored.record.as_ref());
+    issues.extend(stale.then(stale_issue));
+    let (record, record_changed) = new_record(change, stored.record.as_ref(), email, stale, now);
     let release = given_up(stored.record.as_ref(), &record);
     let link_known = stored.link.is_some();
     let link = stored.link.unwrap_or_else(|| Link::new(now));
@@ -173,16 +175,35 @@ fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut
     }
 }
 
-fn new_record(change: &ContactChange, old: Option<&Record>, email: Option<Email>, now: Timestamp) -> (Record, bool) {
+/// Whether the application changed the record after the state that now arrives: it comes late, or out of order.
+fn is_stale(change: &ContactChange, old: Option<&Record>) -> bool {
+    let (new, old) = (source_updated_at(&change.fields), old.and_then(Record::source_updated_at));
+    matches!((new, old), (Some(new), Some(old)) if new < old)
+}
+
+fn stale_issue() -> FieldIssue {
+    let message = "This state is older than the one already known: only fields that were missing were taken.";
+    FieldIssue::new("updated_at", IssueCode::Stale, message)
+}
+
+fn new_record(
+    change: &ContactChange,
+    old: Option<&Record>,
+    email: Option<Email>,
+    stale: bool,
+    now: Timestamp,
+) -> (Record, bool) {
     let given = match &change.subject {
-        Subject::Person { external_id, .. } => external_id.clone(),
-        Subject::Known(_) => None,
+        Subject::Person { external_id, .. } if !stale => external_id.clone(),
+        Subject::Person { .. } | Subject::Known(_) => None,
     };
+    let email = email.filter(|_| !stale || old.is_none_or(|old| old.email.is_none()));
+    let merge = if stale { filled } else { patched };
     let empty = Fields::new();
     let record = Record {
         external_id: given.or_else(|| old.and_then(|old| old.external_id.clone())),
         email: email.or_else(|| old.and_then(|old| old.email.clone())),
-        fields: patched(old.map_or(&empty, |old| &old.fields), &change.fields),
+        fields: merge(old.map_or(&empty, |old| &old.fields), &change.fields),
         updated_at: now,
         version: old.map_or(0, |old| old.version) + 1,
     };

@@ -27,14 +27,7 @@ impl Store {
     /// Notes something in the activity of a contact.
     pub(crate) fn note(&mut self, contact: u64, event: &str, kind: &str, label: Value, details: Value) {
         let at = self.now();
-        self.activities.add(Activity {
-            contact,
-            at,
-            event: event.to_owned(),
-            kind: kind.to_owned(),
-            label,
-            details,
-        });
+        self.activities.add(Activity { contact, at, event: event.to_owned(), kind: kind.to_owned(), label, details });
     }
 
     /// Notes that points were given or taken.

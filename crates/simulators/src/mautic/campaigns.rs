@@ -17,11 +17,8 @@ use super::{
 
 impl Campaign {
     fn view(&self, store: &Store, id: u64) -> Value {
-        let lists: Vec<Value> = self
-            .segments
-            .iter()
-            .filter_map(|segment| Some(store.segments.get(*segment)?.brief(*segment)))
-            .collect();
+        let lists: Vec<Value> =
+            self.segments.iter().filter_map(|segment| Some(store.segments.get(*segment)?.brief(*segment))).collect();
         let mut view = self.by.head(self.published);
         view.extend(object(json!({
             "id": id,

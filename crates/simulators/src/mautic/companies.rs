@@ -13,7 +13,7 @@ use super::{
     fields::page_size,
     input::{Numbers, Payload, Query},
     php,
-    rows::{Authorship, Company, object},
+    rows::{Authorship, Company, Field, object},
     simulator::MauticSimulator,
     store::Store,
     webhooks,
@@ -41,10 +41,7 @@ const PROFILE: [(&str, &str); 12] = [
 
 impl Company {
     fn fields(&self, store: &Store, groups: &[&str], created: bool) -> Map<String, Value> {
-        let mut views: Map<_, _> = groups.iter().map(|group| ((*group).to_owned(), Map::new())).collect::<Vec<_>>()
-            .into_iter()
-            .map(|(group, map)| (group, Value::Object(map)))
-            .collect();
+        let mut views: Vec<(&str, Map<String, Value>)> = groups.iter().map(|group| (*group, Map::new())).collect();
         for (id, field) in self.ordered(store, created) {
             let value = self.values.get(&field.alias).cloned().unwrap_or_default();
             let mut meta = if created { field.brief_meta(id) } else { field.stored_meta(id) };
@@ -54,14 +51,14 @@ impl Company {
             let normalized = field.normalized(&value);
             meta.insert("value".into(), value);
             meta.insert("normalizedValue".into(), normalized);
-            if let Some(Value::Object(group)) = views.get_mut(&field.group) {
+            if let Some((_, group)) = views.iter_mut().find(|(name, _)| *name == field.group) {
                 group.insert(field.alias.clone(), Value::Object(meta));
             }
         }
-        views.into_iter().map(|(group, view)| (group, php::map_or_empty_list(object(view)))).collect()
+        views.into_iter().map(|(group, view)| (group.to_owned(), php::map_or_empty_list(view))).collect()
     }
 
-    fn ordered<'a>(&self, store: &'a Store, created: bool) -> Vec<(u64, &'a super::rows::Field)> {
+    fn ordered<'a>(&self, store: &'a Store, created: bool) -> Vec<(u64, &'a Field)> {
         let mut fields = store.fields_of("company");
         if !created {
             fields.sort_by_key(|(_, field)| field.column);
@@ -163,8 +160,7 @@ pub(crate) async fn create(
 }
 
 fn set_values(store: &mut Store, id: u64, params: &Map<String, Value>) {
-    let aliases: Vec<String> =
-        store.fields_of("company").into_iter().map(|(_, field)| field.alias.clone()).collect();
+    let aliases: Vec<String> = store.fields_of("company").into_iter().map(|(_, field)| field.alias.clone()).collect();
     let Some(company) = store.companies.edit(id) else { return };
     for alias in aliases {
         if let Some(value) = params.get(&alias).filter(|value| !php::loosely_empty(value)) {
@@ -204,14 +200,17 @@ pub(crate) fn find_or_make(store: &mut Store, name: &str, actor: &str) -> u64 {
 /// Makes a contact belong to a company, which becomes its primary one.
 pub(crate) fn join(store: &mut Store, contact: u64, company: u64) {
     let Some(name) = store.companies.get(company).map(|company| company.name().to_owned()) else { return };
-    let was_member = store.contact(contact).is_some_and(|contact| contact.companies.contains(&company));
+    let Some(before) = store.contact(contact).cloned() else { return };
     store.edit_contact(contact, |contact| {
         contact.companies.retain(|other| *other != company);
         contact.companies.push(company);
-        contact.values.insert("company".into(), json!(name));
+        contact.values.insert("company".into(), json!(name.clone()));
     });
-    if !was_member {
-        emit_membership(store, contact, company, true);
+    if !before.companies.contains(&company) {
+        // The field of the name is not loaded anew, only the name itself.
+        let mut view = emit_contact(store, Some(contact), &before, true);
+        view["company"] = json!(name);
+        emit_membership(store, view, company, true);
     }
 }
 
@@ -219,9 +218,9 @@ fn leave(store: &mut Store, contact: u64, company: u64) {
     if !store.contact(contact).is_some_and(|contact| contact.companies.contains(&company)) {
         return;
     }
-    let remaining = store.contact(contact).and_then(|contact| {
-        contact.companies.iter().rev().find(|other| **other != company).copied()
-    });
+    let remaining = store
+        .contact(contact)
+        .and_then(|contact| contact.companies.iter().rev().find(|other| **other != company).copied());
     let name = remaining.and_then(|id| store.companies.get(id)).map(|company| json!(company.name()));
     store.edit_contact(contact, |contact| {
         contact.companies.retain(|other| *other != company);
@@ -230,16 +229,16 @@ fn leave(store: &mut Store, contact: u64, company: u64) {
             None => contact.values.remove("company"),
         };
     });
-    emit_membership(store, contact, company, false);
+    if let Some(row) = store.contact(contact) {
+        let view = emit_contact(store, Some(contact), row, true);
+        emit_membership(store, view, company, false);
+    }
 }
 
-fn emit_membership(store: &mut Store, contact_id: u64, company_id: u64, added: bool) {
-    let (Some(contact), Some(company)) = (store.contact(contact_id), store.companies.get(company_id)) else { return };
-    let payload = json!({
-        "added": added,
-        "contact": emit_contact(store, Some(contact_id), contact, true),
-        "company": company.webhook_view(store, company_id),
-    });
+fn emit_membership(store: &mut Store, contact: Value, company_id: u64, added: bool) {
+    let Some(company) = store.companies.get(company_id) else { return };
+    let company = company.webhook_view(store, company_id);
+    let payload = json!({"added": added, "contact": contact, "company": company});
     webhooks::emit(store, "mautic.lead_company_change", payload);
 }
 

@@ -82,8 +82,7 @@ fn default_dynamic_content() -> Value {
 pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) -> Answer {
     mautic.read(|store| {
         let wanted = query.text("search").to_lowercase();
-        let found: Vec<_> =
-            store.emails.iter().filter(|(_, row)| row.name.to_lowercase().contains(&wanted)).collect();
+        let found: Vec<_> = store.emails.iter().filter(|(_, row)| row.name.to_lowercase().contains(&wanted)).collect();
         let page = found.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
         let views: Map<_, _> = page.map(|(id, email)| (id.to_string(), email.view(*id))).collect();
         Answer::ok(json!({"total": found.len(), "emails": php::map_or_empty_list(views)}))
@@ -174,8 +173,7 @@ pub(crate) fn hash_of(what: &str, id: u64) -> String {
 
 fn note_sent(store: &mut Store, id: u64, stat: &EmailStat) {
     let Some(email) = store.emails.get(stat.email) else { return };
-    let label =
-        json!({"label": email.name, "href": format!("/email/view/{}", stat.hash), "isExternal": true});
+    let label = json!({"label": email.name, "href": format!("/email/view/{}", stat.hash), "isExternal": true});
     let details = json!({
         "stat": {
             "email_id": stat.email.to_string(),
@@ -201,9 +199,10 @@ fn sent_payload(store: &Store, stat: &EmailStat, base: &str) -> Option<Value> {
     let (email, contact) = (store.emails.get(stat.email)?, store.contact(stat.contact)?);
     let mut profile = flat_profile(store, stat.contact, contact);
     let primary = contact.companies.last();
-    let companies = contact.companies.iter().filter_map(|id| {
-        Some(store.companies.get(*id)?.joined_row(store, *id, stat.contact, Some(id) == primary))
-    });
+    let companies = contact
+        .companies
+        .iter()
+        .filter_map(|id| Some(store.companies.get(*id)?.joined_row(store, *id, stat.contact, Some(id) == primary)));
     profile.insert("companies".into(), companies.collect());
     let html = email.html.as_deref().unwrap_or_default();
     Some(json!({

@@ -9,7 +9,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    emails, rows::{Authorship, Email, Form}, simulator::MauticSimulator, store::Store, tracking,
+    emails,
+    rows::{Authorship, Email, Form},
+    simulator::MauticSimulator,
+    store::Store,
+    tracking,
 };
 
 /// Who does what. The contact is named by id or by address; the rest has defaults.
@@ -37,7 +41,7 @@ pub(crate) async fn act(
     let base = mautic.base_url();
     let done = mautic.write(|store| match action.as_str() {
         "send" => engagement.send(store, &base),
-        "open" => engagement.with_stat(store, &base, |store, stat| tracking::open(store, stat)),
+        "open" => engagement.with_stat(store, &base, tracking::open),
         "click" => {
             let url = engagement.url.as_deref().unwrap_or(LINK);
             engagement.with_stat(store, &base, |store, stat| {
@@ -46,9 +50,8 @@ pub(crate) async fn act(
                 tracking::click(store, stat, url, BROWSER.into())
             })
         }
-        "unsubscribe" => engagement.with_stat(store, &base, |store, stat| {
-            tracking::unsubscribe(store, stat).map(|(contact, _)| contact)
-        }),
+        "unsubscribe" => engagement
+            .with_stat(store, &base, |store, stat| tracking::unsubscribe(store, stat).map(|(contact, _)| contact)),
         "bounce" => {
             let comments = engagement.comments.as_deref().unwrap_or("550 no such user");
             engagement.with_stat(store, &base, |store, stat| tracking::bounce(store, stat, comments))

@@ -15,8 +15,23 @@ use super::{
 
 /// The kinds of field that can be made.
 const KINDS: [&str; 17] = [
-    "boolean", "country", "date", "datetime", "email", "html", "locale", "lookup", "multiselect", "number", "region",
-    "select", "tel", "text", "textarea", "time", "url",
+    "boolean",
+    "country",
+    "date",
+    "datetime",
+    "email",
+    "html",
+    "locale",
+    "lookup",
+    "multiselect",
+    "number",
+    "region",
+    "select",
+    "tel",
+    "text",
+    "textarea",
+    "time",
+    "url",
 ];
 
 /// The groups in which fields are shown, besides `all`.
@@ -79,9 +94,7 @@ impl Field {
     /// Whether a select offers an option.
     pub(crate) fn offers(&self, option: &str) -> bool {
         let options = self.properties["list"].as_array();
-        options.is_some_and(|options| {
-            options.iter().any(|entry| entry["value"] == option || *entry == Value::from(option))
-        })
+        options.is_some_and(|options| options.iter().any(|entry| entry["value"] == option || entry == option))
     }
 
     fn view(&self, id: u64) -> Value {
@@ -135,9 +148,7 @@ pub(crate) async fn list(
     mautic.read(|store| {
         let wanted = query.text("search").to_lowercase();
         let mut fields: Vec<_> = store.fields.iter().filter(|(_, field)| field.object == object).collect();
-        fields.retain(|(_, field)| {
-            field.alias.contains(&wanted) || field.label.to_lowercase().contains(&wanted)
-        });
+        fields.retain(|(_, field)| field.alias.contains(&wanted) || field.label.to_lowercase().contains(&wanted));
         let total = fields.len();
         let page = fields.into_iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
         let views: Map<_, _> = page.map(|(id, field)| (id.to_string(), field.view(id))).collect();
@@ -210,8 +221,7 @@ fn read_field(store: &Store, object: &str, params: &Map<String, Value>, actor: &
 
 /// A new field takes its place before those that Mautic came with.
 fn add_field(store: &mut Store, field: Field) -> u64 {
-    let installed: Vec<u64> =
-        store.fields.iter().filter(|(_, field)| field.by.is_none()).map(|(id, _)| id).collect();
+    let installed: Vec<u64> = store.fields.iter().filter(|(_, field)| field.by.is_none()).map(|(id, _)| id).collect();
     for id in installed {
         if let Some(other) = store.fields.edit(id) {
             other.order += 1;

@@ -53,9 +53,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
     mautic.read(|store| {
         let wanted = query.text("search").to_lowercase();
         let mut found: Vec<_> = store.segments.iter().collect();
-        found.retain(|(_, segment)| {
-            segment.name.to_lowercase().contains(&wanted) || segment.alias.contains(&wanted)
-        });
+        found.retain(|(_, segment)| segment.name.to_lowercase().contains(&wanted) || segment.alias.contains(&wanted));
         found.sort_by_key(|(_, segment)| segment.name.to_lowercase());
         let page = found.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
         let views: Map<_, _> = page.map(|(id, segment)| (id.to_string(), segment.view(*id))).collect();

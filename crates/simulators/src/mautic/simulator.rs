@@ -9,8 +9,14 @@ use std::{
 use axum::Router;
 
 use super::{
-    control::CallCounts, faults::Faults, journal::Journal, options::MauticOptions, ratelimit::RateLimit, router,
-    server::{self, RunningMautic}, store::Store,
+    control::CallCounts,
+    faults::Faults,
+    journal::Journal,
+    options::MauticOptions,
+    ratelimit::RateLimit,
+    router,
+    server::{self, RunningMautic},
+    store::Store,
 };
 
 /// Why a simulator could not be made or started.
@@ -137,23 +143,24 @@ impl Database {
         store.rebuild();
         journal.compact(&store.all_lines())?;
         // All of it has just been written.
-        store.take_changes();
+        store.forget_changes();
         Ok(Self { store, journal: Some(journal) })
     }
 
     fn compact(&mut self) {
-        let lines = self.store.all_lines();
-        self.store.take_changes();
+        self.store.forget_changes();
         let Some(journal) = &mut self.journal else { return };
-        if let Err(error) = journal.compact(&lines) {
+        if let Err(error) = journal.compact(&self.store.all_lines()) {
             tracing::error!(%error, "the journal could not be written; this state will not survive a restart");
         }
     }
 
     fn commit(&mut self) {
-        let lines = self.store.take_changes();
-        let Some(journal) = &mut self.journal else { return };
-        if let Err(error) = journal.append(&lines) {
+        let Some(journal) = &mut self.journal else {
+            self.store.forget_changes();
+            return;
+        };
+        if let Err(error) = journal.append(&self.store.take_changes()) {
             tracing::error!(%error, "the journal could not be written; this state will not survive a restart");
         }
     }

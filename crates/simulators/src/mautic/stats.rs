@@ -80,9 +80,8 @@ fn select(store: &Store, table: &str, query: &Query, base: &str) -> Result<Answe
 fn sort(rows: &mut [StatsRow], query: &Query) {
     let order = query.0.get("order").and_then(|order| order.get("0"));
     let Some(column) = order.and_then(|order| order.get("col")).map(php::text) else { return };
-    let descending = order.and_then(|order| order.get("dir")).map(php::text).is_some_and(|dir| {
-        dir.eq_ignore_ascii_case("desc")
-    });
+    let descending =
+        order.and_then(|order| order.get("dir")).map(php::text).is_some_and(|dir| dir.eq_ignore_ascii_case("desc"));
     rows.sort_by(|a, b| {
         let order = compare_values(&a.column(&column).unwrap_or_default(), &b.column(&column).unwrap_or_default());
         if descending { order.reverse() } else { order }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::{
     clock,
     rows::{
-        Activity, Address, Audit, Campaign, Company, Contact, DoNotContact, Email, EmailStat, Field, Form, Hook, Merged,
-        PageHit, QueuedEvent, Redirect, Segment, Stage, Submission, Tag, Token, WebhookLog,
+        Activity, Address, Audit, Campaign, Company, Contact, DoNotContact, Email, EmailStat, Field, Form, Hook,
+        Merged, PageHit, QueuedEvent, Redirect, Segment, Stage, Submission, Tag, Token, WebhookLog,
     },
     table::{Journaled, Table},
 };
@@ -182,6 +182,12 @@ impl Store {
 
     pub(crate) fn take_changes(&mut self) -> Vec<Value> {
         self.tables().into_iter().flat_map(|(name, table)| table.take_changes(name)).collect()
+    }
+
+    pub(crate) fn forget_changes(&mut self) {
+        for (_, table) in self.tables() {
+            table.forget_changes();
+        }
     }
 
     pub(crate) fn all_lines(&mut self) -> Vec<Value> {

@@ -78,6 +78,8 @@ impl<T> Table<T> {
 pub(crate) trait Journaled {
     /// Lines for all rows that changed since the last call, the deleted ones included.
     fn take_changes(&mut self, name: &str) -> Vec<Value>;
+    /// Takes the changes so far for written.
+    fn forget_changes(&mut self);
     /// Lines for everything that the table holds.
     fn all_lines(&self, name: &str) -> Vec<Value>;
     /// Takes a line back that one of the above made.
@@ -92,6 +94,10 @@ impl<T: Serialize + DeserializeOwned> Journaled for Table<T> {
             .into_iter()
             .map(|id| json!({"table": name, "id": id, "row": self.rows.get(&id)}))
             .collect()
+    }
+
+    fn forget_changes(&mut self) {
+        self.changed.clear();
     }
 
     fn all_lines(&self, name: &str) -> Vec<Value> {

@@ -21,8 +21,7 @@ fn view(id: u64, tag: &Tag) -> Value {
 pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) -> Answer {
     mautic.read(|store| {
         let wanted = query.text("search").to_lowercase();
-        let found: Vec<_> =
-            store.tags.iter().filter(|(_, tag)| tag.name.to_lowercase().contains(&wanted)).collect();
+        let found: Vec<_> = store.tags.iter().filter(|(_, tag)| tag.name.to_lowercase().contains(&wanted)).collect();
         let page = found.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
         let views: Map<_, _> = page.map(|(id, tag)| (id.to_string(), view(*id, tag))).collect();
         Answer::ok(json!({"total": found.len(), "tags": php::map_or_empty_list(views)}))

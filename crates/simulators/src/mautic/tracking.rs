@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::Answer,
     clock,
-    contacts::{Draft, NewDnc, Shape, add_dnc, emit_contact, lead_view, remove_dnc, save},
+    contacts::{Draft, Method, NewDnc, Shape, add_dnc, emit_contact, lead_view, remove_dnc, save},
     emails::hash_of,
     input::{Numbers, Payload, Query},
     merge, php,
@@ -29,8 +29,8 @@ pub(crate) const VISITOR: &str = " ";
 
 /// One transparent pixel.
 const PIXEL: [u8; 43] = [
-    0x47, 0x49, 0x46, 0x38, 0x39, 0x61, 1, 0, 1, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0x21, 0xf9, 4, 1, 0, 0, 0, 0, 0x2c, 0,
-    0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 1, 0, 0x3b,
+    0x47, 0x49, 0x46, 0x38, 0x39, 0x61, 1, 0, 1, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0x21, 0xf9, 4, 1, 0, 0, 0, 0, 0x2c,
+    0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 1, 0, 0x3b,
 ];
 
 /// Everything that needs no credentials because anybody may visit it.
@@ -130,12 +130,7 @@ fn touch(store: &mut Store, contact: u64) {
 }
 
 /// `POST /mtc/event`.
-async fn event(
-    State(mautic): State<MauticSimulator>,
-    headers: HeaderMap,
-    query: Query,
-    payload: Payload,
-) -> Response {
+async fn event(State(mautic): State<MauticSimulator>, headers: HeaderMap, query: Query, payload: Payload) -> Response {
     let mut params = query.0;
     params.extend(payload.params());
     let agent = user_agent(&headers);
@@ -255,14 +250,16 @@ pub(crate) fn open(store: &mut Store, stat_id: u64) -> Option<u64> {
     Some(contact)
 }
 
+/// The contact's fields are not loaded anew for this, so hooks see the new time beside the old field.
 fn touch_and_tell(store: &mut Store, contact: u64) {
+    let Some(before) = store.contact(contact).cloned() else { return };
     let now = store.now();
     touch(store, contact);
     store.edit_contact(contact, |contact| contact.by.touch(VISITOR, now));
-    if let Some(row) = store.contact(contact) {
-        let view = emit_contact(store, Some(contact), row, false);
-        webhooks::emit(store, "mautic.lead_post_save_update", json!({"contact": view}));
-    }
+    let Some(after) = store.contact(contact) else { return };
+    let mut view = emit_contact(store, Some(contact), after, false);
+    view["fields"] = emit_contact(store, Some(contact), &before, false)["fields"].take();
+    webhooks::emit(store, "mautic.lead_post_save_update", json!({"contact": view}));
 }
 
 fn opened_view(store: &Store, id: u64, stat: &EmailStat, contact: u64) -> Option<Value> {
@@ -341,6 +338,12 @@ fn click_through(stat: &EmailStat) -> Value {
 /// Somebody followed a link of an email, which Mautic also takes for an open.
 pub(crate) fn click(store: &mut Store, stat_id: u64, url: &str, user_agent: String) -> Option<u64> {
     let stat = store.email_stats.get(stat_id)?.clone();
+    let address = store.local_address();
+    store.edit_contact(store.resolve(stat.contact)?, |contact| {
+        if !contact.ips.contains(&address) {
+            contact.ips.push(address);
+        }
+    });
     let contact = open(store, stat_id)?;
     let row = PageHit {
         contact,
@@ -364,9 +367,7 @@ async fn unsubscribe_page(State(mautic): State<MauticSimulator>, Numbers(hash): 
     });
     match done {
         Some((contact, address)) => with_cookie(
-            html(&format!(
-                "{address} gets no more emails from us. <a href='/email/resubscribe/{hash}'>Undo this</a>."
-            )),
+            html(&format!("{address} gets no more emails from us. <a href='/email/resubscribe/{hash}'>Undo this</a>.")),
             &format!("mtc_id={contact}"),
         ),
         None => html("There is nothing to unsubscribe from."),
@@ -397,8 +398,7 @@ pub(crate) fn bounce(store: &mut Store, stat_id: u64, comments: &str) -> Option<
 
 fn opt_out(store: &mut Store, stat: &EmailStat, reason: i64, comments: &str) -> Option<(u64, String)> {
     let contact = store.resolve(stat.contact)?;
-    let entry =
-        NewDnc { channel: "email".into(), channel_id: Some(stat.email), reason, comments: comments.to_owned() };
+    let entry = NewDnc { channel: "email".into(), channel_id: Some(stat.email), reason, comments: comments.to_owned() };
     add_dnc(store, contact, entry, true);
     touch_and_tell(store, contact);
     Some((contact, stat.address.clone()))
@@ -417,12 +417,7 @@ async fn resubscribe_page(State(mautic): State<MauticSimulator>, Numbers(hash): 
 }
 
 /// `POST /form/submit`.
-async fn submit(
-    State(mautic): State<MauticSimulator>,
-    headers: HeaderMap,
-    query: Query,
-    payload: Payload,
-) -> Response {
+async fn submit(State(mautic): State<MauticSimulator>, headers: HeaderMap, query: Query, payload: Payload) -> Response {
     let params = payload.params();
     let given = params.get("mauticform").and_then(Value::as_object).cloned().unwrap_or_default();
     let form = query.number("formId").or_else(|| given.get("formId").and_then(|id| php::text(id).parse().ok()));
@@ -455,7 +450,7 @@ pub(crate) fn submit_form(
         }
     }
     let device = visitor.as_ref().map(|(_, device)| device.clone());
-    let contact = identify(store, &mapped, visitor.map(|(contact, _)| contact))?;
+    let (contact, lead) = identify(store, &mapped, visitor.map(|(contact, _)| contact))?;
     let row = Submission {
         form: form_id,
         contact,
@@ -463,24 +458,28 @@ pub(crate) fn submit_form(
         device: device.unwrap_or_else(|| hash_of("device", contact)),
         results: Value::Object(results),
     };
-    tell_submitted(store, &row);
+    tell_submitted(store, &row, lead);
     store.submissions.add(row);
     Some(contact)
 }
 
-/// Whom the values of a form belong to, after they are taken over.
-fn identify(store: &mut Store, mapped: &Map<String, Value>, visitor: Option<u64>) -> Option<u64> {
+/// Whom the values of a form belong to, after they are taken over, and how hooks see the contact then: a merged one as it
+/// was before.
+fn identify(store: &mut Store, mapped: &Map<String, Value>, visitor: Option<u64>) -> Option<(u64, Value)> {
     let email = mapped.get("email").map(php::text).unwrap_or_default();
     let known = store.with_email(&email).into_iter().next();
     let anonymous = visitor.filter(|id| store.contact(*id).is_some_and(|contact| contact.identified.is_none()));
-    match (known, anonymous) {
-        (Some(known), Some(visitor)) if known != visitor => {
-            merge::into_visitor(store, visitor, known, VISITOR);
-            Some(visitor)
-        }
-        (Some(known), _) => Some(take_values(store, Some(known), mapped)),
-        (None, anonymous) => Some(take_values(store, anonymous, mapped)),
+    if let (Some(known), Some(visitor)) = (known, anonymous)
+        && known != visitor
+    {
+        let lead = lead_view(store, visitor, store.contact(visitor)?, Shape::Loaded);
+        merge::into_visitor(store, visitor, known, VISITOR);
+        return Some((visitor, lead));
     }
+    let shape = if known.or(anonymous).is_some() { Shape::Loaded } else { Shape::Created };
+    let contact = take_values(store, known.or(anonymous), mapped);
+    let lead = lead_view(store, contact, store.contact(contact)?, shape);
+    Some((contact, lead))
 }
 
 fn take_values(store: &mut Store, contact: Option<u64>, mapped: &Map<String, Value>) -> u64 {
@@ -491,19 +490,19 @@ fn take_values(store: &mut Store, contact: Option<u64>, mapped: &Map<String, Val
     };
     draft.contact.values.insert("last_active".into(), json!(clock::sql(store.now())));
     // What does not fit is left out; a form has answered for it already.
-    draft.submit(store, mapped, super::contacts::Method::Patch, false);
+    draft.submit(store, mapped, Method::Patch, false);
     save(store, &mut draft, &Map::new(), VISITOR);
     draft.id.unwrap_or_default()
 }
 
-fn tell_submitted(store: &mut Store, row: &Submission) {
+fn tell_submitted(store: &mut Store, row: &Submission, lead: Value) {
     let address = store.local_address();
-    let (Some(form), Some(contact)) = (store.forms.get(row.form), store.contact(row.contact)) else { return };
+    let Some(form) = store.forms.get(row.form) else { return };
     let submission = json!({
         "id": store.submissions.next_id(),
         "ipAddress": users::ip_view(store, address),
         "form": form.brief(row.form),
-        "lead": lead_view(store, row.contact, contact, Shape::Loaded),
+        "lead": lead,
         "trackingId": row.device,
         "dateSubmitted": clock::iso(row.at),
         "referer": "",

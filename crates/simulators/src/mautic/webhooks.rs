@@ -1,6 +1,6 @@
 //! Webhooks as they leave.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac};
@@ -106,9 +106,9 @@ fn next_delivery(mautic: &MauticSimulator, most: usize) -> Option<Delivery> {
 
 /// Sends one body and notes how that went. Says whether anybody answered.
 async fn deliver(mautic: &MauticSimulator, delivery: Delivery, keep_unreachable: bool) -> bool {
-    let started = Instant::now();
+    let started = clock::now();
     let outcome = send(mautic, &delivery).await;
-    let runtime = format!("{:.2}", started.elapsed().as_secs_f64());
+    let runtime = format!("{:.2}", clock::now().duration_since(started).as_secs_f64());
     mautic.write(|store| {
         let (status, note) = match outcome {
             Outcome::Answered { status, note } => (status, note),

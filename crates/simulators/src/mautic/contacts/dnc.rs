@@ -86,12 +86,16 @@ fn unlink(store: &mut Store, contact: u64, id: u64) {
 fn emit_change(store: &mut Store, id: u64, channel: &str, old: &str, new: &str) {
     let Some(contact) = store.contact(id) else { return };
     let contact = emit_contact(store, Some(id), contact, false);
-    webhooks::emit(store, "mautic.lead_channel_subscription_changed", json!({
-        "contact": contact,
-        "channel": channel,
-        "old_status": old,
-        "new_status": new,
-    }));
+    webhooks::emit(
+        store,
+        "mautic.lead_channel_subscription_changed",
+        json!({
+            "contact": contact,
+            "channel": channel,
+            "old_status": old,
+            "new_status": new,
+        }),
+    );
 }
 
 /// A change of do-not-contact saves its contact, of which hooks hear as well.

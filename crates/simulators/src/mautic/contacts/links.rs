@@ -62,11 +62,7 @@ pub(crate) async fn campaigns(State(mautic): State<MauticSimulator>, Numbers(id)
 }
 
 /// `GET /api/contacts/{id}/activity`.
-pub(crate) async fn activity(
-    State(mautic): State<MauticSimulator>,
-    Numbers(id): Numbers<u64>,
-    query: Query,
-) -> Answer {
+pub(crate) async fn activity(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>, query: Query) -> Answer {
     let base = mautic.base_url();
     mautic.read(|store| {
         let Some(id) = store.resolve(id) else { return Answer::not_found() };

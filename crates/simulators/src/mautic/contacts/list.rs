@@ -82,8 +82,11 @@ fn check_columns(store: &Store, conditions: &[query::Condition]) -> Result<(), (
 /// By the column asked for; without one, those last active come first.
 fn sort(rows: &mut [ContactRow<'_>], store: &Store, query: &Query) -> Result<(), ()> {
     let asked = query.text("orderBy");
-    let (column, descending) =
-        if asked.is_empty() { ("last_active", true) } else { (asked, query.text("orderByDir").eq_ignore_ascii_case("desc")) };
+    let (column, descending) = if asked.is_empty() {
+        ("last_active", true)
+    } else {
+        (asked, query.text("orderByDir").eq_ignore_ascii_case("desc"))
+    };
     let column = query::snake_case(column.rsplit('.').next().unwrap_or(column));
     let nobody = Contact::new(crate::mautic::rows::Authorship::new("", store.now()));
     ContactRow { store, id: 0, contact: &nobody }.column(&column).ok_or(())?;
@@ -120,10 +123,9 @@ fn matches_command(store: &Store, id: u64, contact: &Contact, command: &str, val
             let segment = store.segments.find(|segment| segment.alias == value);
             segment.is_some_and(|(id, _)| contact.segments.get(&id).is_some_and(|member| !member.removed))
         }
-        "tag" => contact
-            .tags
-            .iter()
-            .any(|id| store.tags.get(*id).is_some_and(|tag| tag.name.eq_ignore_ascii_case(value))),
+        "tag" => {
+            contact.tags.iter().any(|id| store.tags.get(*id).is_some_and(|tag| tag.name.eq_ignore_ascii_case(value)))
+        }
         "is" => value == "anonymous" && contact.identified.is_none(),
         alias => like(alias),
     }

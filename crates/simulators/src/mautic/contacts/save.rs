@@ -30,9 +30,15 @@ pub(crate) fn save(store: &mut Store, draft: &mut Draft, params: &Map<String, Va
 
     if newly_identified {
         let label = json!(format!("Contact was identified by {actor}"));
-        store.note(id, "lead.source.identified", "Contact identified by source", label, json!({
-            "objectDescription": actor,
-        }));
+        store.note(
+            id,
+            "lead.source.identified",
+            "Contact identified by source",
+            label,
+            json!({
+                "objectDescription": actor,
+            }),
+        );
     }
     link_company(store, draft, &changes, actor);
     add_inline_dnc(store, draft, params, created);
@@ -84,6 +90,9 @@ fn add_inline_dnc(store: &mut Store, draft: &mut Draft, params: &Map<String, Val
 }
 
 fn emit_save(store: &mut Store, draft: &Draft, created: bool, newly_identified: bool, old_points: i64) {
+    if store.hooks.len() == 0 {
+        return;
+    }
     let shape = if created { Shape::Created } else { Shape::Loaded };
     let contact = draft.webhook_view(store, shape);
     if !created && draft.contact.points != old_points {
@@ -109,7 +118,7 @@ pub(crate) fn delete(store: &mut Store, id: u64, actor: &str) -> Option<Value> {
     Some(view)
 }
 
-/// Tells of a contact that is no more, whether it was deleted or merged.
+/// Tells of a contact that is no more.
 fn emit_delete(store: &mut Store, id: u64, contact: &Contact) {
     let view = emit_contact(store, None, contact, false);
     webhooks::emit(store, "mautic.lead_post_delete", json!({"id": id, "contact": view}));
@@ -117,7 +126,9 @@ fn emit_delete(store: &mut Store, id: u64, contact: &Contact) {
 
 /// Ends a contact that was merged into another; its do-not-contact entries live on with the survivor.
 pub(crate) fn delete_merged(store: &mut Store, id: u64) {
-    if let Some(contact) = store.remove_contact(id) {
-        emit_delete(store, id, &contact);
-    }
+    let Some(contact) = store.remove_contact(id) else { return };
+    let mut view = emit_contact(store, None, &contact, false);
+    // Its tags belong to the survivor now, and only empty places are left of them.
+    view["tags"] = contact.tags.iter().map(|_| json!([])).collect();
+    webhooks::emit(store, "mautic.lead_post_delete", json!({"id": id, "contact": view}));
 }

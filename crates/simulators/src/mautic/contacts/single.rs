@@ -47,7 +47,9 @@ pub(crate) async fn create(
     }
     let half = mautic.inner.options.race_window / 2;
     tokio::time::sleep(half).await;
-    let draft = match mautic.read(|store| validated(store, fresh(store, &params, &actor, true), &params, Method::Create, false)) {
+    let draft = match mautic
+        .read(|store| validated(store, fresh(store, &params, &actor, true), &params, Method::Create, false))
+    {
         Ok(draft) => draft,
         Err(problems) => return problems.answer(),
     };

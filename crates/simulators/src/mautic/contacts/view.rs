@@ -17,8 +17,21 @@ use crate::mautic::{
 
 /// The top-level fields that some answers repeat outside of the groups.
 const PROFILE: [&str; 15] = [
-    "title", "firstname", "lastname", "company", "position", "email", "phone", "mobile", "address1", "address2", "city",
-    "state", "zipcode", "timezone", "country",
+    "title",
+    "firstname",
+    "lastname",
+    "company",
+    "position",
+    "email",
+    "phone",
+    "mobile",
+    "address1",
+    "address2",
+    "city",
+    "state",
+    "zipcode",
+    "timezone",
+    "country",
 ];
 
 static NOTHING: BTreeMap<String, Value> = BTreeMap::new();
@@ -64,13 +77,7 @@ impl Draft {
     }
 
     fn entity(&self) -> Entity<'_> {
-        Entity {
-            id: self.id,
-            contact: &self.contact,
-            shown: &self.shown,
-            updated: &self.updated,
-            being_written: true,
-        }
+        Entity { id: self.id, contact: &self.contact, shown: &self.shown, updated: &self.updated, being_written: true }
     }
 }
 
@@ -99,7 +106,11 @@ pub(crate) fn emit_contact(store: &Store, id: Option<u64>, contact: &Contact, pr
 
 /// The short form in which hits, submissions and opens name their contact.
 pub(crate) fn lead_view(store: &Store, id: u64, contact: &Contact, shape: Shape) -> Value {
-    let shown = if shape == Shape::Created { contact.values.clone() } else { stored_values(store, contact) };
+    let mut shown = stored_values(store, contact);
+    if shape == Shape::Created {
+        // Only what was given, not what being tracked adds.
+        shown.retain(|alias, _| alias != "points" && alias != "last_active");
+    }
     let entity = Entity { id: Some(id), contact, shown: &shown, updated: &NOTHING, being_written: false };
     json!({"id": id, "points": contact.points, "color": null, "fields": entity.fields(store, shape, false)})
 }
@@ -160,7 +171,11 @@ fn split_after(map: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
     let all = std::mem::take(map);
     let (mut rest, mut index) = (Map::new(), 0);
     for (key, value) in all {
-        if index < place { map.insert(key, value) } else { rest.insert(key, value) };
+        if index < place {
+            map.insert(key, value)
+        } else {
+            rest.insert(key, value)
+        };
         index += 1;
     }
     rest

@@ -1,0 +1,44 @@
+//! The proof suite: each scenario shows one promise, and closes with one line.
+
+pub mod contract;
+pub mod kill;
+pub mod race;
+pub mod sample;
+mod target;
+
+/// How large a scenario is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// As `make test` runs it.
+    Small,
+    /// As promised.
+    Full,
+}
+
+impl Size {
+    /// One of two numbers.
+    #[must_use]
+    pub fn pick(self, small: usize, full: usize) -> usize {
+        match self {
+            Self::Small => small,
+            Self::Full => full,
+        }
+    }
+}
+
+/// The figures of a scenario that held, or why it did not.
+pub type Proof = Result<String, String>;
+
+/// The scenarios' names, in the order in which `all` runs them.
+pub const NAMES: &[&str] = &["contract", "race", "sample", "kill"];
+
+/// Runs a scenario.
+pub async fn run(name: &str, size: Size) -> Proof {
+    match name {
+        "contract" => contract::run().await,
+        "race" => race::run(size).await,
+        "sample" => sample::run(size).await,
+        "kill" => kill::run(size).await,
+        _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
+    }
+}

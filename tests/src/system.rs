@@ -1,0 +1,174 @@
+//! The whole system in one process: simulated Mautic, embedded table, queue, worker, HTTP edge.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_app::config::{Config, Environment};
+use tandem_app::http;
+use tandem_app::local_table::LocalTable;
+use tandem_app::queue::local::LocalQueue;
+use tandem_app::queue::local_worker::LocalWorker;
+use tandem_app::store::CatalogTable;
+use tandem_app::system::SystemClock;
+use tandem_app::wiring::Foundation;
+use tandem_connectors::mautic::setup;
+use tandem_core::domain::scope::Scope;
+use tandem_core::ports::{CatalogStore, MarketingPlatform};
+use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::client::Caller;
+
+/// The API key of test systems.
+pub const KEY: &str = "tdm_key_of_the_tests";
+
+/// How a system is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The simulated Mautic.
+    pub mautic: MauticOptions,
+    /// Further environment variables.
+    pub environment: Vec<(String, String)>,
+    /// Whether queued jobs are run.
+    pub worker: bool,
+    /// Whether Mautic gets the fields that it lacks.
+    pub connect: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { mautic: MauticOptions::default(), environment: Vec::new(), worker: true, connect: true }
+    }
+}
+
+impl Options {
+    /// With a variable more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Without a worker: what is queued stays there.
+    #[must_use]
+    pub fn without_worker(mut self) -> Self {
+        self.worker = false;
+        self
+    }
+}
+
+/// A running system. It stops when it is dropped.
+pub struct System {
+    /// The simulated Mautic.
+    pub mautic: RunningMautic,
+    /// The table's engine.
+    pub table: LocalTable,
+    /// The queue.
+    pub queue: LocalQueue,
+    /// The parts of the first instance.
+    pub foundation: Foundation,
+    /// A caller of the first instance.
+    pub caller: Caller,
+    config: Config,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl System {
+    /// Starts a system with the usual settings.
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// Starts a system.
+    ///
+    /// # Panics
+    /// When it can't be started: then no test of it means anything.
+    pub async fn with(options: Options) -> Self {
+        let mautic = MauticSimulator::start(options.mautic, loopback()).await.expect("the simulator starts");
+        let mut environment: Environment = options.environment.into_iter().collect();
+        environment.set("MAUTIC_BASE_URL", mautic.base_url());
+        environment.set("MAUTIC_CLIENT_ID", "1_demo".to_owned());
+        environment.set("MAUTIC_CLIENT_SECRET", "demo-secret".to_owned());
+        environment.set("TANDEM_API_KEY", KEY.to_owned());
+        let config = Config::read(&environment).expect("the configuration is sound");
+        let table = LocalTable::in_memory().await.expect("the embedded table starts");
+        let queue = LocalQueue::in_memory(Arc::new(SystemClock)).expect("the queue starts");
+        let foundation = foundation(&config, &table, &queue);
+        let (caller, server) = serve(&foundation).await;
+        let mut system = Self { mautic, table, queue, foundation, caller, config, tasks: vec![server] };
+        if options.connect {
+            system.connect().await;
+        }
+        if options.worker {
+            system.start_worker();
+        }
+        system
+    }
+
+    /// Gives Mautic the fields that it lacks, and tells the functions.
+    async fn connect(&self) {
+        let mautic = self.foundation.mautic().expect("sound settings").expect("a configured Mautic");
+        let rules = &self.foundation.rules;
+        let mut report = setup::examine(&mautic, rules).await.expect("Mautic can be examined");
+        setup::create_missing(&mautic, rules, &mut report).await.expect("fields can be made");
+        let catalog = MarketingPlatform::fields(&mautic).await.expect("fields can be listed");
+        let catalogs = CatalogTable::new(self.foundation.table.clone());
+        catalogs.save(&Scope::default_mautic(), &catalog).await.expect("the table takes the fields");
+    }
+
+    /// Starts the worker of the queue.
+    pub fn start_worker(&mut self) {
+        let desk = self.foundation.desk().expect("sound settings").expect("a configured Mautic");
+        let worker = LocalWorker::new(self.queue.clone(), Arc::new(desk), 4);
+        self.tasks.push(tokio::spawn(async move {
+            worker.run(std::future::pending()).await.expect("the queue can be used");
+        }));
+    }
+
+    /// Another instance of the functions over the same table and queue, as Lambda starts one when calls come in parallel.
+    pub async fn another_instance(&mut self) -> Caller {
+        let (caller, server) = serve(&foundation(&self.config, &self.table, &self.queue)).await;
+        self.tasks.push(server);
+        caller
+    }
+
+    /// Waits until no job is left; false when some are still there after `patience`.
+    pub async fn drained(&self, patience: Duration) -> bool {
+        let waiting = async {
+            loop {
+                let counts = self.queue.counts().await.expect("the queue can be counted");
+                if counts.waiting + counts.in_flight == 0 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(patience, waiting).await.is_ok()
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+fn foundation(config: &Config, table: &LocalTable, queue: &LocalQueue) -> Foundation {
+    Foundation::new(config.clone(), table.table().clone(), Arc::new(queue.clone())).expect("the field rules are sound")
+}
+
+async fn serve(foundation: &Foundation) -> (Caller, JoinHandle<()>) {
+    let router = http::mautic_sync(foundation.app_state(false).expect("sound settings"));
+    let listener = TcpListener::bind(loopback()).await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("the server runs") });
+    (Caller::new(&url, KEY), server)
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
