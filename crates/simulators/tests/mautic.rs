@@ -109,6 +109,17 @@ async fn a_lost_reply_leaves_its_work_done() {
 }
 
 #[tokio::test]
+async fn a_call_whose_caller_gave_up_is_done_all_the_same() {
+    let fixture = Fixture::start(MauticOptions::default().latency(Duration::from_millis(150))).await;
+    let impatient = reqwest::Client::builder().timeout(Duration::from_millis(50)).build().expect("a client");
+    let url = format!("{}/api/contacts/new", fixture.mautic.base_url());
+    let body = json!({"email": "timeout@example.com"});
+    assert!(impatient.post(url).bearer_auth(&fixture.token).json(&body).send().await.is_err());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(fixture.mautic.stats().contacts, 1);
+}
+
+#[tokio::test]
 async fn a_closed_connection_comes_without_an_answer_and_without_an_effect() {
     let fixture = fixture().await;
     fixture.mautic.inject_faults(vec![FaultRule::new(FaultKind::Close).method("POST").times(1)]);

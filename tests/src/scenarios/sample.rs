@@ -89,10 +89,14 @@ pub fn judge(rows: &[Row], prefix: &str, answers: &[Answer], held: &Held) -> Pro
         }
     }
     let newest = customers::newest_by_address(rows);
+    let shared = customers::shared_addresses(rows);
     for (address, row) in &newest {
         let contacts = held.get(&format!("{prefix}{address}")).map(Vec::as_slice).unwrap_or_default();
         match contacts {
-            [contact] => wrong.extend(customers::differences(row, prefix, contact, &complaints(rows, answers, address))),
+            [contact] => {
+                let reported = complaints(rows, answers, address);
+                wrong.extend(customers::differences(row, prefix, contact, &reported, shared.contains(address)));
+            }
             [] => wrong.push("a valid customer is missing".to_owned()),
             many => wrong.push(format!("a customer is there {} times", many.len())),
         }

@@ -8,7 +8,7 @@ use super::{
     auth::Actor,
     clock,
     fields::page_size,
-    input::{Numbers, Payload, Query},
+    input::{PathParts, Payload, Query},
     php,
     rows::{Authorship, Campaign, Contact, Membership, object},
     simulator::MauticSimulator,
@@ -51,7 +51,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 }
 
 /// `GET /api/campaigns/{id}`.
-pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let campaign = store.campaigns.get(id);
         campaign.map_or_else(Answer::not_found, |row| Answer::ok(json!({"campaign": row.view(store, id)})))
@@ -143,7 +143,7 @@ fn event_view(event: &Value, id: u64) -> Value {
 }
 
 /// `GET /api/campaigns/{id}/contacts`.
-pub(crate) async fn contacts(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn contacts(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         if !store.campaigns.contains(id) {
             return Answer::not_found();
@@ -172,7 +172,7 @@ fn member_row(campaign: u64, contact: u64, member: &Membership) -> Value {
 /// `POST /api/campaigns/{id}/contact/{contact}/{add|remove}`. Says success also where nothing changed.
 pub(crate) async fn change_member(
     State(mautic): State<MauticSimulator>,
-    Numbers((id, contact, action)): Numbers<(u64, u64, String)>,
+    PathParts((id, contact, action)): PathParts<(u64, u64, String)>,
 ) -> Answer {
     mautic.write(|store| {
         if !store.campaigns.contains(id) {

@@ -11,7 +11,7 @@ use super::{
     clock,
     contacts::emit_contact,
     fields::page_size,
-    input::{Numbers, Payload, Query},
+    input::{PathParts, Payload, Query},
     php,
     rows::{Authorship, Company, Field, object},
     simulator::MauticSimulator,
@@ -129,7 +129,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 }
 
 /// `GET /api/companies/{id}`.
-pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let company = store.companies.get(id);
         company.map_or_else(Answer::not_found, |row| Answer::ok(json!({"company": row.view(store, id, false)})))
@@ -245,7 +245,7 @@ fn emit_membership(store: &mut Store, contact: Value, company_id: u64, added: bo
 /// `POST /api/companies/{id}/contact/{contact}/{add|remove}`.
 pub(crate) async fn change_member(
     State(mautic): State<MauticSimulator>,
-    Numbers((id, contact, action)): Numbers<(u64, u64, String)>,
+    PathParts((id, contact, action)): PathParts<(u64, u64, String)>,
 ) -> Answer {
     mautic.write(|store| {
         if !store.companies.contains(id) {

@@ -10,7 +10,7 @@ use super::{
     clock,
     contacts::flat_profile,
     fields::page_size,
-    input::{Numbers, Payload, Query},
+    input::{PathParts, Payload, Query},
     php,
     rows::{Authorship, Email, EmailStat, object},
     simulator::MauticSimulator,
@@ -90,7 +90,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 }
 
 /// `GET /api/emails/{id}`.
-pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let email = store.emails.get(id);
         email.map_or_else(Answer::not_found, |email| Answer::ok(json!({"email": email.view(id)})))
@@ -132,7 +132,7 @@ pub(crate) async fn create(
 /// `POST /api/emails/{id}/contact/{contact}/send`. It does not ask about do-not-contact.
 pub(crate) async fn send_to_contact(
     State(mautic): State<MauticSimulator>,
-    Numbers((id, contact)): Numbers<(u64, u64)>,
+    PathParts((id, contact)): PathParts<(u64, u64)>,
 ) -> Answer {
     let base = mautic.base_url();
     mautic.write(|store| {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::{Answer, Problems},
     auth::Actor,
-    input::{Numbers, Payload, Query},
+    input::{PathParts, Payload, Query},
     php,
     rows::{Authorship, Field, object},
     simulator::MauticSimulator,
@@ -141,7 +141,7 @@ fn stored_object(path: &str) -> Option<&'static str> {
 /// `GET /api/fields/{object}`.
 pub(crate) async fn list(
     State(mautic): State<MauticSimulator>,
-    Numbers(path): Numbers<String>,
+    PathParts(path): PathParts<String>,
     query: Query,
 ) -> Answer {
     let Some(object) = stored_object(&path) else { return Answer::not_found() };
@@ -169,7 +169,7 @@ pub(crate) fn page_size(query: &Query) -> usize {
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
     Extension(Actor(actor)): Extension<Actor>,
-    Numbers(path): Numbers<String>,
+    PathParts(path): PathParts<String>,
     payload: Payload,
 ) -> Answer {
     let Some(object) = stored_object(&path) else { return Answer::not_found() };

@@ -9,7 +9,7 @@ use super::{
     answer::{Answer, Problems},
     auth::Actor,
     fields::page_size,
-    input::{Numbers, Payload, Query},
+    input::{PathParts, Payload, Query},
     php,
     rows::{Authorship, Hook, object},
     simulator::MauticSimulator,
@@ -91,7 +91,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 }
 
 /// `GET /api/hooks/{id}`.
-pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let hook = store.hooks.get(id);
         hook.map_or_else(Answer::not_found, |hook| Answer::ok(json!({"hook": hook.view(id)})))
@@ -133,7 +133,7 @@ pub(crate) async fn create(
 pub(crate) async fn edit(
     State(mautic): State<MauticSimulator>,
     Extension(Actor(actor)): Extension<Actor>,
-    Numbers(id): Numbers<u64>,
+    PathParts(id): PathParts<u64>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
@@ -152,7 +152,7 @@ pub(crate) async fn edit(
 }
 
 /// `DELETE /api/hooks/{id}/delete`.
-pub(crate) async fn remove(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn remove(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.write(|store| {
         let Some(hook) = store.hooks.remove(id) else { return Answer::not_found() };
         let mut view = hook.view(id);

@@ -82,9 +82,9 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 /// Path parameters; where a number is expected and something else stands, the URL does not exist.
-pub(crate) struct Numbers<T>(pub(crate) T);
+pub(crate) struct PathParts<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Numbers<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParts<T> {
     type Rejection = Answer;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Answer> {
@@ -127,5 +127,23 @@ fn place(into: &mut Value, path: &[String], value: Value) {
         // `key[]=` appends.
         let key = if head.is_empty() { map.len().to_string() } else { head.clone() };
         place(map.entry(key).or_insert(Value::Null), rest, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn square_brackets_nest_and_empty_ones_append() {
+        let read = php_pairs(b"where[0][val][1][col]=a%2Bb&ids[]=1&ids[]=2&plain=x+y");
+        let expected = json!({
+            "where": {"0": {"val": {"1": {"col": "a+b"}}}},
+            "ids": {"0": "1", "1": "2"},
+            "plain": "x y",
+        });
+        assert_eq!(Value::Object(read), expected);
     }
 }

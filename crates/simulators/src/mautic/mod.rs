@@ -2,6 +2,10 @@
 //!
 //! Everything that a client can see is modelled on recorded exchanges: see [`crate::contract`]. Where no exchange was
 //! recorded, the simulator follows the behaviour of Mautic's published sources.
+//!
+//! What it does not do: campaigns run no events, segments are filled by hand only (filters are kept and shown), users and
+//! their permissions are one administrator, and text about points in time is read when it is ISO 8601 or SQL, not
+//! "next Tuesday".
 
 mod answer;
 mod audit;

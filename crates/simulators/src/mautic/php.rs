@@ -97,3 +97,33 @@ pub(crate) fn text(value: &Value) -> String {
 pub(crate) fn boolean(value: &Value) -> bool {
     matches!(text(value).to_ascii_lowercase().as_str(), "1" | "true" | "on" | "yes")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_escapes_slashes_and_everything_outside_ascii() {
+        let bytes = json_bytes(&json!({"a/b": "é🎉"}));
+        assert_eq!(String::from_utf8_lossy(&bytes), r#"{"a\/b":"\u00e9\ud83c\udf89"}"#);
+    }
+
+    #[test]
+    fn whatever_looks_like_a_number_below_one_casts_to_zero() {
+        for zero in [json!(0), json!("0"), json!(0.25), json!("0000"), json!(" 0.9"), json!(-0.5)] {
+            assert!(casts_to_zero(&zero), "{zero}");
+        }
+        for other in [json!("00:15"), json!("0x"), json!(""), json!(null), json!(false), json!(1), json!("inf")] {
+            assert!(!casts_to_zero(&other), "{other}");
+        }
+    }
+
+    #[test]
+    fn serialized_values_count_bytes() {
+        let text = serialize(&json!({"list": ["é"], "scale": 2}));
+        assert_eq!(text, r#"a:2:{s:4:"list";a:1:{i:0;s:2:"é";}s:5:"scale";i:2;}"#);
+        assert_eq!(serialize_properties(&Value::Null), "a:0:{}");
+    }
+}

@@ -150,3 +150,30 @@ pub(crate) fn snake_case(name: &str) -> String {
     }
     snake
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_without_regard_to_case() {
+        assert!(like("John@Example.com", "%@example.%"));
+        assert!(like("abc", "a_c"));
+        assert!(!like("abc", "a"));
+    }
+
+    #[test]
+    fn times_compare_whether_written_for_the_database_or_for_the_api() {
+        let stored = json!("2026-11-20 21:26:10");
+        assert!(compare_values(&stored, &json!("2026-11-20T21:26:10+00:00")).is_eq());
+        assert!(compare_values(&stored, &json!("2026-11-20 00:00:00")).is_gt());
+        assert!(compare_values(&Value::Null, &stored).is_lt());
+    }
+
+    #[test]
+    fn numbers_compare_by_value_even_as_text() {
+        assert!(compare_values(&json!(9), &json!("10")).is_lt());
+    }
+}

@@ -8,7 +8,7 @@ use super::{
     auth::Actor,
     contacts::emit_contact,
     fields::{alias_of, page_size},
-    input::{Numbers, Payload, Query},
+    input::{PathParts, Payload, Query},
     php,
     rows::{Authorship, Membership, Segment, object},
     simulator::MauticSimulator,
@@ -62,7 +62,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 }
 
 /// `GET /api/segments/{id}`.
-pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let segment = store.segments.get(id);
         segment.map_or_else(Answer::not_found, |segment| Answer::ok(json!({"list": segment.view(id)})))
@@ -158,7 +158,7 @@ fn free_alias(alias: &str, is_free: impl Fn(&str) -> bool) -> String {
 /// `POST /api/segments/{id}/contact/{contact}/{add|remove}`. Says success also where nothing changed.
 pub(crate) async fn change_member(
     State(mautic): State<MauticSimulator>,
-    Numbers((id, contact, action)): Numbers<(u64, u64, String)>,
+    PathParts((id, contact, action)): PathParts<(u64, u64, String)>,
 ) -> Answer {
     mautic.write(|store| {
         if !store.segments.contains(id) {
@@ -177,7 +177,7 @@ pub(crate) async fn change_member(
 /// `POST /api/segments/{id}/contacts/add` with `{"ids": […]}`.
 pub(crate) async fn add_members(
     State(mautic): State<MauticSimulator>,
-    Numbers(id): Numbers<u64>,
+    PathParts(id): PathParts<u64>,
     payload: Payload,
 ) -> Answer {
     let Some(ids) = payload.0.get("ids").and_then(Value::as_array) else {

@@ -105,7 +105,9 @@ async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<b
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let router = router.clone();
         async move {
-            let Ok(response) = router.oneshot(request.map(Body::new)).await;
+            // A caller that gives up does not stop PHP, so the work is done in a task of its own.
+            let work = tokio::spawn(router.oneshot(request.map(Body::new)));
+            let Ok(response) = work.await.map_err(io::Error::other)?;
             // An error here makes hyper drop the connection before it has written a byte.
             match response.extensions().get::<DropConnection>() {
                 Some(DropConnection) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),

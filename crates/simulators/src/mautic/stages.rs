@@ -8,7 +8,7 @@ use super::{
     auth::Actor,
     clock,
     fields::page_size,
-    input::{Numbers, Payload, Query},
+    input::{PathParts, Payload, Query},
     php,
     rows::{Authorship, Contact, Stage, object},
     simulator::MauticSimulator,
@@ -115,7 +115,7 @@ pub(crate) async fn create(
 /// `POST /api/stages/{id}/contact/{contact}/{add|remove}`.
 pub(crate) async fn change_member(
     State(mautic): State<MauticSimulator>,
-    Numbers((id, contact, action)): Numbers<(u64, u64, String)>,
+    PathParts((id, contact, action)): PathParts<(u64, u64, String)>,
 ) -> Answer {
     mautic.write(|store| {
         if !store.stages.contains(id) {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::Answer,
     clock,
-    input::{Numbers, Query},
+    input::{PathParts, Query},
     php,
     query::{self, Row, compare_values},
     rows::object,
@@ -50,20 +50,19 @@ pub(crate) async fn index() -> Answer {
 /// `GET /api/stats/{table}`. An unknown table gets the list of the known ones.
 pub(crate) async fn table(
     State(mautic): State<MauticSimulator>,
-    Numbers(table): Numbers<String>,
+    PathParts(table): PathParts<String>,
     query: Query,
 ) -> Answer {
     if !COLUMNS.contains_key(&table) {
         return index().await;
     }
-    let base = mautic.base_url();
-    mautic.read(|store| select(store, &table, &query, &base).unwrap_or_else(|()| Answer::general_error(500)))
+    mautic.read(|store| select(store, &table, &query).unwrap_or_else(|()| Answer::general_error(500)))
 }
 
-fn select(store: &Store, table: &str, query: &Query, base: &str) -> Result<Answer, ()> {
+fn select(store: &Store, table: &str, query: &Query) -> Result<Answer, ()> {
     let conditions = query::conditions(query.0.get("where"));
     let mut rows = Vec::new();
-    for columns in rows_of(store, table, base) {
+    for columns in rows_of(store, table) {
         let row = StatsRow { table: table.to_owned(), columns: text_columns(columns) };
         if query::all_hold(&row, &conditions)? {
             rows.push(row);
@@ -94,10 +93,10 @@ fn text_columns(columns: Value) -> Map<String, Value> {
     kept.map(|(name, value)| (name, Value::String(php::text(&value)))).collect()
 }
 
-fn rows_of(store: &Store, table: &str, base: &str) -> Vec<Value> {
+fn rows_of(store: &Store, table: &str) -> Vec<Value> {
     match table {
         "email_stats" => email_stats(store),
-        "page_hits" => page_hits(store, base),
+        "page_hits" => page_hits(store),
         "lead_donotcontact" => do_not_contact(store),
         "form_submissions" => submissions(store),
         "audit_log" => audit_log(store),
@@ -135,7 +134,7 @@ fn email_stats(store: &Store) -> Vec<Value> {
     rows.collect()
 }
 
-fn page_hits(store: &Store, base: &str) -> Vec<Value> {
+fn page_hits(store: &Store) -> Vec<Value> {
     let rows = store.page_hits.iter().map(|(id, row)| {
         let redirect = store.redirects.find(|redirect| redirect.url == row.url).map(|(id, _)| id);
         json!({
@@ -152,7 +151,7 @@ fn page_hits(store: &Store, base: &str) -> Vec<Value> {
             "isp": "",
             "organization": "",
             "code": 200,
-            "url": row.url.replace("{base}", base),
+            "url": row.url,
             "url_title": row.title,
             "user_agent": row.user_agent,
             "browser_languages": "a:0:{}",

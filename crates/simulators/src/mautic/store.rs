@@ -76,7 +76,7 @@ impl Store {
         }
     }
 
-    /// The time of the write in hand.
+    /// The time now, by the clock of the database.
     pub(crate) fn now(&self) -> Timestamp {
         clock::now()
     }

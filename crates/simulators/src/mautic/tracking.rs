@@ -16,7 +16,7 @@ use super::{
     clock,
     contacts::{Draft, Method, NewDnc, Shape, add_dnc, emit_contact, lead_view, remove_dnc, save},
     emails::hash_of,
-    input::{Numbers, Payload, Query},
+    input::{PathParts, Payload, Query},
     merge, php,
     rows::{Authorship, Contact, EmailStat, PageHit, Redirect, Submission},
     simulator::MauticSimulator,
@@ -217,7 +217,7 @@ fn stat_of(store: &Store, hash: &str) -> Option<u64> {
 }
 
 /// `GET /email/{hash}.gif`, the pixel that tells of an open.
-async fn open_pixel(State(mautic): State<MauticSimulator>, Numbers(file): Numbers<String>) -> Response {
+async fn open_pixel(State(mautic): State<MauticSimulator>, PathParts(file): PathParts<String>) -> Response {
     let hash = file.trim_end_matches(".gif");
     let contact = mautic.write(|store| {
         let stat = stat_of(store, hash)?;
@@ -287,7 +287,7 @@ fn opened_view(store: &Store, id: u64, stat: &EmailStat, contact: u64) -> Option
 /// `GET /r/{key}?ct=…`, a link of an email.
 async fn click_redirect(
     State(mautic): State<MauticSimulator>,
-    Numbers(key): Numbers<String>,
+    PathParts(key): PathParts<String>,
     headers: HeaderMap,
     query: Query,
 ) -> Response {
@@ -360,7 +360,7 @@ pub(crate) fn click(store: &mut Store, stat_id: u64, url: &str, user_agent: Stri
 }
 
 /// `GET /email/unsubscribe/{hash}`.
-async fn unsubscribe_page(State(mautic): State<MauticSimulator>, Numbers(hash): Numbers<String>) -> Response {
+async fn unsubscribe_page(State(mautic): State<MauticSimulator>, PathParts(hash): PathParts<String>) -> Response {
     let done = mautic.write(|store| {
         let stat = stat_of(store, &hash)?;
         unsubscribe(store, stat)
@@ -377,9 +377,9 @@ async fn unsubscribe_page(State(mautic): State<MauticSimulator>, Numbers(hash): 
 /// The link that emails carry also names the address and a proof, neither of which is asked for.
 async fn unsubscribe_signed(
     state: State<MauticSimulator>,
-    Numbers((hash, _, _)): Numbers<(String, String, String)>,
+    PathParts((hash, _, _)): PathParts<(String, String, String)>,
 ) -> Response {
-    unsubscribe_page(state, Numbers(hash)).await
+    unsubscribe_page(state, PathParts(hash)).await
 }
 
 /// Somebody unsubscribed by an email's link. Gives the contact and its address.
@@ -405,7 +405,7 @@ fn opt_out(store: &mut Store, stat: &EmailStat, reason: i64, comments: &str) -> 
 }
 
 /// `GET /email/resubscribe/{hash}`.
-async fn resubscribe_page(State(mautic): State<MauticSimulator>, Numbers(hash): Numbers<String>) -> Response {
+async fn resubscribe_page(State(mautic): State<MauticSimulator>, PathParts(hash): PathParts<String>) -> Response {
     mautic.write(|store| {
         let contact = stat_of(store, &hash).and_then(|id| store.email_stats.get(id)).map(|stat| stat.contact);
         if let Some(contact) = contact.and_then(|contact| store.resolve(contact)) {

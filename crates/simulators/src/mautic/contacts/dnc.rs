@@ -7,7 +7,7 @@ use super::view::{dnc_view, emit_contact};
 use crate::mautic::{
     answer::Answer,
     auth::Actor,
-    input::{Numbers, Payload},
+    input::{PathParts, Payload},
     php,
     rows::DoNotContact,
     simulator::MauticSimulator,
@@ -111,7 +111,7 @@ pub(crate) fn save_touched(store: &mut Store, id: u64, actor: &str) {
 pub(crate) async fn dnc_add(
     State(mautic): State<MauticSimulator>,
     Extension(Actor(actor)): Extension<Actor>,
-    Numbers((id, channel)): Numbers<(u64, String)>,
+    PathParts((id, channel)): PathParts<(u64, String)>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
@@ -133,7 +133,7 @@ pub(crate) async fn dnc_add(
 pub(crate) async fn dnc_remove(
     State(mautic): State<MauticSimulator>,
     Extension(Actor(actor)): Extension<Actor>,
-    Numbers((id, channel)): Numbers<(u64, String)>,
+    PathParts((id, channel)): PathParts<(u64, String)>,
 ) -> Answer {
     mautic.write(|store| {
         let Some(id) = store.resolve(id) else { return Answer::not_found() };

@@ -8,7 +8,7 @@ use crate::mautic::{
     answer::Answer,
     auth::Actor,
     clock,
-    input::{Numbers, Query},
+    input::{PathParts, Query},
     rows::{Activity, Membership},
     simulator::MauticSimulator,
     store::Store,
@@ -28,7 +28,7 @@ fn membership(id: u64, name: &str, member: &Membership) -> Value {
 }
 
 /// `GET /api/contacts/{id}/segments`.
-pub(crate) async fn segments(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn segments(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let Some(contact) = store.resolve(id).and_then(|id| store.contact(id)) else { return Answer::not_found() };
         let members = contact.segments.iter().filter(|(_, member)| !member.removed);
@@ -45,7 +45,7 @@ pub(crate) async fn segments(State(mautic): State<MauticSimulator>, Numbers(id):
 }
 
 /// `GET /api/contacts/{id}/campaigns`.
-pub(crate) async fn campaigns(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn campaigns(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let Some(contact) = store.resolve(id).and_then(|id| store.contact(id)) else { return Answer::not_found() };
         let members = contact.campaigns.iter().filter(|(_, member)| !member.removed);
@@ -62,7 +62,11 @@ pub(crate) async fn campaigns(State(mautic): State<MauticSimulator>, Numbers(id)
 }
 
 /// `GET /api/contacts/{id}/activity`.
-pub(crate) async fn activity(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>, query: Query) -> Answer {
+pub(crate) async fn activity(
+    State(mautic): State<MauticSimulator>,
+    PathParts(id): PathParts<u64>,
+    query: Query,
+) -> Answer {
     let base = mautic.base_url();
     mautic.read(|store| {
         let Some(id) = store.resolve(id) else { return Answer::not_found() };
@@ -105,7 +109,7 @@ fn event_view(id: u64, row: &Activity, base: &str) -> Value {
 pub(crate) async fn points(
     State(mautic): State<MauticSimulator>,
     Extension(Actor(actor)): Extension<Actor>,
-    Numbers((id, operator, delta)): Numbers<(u64, String, i64)>,
+    PathParts((id, operator, delta)): PathParts<(u64, String, i64)>,
 ) -> Answer {
     let (delta, name) = match operator.as_str() {
         "plus" => (delta, "add (+)"),

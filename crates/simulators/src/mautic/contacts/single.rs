@@ -12,14 +12,14 @@ use super::{
 use crate::mautic::{
     answer::{Answer, Problems},
     auth::Actor,
-    input::{Numbers, Payload},
+    input::{PathParts, Payload},
     rows::{Authorship, Contact},
     simulator::MauticSimulator,
     store::Store,
 };
 
 /// `GET /api/contacts/{id}`. The id of a merged contact answers with the survivor.
-pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, Numbers(id): Numbers<u64>) -> Answer {
+pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let found = store.resolve(id).and_then(|id| Some((id, store.contact(id)?)));
         found.map_or_else(Answer::not_found, |(id, contact)| {
@@ -122,7 +122,7 @@ fn single_answer(mautic: &MauticSimulator, outcome: Result<Outcome, Problems>) -
 pub(crate) async fn edit(
     State(mautic): State<MauticSimulator>,
     Extension(Actor(actor)): Extension<Actor>,
-    Numbers(id): Numbers<u64>,
+    PathParts(id): PathParts<u64>,
     verb: http::Method,
     payload: Payload,
 ) -> Answer {
@@ -145,7 +145,7 @@ pub(crate) async fn edit(
 pub(crate) async fn remove(
     State(mautic): State<MauticSimulator>,
     Extension(Actor(actor)): Extension<Actor>,
-    Numbers(id): Numbers<u64>,
+    PathParts(id): PathParts<u64>,
 ) -> Answer {
     mautic.write(|store| {
         let view = store.resolve(id).and_then(|id| delete(store, id, &actor));

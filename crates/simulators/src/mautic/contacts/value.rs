@@ -58,8 +58,11 @@ fn submit_number(field: &Field, raw: &Value, problems: &mut Problems) -> Submitt
 /// Rounds half to even, as the form does; without a scale nothing is rounded.
 fn rounded(number: f64, scale: Option<u32>) -> f64 {
     let Some(scale) = scale else { return number };
-    // Through its shortest decimal form, in which 1.005 is not a little less than itself.
-    format!("{number:.*}", scale as usize).parse().unwrap_or(number)
+    let factor = 10f64.powi(scale.min(15) as i32);
+    let shifted = number * factor;
+    // PHP turns the shifted number into text of 14 digits first, in which 1.005 is not a little less than itself.
+    let shifted: f64 = format!("{shifted:.13e}").parse().unwrap_or(shifted);
+    shifted.round_ties_even() / factor
 }
 
 fn submit_choice(field: &Field, raw: &Value, problems: &mut Problems, accepted: bool) -> Submitted {
@@ -150,4 +153,58 @@ fn read_moment(text: &str) -> Option<Timestamp> {
     }
     let civil = text.parse::<civil::DateTime>().or_else(|_| civil::DateTime::strptime("%Y-%m-%d %H:%M", text)).ok()?;
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(kind: &str, properties: Value) -> Field {
+        let field = json!({"label": "F", "alias": "f", "type": kind, "group": "core", "object": "lead",
+            "fixed": false, "properties": properties, "column": 1});
+        serde_json::from_value(field).expect("a field")
+    }
+
+    fn submitted(kind: &str, properties: Value, raw: Value) -> (Submitted, bool) {
+        let mut problems = Problems::default();
+        let submitted = submit(&field(kind, properties), &raw, &mut problems);
+        (submitted, problems.is_empty())
+    }
+
+    #[test]
+    fn numbers_are_rounded_to_the_scale_of_their_field() {
+        let scale = json!({"scale": "2"});
+        assert_eq!(submitted("number", scale.clone(), json!(1234.567)).0, Submitted::Value(json!(1234.57)));
+        assert_eq!(submitted("number", scale, json!("1.005")).0, Submitted::Value(json!(1.0)));
+        assert_eq!(submitted("number", Value::Null, json!("12.75")).0, Submitted::Value(json!(12.75)));
+        assert!(!submitted("number", Value::Null, json!("abc")).1);
+    }
+
+    #[test]
+    fn points_in_time_lose_their_seconds_and_nonsense_is_dropped_without_a_word() {
+        let moment = |raw| submitted("datetime", Value::Null, json!(raw));
+        assert_eq!(moment("2026-11-01T10:20:30Z").0, Submitted::Value(json!("2026-11-01 10:20:00")));
+        assert_eq!(moment("2026-11-01 10:20:30").0, Submitted::Value(json!("2026-11-01 10:20:00")));
+        assert_eq!(moment("2026-11-01T10:20:30+02:00").0, Submitted::Value(json!("2026-11-01 08:20:00")));
+        assert_eq!(moment("yesterday-ish"), (Submitted::Absent, true));
+        assert_eq!(moment("0000-00-00 00:00:00"), (Submitted::Absent, true));
+    }
+
+    #[test]
+    fn addresses_lose_what_is_not_ascii() {
+        let email = submitted("email", Value::Null, json!("zoë.müller@example.com"));
+        assert_eq!(email, (Submitted::Value(json!("zo.mller@example.com")), true));
+        assert!(!submitted("email", Value::Null, json!("somebody@localhost")).1);
+    }
+
+    #[test]
+    fn choices_come_from_their_lists() {
+        assert!(submitted("country", Value::Null, json!("Australia")).1);
+        assert!(!submitted("country", Value::Null, json!("AU")).1);
+        assert!(submitted("timezone", Value::Null, json!("Europe/Vienna")).1);
+        assert!(submitted("locale", Value::Null, json!("en_AU")).1);
+        let options = json!({"list": [{"label": "A", "value": "a"}, {"label": "B", "value": "b"}]});
+        assert!(!submitted("select", options.clone(), json!("c")).1);
+        assert_eq!(submitted("multiselect", options, json!(["a", "b"])).0, Submitted::Value(json!("a|b")));
+    }
 }
