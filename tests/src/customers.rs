@@ -134,10 +134,16 @@ pub fn shared_addresses(rows: &[Row]) -> BTreeSet<String> {
 /// What is wrong with the contact that Mautic holds for a row: nothing, or sentences. `reported` are the fields that
 /// Tandem said it left out.
 #[must_use]
-pub fn differences(row: &Row, prefix: &str, contact: &Map<String, Value>, reported: &[String]) -> Vec<String> {
+pub fn differences(
+    row: &Row,
+    prefix: &str,
+    contact: &Map<String, Value>,
+    reported: &[String],
+    shared: bool,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expect = |remote: &str, column: &str, wanted: Option<Value>| {
-        let held = contact.get(remote).filter(|value| !is_blank(value));
+        let held = contact.get(remote).filter(|value| !is_blank(value) && !(shared && wanted.is_none()));
         let left_out = reported.iter().any(|complaint| complaint.contains(&format!("{column}:")));
         if !(same(held, wanted.as_ref()) || held.is_none() && left_out) {
             wrong.push(format!("{remote} of the row's {column} is not what it should be"));

@@ -94,6 +94,16 @@ async fn a_batch_reports_each_entry_by_its_place() {
 }
 
 #[tokio::test]
+async fn a_batch_edit_that_mixes_entries_with_and_without_ids_writes_to_the_wrong_contact() {
+    let fixture = fixture().await;
+    let id = fixture.create(json!({"email": "right@example.com"})).await;
+    let entries = json!([{"firstname": "Meant for nobody"}, {"id": id, "firstname": "Meant for it"}]);
+    let (_, body) = fixture.call(Method::PATCH, "/api/contacts/batch/edit", entries).await;
+    assert_eq!(body["statusCodes"], json!([400, 404]));
+    assert_eq!(fixture.field(id, "firstname").await, "Meant for nobody");
+}
+
+#[tokio::test]
 async fn a_lost_reply_leaves_its_work_done() {
     let fixture = fixture().await;
     for how in [LostReply::Close, LostReply::Status] {

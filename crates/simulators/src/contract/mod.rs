@@ -6,6 +6,7 @@
 
 mod compare;
 mod gaps;
+mod receiver;
 mod recording;
 mod replay;
 mod report;

@@ -3,25 +3,22 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
-    extract::State,
+    body::{Body, to_bytes},
     http::{Request, header},
-    routing::post,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
 use tower::ServiceExt;
 
 use super::{
     compare::{Answered, differences, shape_differences},
     gaps::{GAPS, Gap, RECORDED_BASE, RECORDED_RECEIVER, Step, TRACKING_HASHES, UNKNOWN_TOTALS},
+    receiver::Receiver,
     recording::{self, Content, Exchange, RecordedRequest, RecordedWebhook, Recording},
     report::{ContractError, Report, Verdict},
 };
@@ -46,7 +43,7 @@ pub async fn replay(folder: &Path) -> Result<Report, ContractError> {
         let differences = harness.check(recording).await;
         report.verdicts.push(Verdict { recording: recording.name.clone(), differences });
     }
-    let received = harness.received();
+    let received = harness.receiver.received();
     report.webhooks = webhooks.iter().map(|webhook| closest(webhook, &received)).collect();
     Ok(report)
 }
@@ -70,30 +67,11 @@ fn same_keys(a: &Value, b: &Value) -> bool {
     keys(a) == keys(b)
 }
 
-/// Webhooks as they came in.
-type Inbox = Arc<Mutex<Vec<Value>>>;
-
-async fn receive(State(inbox): State<Inbox>, body: Bytes) -> &'static str {
-    if let Ok(document) = serde_json::from_slice(&body) {
-        inbox.lock().unwrap_or_else(PoisonError::into_inner).push(document);
-    }
-    "ok"
-}
-
 struct Harness {
     simulator: MauticSimulator,
     router: Router,
     token: String,
-    /// Where the recorded hook delivers to in this replay.
-    receiver: String,
-    receiving: JoinHandle<()>,
-    inbox: Inbox,
-}
-
-impl Drop for Harness {
-    fn drop(&mut self) {
-        self.receiving.abort();
-    }
+    receiver: Receiver,
 }
 
 impl Harness {
@@ -104,17 +82,9 @@ impl Harness {
             .base_url(RECORDED_BASE)
             .race_window(Duration::from_millis(20));
         let simulator = MauticSimulator::new(options)?;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(ContractError::Receiver)?;
-        let address = listener.local_addr().map_err(ContractError::Receiver)?;
-        let inbox = Inbox::default();
-        let hook = Router::new().route("/hook", post(receive)).with_state(inbox.clone());
-        let receiving = tokio::spawn(async move {
-            // It ends with the replay.
-            let _ = axum::serve(listener, hook).await;
-        });
         let router = simulator.router();
-        let receiver = format!("http://{address}/hook");
-        let mut harness = Self { simulator, router, token: String::new(), receiver, receiving, inbox };
+        let receiver = Receiver::start().await.map_err(ContractError::Receiver)?;
+        let mut harness = Self { simulator, router, token: String::new(), receiver };
         harness.token = harness.fetch_token().await;
         Ok(harness)
     }
@@ -131,10 +101,6 @@ impl Harness {
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default().to_vec();
         Answered { status: parts.status.as_u16(), headers: parts.headers, body }
-    }
-
-    fn received(&self) -> Vec<Value> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn check(&self, recording: &Recording) -> Vec<String> {
@@ -154,7 +120,7 @@ impl Harness {
         let refused = exchange.response.status == 401;
         let request = self.real_request(&exchange.request, refused).await;
         let mut answered = self.send(request).await;
-        let text = String::from_utf8_lossy(&answered.body).replace(&self.receiver, RECORDED_RECEIVER);
+        let text = String::from_utf8_lossy(&answered.body).replace(&self.receiver.url, RECORDED_RECEIVER);
         if exchange.response.body.is_string() {
             return differences(&exchange.response, &answered);
         }
@@ -236,7 +202,7 @@ impl Harness {
         let real = |text: &str| {
             text.replace("1_<client-id>", CLIENT.0)
                 .replace("<client-secret>", CLIENT.1)
-                .replace(RECORDED_RECEIVER, &self.receiver)
+                .replace(RECORDED_RECEIVER, &self.receiver.url)
         };
         let is_form = recorded.headers.get("Content-Type").is_some_and(|kind| kind.contains("urlencoded"));
         match &recorded.body {

@@ -31,9 +31,15 @@ pub(crate) struct CallCounts {
     calls: Mutex<BTreeMap<String, u64>>,
     tokens: AtomicU64,
     faults: AtomicU64,
+    requests: AtomicU64,
 }
 
 impl CallCounts {
+    /// A number for a request, never given twice.
+    pub(crate) fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
     pub(crate) fn call(&self, method: &str, route: &str) {
         *lock(&self.calls).entry(format!("{method} {route}")).or_default() += 1;
     }

@@ -147,8 +147,7 @@ async fn guard(State(mautic): State<MauticSimulator>, mut request: Request, next
     }
     tokio::time::sleep(mautic.inner.options.latency).await;
     request.extensions_mut().insert(actor);
-    let response = next.run(request).await;
-    webhooks::after_request(&mautic).await;
+    let response = webhooks::within_request(&mautic, next.run(request)).await;
     match allowance {
         Some(allowance) => allowance.stamp(response),
         None => response,
@@ -157,7 +156,5 @@ async fn guard(State(mautic): State<MauticSimulator>, mut request: Request, next
 
 /// Sends webhooks that a visitor's request caused, before it is answered.
 async fn deliver(State(mautic): State<MauticSimulator>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    webhooks::after_request(&mautic).await;
-    response
+    webhooks::within_request(&mautic, next.run(request)).await
 }

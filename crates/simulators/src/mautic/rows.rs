@@ -227,6 +227,8 @@ pub(crate) struct QueuedEvent {
     pub(crate) hook: u64,
     pub(crate) kind: String,
     pub(crate) payload: Value,
+    /// The request that caused it, by which it is found again when that request ends.
+    pub(crate) call: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -12,11 +12,12 @@ use super::{
     control::CallCounts,
     faults::Faults,
     journal::Journal,
-    options::MauticOptions,
+    options::{MauticOptions, WebhookMode},
     ratelimit::RateLimit,
     router,
     server::{self, RunningMautic},
     store::Store,
+    table::Journaled,
 };
 
 /// Why a simulator could not be made or started.
@@ -141,6 +142,10 @@ impl Database {
         let Some(path) = &options.journal else { return Ok(Self { store, journal: None }) };
         let mut journal = Journal::open(path, |line| store.restore(line))?;
         store.rebuild();
+        if options.webhooks == WebhookMode::Immediate {
+            // What was on its way when the process ended is lost, as it is with PHP.
+            store.queue.clear();
+        }
         journal.compact(&store.all_lines())?;
         // All of it has just been written.
         store.forget_changes();

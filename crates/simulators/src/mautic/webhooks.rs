@@ -21,6 +21,24 @@ const EVENTS_A_BODY: usize = 10;
 /// How many failures in a row make Mautic give a hook up.
 const FAILURES_TO_GIVE_UP: u32 = 10;
 
+tokio::task_local! {
+    /// The number of the request that is being worked on.
+    static CALL: u64;
+}
+
+/// Does a request's work and then, unless Mautic is set to queue, delivers the webhooks that it caused, before the
+/// request is answered.
+pub(crate) async fn within_request<R>(mautic: &MauticSimulator, work: impl Future<Output = R>) -> R {
+    let call = mautic.inner.counts.next_request();
+    let result = CALL.scope(call, work).await;
+    if mautic.inner.options.webhooks == WebhookMode::Immediate {
+        while let Some(delivery) = next_delivery(mautic, 1, Some(call)) {
+            deliver(mautic, delivery, false).await;
+        }
+    }
+    result
+}
+
 /// Notes an event for all hooks that want its type. It leaves with the next delivery.
 pub(crate) fn emit(store: &mut Store, kind: &str, payload: Value) {
     let wants = |hook: &Hook| hook.published && hook.triggers.iter().any(|trigger| trigger == kind);
@@ -30,8 +48,9 @@ pub(crate) fn emit(store: &mut Store, kind: &str, payload: Value) {
     }
     let mut payload = payload;
     payload["timestamp"] = json!(clock::iso(store.now()));
+    let call = CALL.try_with(|call| *call).ok();
     for hook in hooks {
-        store.queue.add(QueuedEvent { hook, kind: kind.to_owned(), payload: payload.clone() });
+        store.queue.add(QueuedEvent { hook, kind: kind.to_owned(), payload: payload.clone(), call });
     }
 }
 
@@ -48,19 +67,10 @@ struct Delivery {
     events: Vec<QueuedEvent>,
 }
 
-/// Sends what waits, within the request that caused it, unless Mautic is set to queue.
-pub(crate) async fn after_request(mautic: &MauticSimulator) {
-    if mautic.inner.options.webhooks == WebhookMode::Immediate {
-        while let Some(delivery) = next_delivery(mautic, 1) {
-            deliver(mautic, delivery, false).await;
-        }
-    }
-}
-
 /// Sends everything that is queued. Gives the number of bodies sent.
 pub(crate) async fn flush(mautic: &MauticSimulator) -> usize {
     let mut sent = 0;
-    while let Some(delivery) = next_delivery(mautic, EVENTS_A_BODY) {
+    while let Some(delivery) = next_delivery(mautic, EVENTS_A_BODY, None) {
         sent += 1;
         // What could not be delivered is back in the queue now; another try is for another flush.
         if !deliver(mautic, delivery, true).await {
@@ -79,14 +89,15 @@ pub(crate) async fn flush_every(mautic: MauticSimulator, period: Duration) {
     }
 }
 
-/// Takes the next events of one hook out of the queue.
-fn next_delivery(mautic: &MauticSimulator, most: usize) -> Option<Delivery> {
+/// Takes the next events of one hook out of the queue: those of one request, or all.
+fn next_delivery(mautic: &MauticSimulator, most: usize, call: Option<u64>) -> Option<Delivery> {
+    let wanted = |event: &QueuedEvent| call.is_none() || event.call == call;
     mautic.write(|store| {
         loop {
-            let hook_id = store.queue.iter().next()?.1.hook;
+            let hook_id = store.queue.find(wanted)?.1.hook;
             let hook = store.hooks.get(hook_id).cloned();
-            let mut ids: Vec<u64> =
-                store.queue.iter().filter(|(_, event)| event.hook == hook_id).map(|(id, _)| id).collect();
+            let fits = |event: &QueuedEvent| event.hook == hook_id && wanted(event);
+            let mut ids: Vec<u64> = store.queue.iter().filter(|(_, event)| fits(event)).map(|(id, _)| id).collect();
             let youngest_first = hook.as_ref().and_then(|hook| hook.order.as_deref()) == Some("DESC");
             if youngest_first && most > 1 {
                 ids.reverse();

@@ -51,6 +51,16 @@ impl Results {
         self.errors.insert(index.to_string(), error);
     }
 
+    /// An entry without an id among others that have one is called an error, whatever was done with it.
+    fn id_missing(&mut self, index: usize) {
+        let code = json!(400);
+        let error = json!({"message": "An ID is required for every entity.", "code": code, "type": "api"});
+        self.errors.entry(index.to_string()).or_insert(error);
+        if let Some(status) = self.statuses.get_mut(index).filter(|status| **status < 300) {
+            *status = 400;
+        }
+    }
+
     fn answer(self, status: u16) -> Answer {
         let mut body = Map::new();
         body.insert("contacts".into(), listed(self.contacts));
@@ -141,31 +151,49 @@ pub(crate) async fn batch_edit(
     let put = verb == http::Method::PUT;
     mautic.write(|store| {
         let mut results = Results::default();
+        let ids = slots(&entries);
         for (index, params) in entries.iter().enumerate() {
-            match loaded_entry(store, params) {
-                Some(draft) => {
-                    let shape = entry_shape(&draft, params);
-                    let method = if put { Method::Replace } else { Method::Patch };
-                    let outcome = write(store, draft, params, method, put, &actor);
-                    results.take(store, index, outcome, shape);
-                }
-                None if put => {
-                    let draft = fresh(store, params, &actor, false);
-                    let outcome = write(store, draft, params, Method::Replace, true, &actor);
-                    results.take(store, index, outcome, Shape::Created);
-                }
-                None => results.not_found(index),
+            edit_entry(store, &mut results, index, params, ids[index], put, &actor);
+            if ids.iter().any(Option::is_some) && carried_id(params).is_none() {
+                results.id_missing(index);
             }
         }
         results.answer(200)
     })
 }
 
-/// Unlike the single calls, a batch does not follow merges: it asks the database for ids.
-fn loaded_entry(store: &Store, params: &Map<String, Value>) -> Option<Draft> {
-    let id = php::numeric(params.get("id")?)? as u64;
-    let contact = store.contact(id)?.clone();
-    Some(Draft::loaded(store, id, contact))
+fn edit_entry(
+    store: &mut Store,
+    results: &mut Results,
+    index: usize,
+    params: &Map<String, Value>,
+    id: Option<u64>,
+    put: bool,
+    actor: &str,
+) {
+    // Unlike the single calls, a batch does not follow merges: it asks the database for ids.
+    let loaded = id.and_then(|id| Some(Draft::loaded(store, id, store.contact(id)?.clone())));
+    let method = if put { Method::Replace } else { Method::Patch };
+    let draft = match loaded {
+        Some(draft) => draft,
+        None if put => fresh(store, params, actor, false),
+        None => return results.not_found(index),
+    };
+    let shape = entry_shape(&draft, params);
+    let outcome = write(store, draft, params, method, put, actor);
+    results.take(store, index, outcome, shape);
+}
+
+fn carried_id(params: &Map<String, Value>) -> Option<u64> {
+    php::numeric(params.get("id")?).map(|id| id as u64)
+}
+
+/// Which contact each entry is written to. Mautic lines the ids up without the entries that have none, and hands them
+/// out from the first entry on: **a batch that mixes both kinds writes to the wrong contacts.**
+fn slots(entries: &[Map<String, Value>]) -> Vec<Option<u64>> {
+    let mut ids: Vec<Option<u64>> = entries.iter().filter_map(carried_id).map(Some).collect();
+    ids.resize(entries.len(), None);
+    ids
 }
 
 /// A batch loads its contacts as a list. One that carries its own address is loaded again by it, and not as a list.

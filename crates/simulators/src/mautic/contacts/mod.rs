@@ -2,6 +2,7 @@
 
 mod batch;
 mod dnc;
+mod entity;
 mod form;
 mod links;
 mod list;
