@@ -53,8 +53,8 @@ impl Results {
 
     /// An entry without an id among others that have one is called an error, whatever was done with it.
     fn id_missing(&mut self, index: usize) {
-        let code = json!(400);
-        let error = json!({"message": "An ID is required for every entity.", "code": code, "type": "api"});
+        // Mautic shows the name of the message here, not the message.
+        let error = json!({"message": "mautic.api.call.id_missing", "code": 400, "type": "api"});
         self.errors.entry(index.to_string()).or_insert(error);
         if let Some(status) = self.statuses.get_mut(index).filter(|status| **status < 300) {
             *status = 400;
