@@ -50,7 +50,11 @@ impl Answer {
     pub fn complaints(&self) -> Vec<String> {
         let lists = [&self.body["error"]["details"], &self.body["data"]["fieldIssues"]];
         let issues = lists.into_iter().filter_map(Value::as_array).flatten();
-        issues.map(|issue| format!("{}:{}", issue["field"].as_str().unwrap_or("?"), issue["code"].as_str().unwrap_or("?"))).collect()
+        issues
+            .map(|issue| {
+                format!("{}:{}", issue["field"].as_str().unwrap_or("?"), issue["code"].as_str().unwrap_or("?"))
+            })
+            .collect()
     }
 
     /// Whether the write was done or is on the queue.
@@ -109,7 +113,8 @@ impl Caller {
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let answer = request.send().await?;
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (status, retry_after, correlation_id) = (answer.status(), header("retry-after"), header("x-correlation-id"));
+        let (status, retry_after, correlation_id) =
+            (answer.status(), header("retry-after"), header("x-correlation-id"));
         let text = answer.text().await?;
         Ok(Answer {
             status: StatusCode::as_u16(&status),

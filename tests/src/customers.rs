@@ -173,7 +173,8 @@ fn phone_differences(row: &Row, contact: &Map<String, Value>, reported: &[String
         let digits: String = given.chars().filter(char::is_ascii_digit).collect();
         let tail = &digits[digits.len().saturating_sub(6)..];
         let sound = held.starts_with('+') && held[1..].chars().all(|c| c.is_ascii_digit()) && held.ends_with(tail);
-        let said = [column, field].iter().any(|name| reported.iter().any(|complaint| complaint.contains(&format!("{name}:"))));
+        let said =
+            [column, field].iter().any(|name| reported.iter().any(|complaint| complaint.contains(&format!("{name}:"))));
         if !(sound || held.is_empty() && said) {
             wrong.push(format!("{remote} is not in E.164 and was not reported"));
         }

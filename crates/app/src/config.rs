@@ -143,7 +143,8 @@ fn auth(environment: &Environment, wanted: bool, problems: &mut Vec<String>) -> 
         (None, None, None, None) => {
             if wanted {
                 problems.push(
-                    "MAUTIC_CLIENT_ID and MAUTIC_CLIENT_SECRET (or MAUTIC_USERNAME and MAUTIC_PASSWORD) are missing".to_owned(),
+                    "MAUTIC_CLIENT_ID and MAUTIC_CLIENT_SECRET (or MAUTIC_USERNAME and MAUTIC_PASSWORD) are missing"
+                        .to_owned(),
                 );
             }
             None

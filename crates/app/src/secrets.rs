@@ -30,7 +30,8 @@ pub async fn resolve(environment: &mut Environment, client: &Client) -> Result<(
         let answer = client.get_parameters().set_names(Some(names)).with_decryption(true).send().await;
         let found = answer.ok().and_then(|answer| answer.parameters).unwrap_or_default();
         for (variable, value, parameter) in batch {
-            let secret = found.iter().find(|entry| entry.name.as_ref() == Some(parameter)).and_then(|entry| entry.value.clone());
+            let secret =
+                found.iter().find(|entry| entry.name.as_ref() == Some(parameter)).and_then(|entry| entry.value.clone());
             match secret {
                 Some(secret) => **value = secret,
                 None => problems.push(format!("{variable}: the secret that it names can't be read")),

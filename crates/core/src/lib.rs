@@ -10,3 +10,4 @@ pub mod mapping;
 pub mod policy;
 pub mod ports;
 pub mod sync;
+pub mod webhook;

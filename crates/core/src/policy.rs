@@ -46,9 +46,12 @@ const fn schedule(base_s: u64, cap_s: u64, attempts: u32, advice: &'static str) 
 const fn schedule_of(kind: FailureKind) -> Schedule {
     match kind {
         FailureKind::Invalid => schedule(0, 0, 0, "The request itself is wrong: correct the record and send it again."),
-        FailureKind::NotFound => {
-            schedule(0, 0, 0, "The contact, campaign or segment is not there: create it or correct its id, then replay.")
-        }
+        FailureKind::NotFound => schedule(
+            0,
+            0,
+            0,
+            "The contact, campaign or segment is not there: create it or correct its id, then replay.",
+        ),
         FailureKind::Refused => {
             schedule(0, 0, 0, "The platform refused the data: correct the fields named in the reason, then replay.")
         }
@@ -64,16 +67,27 @@ const fn schedule_of(kind: FailureKind) -> Schedule {
         FailureKind::RateLimited => {
             schedule(5, 3600, 500, "The platform's budget of calls never came back: raise its rate limit, then replay.")
         }
-        FailureKind::Unavailable | FailureKind::Timeout => {
-            schedule(1, 900, 400, "The platform did not come back for days: see that it runs and is reachable, then replay.")
+        FailureKind::Unavailable | FailureKind::Timeout => schedule(
+            1,
+            900,
+            400,
+            "The platform did not come back for days: see that it runs and is reachable, then replay.",
+        ),
+        FailureKind::Garbled => schedule(
+            1,
+            900,
+            100,
+            "The platform keeps answering what can't be read: look for a proxy or error page in front of it.",
+        ),
+        FailureKind::Storage => {
+            schedule(1, 300, 1000, "Tandem's own table or queue fails: see its alarms, then replay.")
         }
-        FailureKind::Garbled => {
-            schedule(1, 900, 100, "The platform keeps answering what can't be read: look for a proxy or error page in front of it.")
-        }
-        FailureKind::Storage => schedule(1, 300, 1000, "Tandem's own table or queue fails: see its alarms, then replay."),
-        FailureKind::Misconfigured => {
-            schedule(60, 3600, 100, "Tandem is set up wrongly: correct the configuration named in the reason, then replay.")
-        }
+        FailureKind::Misconfigured => schedule(
+            60,
+            3600,
+            100,
+            "Tandem is set up wrongly: correct the configuration named in the reason, then replay.",
+        ),
     }
 }
 
@@ -172,7 +186,10 @@ mod tests {
     #[test]
     fn what_can_never_succeed_is_parked_at_once_with_advice() {
         for kind in [FailureKind::Invalid, FailureKind::NotFound, FailureKind::Refused] {
-            assert!(matches!(after_failure(&Failure::new(kind, ""), 1, now(), now(), 0.5), Decision::Park(_)), "{kind:?}");
+            assert!(
+                matches!(after_failure(&Failure::new(kind, ""), 1, now(), now(), 0.5), Decision::Park(_)),
+                "{kind:?}"
+            );
         }
     }
 

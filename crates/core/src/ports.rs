@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::catalog::FieldCatalog;
-use crate::domain::consent::ConsentLedger;
+use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome};
+use crate::domain::engagement::{EmailStatus, EngagementEvent, Standing};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::link::{Lease, Link, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact, PlatformInfo, RemoteContact, Written};
@@ -15,6 +16,7 @@ use crate::domain::record::Record;
 use crate::domain::scope::{Scope, TenantId};
 use crate::error::Result;
 use crate::jobs::message::{Job, MembershipChange, MembershipList, ParkedJob};
+use crate::webhook::entry::{Entry, Observed};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -167,8 +169,25 @@ pub trait ContactStore: Send + Sync {
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()>;
     /// Erases a record, its link and its pointers. Consent stays, under the digest of the address. One write call or two.
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()>;
+    /// Puts a link in the place of the stored one, if that has `revision` and nobody writes the contact just now; points
+    /// the link's remote id, if any, to the record. One write call.
+    async fn relink(
+        &self,
+        scope: &Scope,
+        key: &RecordKey,
+        link: &Link,
+        revision: u64,
+        now: Timestamp,
+    ) -> Result<Attempt>;
+    /// Takes a statement into the consent ledger of an address. One read call and, when it changes something, one write.
+    async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome>;
     /// The newest wish about a membership. One read call.
-    async fn membership_wish(&self, scope: &Scope, contact: &RemoteId, list: &MembershipList) -> Result<Option<MembershipChange>>;
+    async fn membership_wish(
+        &self,
+        scope: &Scope,
+        contact: &RemoteId,
+        list: &MembershipList,
+    ) -> Result<Option<MembershipChange>>;
     /// Notes a wish unless a newer one is there; `Contended` then. One write call.
     async fn note_membership_wish(&self, scope: &Scope, wish: &MembershipChange) -> Result<Attempt>;
 }
@@ -239,4 +258,125 @@ pub trait CatalogStore: Send + Sync {
     async fn read(&self, scope: &Scope) -> Result<Option<FieldCatalog>>;
     /// Stores a list. One write call.
     async fn save(&self, scope: &Scope, catalog: &FieldCatalog) -> Result<()>;
+}
+
+/// Whether a delivery is news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It was not known; it is stored now.
+    New,
+    /// It is stored, and whoever took it did not finish with it.
+    Unfinished,
+    /// It was finished with.
+    Finished,
+}
+
+/// Deliveries as they came, and what people did.
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    /// Stores a delivery under its digest, whatever its size, for 35 days. One write call for a usual one.
+    async fn keep(&self, scope: &Scope, digest: &str, body: &[u8], now: Timestamp) -> Result<Kept>;
+    /// A stored delivery. One read call for a usual one.
+    async fn kept(&self, scope: &Scope, digest: &str) -> Result<Option<Vec<u8>>>;
+    /// Notes that all of a delivery was applied. One write call.
+    async fn finish(&self, scope: &Scope, digest: &str) -> Result<()>;
+    /// Adds an event to a contact's ledger; `false` when it is there already. One write call.
+    async fn add(&self, scope: &Scope, contact: &RemoteId, event: &EngagementEvent) -> Result<bool>;
+    /// A contact's events, in any order. One read call for a usual contact.
+    async fn events(&self, scope: &Scope, contact: &RemoteId) -> Result<Vec<EngagementEvent>>;
+    /// What follows from a contact's events, as last worked out. One read call.
+    async fn standing(&self, scope: &Scope, contact: &RemoteId) -> Result<Option<Standing>>;
+    /// Stores what follows from a contact's events, unless one of more events is there. One write call.
+    async fn save_standing(&self, scope: &Scope, contact: &RemoteId, standing: &Standing) -> Result<()>;
+    /// Takes an entry into what was observed of a contact; `false` when something newer is known. One read and one write.
+    async fn observe(&self, scope: &Scope, contact: &RemoteId, entry: &Entry) -> Result<bool>;
+    /// What was observed of a contact. One read call.
+    async fn observed(&self, scope: &Scope, contact: &RemoteId) -> Result<Observed>;
+    /// Marks that the source has to be told about a contact; `false` when that is marked already. One write call.
+    async fn mark_for_write_back(&self, scope: &Scope, contact: &RemoteId) -> Result<bool>;
+    /// Takes the mark away, before what it stands for is read. One write call.
+    async fn unmark_for_write_back(&self, scope: &Scope, contact: &RemoteId) -> Result<()>;
+    /// How far a feed was read. One read call.
+    async fn cursor(&self, scope: &Scope, feed: Feed) -> Result<Option<FeedCursor>>;
+    /// Notes how far a feed was read. One write call.
+    async fn save_cursor(&self, scope: &Scope, feed: Feed, cursor: &FeedCursor) -> Result<()>;
+}
+
+/// What the source of a record is told about the person.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Feedback {
+    /// Whether the person may be mailed; `None` when nobody said.
+    pub marketing_opt_in: Option<bool>,
+    /// The statement behind it.
+    pub consent: Option<ConsentEntry>,
+    /// Whether mail reaches the person.
+    pub email_status: EmailStatus,
+    /// What the person did, counted.
+    pub standing: Standing,
+}
+
+/// Where the application's own records live.
+#[async_trait]
+pub trait RecordSource: Send + Sync {
+    /// Tells the source what is known of a person. Telling it twice is telling it once; older feedback never overwrites newer.
+    async fn write_back(&self, scope: &Scope, key: &RecordKey, feedback: &Feedback) -> Result<()>;
+    /// What the source was last told. For people to look at.
+    async fn feedback(&self, scope: &Scope, key: &RecordKey) -> Result<Option<Feedback>>;
+}
+
+/// The platform's tables from which missed events are made up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feed {
+    /// Do-not-contact entries: opt-outs, bounces.
+    DoNotContact,
+    /// Opened emails.
+    Opens,
+    /// Page hits and clicks.
+    Hits,
+    /// Form submissions.
+    Forms,
+    /// The platform's log: deletions and removals.
+    Audit,
+}
+
+/// How far a feed was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FeedCursor {
+    /// The highest row number read.
+    pub after: u64,
+    /// For feeds whose rows change after they were made: up to which moment changes were read.
+    pub until: Option<Timestamp>,
+}
+
+/// A page of a feed.
+#[derive(Clone, Debug)]
+pub struct FeedPage {
+    /// What the rows tell.
+    pub entries: Vec<Entry>,
+    /// Where to read on.
+    pub next: FeedCursor,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// What a look at the platform's webhook found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookCheck {
+    /// It is there, published and right.
+    Right,
+    /// It was switched off, or wrong, and is right again.
+    Repaired,
+    /// It was missing and has been made.
+    Made,
+}
+
+/// A platform's way of telling what happened: its webhook, and the tables behind it.
+#[async_trait]
+pub trait PlatformEvents: Send + Sync {
+    /// Sees that the webhook that calls `url` is there, published and right; makes or mends it. Two calls when all is right.
+    async fn guard_hook(&self, url: &str, secret: &str) -> Result<HookCheck>;
+    /// Reads a page of a feed from `cursor` on. One call.
+    async fn page(&self, feed: Feed, cursor: &FeedCursor) -> Result<FeedPage>;
 }

@@ -42,7 +42,12 @@ pub struct Connected {
 }
 
 /// Runs the command; fails when something is still missing.
-pub async fn connect(command: &Connect, data_dir: &Path, environment: &Environment, output: &Output) -> Result<(), CommandError> {
+pub async fn connect(
+    command: &Connect,
+    data_dir: &Path,
+    environment: &Environment,
+    output: &Output,
+) -> Result<(), CommandError> {
     let Connect::Mautic(options) = command;
     let installation = Installation::open(data_dir, environment).await?;
     let secret = environment.get(&["MAUTIC_WEBHOOK_SECRET"]);
@@ -51,7 +56,9 @@ pub async fn connect(command: &Connect, data_dir: &Path, environment: &Environme
     if connected.is_complete() {
         return Ok(());
     }
-    Err(CommandError::Undone("fields are missing or wrong: see the table; --create-missing makes the missing ones".to_owned()))
+    Err(CommandError::Undone(
+        "fields are missing or wrong: see the table; --create-missing makes the missing ones".to_owned(),
+    ))
 }
 
 /// Looks, makes what is asked for, and lets the running functions know the fields.
@@ -76,7 +83,9 @@ pub async fn connect_mautic(
 
 async fn webhook(mautic: &Mautic, url: &str, secret: Option<&str>) -> Result<HookState, CommandError> {
     let secret = secret.ok_or_else(|| {
-        CommandError::Undone("set MAUTIC_WEBHOOK_SECRET: without it nobody can tell Mautic's calls from forged ones".to_owned())
+        CommandError::Undone(
+            "set MAUTIC_WEBHOOK_SECRET: without it nobody can tell Mautic's calls from forged ones".to_owned(),
+        )
     })?;
     Ok(setup::ensure_webhook(mautic, url, secret).await?)
 }
@@ -108,7 +117,8 @@ impl Connected {
         let platform = &self.report.platform;
         let version = platform.version.as_deref().unwrap_or("unknown");
         let limit = platform.rate_limit.map_or_else(|| "none".to_owned(), |limit| format!("{limit} calls an hour"));
-        let mut text = format!("Mautic       reachable, API on, credentials good\nversion      {version}\nrate limit   {limit}\n");
+        let mut text =
+            format!("Mautic       reachable, API on, credentials good\nversion      {version}\nrate limit   {limit}\n");
         for (name, state) in &self.report.fields {
             // Writing to a string can't fail.
             let _infallible = writeln!(text, "field        {name:<22} {}", state_text(state));

@@ -36,10 +36,17 @@ pub enum Contact {
 }
 
 /// Runs the command.
-pub async fn contact(command: &Contact, data_dir: &Path, environment: &Environment, output: &Output) -> Result<(), CommandError> {
+pub async fn contact(
+    command: &Contact,
+    data_dir: &Path,
+    environment: &Environment,
+    output: &Output,
+) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
     let desk = installation.foundation.desk()?;
-    let desk = desk.ok_or_else(|| CommandError::Undone("no Mautic is configured: set MAUTIC_BASE_URL and credentials".to_owned()))?;
+    let desk = desk.ok_or_else(|| {
+        CommandError::Undone("no Mautic is configured: set MAUTIC_BASE_URL and credentials".to_owned())
+    })?;
     match command {
         Contact::Show { email } => {
             let known = desk.know(&whom(email)?).await?;

@@ -42,11 +42,20 @@ pub struct DemoOptions {
 }
 
 /// Runs the demo.
-pub async fn demo(options: &DemoOptions, data_dir: &Path, environment: Environment, output: &Output) -> Result<(), CommandError> {
+pub async fn demo(
+    options: &DemoOptions,
+    data_dir: &Path,
+    environment: Environment,
+    output: &Output,
+) -> Result<(), CommandError> {
     let bodies = sample::read(&options.sample, options.rows)?;
     let simulate = Config::read(&environment)?.mautic.is_none();
     let server = Server::start(&DevOptions { port: options.port, simulate }, data_dir, environment).await?;
-    output.note(if simulate { "No Mautic is configured: working with a simulated one." } else { "Working with the configured Mautic." });
+    output.note(if simulate {
+        "No Mautic is configured: working with a simulated one."
+    } else {
+        "Working with the configured Mautic."
+    });
     let connect = MauticOptions { create_missing: true, webhook_url: None };
     let connected = connect_mautic(&server.foundation, &connect, None).await?;
     output.note(format!("Connected; {} fields were made there.\nSending {} contacts.", connected.made(), bodies.len()));

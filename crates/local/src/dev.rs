@@ -56,7 +56,12 @@ pub struct Server {
 }
 
 /// Serves until it is interrupted.
-pub async fn dev(options: &DevOptions, data_dir: &Path, environment: Environment, output: &Output) -> Result<(), CommandError> {
+pub async fn dev(
+    options: &DevOptions,
+    data_dir: &Path,
+    environment: Environment,
+    output: &Output,
+) -> Result<(), CommandError> {
     let server = Server::start(options, data_dir, environment).await?;
     announce(&server, output);
     interrupted().await;
@@ -97,7 +102,11 @@ pub async fn interrupted() {
 
 impl Server {
     /// Starts table, queue, worker, simulator and server.
-    pub async fn start(options: &DevOptions, data_dir: &Path, mut environment: Environment) -> Result<Self, CommandError> {
+    pub async fn start(
+        options: &DevOptions,
+        data_dir: &Path,
+        mut environment: Environment,
+    ) -> Result<Self, CommandError> {
         let data = DataDir::open(data_dir)?;
         let simulator = if options.simulate { Some(simulator(&data).await?) } else { None };
         if let Some(simulator) = &simulator {

@@ -109,7 +109,9 @@ impl Installation {
         let config = Config::read(environment)?;
         let shared = aws_config::load_from_env().await;
         let url = config.queue_url.clone();
-        let url = url.ok_or_else(|| Failure::new(FailureKind::Misconfigured, "TANDEM_QUEUE_URL is missing beside TANDEM_TABLE"))?;
+        let url = url.ok_or_else(|| {
+            Failure::new(FailureKind::Misconfigured, "TANDEM_QUEUE_URL is missing beside TANDEM_TABLE")
+        })?;
         let queue = Arc::new(SqsQueue::new(sqs::client(&shared), &url));
         let table = Table::new(table::client(&shared, None), &config.table);
         Ok(Self { foundation: Foundation::new(config, table, queue)?, _embedded: None })

@@ -37,7 +37,12 @@ pub enum Jobs {
 }
 
 /// Runs the command.
-pub async fn jobs(command: &Jobs, data_dir: &Path, environment: &Environment, output: &Output) -> Result<(), CommandError> {
+pub async fn jobs(
+    command: &Jobs,
+    data_dir: &Path,
+    environment: &Environment,
+    output: &Output,
+) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
     let foundation = &installation.foundation;
     let parked = ParkedTable::new(foundation.table.clone());
@@ -68,7 +73,12 @@ pub async fn jobs(command: &Jobs, data_dir: &Path, environment: &Environment, ou
 }
 
 /// Queued before it is forgotten: at worst it runs twice, which does no harm.
-async fn replay(foundation: &Foundation, parked: &ParkedTable, tenant: &TenantId, job: &ParkedJob) -> Result<(), CommandError> {
+async fn replay(
+    foundation: &Foundation,
+    parked: &ParkedTable,
+    tenant: &TenantId,
+    job: &ParkedJob,
+) -> Result<(), CommandError> {
     foundation.queue.send(&job.job, Duration::ZERO).await?;
     parked.remove(tenant, &job.job.id).await?;
     Ok(())
@@ -84,7 +94,10 @@ fn table(jobs: &[ParkedJob]) -> String {
         return "no job waits for a person".to_owned();
     }
     let line = |job: &ParkedJob| {
-        format!("{}  {}  after {} attempts: {}\n    {}", job.job.id, job.parked_at, job.attempts, job.reason, job.advice)
+        format!(
+            "{}  {}  after {} attempts: {}\n    {}",
+            job.job.id, job.parked_at, job.attempts, job.reason, job.advice
+        )
     };
     jobs.iter().map(line).collect::<Vec<_>>().join("\n")
 }

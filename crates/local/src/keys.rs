@@ -33,7 +33,12 @@ pub enum Keys {
 }
 
 /// Runs the command.
-pub async fn keys(command: &Keys, data_dir: &Path, environment: &Environment, output: &Output) -> Result<(), CommandError> {
+pub async fn keys(
+    command: &Keys,
+    data_dir: &Path,
+    environment: &Environment,
+    output: &Output,
+) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
     let keys = ApiKeys::new(installation.foundation.table.clone());
     let tenant = TenantId::default();
@@ -64,7 +69,9 @@ async fn revoke(keys: &ApiKeys, tenant: &TenantId, digest: &str, output: &Output
             Ok(())
         }
         (None, _) => Err(CommandError::Undone("no key has a digest that begins so: see `tandem keys list`".to_owned())),
-        (Some(_), Some(_)) => Err(CommandError::Undone("several keys have a digest that begins so: give more of it".to_owned())),
+        (Some(_), Some(_)) => {
+            Err(CommandError::Undone("several keys have a digest that begins so: give more of it".to_owned()))
+        }
     }
 }
 
@@ -77,5 +84,9 @@ fn table(keys: &[ApiKey]) -> String {
         let state = key.revoked_at.map_or_else(|| "active".to_owned(), |at| format!("revoked {at}"));
         format!("{}  {}  {state}  {}", key.hash.get(..12).unwrap_or(&key.hash), key.created_at, key.name)
     };
-    if keys.is_empty() { "no keys: `tandem keys create NAME` makes one".to_owned() } else { keys.iter().map(line).collect::<Vec<_>>().join("\n") }
+    if keys.is_empty() {
+        "no keys: `tandem keys create NAME` makes one".to_owned()
+    } else {
+        keys.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
 }

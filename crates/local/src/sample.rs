@@ -12,8 +12,17 @@ type Row = BTreeMap<String, String>;
 
 /// Columns that belong to the person.
 const CONTACT: &[&str] = &[
-    "email", "first_name", "last_name", "mobile", "landline", "address_line1", "address_line2", "suburb", "state",
-    "postcode", "country",
+    "email",
+    "first_name",
+    "last_name",
+    "mobile",
+    "landline",
+    "address_line1",
+    "address_line2",
+    "suburb",
+    "state",
+    "postcode",
+    "country",
 ];
 
 /// The first `limit` customers of the file, each as the body of a call.

@@ -73,7 +73,8 @@ async fn against_real(mautic: &RealMautic, rows: &[Row], kills: usize) -> Proof 
     let _running = server.start().await?;
     // Contacts that a kill left in doubt are written when their lease is over.
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let addresses: Vec<String> = customers::newest_by_address(rows).into_keys().map(|address| format!("{prefix}{address}")).collect();
+    let addresses: Vec<String> =
+        customers::newest_by_address(rows).into_keys().map(|address| format!("{prefix}{address}")).collect();
     let mut held = super::sample::Held::new();
     for address in &addresses {
         let found = mautic.with_address(address).await?;

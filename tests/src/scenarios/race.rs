@@ -41,7 +41,11 @@ async fn against_simulator(addresses: usize) -> Proof {
     }
     let stats = system.mautic.stats();
     if stats.contacts != addresses || !stats.duplicates.is_empty() {
-        return Err(format!("{} contacts for {addresses} addresses, {} of them more than once", stats.contacts, stats.duplicates.len()));
+        return Err(format!(
+            "{} contacts for {addresses} addresses, {} of them more than once",
+            stats.contacts,
+            stats.duplicates.len()
+        ));
     }
     let calls = stats.api_calls;
     Ok(format!(
@@ -88,7 +92,9 @@ async fn against_real(mautic: &RealMautic, addresses: usize) -> Proof {
     let cleaned = mautic.clean_up(names).await?;
     let queued = raced?;
     match wrong.first() {
-        None => Ok(format!("{addresses} addresses x {AT_ONCE} requests against a real Mautic: {addresses} contacts, {queued} queued, {cleaned} cleaned up")),
+        None => Ok(format!(
+            "{addresses} addresses x {AT_ONCE} requests against a real Mautic: {addresses} contacts, {queued} queued, {cleaned} cleaned up"
+        )),
         Some(first) => Err(format!("{} of {addresses} addresses are wrong: {first}", wrong.len())),
     }
 }
@@ -102,7 +108,8 @@ async fn race(callers: &[Caller], addresses: &[String]) -> Result<usize, String>
 
 async fn race_for_one(callers: &[Caller], address: &str) -> Result<usize, String> {
     let calls = callers.iter().cycle().take(AT_ONCE).enumerate();
-    let answers = join_all(calls.map(|(number, caller)| caller.upsert(plain_contact(address, &format!("R{number}"))))).await;
+    let answers =
+        join_all(calls.map(|(number, caller)| caller.upsert(plain_contact(address, &format!("R{number}"))))).await;
     let answers: Result<Vec<Answer>, _> = answers.into_iter().collect();
     let answers = answers.map_err(|error| error.without_url().to_string())?;
     if let Some(bad) = answers.iter().find(|answer| !answer.is_taken()) {

@@ -53,7 +53,8 @@ async fn against_real(mautic: &RealMautic, rows: &[Row]) -> Proof {
     let prefix = prefix();
     let calls: Vec<Value> = rows.iter().map(|row| customers::upsert(row, &prefix)).collect();
     let answers = send_all(&server.caller(), &calls, 4).await;
-    let addresses: Vec<String> = customers::newest_by_address(rows).into_keys().map(|address| format!("{prefix}{address}")).collect();
+    let addresses: Vec<String> =
+        customers::newest_by_address(rows).into_keys().map(|address| format!("{prefix}{address}")).collect();
     let mut held = Held::new();
     for address in &addresses {
         let found = mautic.with_address(address).await?;
@@ -84,7 +85,9 @@ pub fn judge(rows: &[Row], prefix: &str, answers: &[Answer], held: &Held) -> Pro
             (true, true) => {}
             (false, false) if !answer.complaints().is_empty() => rejected += 1,
             (false, false) => wrong.push("a row was rejected without a reason".to_owned()),
-            (true, false) => wrong.push(format!("a valid row was rejected: {} {:?}", answer.status, answer.complaints())),
+            (true, false) => {
+                wrong.push(format!("a valid row was rejected: {} {:?}", answer.status, answer.complaints()))
+            }
             (false, true) => wrong.push("a row without an address was taken".to_owned()),
         }
     }
@@ -102,7 +105,11 @@ pub fn judge(rows: &[Row], prefix: &str, answers: &[Answer], held: &Held) -> Pro
         }
     }
     match wrong.first() {
-        None => Ok(format!("{} rows: {} customers right field by field, {rejected} rows rejected with their reasons", rows.len(), newest.len())),
+        None => Ok(format!(
+            "{} rows: {} customers right field by field, {rejected} rows rejected with their reasons",
+            rows.len(),
+            newest.len()
+        )),
         Some(first) => Err(format!("{} things are wrong, the first: {first}", wrong.len())),
     }
 }

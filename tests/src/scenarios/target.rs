@@ -44,7 +44,8 @@ impl RealMautic {
         let config = Config::read(environment).map_err(|error| error.to_string())?;
         let table = LocalTable::in_memory().await.map_err(|error| error.to_string())?;
         let queue = LocalQueue::in_memory(Arc::new(SystemClock)).map_err(|error| error.to_string())?;
-        let foundation = Foundation::new(config, table.table().clone(), Arc::new(queue)).map_err(|error| error.to_string())?;
+        let foundation =
+            Foundation::new(config, table.table().clone(), Arc::new(queue)).map_err(|error| error.to_string())?;
         let mautic = foundation.mautic().map_err(|error| error.to_string())?.ok_or("no Mautic is configured")?;
         Ok(Self { mautic, _table: table })
     }

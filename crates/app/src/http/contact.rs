@@ -22,8 +22,19 @@ const PARTS: &[(&str, &str)] =
     &[("contact", ""), ("fields", ""), ("custom", ""), ("custom_fields", ""), ("utm", "utm_"), ("ml", "ml_")];
 /// Names of a payload that are no fields of the contact.
 const RESERVED: &[&str] = &[
-    "id", "email", "contact", "fields", "custom", "custom_fields", "utm", "ml", "consent", "mtc_id", "mtc_signature",
-    "mauticContactId", "marketing_opt_in",
+    "id",
+    "email",
+    "contact",
+    "fields",
+    "custom",
+    "custom_fields",
+    "utm",
+    "ml",
+    "consent",
+    "mtc_id",
+    "mtc_signature",
+    "mauticContactId",
+    "marketing_opt_in",
 ];
 
 /// Reads a payload. A value that can't be taken becomes an issue and holds nothing else back.
@@ -110,7 +121,11 @@ fn add(
         Value::Bool(_) | Value::Number(_) | Value::String(_) => Change::Set(value.clone()),
     };
     if too_long(value) {
-        issues.push(part.issue(name, IssueCode::TooLong, format!("The value has more than {LONGEST_TEXT} characters.")));
+        issues.push(part.issue(
+            name,
+            IssueCode::TooLong,
+            format!("The value has more than {LONGEST_TEXT} characters."),
+        ));
     } else if patch.len() >= MOST_FIELDS {
         issues.push(part.issue(name, IssueCode::Invalid, format!("A contact takes at most {MOST_FIELDS} fields.")));
     } else {
@@ -137,7 +152,8 @@ fn read_consent(
         issues.push(issue);
         None
     });
-    let custom = ["fields", "custom", "custom_fields"].into_iter().filter_map(|part| payload.object(part, part).ok().flatten());
+    let custom =
+        ["fields", "custom", "custom_fields"].into_iter().filter_map(|part| payload.object(part, part).ok().flatten());
     let said = consent.into_iter().chain(contact).chain(custom).chain([payload]).find_map(|part| {
         part.flag("marketing_opt_in").unwrap_or_else(|issue| {
             issues.push(issue);

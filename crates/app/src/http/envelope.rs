@@ -150,7 +150,8 @@ fn body_of(reply: &Reply) -> Map<String, Value> {
 
 /// A path that exists, called by a method that it does not take.
 pub async fn method_not_allowed(State(state): State<AppState>, headers: HeaderMap) -> Response<Body> {
-    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take that method");
+    let error =
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take that method");
     Started::new(&state, &headers).answer(&state, "none", &Reply::Failed(error))
 }
 

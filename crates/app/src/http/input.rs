@@ -59,7 +59,10 @@ impl<'a> Input<'a> {
     pub fn email(&self, name: &str) -> Result<Option<Email>, FieldIssue> {
         match self.text(name)?.filter(|text| !text.trim().is_empty()) {
             None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|error| self.issue(name, IssueCode::Invalid, format!("The value {error}."))),
+            Some(text) => text
+                .parse()
+                .map(Some)
+                .map_err(|error| self.issue(name, IssueCode::Invalid, format!("The value {error}."))),
         }
     }
 

@@ -38,7 +38,8 @@ pub struct ConsentEntry {
     pub proof: Option<String>,
 }
 
-/// All statements about one address on one channel, the newest last. At most [`ConsentLedger::KEPT`] are kept.
+/// What was said about one address on one channel. The order in which statements arrive makes no difference: what stands
+/// follows from the set of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentLedger {
     entries: Vec<ConsentEntry>,
@@ -47,7 +48,7 @@ pub struct ConsentLedger {
 /// What became of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsentOutcome {
-    /// It changed the standing.
+    /// It was noted.
     Changed,
     /// It says what already stands.
     Unchanged,
@@ -56,13 +57,21 @@ pub enum ConsentOutcome {
 }
 
 impl ConsentLedger {
-    /// How many statements are kept; the last opt-out is always among them.
+    /// How many statements are kept; those that decide what stands are always among them.
     pub const KEPT: usize = 20;
 
-    /// What stands now; `None` when nobody said anything.
+    /// What stands now; `None` when nobody said anything. An opt-out stands until the person opts in later than it.
     #[must_use]
     pub fn standing(&self) -> Option<&ConsentEntry> {
-        self.entries.last()
+        let out = self.latest(|entry| entry.status == ConsentStatus::OptedOut);
+        let person =
+            self.latest(|entry| entry.status == ConsentStatus::OptedIn && entry.source == ConsentSource::Person);
+        match (out, person) {
+            (Some(out), Some(person)) if person.at > out.at => Some(person),
+            (Some(out), _) => Some(out),
+            (None, Some(person)) => Some(person),
+            (None, None) => self.entries.last(),
+        }
     }
 
     /// Whether the person must not be mailed.
@@ -77,35 +86,64 @@ impl ConsentLedger {
         self.standing().is_some_and(|entry| entry.status == ConsentStatus::OptedIn)
     }
 
-    /// All statements, oldest first.
+    /// The statements, oldest first.
     #[must_use]
     pub fn entries(&self) -> &[ConsentEntry] {
         &self.entries
     }
 
-    /// Takes a statement, or refuses it: only the person undoes an opt-out, and only later than it was made.
+    /// Takes a statement. One of a record that says what stands, or would undo an opt-out, is not noted.
     pub fn take(&mut self, entry: ConsentEntry) -> ConsentOutcome {
-        if let Some(standing) = self.standing() {
-            let undoes = standing.status == ConsentStatus::OptedOut && entry.status == ConsentStatus::OptedIn;
-            if undoes && (entry.source != ConsentSource::Person || entry.at <= standing.at) {
-                return ConsentOutcome::OptOutKept;
-            }
-            let newer_word = entry.source != ConsentSource::Application && entry.at > standing.at;
-            if standing.status == entry.status && !newer_word {
-                return ConsentOutcome::Unchanged;
-            }
-            let stale_opt_out = entry.status == ConsentStatus::OptedOut
-                && standing.source == ConsentSource::Person
-                && entry.at < standing.at;
-            if stale_opt_out {
-                return ConsentOutcome::Unchanged;
-            }
+        let standing = self.standing().map(|standing| standing.status);
+        if entry.source == ConsentSource::Application && standing == Some(entry.status) {
+            return ConsentOutcome::Unchanged;
+        }
+        let undoes = standing == Some(ConsentStatus::OptedOut) && entry.status == ConsentStatus::OptedIn;
+        if undoes && entry.source != ConsentSource::Person {
+            return ConsentOutcome::OptOutKept;
+        }
+        if self.entries.iter().any(|known| known.is_about_the_same(&entry)) {
+            return ConsentOutcome::Unchanged;
         }
         self.entries.push(entry);
-        if self.entries.len() > Self::KEPT {
-            self.entries.remove(0);
+        self.entries.sort_by(|one, other| one.rank().cmp(&other.rank()));
+        self.forget_what_decides_nothing();
+        match (standing, self.opted_out()) {
+            (Some(ConsentStatus::OptedOut), true) if undoes => ConsentOutcome::OptOutKept,
+            _ => ConsentOutcome::Changed,
         }
-        ConsentOutcome::Changed
+    }
+
+    fn latest(&self, of: impl Fn(&ConsentEntry) -> bool) -> Option<&ConsentEntry> {
+        self.entries.iter().rev().find(|entry| of(entry))
+    }
+
+    fn forget_what_decides_nothing(&mut self) {
+        while self.entries.len() > Self::KEPT {
+            let standing = self.standing().cloned();
+            let Some(oldest) = self.entries.iter().position(|entry| Some(entry) != standing.as_ref()) else { return };
+            self.entries.remove(oldest);
+        }
+    }
+}
+
+impl ConsentEntry {
+    /// The same statement, by whatever way it came.
+    fn is_about_the_same(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+
+    fn rank(&self) -> (Timestamp, u8, u8) {
+        let status = match self.status {
+            ConsentStatus::OptedIn => 0,
+            ConsentStatus::OptedOut => 1,
+        };
+        let source = match self.source {
+            ConsentSource::Application => 0,
+            ConsentSource::Platform => 1,
+            ConsentSource::Person => 2,
+        };
+        (self.at, status, source)
     }
 }
 
@@ -139,7 +177,26 @@ mod tests {
     fn an_opt_out_that_arrives_late_does_not_undo_the_persons_newer_word() {
         let mut ledger = ConsentLedger::default();
         ledger.take(entry(ConsentStatus::OptedIn, ConsentSource::Person, 30));
-        assert_eq!(ledger.take(entry(ConsentStatus::OptedOut, ConsentSource::Platform, 20)), ConsentOutcome::Unchanged);
+        ledger.take(entry(ConsentStatus::OptedOut, ConsentSource::Platform, 20));
         assert!(ledger.opted_in());
+    }
+
+    #[test]
+    fn what_stands_does_not_depend_on_the_order_of_arrival() {
+        let said = [
+            entry(ConsentStatus::OptedOut, ConsentSource::Platform, 10),
+            entry(ConsentStatus::OptedIn, ConsentSource::Person, 20),
+            entry(ConsentStatus::OptedOut, ConsentSource::Platform, 30),
+            entry(ConsentStatus::OptedOut, ConsentSource::Platform, 15),
+        ];
+        let in_order = said.iter().cloned().fold(ConsentLedger::default(), taken);
+        let reversed = said.iter().rev().cloned().fold(ConsentLedger::default(), taken);
+        assert_eq!(in_order, reversed);
+        assert!(in_order.opted_out());
+    }
+
+    fn taken(mut ledger: ConsentLedger, entry: ConsentEntry) -> ConsentLedger {
+        ledger.take(entry);
+        ledger
     }
 }

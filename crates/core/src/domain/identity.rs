@@ -100,8 +100,7 @@ impl TryFrom<String> for ExternalId {
     type Error = InvalidExternalId;
     fn try_from(text: String) -> Result<Self, InvalidExternalId> {
         let trimmed = text.trim();
-        let sound =
-            !trimmed.is_empty() && trimmed.chars().count() <= 191 && !trimmed.chars().any(char::is_control);
+        let sound = !trimmed.is_empty() && trimmed.chars().count() <= 191 && !trimmed.chars().any(char::is_control);
         if sound { Ok(Self(trimmed.to_owned())) } else { Err(InvalidExternalId) }
     }
 }
@@ -190,7 +189,9 @@ mod tests {
 
     #[test]
     fn what_a_shop_holds_in_place_of_an_address_is_refused() {
-        for text in ["", "n/a", "none", "a@@example.com", "a@", "a.example.com", "a b@example.com", "a@b", "\"a\"@example.com"] {
+        for text in
+            ["", "n/a", "none", "a@@example.com", "a@", "a.example.com", "a b@example.com", "a@b", "\"a\"@example.com"]
+        {
             assert_eq!(text.parse::<Email>(), Err(InvalidEmail::Malformed), "{text}");
         }
         assert_eq!("zoë@example.com".parse::<Email>(), Err(InvalidEmail::NotAscii));

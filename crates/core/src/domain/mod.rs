@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod consent;
+pub mod engagement;
 pub mod identity;
 pub mod issue;
 pub mod link;

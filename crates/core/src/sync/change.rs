@@ -49,13 +49,7 @@ impl ContactChange {
     /// Nothing new: bring the platform to what the record says.
     #[must_use]
     pub fn refresh(key: RecordKey) -> Self {
-        Self {
-            subject: Subject::Known(key),
-            fields: Patch::new(),
-            consent: None,
-            visitor: None,
-            issues: Vec::new(),
-        }
+        Self { subject: Subject::Known(key), fields: Patch::new(), consent: None, visitor: None, issues: Vec::new() }
     }
 }
 

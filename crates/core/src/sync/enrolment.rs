@@ -46,7 +46,12 @@ mod tests {
 
     fn ledger(status: ConsentStatus) -> ConsentLedger {
         let mut ledger = ConsentLedger::default();
-        ledger.take(ConsentEntry { status, source: ConsentSource::Application, at: Timestamp::UNIX_EPOCH, proof: None });
+        ledger.take(ConsentEntry {
+            status,
+            source: ConsentSource::Application,
+            at: Timestamp::UNIX_EPOCH,
+            proof: None,
+        });
         ledger
     }
 

@@ -58,16 +58,15 @@ impl Desk {
 
     async fn forget(&self, known: &Known) -> Result<()> {
         let Some((key, _)) = &known.record else { return Ok(()) };
-        self.services.contacts
-            .erase(&self.integration.scope, key, &known.identities(), &known.contacts)
-            .await
+        self.services.contacts.erase(&self.integration.scope, key, &known.identities(), &known.contacts).await
     }
 
     fn refuse_while_written(&self, known: &Known) -> Result<()> {
         let lease = known.record.as_ref().and_then(|(_, stored)| stored.lease.as_ref());
         match lease {
             Some(lease) if lease.until > self.now() => {
-                Err(Failure::new(FailureKind::Conflict, "the contact is being written just now").not_before(lease.until))
+                Err(Failure::new(FailureKind::Conflict, "the contact is being written just now")
+                    .not_before(lease.until))
             }
             _ => Ok(()),
         }

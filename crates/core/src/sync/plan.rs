@@ -151,9 +151,23 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let clear = clear_of(clear_wanted, base);
     let enrol = enrolment(book, &record.fields, &consent, &link);
     Draft {
-        key, record, record_changed, link, link_known, lease: stored.lease, consent, consent_changed,
-        opted_in_by_person, claim: unclaimed, release, wanted, clear, set, enrol,
-        visitor: change.visitor.clone(), issues,
+        key,
+        record,
+        record_changed,
+        link,
+        link_known,
+        lease: stored.lease,
+        consent,
+        consent_changed,
+        opted_in_by_person,
+        claim: unclaimed,
+        release,
+        wanted,
+        clear,
+        set,
+        enrol,
+        visitor: change.visitor.clone(),
+        issues,
     }
 }
 

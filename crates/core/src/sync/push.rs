@@ -124,7 +124,9 @@ impl Desk {
         let choice = choose(&resolved, external_identity, email_identity)?;
         let stored = contacts.load(scope, &choice.key).await?;
         let mut issues = choice.issues;
-        if external.is_some() && stored.record.as_ref().is_some_and(|record| is_anothers(external, record.external_id.as_ref())) {
+        if external.is_some()
+            && stored.record.as_ref().is_some_and(|record| is_anothers(external, record.external_id.as_ref()))
+        {
             issues.push(FieldIssue::new(
                 "id",
                 IssueCode::SharedIdentity,
@@ -136,7 +138,9 @@ impl Desk {
             Some(stored_email) if kept_email.is_none() => {
                 contacts.resolve(scope, None, Some(&stored_email.identity())).await?.consent
             }
-            Some(stored_email) if Some(stored_email) != kept_email.as_ref() && resolved.consent.standing().is_none() => {
+            Some(stored_email)
+                if Some(stored_email) != kept_email.as_ref() && resolved.consent.standing().is_none() =>
+            {
                 // The person changes the address: an opt-out moves along with the person.
                 contacts.resolve(scope, None, Some(&stored_email.identity())).await?.consent
             }
@@ -183,7 +187,13 @@ impl Desk {
     }
 
     /// The write succeeded: the link now says so.
-    async fn conclude(&self, writing: Writing<'_>, wrote: Wrote, correlation_id: &str, whom: For) -> Result<Outcome<Pushed>> {
+    async fn conclude(
+        &self,
+        writing: Writing<'_>,
+        wrote: Wrote,
+        correlation_id: &str,
+        whom: For,
+    ) -> Result<Outcome<Pushed>> {
         let (commit, pushed, enrol_later) = writing.concluded(wrote);
         if self.services.contacts.commit(&self.integration.scope, &commit).await? == Attempt::Contended {
             // Our lease ran out under us. The platform has our values, but another writer may be at work: compare again.
@@ -218,7 +228,12 @@ impl Desk {
     }
 
     /// Nobody can write the contact just now: the change is stored, and a job will write it.
-    async fn queue_instead(&self, change: &ContactChange, draft: Draft, correlation_id: &str) -> Result<Outcome<Pushed>> {
+    async fn queue_instead(
+        &self,
+        change: &ContactChange,
+        draft: Draft,
+        correlation_id: &str,
+    ) -> Result<Outcome<Pushed>> {
         let draft = self.store_only(change, draft).await?;
         let reason = Failure::new(FailureKind::Conflict, "another writer holds the contact");
         self.queued(&draft.key, reason, draft.issues, correlation_id).await

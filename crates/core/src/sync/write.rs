@@ -166,11 +166,8 @@ impl<'a> Writing<'a> {
 
     /// A create with zeros must not be the platform's upsert, which drops them; that one in turn spares a look-up.
     async fn create_with(&self, write: &ContactWrite) -> Result<Target> {
-        let written = if has_zero(write) {
-            self.platform().create(write).await?
-        } else {
-            self.platform().upsert(write).await?
-        };
+        let written =
+            if has_zero(write) { self.platform().create(write).await? } else { self.platform().upsert(write).await? };
         let action = if written.created { PushAction::Created } else { PushAction::Updated };
         Ok(Target::Made(written.contact, action))
     }
@@ -291,7 +288,8 @@ impl<'a> Writing<'a> {
         self.draft.enrol = None;
         if let Some(value) = self.draft.wanted.get_mut(OPT_IN_FIELD) {
             *value = json!(false);
-            let correction = ContactWrite { fields: [(OPT_IN_FIELD.to_owned(), json!(false))].into(), ..Default::default() };
+            let correction =
+                ContactWrite { fields: [(OPT_IN_FIELD.to_owned(), json!(false))].into(), ..Default::default() };
             *contact = self.platform().update(&contact.id, &correction).await?;
             self.draft.issues.push(FieldIssue::new(
                 "consent.marketing_opt_in",

@@ -46,7 +46,10 @@ pub async fn health(State(state): State<AppState>, headers: HeaderMap) -> Respon
     } else {
         let failing = if is_ok(&table) { "the queue" } else { "the table" };
         let message = format!("{failing} can't be reached");
-        Reply::Failed(ApiError { retry_after: Some(5), ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", message) })
+        Reply::Failed(ApiError {
+            retry_after: Some(5),
+            ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", message)
+        })
     };
     started.answer(&state, "health", &reply)
 }

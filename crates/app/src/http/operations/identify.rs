@@ -23,9 +23,13 @@ pub async fn identify(state: &AppState, started: &Started, input: Input<'_>, api
         Err(issues) => return Reply::Failed(ApiError::invalid(issues)),
     };
     let Some(desk) = &state.desk else {
-        return demo("identify", json!({"contactId": null, "setCookie": null, "case": "created", "fieldIssues": change.issues}));
+        return demo(
+            "identify",
+            json!({"contactId": null, "setCookie": null, "case": "created", "fieldIssues": change.issues}),
+        );
     };
-    let pushed = tokio::time::timeout(state.identify_budget, desk.push(&change, &started.correlation_id, For::Caller)).await;
+    let pushed =
+        tokio::time::timeout(state.identify_budget, desk.push(&change, &started.correlation_id, For::Caller)).await;
     match pushed {
         Ok(Ok(Outcome::Done(pushed))) => Reply::Done(done(&pushed, api_key)),
         Ok(Ok(Outcome::Queued(queued))) => accepted(queued),
@@ -34,7 +38,12 @@ pub async fn identify(state: &AppState, started: &Started, input: Input<'_>, api
     }
 }
 
-fn read(state: &AppState, started: &Started, input: Input<'_>, api_key: &str) -> Result<ContactChange, Vec<FieldIssue>> {
+fn read(
+    state: &AppState,
+    started: &Started,
+    input: Input<'_>,
+    api_key: &str,
+) -> Result<ContactChange, Vec<FieldIssue>> {
     let payload = payload(input).map_err(|issue| vec![issue])?;
     let mut change = read_change(payload, &state.rules, started.at)?;
     if matches!(change.subject, Subject::Person { email: None, .. }) {
@@ -43,7 +52,8 @@ fn read(state: &AppState, started: &Started, input: Input<'_>, api_key: &str) ->
     }
     match payload.remote_id("mtc_id") {
         Ok(Some(id)) => {
-            let trusted = payload.text("mtc_signature").ok().flatten().is_some_and(|sign| is_signed(&id, sign, api_key));
+            let trusted =
+                payload.text("mtc_signature").ok().flatten().is_some_and(|sign| is_signed(&id, sign, api_key));
             change.visitor = Some(Visitor { id, trusted });
         }
         Ok(None) => {}

@@ -1,0 +1,1 @@
+//! Is a contact that is said to be gone merged or deleted?

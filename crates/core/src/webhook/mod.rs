@@ -1,0 +1,8 @@
+//! What a platform calls us about: proof first ([`proof`]), then entries ([`entry`]), then their effects ([`intake`]).
+
+pub mod deletion;
+pub mod entry;
+pub mod intake;
+pub mod proof;
+pub mod repair;
+pub mod write_back;

@@ -1,0 +1,1 @@
+//! Making up for what never arrived.
