@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
+use crate::deliveries::Delivery;
+
 /// Calls one installation with one key.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -104,6 +106,22 @@ impl Caller {
     #[must_use]
     pub fn bare(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// `POST /mautic-webhook` with a delivery.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn deliver(&self, delivery: &Delivery) -> Result<Answer, reqwest::Error> {
+        let request = self.bare(reqwest::Method::POST, "/mautic-webhook");
+        let request = request.header("Webhook-Signature", &delivery.signature).header("Content-Type", "application/json");
+        self.send(request.body(delivery.body.clone())).await
+    }
+
+    /// Where the installation serves.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Sends a request and reads the answer.

@@ -3,6 +3,17 @@
 pub mod child;
 pub mod client;
 pub mod customers;
+pub mod deliveries;
+pub mod faulty_table;
 pub mod paths;
 pub mod scenarios;
 pub mod system;
+
+/// The connector's own contract test, which the proof suite runs too.
+#[path = "../../crates/connectors/tests/contract/mod.rs"]
+#[allow(clippy::unwrap_used, missing_docs, reason = "a test, told so where it lies")]
+mod contract;
+/// What that test stands on.
+#[path = "../../crates/connectors/tests/support/mod.rs"]
+#[allow(clippy::unwrap_used, missing_docs, dead_code, reason = "shared by several tests, of which one is here")]
+mod support;

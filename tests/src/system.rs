@@ -14,18 +14,23 @@ use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_connectors::mautic::setup;
 use tandem_core::domain::scope::Scope;
-use tandem_core::ports::{CatalogStore, MarketingPlatform};
+use tandem_core::ports::{CatalogStore, Clock, MarketingPlatform};
+use tandem_core::sync::services::Desk;
 use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::client::Caller;
+use crate::client::{Answer, Caller};
+use crate::deliveries::Delivery;
+
+/// The secret that deliveries to test systems are signed with: the one of the recorded webhooks.
+pub const WEBHOOK_SECRET: &str = "s3cret";
 
 /// The API key of test systems.
 pub const KEY: &str = "tdm_key_of_the_tests";
 
 /// How a system is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The simulated Mautic.
     pub mautic: MauticOptions,
@@ -35,11 +40,13 @@ pub struct Options {
     pub worker: bool,
     /// Whether Mautic gets the fields that it lacks.
     pub connect: bool,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mautic: MauticOptions::default(), environment: Vec::new(), worker: true, connect: true }
+        Self { mautic: MauticOptions::default(), environment: Vec::new(), worker: true, connect: true, clock: Arc::new(SystemClock) }
     }
 }
 
@@ -72,6 +79,7 @@ pub struct System {
     /// A caller of the first instance.
     pub caller: Caller,
     config: Config,
+    clock: Arc<dyn Clock>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -92,12 +100,14 @@ impl System {
         environment.set("MAUTIC_CLIENT_ID", "1_demo".to_owned());
         environment.set("MAUTIC_CLIENT_SECRET", "demo-secret".to_owned());
         environment.set("TANDEM_API_KEY", KEY.to_owned());
+        environment.set("MAUTIC_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned());
         let config = Config::read(&environment).expect("the configuration is sound");
         let table = LocalTable::in_memory().await.expect("the embedded table starts");
-        let queue = LocalQueue::in_memory(Arc::new(SystemClock)).expect("the queue starts");
-        let foundation = foundation(&config, &table, &queue);
+        let queue = LocalQueue::in_memory(Arc::clone(&options.clock)).expect("the queue starts");
+        let clock = options.clock;
+        let foundation = foundation(&config, &table, &queue, &clock);
         let (caller, server) = serve(&foundation).await;
-        let mut system = Self { mautic, table, queue, foundation, caller, config, tasks: vec![server] };
+        let mut system = Self { mautic, table, queue, foundation, caller, config, clock, tasks: vec![server] };
         if options.connect {
             system.connect().await;
         }
@@ -120,8 +130,7 @@ impl System {
 
     /// Starts the worker of the queue.
     pub fn start_worker(&mut self) {
-        let desk = self.foundation.desk().expect("sound settings").expect("a configured Mautic");
-        let worker = LocalWorker::new(self.queue.clone(), Arc::new(desk), 4);
+        let worker = LocalWorker::new(self.queue.clone(), Arc::new(self.desk()), 4);
         self.tasks.push(tokio::spawn(async move {
             worker.run(std::future::pending()).await.expect("the queue can be used");
         }));
@@ -129,9 +138,32 @@ impl System {
 
     /// Another instance of the functions over the same table and queue, as Lambda starts one when calls come in parallel.
     pub async fn another_instance(&mut self) -> Caller {
-        let (caller, server) = serve(&foundation(&self.config, &self.table, &self.queue)).await;
+        let (caller, server) = serve(&foundation(&self.config, &self.table, &self.queue, &self.clock)).await;
         self.tasks.push(server);
         caller
+    }
+
+    /// A desk of the first instance.
+    ///
+    /// # Panics
+    /// When the settings are not sound, which [`System::with`] has found out.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        self.foundation.desk().expect("sound settings").expect("a configured Mautic")
+    }
+
+    /// Where the first instance serves.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.caller.url()
+    }
+
+    /// Delivers a webhook as Mautic does.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn deliver(&self, delivery: &Delivery) -> Result<Answer, String> {
+        self.caller.deliver(delivery).await.map_err(|error| error.without_url().to_string())
     }
 
     /// Waits until no job is left; false when some are still there after `patience`.
@@ -157,12 +189,13 @@ impl Drop for System {
     }
 }
 
-fn foundation(config: &Config, table: &LocalTable, queue: &LocalQueue) -> Foundation {
-    Foundation::new(config.clone(), table.table().clone(), Arc::new(queue.clone())).expect("the field rules are sound")
+fn foundation(config: &Config, table: &LocalTable, queue: &LocalQueue, clock: &Arc<dyn Clock>) -> Foundation {
+    let foundation = Foundation::new(config.clone(), table.table().clone(), Arc::new(queue.clone()));
+    Foundation { clock: Arc::clone(clock), ..foundation.expect("the field rules are sound") }
 }
 
 async fn serve(foundation: &Foundation) -> (Caller, JoinHandle<()>) {
-    let router = http::mautic_sync(foundation.app_state(false).expect("sound settings"));
+    let router = http::all(foundation.app_state(false).expect("sound settings"));
     let listener = TcpListener::bind(loopback()).await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("the server runs") });

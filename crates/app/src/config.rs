@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tandem_connectors::mautic::settings::{Auth, Settings};
 use tandem_core::sync::enrolment::Enrolment;
+use tandem_core::webhook::proof::Secrets;
+use tandem_core::webhook::repair::Hook;
 
 /// The names and values of a process's environment. The only way by which configuration gets in.
 #[derive(Clone, Default)]
@@ -62,6 +64,10 @@ pub struct Config {
     pub dead_letter_url: Option<String>,
     /// A fixed API key of the default tenant.
     pub api_key: Option<ApiKey>,
+    /// The secrets that Mautic's deliveries may be signed with; two while one is being changed.
+    pub webhook_secrets: Secrets,
+    /// The webhook that is watched, when its address is configured.
+    pub hook: Option<Hook>,
     /// How long `identify` may keep a login waiting.
     pub identify_budget: Duration,
 }
@@ -92,6 +98,7 @@ const BASE_URL: &[&str] = &["MAUTIC_BASE_URL", "MAUTIC_URL", "MAUTIC_BASEURL"];
 const CLIENT_ID: &[&str] = &["MAUTIC_CLIENT_ID"];
 const CLIENT_SECRET: &[&str] = &["MAUTIC_CLIENT_SECRET"];
 const USERNAME: &[&str] = &["MAUTIC_USERNAME"];
+const WEBHOOK_SECRET: &[&str] = &["MAUTIC_WEBHOOK_SECRET"];
 const PASSWORD: &[&str] = &["MAUTIC_PASSWORD"];
 
 impl Config {
@@ -108,6 +115,8 @@ impl Config {
             queue_url: environment.get(&["TANDEM_QUEUE_URL"]).map(str::to_owned),
             dead_letter_url: environment.get(&["TANDEM_DEAD_LETTER_QUEUE_URL"]).map(str::to_owned),
             api_key: environment.get(&["TANDEM_API_KEY"]).map(|key| ApiKey(key.trim().to_owned())),
+            webhook_secrets: Secrets::new(webhook_secrets(environment)),
+            hook: hook(environment, &mut problems),
             identify_budget: Duration::from_millis(
                 parsed(environment, "TANDEM_IDENTIFY_BUDGET_MS", &mut problems).unwrap_or(2000),
             ),
@@ -158,6 +167,21 @@ fn auth(environment: &Environment, wanted: bool, problems: &mut Vec<String>) -> 
             None
         }
     }
+}
+
+/// The current secret, and the one before it while it is being changed.
+fn webhook_secrets(environment: &Environment) -> impl Iterator<Item = String> {
+    let names: [&[&str]; 2] = [WEBHOOK_SECRET, &["MAUTIC_WEBHOOK_SECRET_PREVIOUS"]];
+    names.into_iter().filter_map(|names| environment.get(names).map(str::to_owned))
+}
+
+fn hook(environment: &Environment, problems: &mut Vec<String>) -> Option<Hook> {
+    let url = environment.get(&["TANDEM_WEBHOOK_URL"])?.trim().to_owned();
+    let Some(secret) = environment.get(WEBHOOK_SECRET) else {
+        problems.push("MAUTIC_WEBHOOK_SECRET is missing, and TANDEM_WEBHOOK_URL is set".to_owned());
+        return None;
+    };
+    Some(Hook { url, secret: secret.to_owned() })
 }
 
 fn has_any(environment: &Environment, names: &[&[&str]]) -> bool {

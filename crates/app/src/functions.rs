@@ -24,18 +24,48 @@ pub async fn mautic_sync() -> Result<(), Error> {
     lambda_http::run(http::mautic_sync(state)).await
 }
 
+/// Serves `mautic-webhook` until the runtime ends the process.
+///
+/// # Errors
+/// When the configuration can't be used.
+pub async fn mautic_webhook() -> Result<(), Error> {
+    let (foundation, _) = foundation().await?;
+    let state = foundation.app_state(true)?;
+    lambda_http::run(http::mautic_webhook(state)).await
+}
+
+/// Looks after the webhook, deliveries left behind and gaps, whenever the schedule calls.
+///
+/// # Errors
+/// When the configuration can't be used, or no Mautic is configured: there is nothing to look after.
+pub async fn scheduled_sync() -> Result<(), Error> {
+    let (foundation, _) = foundation().await?;
+    let desk = foundation.desk()?.ok_or_else(no_mautic)?;
+    let (desk, hook) = (&desk, foundation.config.hook.as_ref());
+    lambda_runtime::run(service_fn(|event: LambdaEvent<serde::de::IgnoredAny>| async move {
+        let watched = desk.watch(hook, &event.context.request_id).await?;
+        tracing::info!(?watched, "looked after the integration");
+        Ok::<_, Error>(())
+    }))
+    .await
+}
+
 /// Runs the queue's jobs until the runtime ends the process.
 ///
 /// # Errors
 /// When the configuration can't be used, or no Mautic is configured: there is nothing to run jobs against.
 pub async fn queue_worker() -> Result<(), Error> {
     let (foundation, queue) = foundation().await?;
-    let desk = foundation.desk()?.ok_or_else(|| Failure::new(FailureKind::Misconfigured, "no Mautic is configured"))?;
+    let desk = foundation.desk()?.ok_or_else(no_mautic)?;
     let (desk, queue) = (&desk, &queue);
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
         Ok::<_, Error>(queue.run_batch(event.payload, desk).await)
     }))
     .await
+}
+
+fn no_mautic() -> Failure {
+    Failure::new(FailureKind::Misconfigured, "no Mautic is configured")
 }
 
 async fn foundation() -> Result<(Foundation, Arc<SqsQueue>), Error> {

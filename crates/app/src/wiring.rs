@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use tandem_connectors::Ports;
 use tandem_connectors::http::Http;
 use tandem_connectors::mautic::vocabulary::MauticVocabulary;
+use tandem_connectors::mautic::webhook::MauticDeliveries;
 use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Settings};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::jobs::message::Job;
 use tandem_core::jobs::runner::Verdict;
 use tandem_core::mapping::RuleSet;
-use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, Sleep};
+use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, PlatformEvents, Sleep};
 use tandem_core::sync::services::{Desk, Integration, Services};
 
 use crate::config::Config;
@@ -20,7 +21,7 @@ use crate::http::{AppState, KeyRing};
 use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
-    ApiKeys, BudgetTable, CatalogTable, ContactTable, IdempotencyStore, ParkedTable, Table, TokenTable,
+    ApiKeys, BudgetTable, CatalogTable, ContactTable, EmbeddedSource, EventTable, IdempotencyStore, ParkedTable, Table, TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
@@ -37,6 +38,8 @@ pub struct Foundation {
     pub http: Http,
     /// The field rules of the default integration.
     pub rules: Arc<RuleSet>,
+    /// Tells the time; a test may put its own in this place.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Foundation {
@@ -45,7 +48,8 @@ impl Foundation {
     /// # Errors
     /// `Misconfigured` when the field rules can't be read.
     pub fn new(config: Config, table: Table, queue: Arc<dyn JobQueue>) -> Result<Self> {
-        Ok(Self { config, table, queue, http: Http::default(), rules: Arc::new(RuleSet::parse(FIELDS)?) })
+        let rules = Arc::new(RuleSet::parse(FIELDS)?);
+        Ok(Self { config, table, queue, http: Http::default(), rules, clock: Arc::new(SystemClock) })
     }
 
     /// The client of the default Mautic; `None` in demo mode.
@@ -56,7 +60,7 @@ impl Foundation {
         let Some(settings) = &self.config.mautic else { return Ok(None) };
         let sealer = Sealer::from_secret(secret_of(settings), "tandem access token")?;
         let ports = Ports {
-            clock: clock(),
+            clock: Arc::clone(&self.clock),
             entropy: entropy(),
             sleep: sleep(),
             tokens: Arc::new(TokenTable::new(self.table.clone(), sealer)),
@@ -70,10 +74,12 @@ impl Foundation {
     /// # Errors
     /// As [`Foundation::mautic`].
     pub fn desk(&self) -> Result<Option<Desk>> {
-        let Some(mautic) = self.mautic()? else { return Ok(None) };
+        let Some(mautic) = self.mautic()?.map(Arc::new) else { return Ok(None) };
         let integration = Integration {
             scope: Scope::default_mautic(),
-            platform: Arc::new(mautic),
+            events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
+            platform: mautic,
+            deliveries: Arc::new(MauticDeliveries),
             rules: Arc::clone(&self.rules),
             vocabulary: Arc::new(MauticVocabulary),
             enrolment: self.config.enrolment.clone(),
@@ -84,11 +90,13 @@ impl Foundation {
 
     fn services(&self) -> Services {
         Services {
-            clock: clock(),
+            clock: Arc::clone(&self.clock),
             entropy: entropy(),
             sleep: sleep(),
-            contacts: Arc::new(ContactTable::new(self.table.clone(), clock())),
+            contacts: Arc::new(ContactTable::new(self.table.clone(), Arc::clone(&self.clock))),
             catalogs: Arc::new(CatalogTable::new(self.table.clone())),
+            events: Arc::new(EventTable::new(self.table.clone())),
+            source: Arc::new(EmbeddedSource::new(self.table.clone())),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),
         }
@@ -106,7 +114,8 @@ impl Foundation {
             keys: Arc::new(keys),
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
             budget: self.budgets(),
-            clock: clock(),
+            webhook_secrets: self.config.webhook_secrets.clone(),
+            clock: Arc::clone(&self.clock),
             entropy: entropy(),
             identify_budget: self.config.identify_budget,
             health: Arc::default(),
@@ -131,10 +140,6 @@ fn secret_of(settings: &Settings) -> &[u8] {
         Auth::ClientCredentials { secret, .. } => secret.as_bytes(),
         Auth::Basic { password, .. } => password.as_bytes(),
     }
-}
-
-fn clock() -> Arc<dyn Clock> {
-    Arc::new(SystemClock)
 }
 
 fn entropy() -> Arc<dyn Entropy> {

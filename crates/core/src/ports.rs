@@ -280,6 +280,9 @@ pub trait EventStore: Send + Sync {
     async fn kept(&self, scope: &Scope, digest: &str) -> Result<Option<Vec<u8>>>;
     /// Notes that all of a delivery was applied. One write call.
     async fn finish(&self, scope: &Scope, digest: &str) -> Result<()>;
+    /// Digests of deliveries that were kept before `before` and not finished with, at most `limit`: whoever took them died.
+    /// (The list of the unfinished is written with the delivery and shortened by `finish`.) One read call.
+    async fn unfinished(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>>;
     /// Adds an event to a contact's ledger; `false` when it is there already. One write call.
     async fn add(&self, scope: &Scope, contact: &RemoteId, event: &EngagementEvent) -> Result<bool>;
     /// A contact's events, in any order. One read call for a usual contact.
@@ -292,8 +295,9 @@ pub trait EventStore: Send + Sync {
     async fn observe(&self, scope: &Scope, contact: &RemoteId, entry: &Entry) -> Result<bool>;
     /// What was observed of a contact. One read call.
     async fn observed(&self, scope: &Scope, contact: &RemoteId) -> Result<Observed>;
-    /// Marks that the source has to be told about a contact; `false` when that is marked already. One write call.
-    async fn mark_for_write_back(&self, scope: &Scope, contact: &RemoteId) -> Result<bool>;
+    /// Marks that the source has to be told about a contact because of the event `by`; `false` when another event marked
+    /// it already. The event's own mark is `true` again: who set it may have died before it queued the job. One write call.
+    async fn mark_for_write_back(&self, scope: &Scope, contact: &RemoteId, by: &str) -> Result<bool>;
     /// Takes the mark away, before what it stands for is read. One write call.
     async fn unmark_for_write_back(&self, scope: &Scope, contact: &RemoteId) -> Result<()>;
     /// How far a feed was read. One read call.

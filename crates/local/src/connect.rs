@@ -50,7 +50,7 @@ pub async fn connect(
 ) -> Result<(), CommandError> {
     let Connect::Mautic(options) = command;
     let installation = Installation::open(data_dir, environment).await?;
-    let secret = environment.get(&["MAUTIC_WEBHOOK_SECRET"]);
+    let secret = installation.webhook_secret.as_deref();
     let connected = connect_mautic(&installation.foundation, options, secret).await?;
     output.result(&connected.json(), connected.text());
     if connected.is_complete() {

@@ -1,7 +1,5 @@
 //! `tandem dev`: every function at its template path in one process, over the embedded table and the local queue.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use clap::Args;
 use serde_json::json;
-use tandem_app::config::{ApiKey, Config, Environment};
+use tandem_app::config::{Config, Environment};
 use tandem_app::http;
 use tandem_app::local_table::LocalTable;
 use tandem_app::queue::local::LocalQueue;
@@ -25,6 +23,7 @@ use tokio::task::JoinHandle;
 use crate::failure::CommandError;
 use crate::installation::{DataDir, Running, SIMULATED_CLIENT, simulated};
 use crate::output::Output;
+use crate::schedule;
 
 /// How many jobs run side by side.
 const JOBS_AT_ONCE: usize = 4;
@@ -38,6 +37,9 @@ pub struct DevOptions {
     /// Start a simulated Mautic too, and work with it.
     #[arg(long)]
     pub simulate: bool,
+    /// Leave the schedules out: the webhook is not watched, gaps are not looked for.
+    #[arg(long)]
+    pub no_schedule: bool,
 }
 
 /// A local installation that serves.
@@ -48,7 +50,7 @@ pub struct Server {
     pub api_key: String,
     /// Its parts, the settings among them.
     pub foundation: Foundation,
-    _table: LocalTable,
+    _table: Option<LocalTable>,
     _simulator: Option<RunningMautic>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -108,26 +110,33 @@ impl Server {
         mut environment: Environment,
     ) -> Result<Self, CommandError> {
         let data = DataDir::open(data_dir)?;
+        let listener = listen(options.port).await?;
+        let url = format!("http://127.0.0.1:{}", listener.local_addr().map_err(no_port(options.port))?.port());
         let simulator = if options.simulate { Some(simulator(&data).await?) } else { None };
         if let Some(simulator) = &simulator {
             simulated(&mut environment, simulator.base_url());
+            // Only a Mautic on this machine can call this server.
+            environment.set("TANDEM_WEBHOOK_URL", format!("{url}/mautic-webhook"));
         }
-        let mut config = Config::read(&environment)?;
-        let api_key = api_key(&config, &data)?;
-        config.api_key = Some(ApiKey(api_key.clone()));
-        let listener = listen(options.port).await?;
-        let table = LocalTable::open(&data.table()).await?;
+        data.complete(&mut environment)?;
+        let config = Config::read(&environment)?;
+        let api_key = config.api_key.as_ref().map(|key| key.0.clone()).unwrap_or_default();
+        let embedded = embedded_table(&environment, &data).await?;
+        let (table, endpoint) = match &embedded {
+            Ok(embedded) => (embedded.table().clone(), embedded.endpoint().to_owned()),
+            Err(endpoint) => (LocalTable::attach(endpoint), endpoint.clone()),
+        };
         let queue = LocalQueue::open(&data.queue(), Arc::new(SystemClock))?;
-        let foundation = Foundation::new(config, table.table().clone(), Arc::new(queue.clone()))?;
+        let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
         let running = Running {
-            url: format!("http://127.0.0.1:{}", listener.local_addr().map_err(no_port(options.port))?.port()),
-            table: table.endpoint().to_owned(),
+            url,
+            table: endpoint,
             simulator: simulator.as_ref().map(|simulator| simulator.base_url()),
         };
         let (stop, stopped) = watch::channel(false);
-        let tasks = start_tasks(&foundation, queue, listener, &stopped)?;
+        let tasks = start_tasks(&foundation, queue, listener, options, &stopped)?;
         write_running(&data, &running)?;
-        Ok(Self { running, api_key, foundation, _table: table, _simulator: simulator, stop, tasks, data })
+        Ok(Self { running, api_key, foundation, _table: embedded.ok(), _simulator: simulator, stop, tasks, data })
     }
 
     /// Lets running requests and jobs end, and stops.
@@ -149,6 +158,7 @@ fn start_tasks(
     foundation: &Foundation,
     queue: LocalQueue,
     listener: TcpListener,
+    options: &DevOptions,
     stopped: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, CommandError> {
     let state = foundation.app_state(false)?;
@@ -157,7 +167,10 @@ fn start_tasks(
         let worker = LocalWorker::new(queue, Arc::new(desk), JOBS_AT_ONCE);
         tasks.push(tokio::spawn(work(worker, stopped.clone())));
     }
-    tasks.push(tokio::spawn(serve(listener, http::mautic_sync(state), stopped.clone())));
+    if let Some(desk) = state.desk.clone().filter(|_| !options.no_schedule) {
+        tasks.push(tokio::spawn(schedule::run(desk, foundation.config.hook.clone(), until(stopped.clone()))));
+    }
+    tasks.push(tokio::spawn(serve(listener, http::all(state), stopped.clone())));
     Ok(tasks)
 }
 
@@ -178,6 +191,14 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _gone = stopped.wait_for(|stop| *stop).await;
 }
 
+/// The embedded table, or the address of the engine that the environment names in its place.
+async fn embedded_table(environment: &Environment, data: &DataDir) -> Result<Result<LocalTable, String>, CommandError> {
+    match environment.get(&["AWS_ENDPOINT_URL_DYNAMODB"]) {
+        Some(endpoint) => Ok(Err(endpoint.to_owned())),
+        None => Ok(Ok(LocalTable::open(&data.table()).await?)),
+    }
+}
+
 async fn simulator(data: &DataDir) -> Result<RunningMautic, CommandError> {
     let options = MauticOptions::default().client(SIMULATED_CLIENT.0, SIMULATED_CLIENT.1).journal(data.simulator());
     Ok(MauticSimulator::start(options, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?)
@@ -189,33 +210,6 @@ async fn listen(port: u16) -> Result<TcpListener, CommandError> {
 
 fn no_port(port: u16) -> impl FnOnce(std::io::Error) -> CommandError {
     move |source| CommandError::Port { port, source }
-}
-
-/// The key of the environment, else the folder's, which is made the first time.
-fn api_key(config: &Config, data: &DataDir) -> Result<String, CommandError> {
-    if let Some(key) = &config.api_key {
-        return Ok(key.0.clone());
-    }
-    let path = data.api_key();
-    if let Ok(key) = std::fs::read_to_string(&path) {
-        return Ok(key.trim().to_owned());
-    }
-    let key = new_key();
-    write_private(&path, key.reveal()).map_err(CommandError::file(&path))?;
-    Ok(key.reveal().to_owned())
-}
-
-/// A new random API key.
-#[allow(clippy::disallowed_methods, reason = "a key is drawn from the machine's own source of chance, once")]
-pub fn new_key() -> ApiKeySecret {
-    ApiKeySecret::from_random(rand::random())
-}
-
-/// Only the owner of the file may read it.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{text}")
 }
 
 fn write_running(data: &DataDir, running: &Running) -> Result<(), CommandError> {

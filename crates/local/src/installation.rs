@@ -1,5 +1,7 @@
 //! The installation that a command works on: a deployed one, the running `tandem dev`, or the data of a stopped one.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use tandem_app::config::{Config, Environment};
 use tandem_app::local_table::LocalTable;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::sqs::{self, SqsQueue};
-use tandem_app::store::{Table, table};
+use tandem_app::store::{ApiKeySecret, Table, table};
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_core::error::{Failure, FailureKind};
@@ -42,15 +44,43 @@ impl DataDir {
         self.0.join("mautic-simulator.journal")
     }
 
-    /// The API key of the local installation.
-    pub fn api_key(&self) -> PathBuf {
-        self.0.join("api-key")
+    /// Sets what the environment leaves open: the API key and the webhook's secret, made the first time and kept.
+    pub fn complete(&self, environment: &mut Environment) -> Result<(), CommandError> {
+        for (variable, file) in [("TANDEM_API_KEY", "api-key"), ("MAUTIC_WEBHOOK_SECRET", "webhook-secret")] {
+            if environment.get(&[variable]).is_none() {
+                environment.set(variable, self.secret(file)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn secret(&self, file: &str) -> Result<String, CommandError> {
+        let path = self.0.join(file);
+        if let Ok(secret) = std::fs::read_to_string(&path) {
+            return Ok(secret.trim().to_owned());
+        }
+        let secret = new_key();
+        write_private(&path, secret.reveal()).map_err(CommandError::file(&path))?;
+        Ok(secret.reveal().to_owned())
     }
 
     /// Where the running `tandem dev` is.
     pub fn running(&self) -> PathBuf {
         self.0.join("running.json")
     }
+}
+
+/// A new random API key.
+#[allow(clippy::disallowed_methods, reason = "a key is drawn from the machine's own source of chance, once")]
+pub fn new_key() -> ApiKeySecret {
+    ApiKeySecret::from_random(rand::random())
+}
+
+/// Only the owner of the file may read it.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")
 }
 
 /// What a running `tandem dev` says of itself, for other commands and programs. No secret.
@@ -78,6 +108,8 @@ impl Running {
 pub struct Installation {
     /// Its parts.
     pub foundation: Foundation,
+    /// The secret that Mautic's deliveries are signed with.
+    pub webhook_secret: Option<String>,
     _embedded: Option<LocalTable>,
 }
 
@@ -93,6 +125,7 @@ impl Installation {
         if let Some(simulator) = running.as_ref().and_then(|running| running.simulator.clone()) {
             simulated(&mut environment, simulator);
         }
+        data.complete(&mut environment)?;
         let config = Config::read(&environment)?;
         let queue: Arc<dyn JobQueue> = Arc::new(LocalQueue::open(&data.queue(), Arc::new(SystemClock))?);
         let (table, embedded) = match running {
@@ -102,7 +135,8 @@ impl Installation {
                 (embedded.table().clone(), Some(embedded))
             }
         };
-        Ok(Self { foundation: Foundation::new(config, table, queue)?, _embedded: embedded })
+        let webhook_secret = webhook_secret(&environment);
+        Ok(Self { foundation: Foundation::new(config, table, queue)?, webhook_secret, _embedded: embedded })
     }
 
     async fn deployed(environment: &Environment) -> Result<Self, CommandError> {
@@ -114,8 +148,13 @@ impl Installation {
         })?;
         let queue = Arc::new(SqsQueue::new(sqs::client(&shared), &url));
         let table = Table::new(table::client(&shared, None), &config.table);
-        Ok(Self { foundation: Foundation::new(config, table, queue)?, _embedded: None })
+        let webhook_secret = webhook_secret(environment);
+        Ok(Self { foundation: Foundation::new(config, table, queue)?, webhook_secret, _embedded: None })
     }
+}
+
+fn webhook_secret(environment: &Environment) -> Option<String> {
+    environment.get(&["MAUTIC_WEBHOOK_SECRET"]).map(str::to_owned)
 }
 
 /// Points an environment that configures no Mautic at the simulated one.

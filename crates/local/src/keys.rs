@@ -10,9 +10,8 @@ use tandem_app::system::SystemClock;
 use tandem_core::domain::scope::TenantId;
 use tandem_core::ports::Clock;
 
-use crate::dev::new_key;
 use crate::failure::CommandError;
-use crate::installation::Installation;
+use crate::installation::{Installation, new_key};
 use crate::output::Output;
 
 /// What to do with keys.

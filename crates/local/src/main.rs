@@ -10,6 +10,7 @@ mod jobs;
 mod keys;
 mod output;
 mod sample;
+mod schedule;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

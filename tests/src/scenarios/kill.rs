@@ -136,17 +136,22 @@ async fn send_under_fire(server: &DevServer, calls: &[Value], kills: usize) -> R
         let _watched = finished.send(true);
         answers
     };
-    let (answers, killed) = tokio::join!(sending, keep_killing(server, kills, watching));
+    let (answers, killed) = tokio::join!(sending, keep_killing(server, kills, 150..1_800, watching));
     Ok((answers?, killed?))
 }
 
 /// Kills the server at random moments; stops early when all calls are answered.
-async fn keep_killing(server: &DevServer, kills: usize, mut finished: watch::Receiver<bool>) -> Result<usize, String> {
+pub(super) async fn keep_killing(
+    server: &DevServer,
+    kills: usize,
+    pause_ms: std::ops::Range<u64>,
+    mut finished: watch::Receiver<bool>,
+) -> Result<usize, String> {
     let mut chance = StdRng::seed_from_u64(7);
     let mut killed = 0;
     let mut running = server.start().await?;
     while killed < kills {
-        let moment = Duration::from_millis(chance.random_range(150..1_800));
+        let moment = Duration::from_millis(chance.random_range(pause_ms.clone()));
         if tokio::time::timeout(moment, finished.wait_for(|done| *done)).await.is_ok() {
             break;
         }

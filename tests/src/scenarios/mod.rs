@@ -2,9 +2,13 @@
 
 pub mod contract;
 pub mod kill;
+pub mod outage;
 pub mod race;
+pub mod retry;
 pub mod sample;
+pub mod storm;
 mod target;
+pub mod webhooks;
 
 /// How large a scenario is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ impl Size {
 pub type Proof = Result<String, String>;
 
 /// The scenarios' names, in the order in which `all` runs them.
-pub const NAMES: &[&str] = &["contract", "race", "sample", "kill"];
+pub const NAMES: &[&str] = &["contract", "race", "sample", "kill", "webhooks", "storm", "outage", "retry"];
 
 /// Runs a scenario.
 pub async fn run(name: &str, size: Size) -> Proof {
@@ -39,6 +43,10 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "race" => race::run(size).await,
         "sample" => sample::run(size).await,
         "kill" => kill::run(size).await,
+        "webhooks" => webhooks::run(size).await,
+        "storm" => storm::run(size).await,
+        "outage" => outage::run(size).await,
+        "retry" => retry::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }

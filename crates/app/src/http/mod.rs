@@ -8,6 +8,7 @@ mod idempotency;
 mod input;
 mod operations;
 mod request;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use tandem_core::ports::{BudgetStore, Clock, Entropy};
 use tandem_core::sync::services::Desk;
+use tandem_core::webhook::proof::Secrets;
 
 pub use auth::KeyRing;
 
@@ -34,6 +36,8 @@ pub struct AppState {
     pub idempotency: Arc<IdempotencyStore>,
     /// The table, for the health check.
     pub budget: Arc<dyn BudgetStore>,
+    /// The secrets that deliveries may be signed with.
+    pub webhook_secrets: Secrets,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes correlation ids.
@@ -48,10 +52,29 @@ pub struct AppState {
 
 /// The routes of the `mautic-sync` function.
 pub fn mautic_sync(state: AppState) -> Router {
+    served(mautic_sync_routes(), state)
+}
+
+/// The routes of the `mautic-webhook` function.
+pub fn mautic_webhook(state: AppState) -> Router {
+    served(mautic_webhook_routes(), state)
+}
+
+/// The routes of all functions, as `tandem dev` serves them.
+pub fn all(state: AppState) -> Router {
+    served(mautic_sync_routes().merge(mautic_webhook_routes()), state)
+}
+
+fn mautic_sync_routes() -> Router<AppState> {
+    Router::new().route("/mautic-sync", post(dispatch::mautic_sync)).route("/health", get(operations::health::health))
+}
+
+fn mautic_webhook_routes() -> Router<AppState> {
     Router::new()
-        .route("/mautic-sync", post(dispatch::mautic_sync))
-        .route("/health", get(operations::health::health))
-        .method_not_allowed_fallback(envelope::method_not_allowed)
-        .fallback(envelope::no_such_path)
-        .with_state(state)
+        .route("/mautic-webhook", post(webhook::default_integration))
+        .route("/mautic-webhook/{integration}", post(webhook::integration))
+}
+
+fn served(routes: Router<AppState>, state: AppState) -> Router {
+    routes.method_not_allowed_fallback(envelope::method_not_allowed).fallback(envelope::no_such_path).with_state(state)
 }

@@ -22,12 +22,20 @@ pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiEr
             "send the body as \"Content-Type: application/json\"",
         ));
     }
-    match Limited::new(body, LARGEST).collect().await {
+    read_bytes(body, LARGEST).await
+}
+
+/// The body's bytes, whatever they are.
+///
+/// # Errors
+/// 413 over `largest` bytes, 400 when the body breaks off.
+pub async fn read_bytes(body: Body, largest: usize) -> Result<Vec<u8>, ApiError> {
+    match Limited::new(body, largest).collect().await {
         Ok(collected) => Ok(collected.to_bytes().to_vec()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
-            format!("the body may have at most {LARGEST} bytes"),
+            format!("the body may have at most {largest} bytes"),
         )),
         Err(_) => Err(ApiError::new(StatusCode::BAD_REQUEST, "body_cut_off", "the body broke off")),
     }

@@ -14,14 +14,14 @@ use super::keys::Key;
 use super::row::{Item, attributes, key_of};
 use super::table::{SERVICE, Table, unbuilt};
 
-/// How long a batch read waits before it asks for the keys that DynamoDB left out, time after time; then it gives up.
-const BATCH_PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
+/// How long a batch waits before it asks again for what DynamoDB left out, time after time; then it gives up.
+pub(super) const BATCH_PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
 
 /// What became of a conditional put.
 pub(super) enum Put {
     /// The item is as it was given.
     Done,
-    /// The condition did not hold; this is what is there.
+    /// The condition did not hold, or a transaction was writing the item; this is what is there.
     Refused(Item),
 }
 
@@ -60,6 +60,16 @@ impl Table {
 
     /// The items of a partition in the order of their sort keys, at most `limit`. One read call per megabyte.
     pub(super) async fn partition(&self, pk: String, limit: Option<usize>) -> Result<Vec<Item>> {
+        self.query(Condition::new("pk = :pk").text(":pk", pk), limit).await
+    }
+
+    /// The items of a partition whose sort keys begin with `prefix`, in their order. One read call per megabyte.
+    pub(super) async fn partition_from(&self, pk: String, prefix: &str) -> Result<Vec<Item>> {
+        let keys = Condition::new("pk = :pk AND begins_with(sk, :prefix)").text(":pk", pk).text(":prefix", prefix);
+        self.query(keys, None).await
+    }
+
+    async fn query(&self, keys: Condition, limit: Option<usize>) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -71,8 +81,8 @@ impl Table {
                 .client
                 .query()
                 .table_name(&*self.name)
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", AttributeValue::S(pk.clone()))
+                .key_condition_expression(&keys.text)
+                .set_expression_attribute_values(Some(keys.values.clone()))
                 .set_limit(left.map(|left| i32::try_from(left).unwrap_or(i32::MAX)))
                 .set_exclusive_start_key(start)
                 .consistent_read(true);
@@ -94,6 +104,7 @@ impl Table {
 
     /// Writes an item if the condition holds of what is there. One write call.
     pub(super) async fn put_if(&self, item: Item, condition: Condition) -> Result<Put> {
+        let key = key_of(&item);
         let request = self
             .client
             .put_item()
@@ -111,6 +122,10 @@ impl Table {
             PutItemError::ConditionalCheckFailedException(refused) => {
                 Ok(Put::Refused(refused.item.unwrap_or_default()))
             }
+            PutItemError::TransactionConflictException(_) => match key {
+                Some(key) => Ok(Put::Refused(self.get(key).await?.unwrap_or_default())),
+                None => Err(failure),
+            },
             _ => Err(failure),
         }
     }

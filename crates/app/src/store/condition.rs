@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 /// A condition expression with its values.
 ///
-/// Attribute names in expressions hold an underscore or are `pk` and `sk`: none of DynamoDB's reserved words do, so no
-/// name needs an alias.
+/// Attribute names in expressions hold an underscore or are `pk`, `sk` and `document`: none of them is one of DynamoDB's
+/// reserved words, so no name needs an alias.
 #[derive(Clone)]
 pub(super) struct Condition {
     pub(super) text: String,

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
-use tandem_core::domain::consent::{ConsentEntry, ConsentLedger, ConsentStatus};
+use tandem_core::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentStatus};
 use tandem_core::domain::identity::Identity;
 use tandem_core::domain::scope::TenantId;
 use tandem_core::error::Result;
@@ -17,6 +17,12 @@ struct ConsentRow {
     /// The mark of the statement that stands.
     standing_mark: String,
     document: String,
+}
+
+/// What an item has besides the document.
+#[derive(Serialize)]
+struct StandingRow {
+    standing_mark: Option<String>,
 }
 
 /// The ledger that an item holds.
@@ -38,6 +44,18 @@ pub(super) fn writing(
     let row = ConsentRow { standing_mark: mark(standing), document: document(ledger)? };
     let item = item(keys::consent(tenant, email), &row)?;
     table.putting(item, Some(continued_by(ledger))).map(Some)
+}
+
+/// Takes a statement into a ledger. One read call and, when it changes the ledger, one write.
+pub(super) async fn amend(
+    table: &Table,
+    tenant: &TenantId,
+    email: &Identity,
+    entry: &ConsentEntry,
+) -> Result<ConsentOutcome> {
+    let take = |ledger: &mut ConsentLedger| ledger.take(entry.clone());
+    let attributes = |ledger: &ConsentLedger| StandingRow { standing_mark: ledger.standing().map(mark) };
+    table.amend(keys::consent(tenant, email), take, attributes).await
 }
 
 fn continued_by(ledger: &ConsentLedger) -> Condition {

@@ -1,22 +1,24 @@
 //! Records, links, identities and consent.
 
+mod erasure;
 mod parts;
 mod rows;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use tandem_core::domain::consent::{ConsentEntry, ConsentOutcome};
 use tandem_core::domain::identity::{Identity, RecordKey};
-use tandem_core::domain::link::RemoteId;
+use tandem_core::domain::link::{Link, RemoteId};
 use tandem_core::domain::scope::Scope;
-use tandem_core::error::{Failure, FailureKind, Result};
+use tandem_core::error::Result;
 use tandem_core::jobs::message::{MembershipChange, MembershipList};
 use tandem_core::ports::{Attempt, Begin, Clock, Commit, ContactStore, Resolved, Save, Stored};
 
 use super::condition::Condition;
 use super::keys;
 use super::table::Table;
-use super::transaction::Transacted;
 use super::{consent, wishes};
 
 /// [`ContactStore`] over the table.
@@ -103,21 +105,27 @@ impl ContactStore for ContactTable {
     }
 
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()> {
+        erasure::erase(&self.parts(scope, key), identities, remote).await
+    }
+
+    async fn relink(
+        &self,
+        scope: &Scope,
+        key: &RecordKey,
+        link: &Link,
+        revision: u64,
+        now: Timestamp,
+    ) -> Result<Attempt> {
         let parts = self.parts(scope, key);
-        let mut writes = vec![parts.deletion(keys::record(scope, key))?, parts.deletion(keys::link(scope, key))?];
-        let pointers = identities.iter().map(|identity| keys::identity(scope, identity));
-        for pointer in pointers.chain(remote.iter().map(|id| keys::remote(scope, id))) {
-            writes.push(parts.deletion_if_mine(pointer)?);
+        let mut writes = vec![parts.unheld_link(link, revision, now)?];
+        for remote in &link.remote_id {
+            writes.push(parts.pointer(keys::remote(scope, remote))?);
         }
-        let Transacted::Refused(foreign) = self.table.transact(writes.clone()).await? else { return Ok(()) };
-        // Pointers that lead elsewhere by now are somebody else's: they stay, and the rest goes.
-        let own = writes.into_iter().enumerate().filter(|(position, _)| !foreign.contains(position));
-        match self.table.transact(own.map(|(_, write)| write).collect()).await? {
-            Transacted::Done => Ok(()),
-            Transacted::Refused(_) => {
-                Err(Failure::new(FailureKind::Conflict, "the record is being written and could not be erased"))
-            }
-        }
+        self.table.transact(writes).await.map(Attempt::from)
+    }
+
+    async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome> {
+        consent::amend(&self.table, &scope.tenant, email, &entry).await
     }
 
     async fn membership_wish(

@@ -4,10 +4,12 @@
 //! what all integrations of a tenant share, `K#…` for API keys, which are looked up before the tenant is known. Names of
 //! tenants and integrations can't hold a `#`, and text from outside only stands last, so no two things share a key.
 
+use sha2::{Digest, Sha256};
 use tandem_core::domain::identity::{Identity, IdentityKind, RecordKey};
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::jobs::message::MembershipList;
+use tandem_core::ports::Feed;
 
 /// The primary key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +24,11 @@ pub struct Key {
 pub const RECORD: &str = "record";
 /// The sort key of a link in its record's partition.
 pub const LINK: &str = "link";
+/// What the sort keys of a contact's events begin with.
+pub const EVENTS: &str = "event#";
+
+/// The longest id that stands in a sort key as it is, in bytes; DynamoDB takes 1,024 with what stands before it.
+const LONGEST_ID: usize = 200;
 
 fn key(pk: String, sk: impl Into<String>) -> Key {
     Key { pk, sk: sk.into() }
@@ -51,6 +58,12 @@ pub fn record(scope: &Scope, record: &RecordKey) -> Key {
 #[must_use]
 pub fn link(scope: &Scope, record: &RecordKey) -> Key {
     key(record_partition(scope, record), LINK)
+}
+
+/// What the source of a record was last told.
+#[must_use]
+pub fn feedback(scope: &Scope, record: &RecordKey) -> Key {
+    key(record_partition(scope, record), "feedback")
 }
 
 /// The pointer from an identity to its record.
@@ -103,6 +116,78 @@ pub fn catalog(scope: &Scope) -> Key {
     key(of_integration(scope, "platform"), "catalog")
 }
 
+/// How far a feed of the platform was read.
+#[must_use]
+pub fn cursor(scope: &Scope, feed: Feed) -> Key {
+    let feed = match feed {
+        Feed::DoNotContact => "do-not-contact",
+        Feed::Opens => "opens",
+        Feed::Hits => "hits",
+        Feed::Forms => "forms",
+        Feed::Audit => "audit",
+    };
+    key(of_integration(scope, "platform"), format!("cursor#{feed}"))
+}
+
+/// A stored delivery, by the digest of its bytes.
+#[must_use]
+pub fn delivery(scope: &Scope, digest: &str) -> Key {
+    key(of_integration(scope, &format!("delivery#{digest}")), "head")
+}
+
+/// A part of a delivery that is too large for one item.
+#[must_use]
+pub fn delivery_part(scope: &Scope, digest: &str, number: u32) -> Key {
+    key(of_integration(scope, &format!("delivery#{digest}")), format!("part#{number:05}"))
+}
+
+/// The partition that lists the deliveries which nobody finished with.
+#[must_use]
+pub fn unfinished_partition(scope: &Scope) -> String {
+    of_integration(scope, "unfinished")
+}
+
+/// A delivery in the list of those which nobody finished with.
+#[must_use]
+pub fn unfinished(scope: &Scope, digest: &str) -> Key {
+    key(unfinished_partition(scope), digest)
+}
+
+/// The partition of what is known of a contact of the platform: its events and what follows from them.
+#[must_use]
+pub fn ledger_partition(scope: &Scope, contact: &RemoteId) -> String {
+    of_integration(scope, &format!("ledger#{contact}"))
+}
+
+/// An event of a contact, by the platform's name for it. The marks `n` and `h` keep a name from passing for a digest.
+#[must_use]
+pub fn event(scope: &Scope, contact: &RemoteId, natural_id: &str) -> Key {
+    let name = if natural_id.len() <= LONGEST_ID {
+        format!("n#{natural_id}")
+    } else {
+        format!("h#{}", hex::encode(Sha256::digest(natural_id.as_bytes())))
+    };
+    key(ledger_partition(scope, contact), format!("{EVENTS}{name}"))
+}
+
+/// What follows from a contact's events.
+#[must_use]
+pub fn standing(scope: &Scope, contact: &RemoteId) -> Key {
+    key(ledger_partition(scope, contact), "standing")
+}
+
+/// What the platform was last seen to hold of a contact.
+#[must_use]
+pub fn observed(scope: &Scope, contact: &RemoteId) -> Key {
+    key(ledger_partition(scope, contact), "observed")
+}
+
+/// The mark that the source has to be told about a contact.
+#[must_use]
+pub fn write_back_mark(scope: &Scope, contact: &RemoteId) -> Key {
+    key(ledger_partition(scope, contact), "write-back")
+}
+
 /// The partition of a tenant's parked jobs.
 #[must_use]
 pub fn parked_partition(tenant: &TenantId) -> String {
@@ -153,6 +238,16 @@ mod tests {
         let keys = [("a", "b"), ("b", "a"), ("a-b", "b"), ("a", "b-b")].map(|(t, i)| remote(&scope(t, i), &id));
         let distinct: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
+    }
+
+    #[test]
+    fn an_id_of_any_length_makes_a_short_key_and_none_passes_for_another() {
+        let scope = scope("a", "b");
+        let contact = RemoteId("7".to_owned());
+        let long = event(&scope, &contact, &"x".repeat(5_000));
+        assert!(long.sk.len() < 1_024);
+        assert_ne!(long, event(&scope, &contact, &"x".repeat(5_001)));
+        assert_ne!(long, event(&scope, &contact, long.sk.trim_start_matches("event#h#")));
     }
 
     #[test]

@@ -4,18 +4,22 @@
 //! own. What callers hand in and get back are the business's types; rows are private to the port that writes them.
 
 mod access;
+mod amend;
 mod api_keys;
 mod budget;
 mod catalog;
+mod clear;
 mod condition;
 mod consent;
 mod contacts;
+mod events;
 pub(crate) mod failure;
 mod idempotency;
 pub mod keys;
 mod meter;
 mod parked;
 mod row;
+mod source;
 pub mod table;
 mod tokens;
 mod transaction;
@@ -25,8 +29,10 @@ pub use api_keys::{ApiKey, ApiKeySecret, ApiKeys};
 pub use budget::BudgetTable;
 pub use catalog::CatalogTable;
 pub use contacts::ContactTable;
+pub use events::EventTable;
 pub use idempotency::{IdempotencyStore, Start, StoredAnswer};
 pub use meter::Meter;
 pub use parked::ParkedTable;
+pub use source::EmbeddedSource;
 pub use table::Table;
 pub use tokens::TokenTable;

@@ -20,6 +20,9 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 /// The longest text that an item holds, in bytes: DynamoDB takes 400 KB an item, with its keys and names.
 pub(super) const LONGEST_TEXT: usize = 350_000;
 
+/// The attribute with the whole value as JSON text.
+pub(super) const DOCUMENT: &str = "document";
+
 /// The item of a row under a key.
 pub(super) fn item(key: Key, row: &impl Serialize) -> Result<Item> {
     let mut item: Item =
@@ -35,8 +38,12 @@ pub(super) fn attributes(key: Key) -> Item {
 
 /// The key of an item.
 pub(super) fn key_of(item: &Item) -> Option<Key> {
-    let text = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-    Some(Key { pk: text("pk")?, sk: text("sk")? })
+    Some(Key { pk: text(item, "pk")?.to_owned(), sk: text(item, "sk")?.to_owned() })
+}
+
+/// The text that an attribute of an item holds.
+pub(super) fn text<'a>(item: &'a Item, attribute: &str) -> Option<&'a str> {
+    item.get(attribute)?.as_s().ok().map(String::as_str)
 }
 
 /// The row of an item; attributes that it has no place for are left out.

@@ -69,6 +69,9 @@ pub(crate) fn retries() -> RetryConfig {
 /// # Errors
 /// `Storage` when the table can't be made.
 pub async fn create_table(table: &Table) -> Result<()> {
+    if is_listed(table).await? {
+        return Ok(());
+    }
     let request = table
         .client
         .create_table()
@@ -83,6 +86,13 @@ pub async fn create_table(table: &Table) -> Result<()> {
         Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => Ok(()),
         Err(error) => Err(of_sdk(SERVICE, "CreateTable", &error)),
     }
+}
+
+/// Whether the table is in the list of tables. Asking for one that is not there would be an error, which the embedded
+/// engine writes to the log.
+async fn is_listed(table: &Table) -> Result<bool> {
+    let answer = table.client.list_tables().send().await.map_err(|error| of_sdk(SERVICE, "ListTables", &error))?;
+    Ok(answer.table_names().iter().any(|name| **name == *table.name))
 }
 
 /// Has items deleted some time after the second that their `expires_at` names.

@@ -1,7 +1,7 @@
 //! Writes of several items, all or none.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem};
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
 
@@ -54,6 +54,18 @@ impl Table {
             .build()
             .map_err(unbuilt)?;
         Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    /// The part of a transaction that writes nothing and asks for a condition.
+    pub(super) fn checking(&self, key: Key, condition: Condition) -> Result<TransactWriteItem> {
+        let check = ConditionCheck::builder()
+            .table_name(&*self.name)
+            .set_key(Some(attributes(key)))
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(some(condition.values))
+            .build()
+            .map_err(unbuilt)?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// Writes the parts, all or none. One write call.

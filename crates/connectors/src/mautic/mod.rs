@@ -10,6 +10,7 @@ mod contacts;
 mod convert;
 mod errors;
 mod export;
+mod feeds;
 mod fields;
 mod hooks;
 mod memberships;
@@ -21,6 +22,7 @@ mod stages;
 mod stats;
 mod users;
 pub mod vocabulary;
+pub mod webhook;
 mod wire;
 
 use std::fmt;

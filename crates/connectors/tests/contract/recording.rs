@@ -30,21 +30,12 @@ impl Recording {
     }
 }
 
-/// All recordings of Mautic, by name. One of several exchanges counts by its second, the refusal.
-pub fn all() -> Vec<Recording> {
-    let Some(folder) = folder() else { return Vec::new() };
+/// All recordings of Mautic in a folder, by name. One of several exchanges counts by its second, the refusal.
+pub fn all(folder: &Path) -> Vec<Recording> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     files.iter().map(|file| read(file)).collect()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test has no configuration to read it from")]
-fn folder() -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let given = std::env::var_os("TANDEM_RECORDINGS").map(PathBuf::from);
-    let usual = ["../../tests/recordings/mautic-5.1.0", "../../../shared/recordings/mautic-5.1.0"];
-    given.into_iter().chain(usual.map(|path| here.join(path))).find(|folder| folder.is_dir())
 }
 
 fn read(file: &Path) -> Recording {

@@ -50,6 +50,18 @@ pub struct DoNotContact {
     pub comments: String,
 }
 
+/// What Tandem notes when it forbids mail itself; by it, it knows its own echo.
+pub const OWN_OPT_OUT: &str = "opted out in the application";
+
+impl DoNotContact {
+    /// The entry by which Tandem forbids mail to somebody who opted out in the application.
+    #[must_use]
+    pub fn own_opt_out() -> Self {
+        let reason = DoNotContactReason::Manual;
+        Self { channel: "email".to_owned(), reason, comments: OWN_OPT_OUT.to_owned() }
+    }
+}
+
 /// The reasons that Mautic knows (`reason` 1, 2, 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -42,6 +42,33 @@ pub enum Task {
         /// Which contact.
         contact: RemoteId,
     },
+    /// Take a delivery that could not be stored when it came.
+    #[serde(rename = "take_delivery_v1")]
+    TakeDelivery {
+        /// The delivery's bytes in base64. They were verified.
+        body: String,
+    },
+    /// Apply a stored delivery.
+    #[serde(rename = "apply_delivery_v1")]
+    ApplyDelivery {
+        /// Its digest.
+        digest: String,
+    },
+    /// See whether a contact that is said to be gone was merged or deleted.
+    #[serde(rename = "check_gone_v1")]
+    CheckGone {
+        /// Which contact.
+        contact: RemoteId,
+    },
+    /// Tell the source what is known of a person, as it stands at the time of running.
+    #[serde(rename = "write_back_v1")]
+    WriteBack {
+        /// Which contact.
+        contact: RemoteId,
+    },
+    /// Read the platform's tables for events that never arrived.
+    #[serde(rename = "repair_gaps_v1")]
+    RepairGaps,
     /// Finish an `identify` that ran out of its time.
     #[serde(rename = "identify_v1")]
     Identify {

@@ -43,6 +43,11 @@ impl Desk {
                 let visitor = visitor.clone().map(|id| Visitor { id, trusted: *trusted });
                 self.push_again(record, visitor, job).await
             }
+            Task::TakeDelivery { body } => self.take_later(body, &job.correlation_id).await,
+            Task::ApplyDelivery { digest } => self.apply_kept(digest, &job.correlation_id).await,
+            Task::CheckGone { contact } => self.check_gone(contact).await,
+            Task::WriteBack { contact } => self.write_back(contact).await,
+            Task::RepairGaps => self.repair_gaps(&job.correlation_id).await.map(drop),
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
             Task::DeleteContact { contact } => self.integration.platform.delete(contact).await.map(drop),
         }

@@ -10,7 +10,7 @@ use super::services::Desk;
 use super::whom::{Whom, unknown};
 
 impl Desk {
-    /// The record, the link, the consent ledger and all that the platform holds, as JSON. Two reads, up to four calls.
+    /// The record, the link, the consent ledger, the events and all that the platform holds, as JSON. Two reads, up to four calls.
     ///
     /// # Errors
     /// `NotFound` when nobody knows the contact; as the platform fails: half an export is none.
@@ -24,6 +24,10 @@ impl Desk {
         if platform.is_empty() && stored.is_none() {
             return Err(unknown());
         }
+        let mut events = Vec::new();
+        for contact in &known.contacts {
+            events.extend(self.services.events.events(&self.integration.scope, contact).await?);
+        }
         let record = stored.and_then(|stored| stored.record.as_ref());
         let consent = self.consent_of(record.and_then(|record| record.email.as_ref()).or(whom.email.as_ref())).await?;
         Ok(json!({
@@ -31,6 +35,7 @@ impl Desk {
             "record": record,
             "link": stored.and_then(|stored| stored.link.as_ref()),
             "consent": consent,
+            "events": events,
             "platform": platform,
         }))
     }

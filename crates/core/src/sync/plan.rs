@@ -10,7 +10,7 @@ use crate::domain::consent::{ConsentLedger, ConsentOutcome, ConsentSource, Conse
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
-use crate::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason};
+use crate::domain::platform::{ContactWrite, DoNotContact};
 use crate::domain::record::{Fields, Record, filled, patched, source_updated_at};
 use crate::mapping::{self, Mapped, RuleSet, Vocabulary};
 use crate::ports::Stored;
@@ -280,11 +280,7 @@ fn enrolment(book: &Rulebook<'_>, fields: &Fields, consent: &ConsentLedger, link
 #[must_use]
 pub fn contact_write(values: &BTreeMap<String, Value>, base: &BTreeMap<String, Value>) -> ContactWrite {
     let fields = values.iter().filter(|(name, _)| !name.starts_with('@'));
-    let forbid = values.get(MAIL).map(|_| DoNotContact {
-        channel: "email".to_owned(),
-        reason: DoNotContactReason::Manual,
-        comments: "opted out in the application".to_owned(),
-    });
+    let forbid = values.get(MAIL).map(|_| DoNotContact::own_opt_out());
     ContactWrite {
         fields: fields.map(|(name, value)| (name.clone(), value.clone())).collect(),
         tags: tag_changes(values.get(TAGS), base.get(TAGS)),

@@ -9,7 +9,11 @@ use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::jobs::message::{Job, Task};
 use crate::mapping::{RuleSet, Vocabulary};
-use crate::ports::{CatalogStore, Clock, ContactStore, Entropy, JobQueue, MarketingPlatform, ParkedJobs, Sleep};
+use crate::ports::{
+    CatalogStore, Clock, ContactStore, Entropy, EventStore, JobQueue, MarketingPlatform, ParkedJobs, PlatformEvents,
+    RecordSource, Sleep,
+};
+use crate::webhook::entry::Deliveries;
 
 use super::enrolment::Enrolment;
 use super::reference::ReferenceData;
@@ -27,6 +31,10 @@ pub struct Services {
     pub contacts: Arc<dyn ContactStore>,
     /// Cached lists of fields.
     pub catalogs: Arc<dyn CatalogStore>,
+    /// Deliveries, and what people did.
+    pub events: Arc<dyn EventStore>,
+    /// Where the application's records live.
+    pub source: Arc<dyn RecordSource>,
     /// The queue.
     pub queue: Arc<dyn JobQueue>,
     /// Jobs that wait for a person.
@@ -40,6 +48,10 @@ pub struct Integration {
     pub scope: Scope,
     /// The platform itself.
     pub platform: Arc<dyn MarketingPlatform>,
+    /// The platform's way of telling what happened.
+    pub events: Arc<dyn PlatformEvents>,
+    /// How its deliveries are read.
+    pub deliveries: Arc<dyn Deliveries>,
     /// Which field goes where.
     pub rules: Arc<RuleSet>,
     /// The platform's own names of countries, regions, locales and time zones.

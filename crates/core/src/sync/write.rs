@@ -269,13 +269,15 @@ impl<'a> Writing<'a> {
     async fn settle_consent(&mut self, contact: &mut RemoteContact) -> Result<bool> {
         match (self.draft.consent.opted_out(), contact.mail_forbidden().cloned()) {
             (true, None) => {
-                self.platform().forbid_mail(&contact.id, &forbidden()).await?;
+                self.platform().forbid_mail(&contact.id, &DoNotContact::own_opt_out()).await?;
                 Ok(false)
             }
             (false, Some(entry)) if self.draft.opted_in_by_person && entry.reason != DoNotContactReason::Bounced => {
                 self.platform().allow_mail(&contact.id).await?;
                 Ok(false)
             }
+            // An address that takes no mail is no word of the person.
+            (false, Some(entry)) if entry.reason == DoNotContactReason::Bounced => Ok(false),
             (false, Some(entry)) => self.learn_opt_out(contact, &entry).await,
             (true, Some(_)) | (false, None) => Ok(false),
         }
@@ -375,14 +377,6 @@ impl<'a> Writing<'a> {
 
 /// The platform's field that shows the opt-in.
 const OPT_IN_FIELD: &str = "marketing_opt_in";
-
-fn forbidden() -> DoNotContact {
-    DoNotContact {
-        channel: "email".to_owned(),
-        reason: DoNotContactReason::Manual,
-        comments: "opted out in the application".to_owned(),
-    }
-}
 
 fn learn(ledger: &mut ConsentLedger, entry: &DoNotContact, at: Timestamp) {
     let proof = match entry.reason {

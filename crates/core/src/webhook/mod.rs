@@ -1,8 +1,10 @@
 //! What a platform calls us about: proof first ([`proof`]), then entries ([`entry`]), then their effects ([`intake`]).
 
 pub mod deletion;
+mod echo;
 pub mod entry;
 pub mod intake;
 pub mod proof;
 pub mod repair;
+pub mod watch;
 pub mod write_back;

@@ -65,6 +65,17 @@ impl Parts<'_> {
         self.table.putting(item(keys::link(self.scope, self.key), &row)?, Some(as_begun))
     }
 
+    /// The link without a lease, in the place of one of `revision` that nobody holds at `now`.
+    pub(super) fn unheld_link(&self, link: &Link, revision: u64, now: Timestamp) -> Result<TransactWriteItem> {
+        let row =
+            LinkRow { link_revision: link.revision, document: document(link)?, lease_owner: None, lease_until: None };
+        let unheld =
+            Condition::new("link_revision = :before AND (attribute_not_exists(lease_owner) OR lease_until < :now)")
+                .number(":before", revision)
+                .moment(":now", now);
+        self.table.putting(item(keys::link(self.scope, self.key), &row)?, Some(unheld))
+    }
+
     /// An identity's pointer to the record, if it does not lead elsewhere.
     pub(super) fn claim(&self, identity: &Identity) -> Result<TransactWriteItem> {
         let item = item(keys::identity(self.scope, identity), &self.to_record())?;

@@ -1,0 +1,88 @@
+//! Opt-outs, bounces and their end: Mautic's do-not-contact list.
+
+use jiff::Timestamp;
+use tandem_core::domain::engagement::EngagementEvent;
+use tandem_core::domain::issue::IssueCode;
+use tandem_core::webhook::entry::{Entry, EntryKind, Told};
+
+use super::natural;
+use super::part::{Part, Read};
+use super::person::{self, Person};
+use super::reasons::{self, Status};
+use super::telling::{self, Telling, event, name};
+
+/// The one channel that Tandem looks after.
+pub(in crate::mautic) const EMAIL: &str = "email";
+
+/// An entry of the do-not-contact list.
+#[derive(Default)]
+pub(in crate::mautic) struct Listed {
+    pub id: Option<u64>,
+    /// The email by which the person opted out.
+    pub email: Option<u64>,
+    pub comments: String,
+}
+
+/// `lead_channel_subscription_changed` (recordings `mautic-5.1.0-webhooks/005…`, `011…`, `013…`). The entry of the list is
+/// among the contact's, unless it has just been taken away.
+pub(super) fn changed(telling: &Telling<'_>) -> Told {
+    let root = &telling.root;
+    let channel = root.text("channel")?.unwrap_or_else(|| EMAIL.to_owned());
+    let status = new_status(root)?;
+    let person = Person::of(root, root)?;
+    let contact = person::contact(root)?;
+    let row = contact.as_ref().map(|contact| row_of(contact, &channel, status)).transpose()?.flatten();
+    let listed = match &row {
+        Some(row) => listed(row)?,
+        None => Listed { comments: root.text_of(&["comments", "comment"])?.unwrap_or_default(), ..Listed::default() },
+    };
+    let at = match &row {
+        Some(row) => telling.when(row, &["dateAdded"], &[]),
+        None => telling.when(contact.as_ref().unwrap_or(root), &[], &["dateModified"]),
+    };
+    if channel != EMAIL {
+        return Ok(telling::entry(person, name(status.kind(&listed.comments)), EntryKind::Noted, at));
+    }
+    let entry = forbidden(person, status, &listed, at);
+    if entry.contact.is_none() && entry.email.is_none() { Err(root.missing("contact")) } else { Ok(entry) }
+}
+
+/// The entry that tells of a change of the do-not-contact list.
+pub(in crate::mautic) fn forbidden(person: Person, status: Status, listed: &Listed, at: Timestamp) -> Entry {
+    let kind = status.kind(&listed.comments);
+    let natural_id = match status {
+        Status::Contactable => natural::contactable(person.contact, at),
+        Status::Unsubscribed | Status::Bounced | Status::Manual | Status::Complained => {
+            natural::do_not_contact(listed.id, person.contact, status, at)
+        }
+    };
+    let event = EngagementEvent { email: listed.email.map(|id| id.to_string()), ..event(kind, natural_id, at) };
+    let echo = reasons::is_own(&listed.comments);
+    Entry { echo, ..telling::entry(person, name(kind), EntryKind::Engagement(event), at) }
+}
+
+fn new_status(root: &Part<'_>) -> Read<Status> {
+    const NAME: &str = "new_status";
+    let word = root.text_of(&[NAME, "newStatus"])?.ok_or_else(|| root.missing(NAME))?;
+    Status::parse(&word).ok_or_else(|| root.issue(NAME, IssueCode::Invalid, "Is no status that Mautic knows."))
+}
+
+/// The contact's entry for a channel that has the new status.
+fn row_of<'a>(contact: &Part<'a>, channel: &str, status: Status) -> Read<Option<Part<'a>>> {
+    for row in contact.objects("doNotContact")? {
+        let is_of_channel = row.text("channel")?.is_none_or(|of| of == channel);
+        let fits = row.text("reason")?.is_none_or(|reason| Status::of_reason(&reason) == status);
+        if is_of_channel && fits {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
+}
+
+fn listed(row: &Part<'_>) -> Read<Listed> {
+    Ok(Listed {
+        id: row.id("id")?,
+        email: row.id("channelId")?,
+        comments: row.text("comments")?.unwrap_or_default(),
+    })
+}

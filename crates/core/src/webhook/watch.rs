@@ -1,0 +1,39 @@
+//! What is looked after every quarter of an hour: deliveries left behind, the webhook, and, once an hour, gaps.
+
+use jiff::tz::TimeZone;
+
+use crate::error::Result;
+use crate::ports::HookCheck;
+use crate::sync::services::Desk;
+
+use super::repair::{Hook, Repaired};
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// Deliveries that were left behind and are on the queue again.
+    pub abandoned: usize,
+    /// How the webhook was; `None` when none is configured.
+    pub hook: Option<HookCheck>,
+    /// What the hourly look for gaps found; `None` when it was not its turn.
+    pub repaired: Option<Repaired>,
+}
+
+impl Desk {
+    /// Looks after everything once. Gaps are looked for in the first quarter of an hour only: a budget of a hundred calls
+    /// an hour is easily spent.
+    ///
+    /// # Errors
+    /// The first failure; what was not reached is looked after the next time.
+    pub async fn watch(&self, hook: Option<&Hook>, correlation_id: &str) -> Result<Watched> {
+        let abandoned = self.pick_up_abandoned(correlation_id).await?;
+        let hook = match hook {
+            Some(hook) => Some(self.guard_hook(hook, correlation_id).await?),
+            None => None,
+        };
+        let first_quarter = self.now().to_zoned(TimeZone::UTC).minute() < 15;
+        let was_right = hook.is_none_or(|check| check == HookCheck::Right);
+        let repaired = if first_quarter && was_right { Some(self.repair_gaps(correlation_id).await?) } else { None };
+        Ok(Watched { abandoned, hook, repaired })
+    }
+}

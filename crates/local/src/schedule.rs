@@ -1,0 +1,42 @@
+//! The schedules of `tandem dev`: what EventBridge calls on Lambda is called by a timer here.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tandem_app::system::SystemEntropy;
+use tandem_core::ports::Entropy;
+use tandem_core::sync::services::Desk;
+use tandem_core::webhook::repair::Hook;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often deliveries are looked for that a killed process left behind.
+const ABANDONED: Duration = Duration::from_secs(60);
+/// How often the webhook is looked after, in looks for abandoned deliveries: every quarter of an hour.
+const WATCHED: u64 = 15;
+
+/// Looks after the integration until `stopped` is ready; the first time at once.
+pub async fn run(desk: Desk, hook: Option<Hook>, stopped: impl Future<Output = ()>) {
+    let mut stopped = pin!(stopped);
+    let mut ticks = interval(ABANDONED);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut count: u64 = 0;
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            _ = ticks.tick() => look(&desk, hook.as_ref(), count % WATCHED == 0).await,
+        }
+        count += 1;
+    }
+}
+
+async fn look(desk: &Desk, hook: Option<&Hook>, watch: bool) {
+    let correlation_id = SystemEntropy.id();
+    let looked = if watch {
+        desk.watch(hook, &correlation_id).await.map(drop)
+    } else {
+        desk.pick_up_abandoned(&correlation_id).await.map(drop)
+    };
+    if let Err(failure) = looked {
+        tracing::warn!(%correlation_id, "the schedule will look again: {failure}");
+    }
+}

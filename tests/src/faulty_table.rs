@@ -1,0 +1,103 @@
+//! A table that fails some calls: a proxy before the engine, which answers an error instead of doing a call, or after it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode};
+use rand::Rng;
+use reqwest::Client;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// The largest request that is passed on, in bytes.
+const LARGEST: usize = 32 * 1024 * 1024;
+
+/// A running proxy. It stops when it is dropped.
+pub struct FaultyTable {
+    url: String,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+struct Shared {
+    engine: String,
+    rate: f64,
+    client: Client,
+    failed: AtomicU64,
+}
+
+impl FaultyTable {
+    /// Starts a proxy before the engine at `engine` that fails this share of the calls.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub async fn start(engine: &str, rate: f64) -> Result<Self, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+        let url = format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?);
+        let client = Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
+        let shared = Arc::new(Shared { engine: engine.to_owned(), rate, client, failed: AtomicU64::new(0) });
+        let router = Router::new().fallback(pass_on).with_state(Arc::clone(&shared));
+        let server = tokio::spawn(async move {
+            // It ends when the task is aborted.
+            let _ended = axum::serve(listener, router).await;
+        });
+        Ok(Self { url, shared, server })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many calls failed.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.shared.failed.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for FaultyTable {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn pass_on(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let fails = rand::rng().random_bool(shared.rate);
+    // Half of the calls that fail are done all the same.
+    if fails && rand::rng().random_bool(0.5) {
+        return shared.failure();
+    }
+    let answer = shared.forward(request).await;
+    match answer {
+        Some(answer) if !fails => answer,
+        _ => shared.failure(),
+    }
+}
+
+impl Shared {
+    async fn forward(&self, request: Request) -> Option<Response<Body>> {
+        let (parts, body) = request.into_parts();
+        let bytes = to_bytes(body, LARGEST).await.ok()?;
+        let mut headers = parts.headers;
+        headers.remove("host");
+        let sent = self.client.post(&self.engine).headers(headers).body(bytes).send().await.ok()?;
+        let mut answer = Response::builder().status(sent.status());
+        for (name, value) in sent.headers().iter().filter(|(name, _)| *name != "transfer-encoding") {
+            answer = answer.header(name, value);
+        }
+        answer.body(Body::from(sent.bytes().await.ok()?)).ok()
+    }
+
+    fn failure(&self) -> Response<Body> {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"the table is ill"}"#;
+        let mut answer = Response::new(Body::from(body));
+        *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        answer
+    }
+}
