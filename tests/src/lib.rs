@@ -1,12 +1,16 @@
 //! The harness that drives the whole system, and the proof suite's scenarios.
 
+pub mod bench;
 pub mod child;
 pub mod client;
 pub mod customers;
 pub mod deliveries;
 pub mod faulty_table;
+pub mod function;
 pub mod paths;
+pub mod runtime_api;
 pub mod scenarios;
+pub mod sqs_stub;
 pub mod system;
 
 /// The connector's own contract test, which the proof suite runs too.

@@ -1,1 +1,4 @@
 //! The whole-system tests.
+
+mod events;
+mod release_binary;

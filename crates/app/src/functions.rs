@@ -7,7 +7,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tandem_core::error::{Failure, FailureKind};
 use tandem_core::ports::JobQueue;
 
-use crate::config::{Config, Environment};
+use crate::config::{Config, ConfigProblems, Environment};
 use crate::queue::sqs::{self, SqsQueue};
 use crate::store::{Table, table};
 use crate::telemetry::{self, LogFormat};
@@ -75,19 +75,31 @@ async fn foundation() -> Result<(Foundation, Arc<SqsQueue>), Error> {
     if secrets::has_references(&mut environment) {
         secrets::resolve(&mut environment, &aws_sdk_ssm::Client::new(&shared)).await?;
     }
-    let config = Config::read(&environment)?;
-    let queue = Arc::new(sqs_queue(&config, &shared)?);
+    let (config, queue_url) = settings(&environment)?;
+    let queue = Arc::new(sqs_queue(&config, &queue_url, &shared));
     let table = Table::new(table::client(&shared, None), &config.table);
     let foundation = Foundation::new(config, table, Arc::clone(&queue) as Arc<dyn JobQueue>)?;
     Ok((foundation, queue))
 }
 
-fn sqs_queue(config: &Config, shared: &SdkConfig) -> Result<SqsQueue, Failure> {
-    let url = config.queue_url.as_deref();
-    let url = url.ok_or_else(|| Failure::new(FailureKind::Misconfigured, "TANDEM_QUEUE_URL is missing"))?;
+/// The configuration, and the queue's address, which only functions on Lambda need: all that is missing is named at once.
+fn settings(environment: &Environment) -> Result<(Config, String), ConfigProblems> {
+    let config = Config::read(environment);
+    match (config, environment.get(&["TANDEM_QUEUE_URL"])) {
+        (Ok(config), Some(url)) => Ok((config, url.to_owned())),
+        (config, None) => {
+            let mut problems = config.err().unwrap_or(ConfigProblems(Vec::new()));
+            problems.0.push("TANDEM_QUEUE_URL is missing".to_owned());
+            Err(problems)
+        }
+        (Err(problems), Some(_)) => Err(problems),
+    }
+}
+
+fn sqs_queue(config: &Config, url: &str, shared: &SdkConfig) -> SqsQueue {
     let queue = SqsQueue::new(sqs::client(shared), url);
-    Ok(match &config.dead_letter_url {
+    match &config.dead_letter_url {
         Some(dead_letters) => queue.with_dead_letters(dead_letters),
         None => queue,
-    })
+    }
 }

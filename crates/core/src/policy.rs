@@ -42,7 +42,8 @@ const fn schedule(base_s: u64, cap_s: u64, attempts: u32, advice: &'static str) 
     Schedule { base: Duration::from_secs(base_s), cap: Duration::from_secs(cap_s), attempts, advice }
 }
 
-/// The table. Attempts and caps of transient kinds add up to several days: an outage of a weekend loses nothing.
+/// The table. Attempts and caps of transient kinds add up to several days: an outage of a weekend loses nothing. No kind
+/// has more than 900 attempts: SQS moves a message to the dead letters after at most 1000 receives, crashed ones counted.
 const fn schedule_of(kind: FailureKind) -> Schedule {
     match kind {
         FailureKind::Invalid => schedule(0, 0, 0, "The request itself is wrong: correct the record and send it again."),
@@ -80,7 +81,7 @@ const fn schedule_of(kind: FailureKind) -> Schedule {
             "The platform keeps answering what can't be read: look for a proxy or error page in front of it.",
         ),
         FailureKind::Storage => {
-            schedule(1, 300, 1000, "Tandem's own table or queue fails: see its alarms, then replay.")
+            schedule(1, 300, 900, "Tandem's own table or queue fails: see its alarms, then replay.")
         }
         FailureKind::Misconfigured => schedule(
             60,
@@ -204,6 +205,13 @@ mod tests {
             }
         }
         assert!(waited > Duration::from_secs(2 * 86_400), "{waited:?}");
+    }
+
+    #[test]
+    fn a_job_is_parked_before_the_queue_gives_it_up() {
+        for kind in [FailureKind::Conflict, FailureKind::RateLimited, FailureKind::Unavailable, FailureKind::Storage] {
+            assert!(matches!(after_failure(&Failure::new(kind, ""), 901, now(), now(), 0.5), Decision::Park(_)), "{kind:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! The documents in `events/` are what API Gateway really sends: each goes through the parser that the function uses to
+//! the function's own handler.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what fails in a test's helper fails the test")]
+
+use axum::Router;
+use axum::body::to_bytes;
+use serde_json::Value;
+use tandem_app::config::ApiKey;
+use tandem_app::http;
+use tandem_tests::paths;
+use tandem_tests::system::System;
+use tower::ServiceExt;
+
+/// The key that the documents carry.
+pub const EXAMPLE_KEY: &str = "tdm_local_example_key";
+
+/// What a document is answered with.
+struct Expected {
+    file: &'static str,
+    /// The status with a Mautic that has neither the contact nor the lists that the documents name.
+    live: u16,
+    /// The live answer's error code, or what a good answer's data has.
+    shows: &'static str,
+    /// The status in demo mode, where nothing has to exist.
+    demo: u16,
+}
+
+const fn expected(file: &'static str, live: u16, shows: &'static str, demo: u16) -> Expected {
+    Expected { file, live, shows, demo }
+}
+
+const EXPECTED: &[Expected] = &[
+    expected("add_to_campaign.json", 404, "not_found", 200),
+    expected("add_to_segment.json", 404, "not_found", 200),
+    expected("base64-body.json", 200, "contactId", 200),
+    expected("delete_contact.json", 200, "action", 200),
+    expected("export_contact.json", 404, "not_found", 200),
+    expected("health.json", 200, "checks", 200),
+    expected("identify.json", 200, "setCookie", 200),
+    expected("malformed-json.json", 400, "malformed_json", 400),
+    expected("no-key.json", 401, "unauthenticated", 401),
+    expected("ping.json", 200, "mautic", 200),
+    expected("remove_from_campaign.json", 404, "not_found", 200),
+    expected("remove_from_segment.json", 404, "not_found", 200),
+    // The id may be known already, which only a table can tell: then the rest of the contact is taken.
+    expected("upsert_contact-bad-email.json", 422, "invalid_request", 200),
+    expected("upsert_contact.json", 200, "contactId", 200),
+    expected("wrong-method.json", 405, "method_not_allowed", 405),
+];
+
+#[tokio::test]
+async fn every_document_of_mautic_sync_is_answered_as_expected() {
+    let system = System::start().await;
+    let (live, demo) = (handler(&system, true), handler(&system, false));
+    let mut wrong = Vec::new();
+    for (file, document) in documents("mautic-sync") {
+        match EXPECTED.iter().find(|expected| expected.file == file) {
+            Some(expected) => {
+                let (live, demo) = (answer(&live, &document).await, answer(&demo, &document).await);
+                wrong.extend(
+                    differences(expected, &document, &live, &demo).into_iter().map(|what| format!("{file}: {what}")),
+                );
+            }
+            None => wrong.push(format!("{file}: say here what it is answered with")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_expectation_has_its_document() {
+    let files: Vec<String> = documents("mautic-sync").into_iter().map(|(file, _)| file).collect();
+    assert_eq!(files, EXPECTED.iter().map(|expected| expected.file).collect::<Vec<_>>());
+}
+
+/// A status and the envelope that came with it.
+type Answer = (u16, Value);
+
+fn differences(expected: &Expected, document: &Value, live: &Answer, demo: &Answer) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (status, wanted, body) in [(live.0, expected.live, &live.1), (demo.0, expected.demo, &demo.1)] {
+        let good = wanted < 400;
+        let enveloped = body["ok"] == good && body["data"].is_object() == good && body["error"].is_object() != good;
+        let same_call = body["correlationId"] == document["headers"]["x-correlation-id"] && body["durationMs"].is_u64();
+        if status != wanted || !enveloped || !same_call {
+            wrong.push(format!("{status} instead of {wanted}: {body}"));
+        }
+    }
+    let shown = if expected.live < 400 {
+        !live.1["data"][expected.shows].is_null()
+    } else {
+        live.1["error"]["code"] == expected.shows
+    };
+    if !shown {
+        wrong.push(format!("no {} in {}", expected.shows, live.1));
+    }
+    wrong
+}
+
+/// The function's handler over a system, or in demo mode.
+fn handler(system: &System, live: bool) -> Router {
+    let mut foundation = system.foundation.clone();
+    foundation.config.api_key = Some(ApiKey(EXAMPLE_KEY.to_owned()));
+    if !live {
+        foundation.config.mautic = None;
+    }
+    http::mautic_sync(foundation.app_state(false).unwrap())
+}
+
+async fn answer(handler: &Router, document: &Value) -> Answer {
+    let request = lambda_http::request::from_str(&document.to_string()).expect("a document of API Gateway");
+    let response = handler.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// The documents of a function by their file names, in order.
+fn documents(function: &str) -> Vec<(String, Value)> {
+    let folder = paths::project().join("events").join(function);
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".json"))
+        .collect();
+    names.sort();
+    names.into_iter().map(|name| (name.clone(), document(function, &name))).collect()
+}
+
+/// One of them.
+pub fn document(function: &str, file: &str) -> Value {
+    let path = paths::project().join("events").join(function).join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
