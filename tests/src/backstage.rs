@@ -63,11 +63,13 @@ impl System {
         self.in_mautic(Method::POST, "/mtc/event", Some(page)).await["id"].as_u64().expect("a visitor's number")
     }
 
-    /// The contacts that have an address, in any letter case.
+    /// The contacts that have an address, in any letter case; their tags sorted.
     #[must_use]
     pub fn contacts_with(&self, email: &str) -> Vec<ContactDump> {
         let has = |contact: &ContactDump| contact.email.as_deref().is_some_and(|held| held.eq_ignore_ascii_case(email));
-        self.mautic.contacts().into_iter().filter(has).collect()
+        let mut found: Vec<_> = self.mautic.contacts().into_iter().filter(has).collect();
+        found.iter_mut().for_each(|contact| contact.tags.sort());
+        found
     }
 
     /// The one contact that has an address.
