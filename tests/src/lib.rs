@@ -1,5 +1,6 @@
 //! The harness that drives the whole system, and the proof suite's scenarios.
 
+pub mod backstage;
 pub mod bench;
 pub mod child;
 pub mod client;

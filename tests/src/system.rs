@@ -40,13 +40,15 @@ pub struct Options {
     pub worker: bool,
     /// Whether Mautic gets the fields that it lacks.
     pub connect: bool,
+    /// Whether no Mautic is configured.
+    pub demo: bool,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mautic: MauticOptions::default(), environment: Vec::new(), worker: true, connect: true, clock: Arc::new(SystemClock) }
+        Self { mautic: MauticOptions::default(), environment: Vec::new(), worker: true, connect: true, demo: false, clock: Arc::new(SystemClock) }
     }
 }
 
@@ -62,6 +64,20 @@ impl Options {
     #[must_use]
     pub fn without_worker(mut self) -> Self {
         self.worker = false;
+        self
+    }
+
+    /// With a Mautic that lacks the fields that Tandem writes.
+    #[must_use]
+    pub fn without_fields(mut self) -> Self {
+        self.connect = false;
+        self
+    }
+
+    /// In demo mode.
+    #[must_use]
+    pub fn demo(mut self) -> Self {
+        (self.demo, self.connect, self.worker) = (true, false, false);
         self
     }
 }
@@ -95,12 +111,15 @@ impl System {
     /// When it can't be started: then no test of it means anything.
     pub async fn with(options: Options) -> Self {
         let mautic = MauticSimulator::start(options.mautic, loopback()).await.expect("the simulator starts");
-        let mut environment: Environment = options.environment.into_iter().collect();
-        environment.set("MAUTIC_BASE_URL", mautic.base_url());
-        environment.set("MAUTIC_CLIENT_ID", "1_demo".to_owned());
-        environment.set("MAUTIC_CLIENT_SECRET", "demo-secret".to_owned());
-        environment.set("TANDEM_API_KEY", KEY.to_owned());
-        environment.set("MAUTIC_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned());
+        let mut variables = vec![
+            ("TANDEM_API_KEY".to_owned(), KEY.to_owned()),
+            ("MAUTIC_WEBHOOK_SECRET".to_owned(), WEBHOOK_SECRET.to_owned()),
+        ];
+        if !options.demo {
+            variables.extend(credentials(&mautic));
+        }
+        variables.extend(options.environment);
+        let environment: Environment = variables.into_iter().collect();
         let config = Config::read(&environment).expect("the configuration is sound");
         let table = LocalTable::in_memory().await.expect("the embedded table starts");
         let queue = LocalQueue::in_memory(Arc::clone(&options.clock)).expect("the queue starts");
@@ -187,6 +206,14 @@ impl Drop for System {
             task.abort();
         }
     }
+}
+
+fn credentials(mautic: &RunningMautic) -> [(String, String); 3] {
+    [
+        ("MAUTIC_BASE_URL".to_owned(), mautic.base_url()),
+        ("MAUTIC_CLIENT_ID".to_owned(), "1_demo".to_owned()),
+        ("MAUTIC_CLIENT_SECRET".to_owned(), "demo-secret".to_owned()),
+    ]
 }
 
 fn foundation(config: &Config, table: &LocalTable, queue: &LocalQueue, clock: &Arc<dyn Clock>) -> Foundation {

@@ -1,4 +1,18 @@
-//! The whole-system tests.
+//! The whole-system tests: what callers of the functions are promised, and what they get when something is wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod auth;
+mod bad_input;
+mod consent;
+mod demo_mode;
+mod enrolment;
+mod erase_export;
 mod events;
+mod failures;
+mod health;
+mod identify;
+mod membership;
+mod once;
 mod release_binary;
+mod secrets;
+mod upsert;

@@ -7,7 +7,7 @@ use tandem_core::domain::identity::Email;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::domain::record::{Change, Patch};
 use tandem_core::mapping::RuleSet;
-use tandem_core::mapping::rules::Target;
+use tandem_core::mapping::rules::{FieldRule, Target};
 use tandem_core::sync::change::{ContactChange, Subject};
 
 use super::input::Input;
@@ -86,8 +86,8 @@ fn read_fields(payload: Input<'_>, rules: &RuleSet, issues: &mut Vec<FieldIssue>
         match payload.object(part, part) {
             Ok(None) => {}
             Ok(Some(input)) => {
-                let own = |name: &str| name == "email" || name == "marketing_opt_in";
-                for (name, value) in input.entries().filter(|(name, _)| !own(name)) {
+                let read_already = |name: &str| name == "marketing_opt_in" || (name == "email" && *part == "contact");
+                for (name, value) in input.entries().filter(|(name, _)| !read_already(name)) {
                     add(&mut patch, input, name, &format!("{prefix}{name}"), value, rules, issues);
                 }
             }
@@ -111,6 +111,17 @@ fn add(
         issues.push(part.issue(name, IssueCode::UnknownField, "No rule maps this field: it was not taken."));
         return;
     };
+    if rule.local == "email" {
+        issues.push(part.issue(name, IssueCode::UnknownField, "Give the address as contact.email: it was not taken."));
+        return;
+    }
+    if says_nothing(value, rule) {
+        return;
+    }
+    if rule.local == "updated_at" && !is_moment(value) {
+        issues.push(part.issue(name, IssueCode::Invalid, "The value must be a moment in RFC 3339."));
+        return;
+    }
     let change = match value {
         Value::Null => Change::Clear,
         Value::Array(_) if rule.target == Target::Tags || rule.target == Target::None => Change::Set(value.clone()),
@@ -131,6 +142,19 @@ fn add(
     } else {
         patch.insert(rule.local.clone(), change);
     }
+}
+
+/// An empty text changes nothing, nor does a null where the first value stays.
+fn says_nothing(value: &Value, rule: &FieldRule) -> bool {
+    match value {
+        Value::String(text) => text.trim().is_empty(),
+        Value::Null => rule.preserve_if_absent,
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+fn is_moment(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().parse::<Timestamp>().is_ok())
 }
 
 fn too_long(value: &Value) -> bool {

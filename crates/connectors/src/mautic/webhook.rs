@@ -7,11 +7,11 @@ mod contacts;
 mod mail;
 pub(super) mod natural;
 pub(super) mod part;
-mod person;
+pub(super) mod person;
 pub(super) mod reasons;
-mod subscriptions;
+pub(super) mod subscriptions;
 pub(super) mod telling;
-mod visits;
+pub(super) mod visits;
 
 use std::fmt;
 

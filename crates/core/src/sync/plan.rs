@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::domain::catalog::FieldCatalog;
-use crate::domain::consent::{ConsentLedger, ConsentOutcome, ConsentSource, ConsentStatus};
+use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentSource, ConsentStatus};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
@@ -144,6 +144,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let release = given_up(stored.record.as_ref(), &record);
     let link_known = stored.link.is_some();
     let link = stored.link.unwrap_or_else(|| Link::new(now));
+    let opted_in_by_person = opted_in_by_person || opt_in_is_unfinished(&consent, &link);
     let (wanted, clear_wanted, mapped_issues) = wanted(&record, &consent, book);
     issues.extend(mapped_issues);
     let base = if link.state == LinkState::Synced { Some(&link.snapshot) } else { None };
@@ -187,6 +188,13 @@ fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut
             (false, false)
         }
     }
+}
+
+/// Whether the person opted in again, and the write that was to allow mail there was interrupted. What forbids mail must
+/// be known from before: an opt-out that is news to Tandem may be later than the person's word.
+fn opt_in_is_unfinished(consent: &ConsentLedger, link: &Link) -> bool {
+    let by_person = |entry: &ConsentEntry| entry.source == ConsentSource::Person && entry.status == ConsentStatus::OptedIn;
+    link.state != LinkState::Synced && link.snapshot.contains_key(MAIL) && consent.standing().is_some_and(by_person)
 }
 
 /// Whether the application changed the record after the state that now arrives: it comes late, or out of order.
@@ -242,8 +250,10 @@ fn wanted(
     if let Some(standing) = consent.standing() {
         told.fields.insert("marketing_opt_in".to_owned(), json!(standing.status == ConsentStatus::OptedIn));
     }
-    let Mapped { fields, cleared, tags, stage, issues } =
+    let Mapped { fields, cleared, mut tags, stage, issues } =
         mapping::map(&told, book.rules, book.vocabulary, book.catalog);
+    // Tags are a set: another order is no change.
+    tags.sort();
     let mut wanted = fields;
     if record.fields.contains_key("tags") {
         wanted.insert(TAGS.to_owned(), json!(tags));
@@ -287,6 +297,11 @@ pub fn contact_write(values: &BTreeMap<String, Value>, base: &BTreeMap<String, V
         forbid_mail: forbid,
         stage: values.get(STAGE).and_then(Value::as_str).map(str::to_owned),
     }
+}
+
+/// Mail turned out to be forbidden there.
+pub fn note_forbidden(wanted: &mut BTreeMap<String, Value>) {
+    wanted.insert(MAIL.to_owned(), json!(FORBIDDEN));
 }
 
 /// Tags to add as they are, tags to take away with a leading `-`.

@@ -30,8 +30,8 @@ pub enum For {
 impl Desk {
     /// Brings a contact to the platform, exactly once, or says why not.
     ///
-    /// Unchanged: two table reads, no write, no call. Changed: two reads, two writes, one call to the platform; a
-    /// number that becomes zero takes two calls.
+    /// Unchanged: two table reads, no write, no call; one write when only the table has news. Changed: two reads, two
+    /// writes, one call to the platform; a number that becomes zero takes two calls.
     ///
     /// # Errors
     /// What the platform refuses, and what can't be put on the queue. Anything that may succeed later is queued.
@@ -43,9 +43,12 @@ impl Desk {
             if draft.is_settled() {
                 return unchanged(draft);
             }
+            if draft.platform_is_settled() && self.save(&draft).await? == Attempt::Done {
+                return unchanged(draft);
+            }
             let now = self.now();
             let holder = draft.lease.clone().filter(|lease| lease.until > now);
-            if holder.is_none() {
+            if holder.is_none() && !draft.platform_is_settled() {
                 if let Some(writing) = self.begin(&draft).await? {
                     return self.carry_out(writing, correlation_id, whom).await;
                 }
@@ -194,7 +197,7 @@ impl Desk {
         correlation_id: &str,
         whom: For,
     ) -> Result<Outcome<Pushed>> {
-        let (commit, pushed, enrol_later) = writing.concluded(wrote);
+        let (commit, pushed, not_enrolled) = writing.concluded(wrote);
         if self.services.contacts.commit(&self.integration.scope, &commit).await? == Attempt::Contended {
             // Our lease ran out under us. The platform has our values, but another writer may be at work: compare again.
             let reason = Failure::new(FailureKind::Conflict, "another writer took over the contact").maybe_done();
@@ -203,8 +206,12 @@ impl Desk {
                 For::Job => Err(reason),
             };
         }
-        if enrol_later {
-            self.defer(Task::PushContact { record: commit.key }, correlation_id, Duration::from_secs(1)).await?;
+        match (not_enrolled, whom) {
+            (None, _) => {}
+            (Some(_), For::Caller) => {
+                self.defer(Task::PushContact { record: commit.key }, correlation_id, Duration::from_secs(1)).await?;
+            }
+            (Some(failure), For::Job) => return Err(failure),
         }
         Ok(Outcome::Done(pushed))
     }
@@ -242,18 +249,22 @@ impl Desk {
     /// Stores the record's new state and nothing else.
     async fn store_only(&self, change: &ContactChange, mut draft: Draft) -> Result<Draft> {
         while draft.record_changed || draft.consent_changed || !draft.claim.is_empty() {
-            let save = Save {
-                key: draft.key.clone(),
-                record: draft.record.clone(),
-                claim: draft.claim.clone(),
-                consent: consent_of(&draft),
-            };
-            if self.services.contacts.save_record(&self.integration.scope, &save).await? == Attempt::Done {
+            if self.save(&draft).await? == Attempt::Done {
                 break;
             }
             draft = self.draft(change).await?;
         }
         Ok(draft)
+    }
+
+    async fn save(&self, draft: &Draft) -> Result<Attempt> {
+        let save = Save {
+            key: draft.key.clone(),
+            record: draft.record.clone(),
+            claim: draft.claim.clone(),
+            consent: consent_of(draft),
+        };
+        self.services.contacts.save_record(&self.integration.scope, &save).await
     }
 
     async fn queued(

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::catalog::FieldCatalog;
+use crate::error::{FailureKind, Result};
 use crate::ports::{CatalogStore, MarketingPlatform};
 
 use crate::domain::scope::Scope;
@@ -45,14 +46,27 @@ impl ReferenceData {
         catalog.map(|catalog| keep(&self.catalog, now, Arc::new(catalog)))
     }
 
-    /// The id of the platform's stage of this name, in any letter case.
-    pub async fn stage_id(&self, name: &str, now: Timestamp, platform: &dyn MarketingPlatform) -> Option<String> {
+    /// The id of the platform's stage of this name, in any letter case; `None` also when Tandem may not see the stages.
+    ///
+    /// # Errors
+    /// When the list can't be had just now: the contact would lose its stage without a word.
+    pub async fn stage_id(&self, name: &str, now: Timestamp, platform: &dyn MarketingPlatform) -> Result<Option<String>> {
         let stages = match fresh(&self.stages, now, STAGES) {
             Some(copy) => copy,
-            None => keep(&self.stages, now, Arc::new(platform.stages().await.ok()?)),
+            None => match platform.stages().await {
+                Ok(stages) => keep(&self.stages, now, Arc::new(stages)),
+                Err(failure) if may_pass(failure.kind) => return Err(failure),
+                Err(_) => return Ok(None),
+            },
         };
-        stages.iter().find(|(stage, _)| stage.eq_ignore_ascii_case(name.trim())).map(|(_, id)| id.clone())
+        let found = stages.iter().find(|(stage, _)| stage.eq_ignore_ascii_case(name.trim()));
+        Ok(found.map(|(_, id)| id.clone()))
     }
+}
+
+/// Whether the list can be had by another attempt. A missing permission, for one, must not hold back every contact.
+const fn may_pass(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Unavailable | FailureKind::Timeout | FailureKind::RateLimited)
 }
 
 async fn refresh(scope: &Scope, store: &dyn CatalogStore, platform: &dyn MarketingPlatform) -> Option<FieldCatalog> {

@@ -26,6 +26,7 @@ pub struct Writing<'a> {
     lease: Lease,
     refused: Vec<String>,
     in_doubt: bool,
+    made_anew: bool,
     visitor_is_another: bool,
 }
 
@@ -35,7 +36,7 @@ pub struct Wrote {
     action: PushAction,
     case: IdentifyCase,
     consent_learnt: bool,
-    enrol_later: bool,
+    not_enrolled: Option<Failure>,
 }
 
 /// The contact before the fields are written.
@@ -48,7 +49,7 @@ enum Target {
 
 impl<'a> Writing<'a> {
     pub(crate) fn new(desk: &'a Desk, draft: Draft, link: Link, lease: Lease) -> Self {
-        Self { desk, draft, link, lease, refused: Vec::new(), in_doubt: false, visitor_is_another: false }
+        Self { desk, draft, link, lease, refused: Vec::new(), in_doubt: false, made_anew: false, visitor_is_another: false }
     }
 
     /// The record's key.
@@ -88,11 +89,14 @@ impl<'a> Writing<'a> {
     pub async fn run(&mut self) -> Result<Wrote> {
         let (mut contact, action, case) = match self.target().await? {
             Target::Made(contact, action) => (contact, action, IdentifyCase::Created),
-            Target::Existing(id, case) => (self.change(&id).await?, PushAction::Updated, case),
+            Target::Existing(id, case) => {
+                let contact = self.change(&id).await?;
+                (contact, if self.made_anew { PushAction::Created } else { PushAction::Updated }, case)
+            }
         };
         let consent_learnt = self.settle_consent(&mut contact).await?;
-        let enrol_later = self.enrol(&contact.id).await?;
-        Ok(Wrote { contact, action, case, consent_learnt, enrol_later })
+        let not_enrolled = self.enrol(&contact.id).await?;
+        Ok(Wrote { contact, action, case, consent_learnt, not_enrolled })
     }
 
     fn platform(&self) -> &'a dyn MarketingPlatform {
@@ -154,10 +158,10 @@ impl<'a> Writing<'a> {
 
     async fn create(&mut self) -> Result<Target> {
         self.still_ours()?;
-        let write = self.full_write().await;
+        let write = self.full_write().await?;
         match self.create_with(&write).await {
             Err(failure) if self.without_refused(&failure) => {
-                let write = self.full_write().await;
+                let write = self.full_write().await?;
                 self.create_with(&write).await
             }
             other => other,
@@ -186,7 +190,7 @@ impl<'a> Writing<'a> {
         }
     }
 
-    async fn full_write(&self) -> ContactWrite {
+    async fn full_write(&mut self) -> Result<ContactWrite> {
         let mut wanted = self.draft.wanted.clone();
         wanted.retain(|name, _| !self.refused.contains(name));
         self.with_stage_id(plan::contact_write(&wanted, &Default::default())).await
@@ -201,15 +205,17 @@ impl<'a> Writing<'a> {
         }
     }
 
-    async fn change_once(&self, id: &RemoteId) -> Result<RemoteContact> {
+    async fn change_once(&mut self, id: &RemoteId) -> Result<RemoteContact> {
         self.still_ours()?;
         let known = self.draft.remote_id().is_some();
         let mut values = if known { self.draft.set.clone() } else { self.draft.wanted.clone() };
         values.retain(|name, _| !self.refused.contains(name));
-        let write = self.with_stage_id(plan::contact_write(&values, &self.link.snapshot)).await;
+        let mut write = self.with_stage_id(plan::contact_write(&values, &self.link.snapshot)).await?;
+        // The contact may have an entry already, and its reason must stay: mail is forbidden once the answer shows none.
+        write.forbid_mail = None;
         if has_zero(&write) || !self.draft.clear.is_empty() {
             self.platform().rewrite(id, &write, &self.draft.clear).await
-        } else if values.is_empty() {
+        } else if write == ContactWrite::default() {
             self.platform().get(id).await
         } else {
             self.platform().update(id, &write).await
@@ -218,10 +224,16 @@ impl<'a> Writing<'a> {
 
     /// The contact is gone from the platform, and the application says that it should be there.
     async fn create_anew(&mut self) -> Result<RemoteContact> {
-        self.link.remote_id = None;
         self.draft.link.remote_id = None;
+        self.link.remote_id = None;
+        self.link.snapshot.clear();
+        self.link.campaigns.clear();
+        self.draft.enrol = self.campaign();
         match Box::pin(self.target()).await? {
-            Target::Made(contact, _) => Ok(contact),
+            Target::Made(contact, action) => {
+                self.made_anew = action == PushAction::Created;
+                Ok(contact)
+            }
             Target::Existing(id, _) => self.change_once(&id).await,
         }
     }
@@ -256,13 +268,24 @@ impl<'a> Writing<'a> {
         FieldIssue::new(field, IssueCode::RefusedByPlatform, "The platform refused the value; the rest was taken.")
     }
 
-    /// A stage is written by its id; one that the platform does not have is left out.
-    async fn with_stage_id(&self, mut write: ContactWrite) -> ContactWrite {
-        if let Some(name) = write.stage.take() {
-            let integration = &self.desk.integration;
-            write.stage = integration.reference.stage_id(&name, self.desk.now(), self.platform()).await;
+    /// A stage is written by its id; one that the platform does not have is left out. That is worth an issue when the
+    /// record names a stage, and none when the stage only follows from another field.
+    async fn with_stage_id(&mut self, mut write: ContactWrite) -> Result<ContactWrite> {
+        let Some(name) = write.stage.take() else { return Ok(write) };
+        let reference = &self.desk.integration.reference;
+        write.stage = reference.stage_id(&name, self.desk.now(), self.platform()).await?;
+        let is_named = self.draft.record.fields.get("stage").is_some_and(|stage| !stage.is_null());
+        let is_known = self.draft.issues.iter().any(|issue| issue.field == "stage");
+        if write.stage.is_none() && is_named && !is_known {
+            self.draft.issues.push(FieldIssue::new("stage", IssueCode::NotInList, "The platform has no such stage."));
         }
-        write
+        Ok(write)
+    }
+
+    /// The campaign that the contact belongs in by the rule of high-value enrolment.
+    fn campaign(&self) -> Option<String> {
+        let rule = self.desk.integration.enrolment.as_ref()?;
+        rule.takes(&self.draft.record.fields, &self.draft.consent).then(|| rule.campaign.clone())
     }
 
     /// Opt-outs go both ways; gives whether the ledger learnt one from the platform.
@@ -287,6 +310,7 @@ impl<'a> Writing<'a> {
     async fn learn_opt_out(&mut self, contact: &mut RemoteContact, entry: &DoNotContact) -> Result<bool> {
         let at = self.desk.now();
         learn(&mut self.draft.consent, entry, at);
+        plan::note_forbidden(&mut self.draft.wanted);
         self.draft.enrol = None;
         if let Some(value) = self.draft.wanted.get_mut(OPT_IN_FIELD) {
             *value = json!(false);
@@ -302,27 +326,27 @@ impl<'a> Writing<'a> {
         Ok(true)
     }
 
-    /// Puts the contact into its campaign; gives whether that has to be done later.
-    async fn enrol(&mut self, contact: &RemoteId) -> Result<bool> {
-        let Some(campaign) = self.draft.enrol.clone() else { return Ok(false) };
+    /// Puts the contact into its campaign; gives the failure when that has to be done later.
+    async fn enrol(&mut self, contact: &RemoteId) -> Result<Option<Failure>> {
+        let Some(campaign) = self.draft.enrol.clone() else { return Ok(None) };
         let list = MembershipList::Campaign(campaign.clone());
         match self.platform().set_membership(contact, &list, true).await {
             Ok(()) => {
                 self.link.campaigns.insert(campaign);
-                Ok(false)
+                Ok(None)
             }
             Err(failure) => {
                 let later = policy::may_be_done_later(failure.kind);
                 let code = if later { IssueCode::Deferred } else { IssueCode::RefusedByPlatform };
                 self.draft.issues.push(FieldIssue::new("enrolledIn", code, format!("The campaign: {failure}.")));
-                Ok(later)
+                Ok(later.then_some(failure))
             }
         }
     }
 
-    /// The commit of a finished write, and the answer for the caller.
+    /// The commit of a finished write, the answer for the caller, and why the contact is not in its campaign yet.
     #[must_use]
-    pub fn concluded(mut self, wrote: Wrote) -> (Commit, Pushed, bool) {
+    pub fn concluded(mut self, wrote: Wrote) -> (Commit, Pushed, Option<Failure>) {
         let now = self.desk.now();
         let known = self.link.remote_id.as_ref() == Some(&wrote.contact.id);
         self.link.follow_merge(wrote.contact.id.clone());
@@ -348,7 +372,7 @@ impl<'a> Writing<'a> {
             enrolled_in: self.link.campaigns.into_iter().collect(),
             issues: self.draft.issues,
         };
-        (commit, pushed, wrote.enrol_later)
+        (commit, pushed, wrote.not_enrolled)
     }
 
     /// The commit of a refused write.

@@ -260,7 +260,7 @@ impl Desk {
         let queued = self.defer(task, correlation_id, WRITE_BACK_DELAY).await;
         if queued.is_err() {
             // Without the job, the mark would keep everybody from queueing another.
-            self.services.events.unmark_for_write_back(&self.integration.scope, contact, by).await?;
+            self.services.events.unmark_for_write_back(&self.integration.scope, contact).await?;
         }
         queued.map(drop)
     }

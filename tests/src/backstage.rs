@@ -1,0 +1,183 @@
+//! What people do in the simulated Mautic itself: its administrator, the visitors of a website, the readers of its mails.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tandem_app::store::{ContactTable, ParkedTable};
+use tandem_app::system::SystemClock;
+use tandem_core::domain::identity::{Email, RecordKey};
+use tandem_core::domain::link::{Lease, Link};
+use tandem_core::domain::record::Record;
+use tandem_core::domain::scope::{Scope, TenantId};
+use tandem_core::jobs::message::ParkedJob;
+use tandem_core::ports::{Attempt, Begin, Clock, ContactStore, ParkedJobs};
+use tandem_simulators::mautic::{ContactDump, FaultKind, FaultRule};
+
+use crate::system::System;
+
+/// How long queued work may take in a test that waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+impl System {
+    /// Calls Mautic's API as its administrator; the answer's JSON.
+    ///
+    /// # Panics
+    /// When Mautic does not answer with JSON.
+    pub async fn in_mautic(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let client = Client::builder().no_proxy().build().expect("an HTTP client");
+        let request = client.request(method, format!("{}{path}", self.mautic.base_url()));
+        let request = request.basic_auth("admin", Some("demo-password"));
+        let request = body.into_iter().fold(request, |request, body| request.json(&body));
+        request.send().await.expect("an answer").json().await.expect("JSON")
+    }
+
+    /// Makes a campaign, a segment or a stage (`campaigns`, `segments`, `stages`); its number.
+    ///
+    /// # Panics
+    /// When Mautic does not make it.
+    pub async fn made_in_mautic(&self, kind: &str, name: &str) -> String {
+        let answer = self.in_mautic(Method::POST, &format!("/api/{kind}/new"), Some(json!({"name": name}))).await;
+        let made = answer.as_object().and_then(|object| object.values().next()).expect("a made thing");
+        made["id"].to_string()
+    }
+
+    /// A contact as Mautic's API shows it.
+    pub async fn shown(&self, contact: &str) -> Value {
+        self.in_mautic(Method::GET, &format!("/api/contacts/{contact}"), None).await["contact"].take()
+    }
+
+    /// Somebody does something: `unsubscribe`, `bounce`, `open`, `click`, `submit`.
+    pub async fn engage(&self, action: &str, who: Value) {
+        self.in_mautic(Method::POST, &format!("/_control/engage/{action}"), Some(who)).await;
+    }
+
+    /// An anonymous visitor opens a page of the website; the number in the cookie `mtc_id`.
+    ///
+    /// # Panics
+    /// When Mautic does not welcome the visitor.
+    pub async fn visitor(&self) -> u64 {
+        let page = json!({"page_url": "https://shop.example/"});
+        self.in_mautic(Method::POST, "/mtc/event", Some(page)).await["id"].as_u64().expect("a visitor's number")
+    }
+
+    /// The contacts that have an address, in any letter case; their tags sorted.
+    #[must_use]
+    pub fn contacts_with(&self, email: &str) -> Vec<ContactDump> {
+        let has = |contact: &ContactDump| contact.email.as_deref().is_some_and(|held| held.eq_ignore_ascii_case(email));
+        let mut found: Vec<_> = self.mautic.contacts().into_iter().filter(has).collect();
+        found.iter_mut().for_each(|contact| contact.tags.sort());
+        found
+    }
+
+    /// The one contact that has an address.
+    ///
+    /// # Panics
+    /// When there is none, or more than one.
+    #[must_use]
+    pub fn contact(&self, email: &str) -> ContactDump {
+        let mut found = self.contacts_with(email);
+        assert_eq!(found.len(), 1, "contacts with this address");
+        found.remove(0)
+    }
+
+    /// Calls of Mautic's API so far.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.mautic.stats().api_calls
+    }
+
+    /// Calls of one route of Mautic so far: `POST /api/contacts/new`.
+    #[must_use]
+    pub fn calls_of(&self, route: &str) -> u64 {
+        let calls: BTreeMap<String, u64> = self.mautic.stats().calls;
+        calls.get(route).copied().unwrap_or_default()
+    }
+
+    /// Mautic answers every call with an error of this status until the faults are cleared.
+    pub fn mautic_answers(&self, status: u16) {
+        self.mautic.inject_faults(vec![FaultRule::new(FaultKind::Status).status(status)]);
+    }
+
+    /// The next write of a new contact is refused because of these fields.
+    pub fn mautic_refuses(&self, method: &str, path: &str, fields: &[&str]) {
+        let details: BTreeMap<_, _> = fields.iter().map(|field| (*field, json!(["This value is not valid."]))).collect();
+        let mut rule = FaultRule::new(FaultKind::Status).status(400).method(method).path(path).times(1);
+        rule.body = Some(json!({"errors": [{"code": 400, "message": "refused", "details": details}]}).to_string());
+        self.mautic.inject_faults(vec![rule]);
+    }
+
+    /// Records, links, identities and consent, as the functions see them.
+    #[must_use]
+    pub fn contact_store(&self) -> ContactTable {
+        ContactTable::new(self.table.table().clone(), std::sync::Arc::new(SystemClock))
+    }
+
+    /// A writer takes a new address for itself, as a function does before it creates the contact, and is never heard of
+    /// again. Its lease ends after `lease`.
+    ///
+    /// # Panics
+    /// When the address is not free.
+    pub async fn crashed_writer(&self, email: &str, lease: SignedDuration) -> RecordKey {
+        let email: Email = email.parse().expect("an address");
+        let (key, now) = (RecordKey::first_known_by(&email.identity()), SystemClock.now());
+        let until = now.checked_add(lease).expect("a moment");
+        let begin = Begin {
+            key: key.clone(),
+            claim: vec![email.identity()],
+            record: Record {
+                external_id: None,
+                email: Some(email),
+                fields: [("first_name".to_owned(), json!("Crashed"))].into(),
+                updated_at: now,
+                version: 1,
+            },
+            link: Link { revision: 1, ..Link::new(now) },
+            lease: Lease { owner: "gone".to_owned(), until },
+            consent: None,
+        };
+        let begun = self.contact_store().begin(&Scope::default_mautic(), &begin).await;
+        assert_eq!(begun.expect("the table takes it"), Attempt::Done);
+        key
+    }
+
+    /// Ends the lease that a writer left behind, as time would.
+    ///
+    /// # Panics
+    /// When the table fails.
+    pub async fn end_lease(&self, email: &str) {
+        let (store, scope) = (self.contact_store(), Scope::default_mautic());
+        let email: Email = email.parse().expect("an address");
+        let resolved = store.resolve(&scope, None, Some(&email.identity())).await.expect("the table answers");
+        let key = resolved.by_email.expect("a record with this address");
+        let lease = store.load(&scope, &key).await.expect("the table answers").lease;
+        if let Some(lease) = lease {
+            store.let_go(&scope, &key, &lease.owner).await.expect("the table answers");
+        }
+    }
+
+    /// The jobs that wait for a person.
+    ///
+    /// # Panics
+    /// When the table fails.
+    pub async fn parked(&self) -> Vec<ParkedJob> {
+        let parked = ParkedTable::new(self.table.table().clone());
+        parked.list(&TenantId::default(), 100).await.expect("the table answers")
+    }
+
+    /// Waits until all queued work is done.
+    ///
+    /// # Panics
+    /// When some is left after [`PATIENCE`].
+    pub async fn finish(&self) {
+        assert!(self.drained(PATIENCE).await, "jobs are left on the queue");
+    }
+
+    /// The time, for requests that name a moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+}
