@@ -15,7 +15,8 @@ use super::row::{Item, attributes, key_of};
 use super::table::{SERVICE, Table, unbuilt};
 
 /// How long a batch waits before it asks again for what DynamoDB left out, time after time; then it gives up.
-pub(super) const BATCH_PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
+pub(super) const BATCH_PAUSES: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
 
 /// What became of a conditional put.
 pub(super) enum Put {

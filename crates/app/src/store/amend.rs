@@ -8,7 +8,7 @@ use super::access::Put;
 use super::condition::Condition;
 use super::failure::storage;
 use super::keys::Key;
-use super::row::{DOCUMENT, Item, document, item, parsed, text};
+use super::row::{DOCUMENT, document, item, parsed, text};
 use super::table::Table;
 
 /// How often a document is changed anew because others changed it first. Of those that try, one always gets through, so

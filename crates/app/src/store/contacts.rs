@@ -118,7 +118,7 @@ impl ContactStore for ContactTable {
     ) -> Result<Attempt> {
         let parts = self.parts(scope, key);
         let mut writes = vec![parts.unheld_link(link, revision, now)?];
-        for remote in &link.remote_id {
+        if let Some(remote) = &link.remote_id {
             writes.push(parts.pointer(keys::remote(scope, remote))?);
         }
         self.table.transact(writes).await.map(Attempt::from)

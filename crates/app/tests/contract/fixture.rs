@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use tandem_app::local_table::LocalTable;
-use tandem_app::store::ContactTable;
+use tandem_app::store::{ContactTable, EmbeddedSource, EventTable};
 use tandem_core::domain::consent::{ConsentEntry, ConsentLedger, ConsentSource, ConsentStatus};
+use tandem_core::domain::engagement::{EngagementEvent, EngagementKind};
 use tandem_core::domain::identity::{Email, ExternalId, Identity, RecordKey};
 use tandem_core::domain::link::{Lease, Link, RemoteId};
 use tandem_core::domain::record::{Fields, Record};
@@ -38,6 +39,8 @@ pub fn test_clock() -> Arc<TestClock> {
 pub struct World {
     pub local: LocalTable,
     pub contacts: Arc<ContactTable>,
+    pub events: Arc<EventTable>,
+    pub source: EmbeddedSource,
     pub clock: Arc<TestClock>,
 }
 
@@ -45,7 +48,9 @@ pub async fn world() -> World {
     let local = LocalTable::in_memory().await.unwrap();
     let clock = test_clock();
     let contacts = Arc::new(ContactTable::new(local.table().clone(), clock.clone()));
-    World { local, contacts, clock }
+    let events = Arc::new(EventTable::new(local.table().clone()));
+    let source = EmbeddedSource::new(local.table().clone());
+    World { local, contacts, events, source, clock }
 }
 
 pub fn at(second: i64) -> Timestamp {
@@ -129,6 +134,22 @@ pub fn ledger(statements: &[(ConsentStatus, i64)]) -> ConsentLedger {
         ledger.take(ConsentEntry { status, source: ConsentSource::Person, at: at(second), proof: None });
     }
     ledger
+}
+
+/// An open, under this name.
+pub fn opened(natural_id: &str) -> EngagementEvent {
+    EngagementEvent {
+        natural_id: natural_id.to_owned(),
+        kind: EngagementKind::Open,
+        at: at(START),
+        email: Some("1".to_owned()),
+        campaign: None,
+        subject: None,
+        url: None,
+        agent: None,
+        sent_at: None,
+        source: "delivery".to_owned(),
+    }
 }
 
 /// A job of the tenant `a`.

@@ -2,9 +2,10 @@
 
 use futures::future::join_all;
 use tandem_core::domain::identity::RecordKey;
+use tandem_core::domain::link::Link;
 use tandem_core::ports::{Attempt, Begin, ContactStore};
 
-use crate::fixture::{START, commit_of, email, external, first_begin, next_begin, remote, scope, world};
+use crate::fixture::{START, at, commit_of, email, external, first_begin, link, next_begin, remote, scope, world};
 
 #[tokio::test]
 async fn of_twenty_that_begin_with_one_new_address_one_comes_through() {
@@ -110,4 +111,48 @@ async fn a_record_that_changed_since_it_was_read_is_not_overwritten() {
     assert_eq!(world.contacts.begin(&scope("a"), &stale).await.unwrap(), Attempt::Contended);
     stale.record.version = 2;
     assert_eq!(world.contacts.begin(&scope("a"), &stale).await.unwrap(), Attempt::Done);
+}
+
+#[tokio::test]
+async fn a_link_is_put_in_the_place_of_the_one_that_was_read_and_leads_to_the_record() {
+    let world = world().await;
+    let begin = first_begin("one@example.com", "me");
+    world.contacts.begin(&scope("a"), &begin).await.unwrap();
+    world.contacts.commit(&scope("a"), &commit_of(&begin, "7")).await.unwrap();
+    let merged = Link { remote_id: Some(remote("8")), aliases: [remote("7")].into(), ..link(3) };
+    let relink = |revision| world.contacts.relink(&scope("a"), &begin.key, &merged, revision, at(START));
+
+    assert_eq!(relink(1).await.unwrap(), Attempt::Contended);
+    assert_eq!(world.contacts.by_remote_id(&scope("a"), &remote("8")).await.unwrap(), None);
+    assert_eq!(relink(2).await.unwrap(), Attempt::Done);
+    assert_eq!(relink(2).await.unwrap(), Attempt::Contended);
+
+    let stored = world.contacts.load(&scope("a"), &begin.key).await.unwrap();
+    assert_eq!((stored.record, stored.link), (Some(begin.record.clone()), Some(merged.clone())));
+    for id in ["7", "8"] {
+        let leads_to = world.contacts.by_remote_id(&scope("a"), &remote(id)).await.unwrap();
+        assert_eq!(leads_to, Some(begin.key.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_not_replaced_while_somebody_writes_the_contact() {
+    let world = world().await;
+    let begin = first_begin("one@example.com", "me");
+    world.contacts.begin(&scope("a"), &begin).await.unwrap();
+    let gone = link(2);
+    let relink = |second| world.contacts.relink(&scope("a"), &begin.key, &gone, 1, at(second));
+    assert_eq!(relink(START + 30).await.unwrap(), Attempt::Contended);
+    assert_eq!(relink(START + 31).await.unwrap(), Attempt::Done);
+    assert_eq!(world.contacts.commit(&scope("a"), &commit_of(&begin, "7")).await.unwrap(), Attempt::Contended);
+    let stored = world.contacts.load(&scope("a"), &begin.key).await.unwrap();
+    assert_eq!((stored.link, stored.lease), (Some(gone), None));
+}
+
+#[tokio::test]
+async fn a_link_that_is_not_there_is_not_replaced() {
+    let world = world().await;
+    let key = RecordKey::first_known_by(&email("one@example.com"));
+    let outcome = world.contacts.relink(&scope("a"), &key, &link(1), 0, at(START)).await.unwrap();
+    assert_eq!(outcome, Attempt::Contended);
 }

@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
 
 mod api_keys;
+mod consent;
 mod contacts;
+mod deliveries;
+mod erasure;
+mod feedback;
 mod fixture;
 mod idempotency;
 mod leases;
+mod ledger;
 mod local_queue;
 mod local_worker;
 mod platform_state;
