@@ -12,7 +12,6 @@ use tandem_app::http;
 use tandem_app::local_table::LocalTable;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::local_worker::LocalWorker;
-use tandem_app::store::ApiKeySecret;
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};

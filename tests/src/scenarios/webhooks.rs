@@ -76,7 +76,7 @@ fn is_proved(body: &[u8], signature: &str, secrets: &Secrets) -> bool {
 async fn check_effects(system: &System) -> Result<(), String> {
     use EngagementKind::{Click, Contactable, Form, HardBounce, Open, Page, Unsubscribe};
     let expected = [
-        ("16", EmailStatus::Unsubscribed, vec![(Unsubscribe, 2), (HardBounce, 0), (Contactable, 3)]),
+        ("16", EmailStatus::Unsubscribed, vec![(Unsubscribe, 2), (HardBounce, 0), (Contactable, 1)]),
         ("17", EmailStatus::Active, vec![(Page, 1)]),
         ("18", EmailStatus::Active, vec![(Form, 1)]),
         ("19", EmailStatus::Active, vec![(Open, 1), (Click, 0)]),

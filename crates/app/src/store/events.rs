@@ -78,8 +78,8 @@ impl EventStore for EventTable {
         ledger::observed(&self.table, scope, contact).await
     }
 
-    async fn mark_for_write_back(&self, scope: &Scope, contact: &RemoteId) -> Result<bool> {
-        ledger::mark(&self.table, scope, contact).await
+    async fn mark_for_write_back(&self, scope: &Scope, contact: &RemoteId, by: &str) -> Result<bool> {
+        ledger::mark(&self.table, scope, contact, by).await
     }
 
     async fn unmark_for_write_back(&self, scope: &Scope, contact: &RemoteId) -> Result<()> {

@@ -22,7 +22,7 @@ async fn known_contact(world: &World, address: &str, contact: &str) -> Begin {
     let kind = EntryKind::Points { points: 1 };
     let entry = Entry { name: "points", kind, contact: None, email: None, at: at(START), echo: false };
     world.events.observe(&scope("a"), &remote(contact), &entry).await.unwrap();
-    world.events.mark_for_write_back(&scope("a"), &remote(contact)).await.unwrap();
+    world.events.mark_for_write_back(&scope("a"), &remote(contact), "1").await.unwrap();
     let feedback = Feedback { marketing_opt_in: None, consent: None, email_status: EmailStatus::Active, standing };
     world.source.write_back(&scope("a"), &begin.key, &feedback).await.unwrap();
     begin
@@ -33,7 +33,8 @@ async fn of_an_erased_person_the_consent_is_left() {
     let world = world().await;
     let (address, contact) = (email("one@example.com"), remote("7"));
     let begin = known_contact(&world, "one@example.com", "7").await;
-    world.contacts.erase(&scope("a"), &begin.key, &[address.clone()], &[contact.clone()]).await.unwrap();
+    let (identities, contacts) = ([address.clone()], [contact.clone()]);
+    world.contacts.erase(&scope("a"), &begin.key, &identities, &contacts).await.unwrap();
 
     assert_eq!(world.contacts.load(&scope("a"), &begin.key).await.unwrap(), Stored::default());
     assert_eq!(world.contacts.by_remote_id(&scope("a"), &contact).await.unwrap(), None);
@@ -41,7 +42,7 @@ async fn of_an_erased_person_the_consent_is_left() {
     assert_eq!(world.events.events(&scope("a"), &contact).await.unwrap(), []);
     assert_eq!(world.events.standing(&scope("a"), &contact).await.unwrap(), None);
     assert_eq!(world.events.observed(&scope("a"), &contact).await.unwrap(), Observed::default());
-    assert!(world.events.mark_for_write_back(&scope("a"), &contact).await.unwrap());
+    assert!(world.events.mark_for_write_back(&scope("a"), &contact, "2").await.unwrap());
     let resolved = world.contacts.resolve(&scope("a"), None, Some(&address)).await.unwrap();
     assert_eq!(resolved, Resolved { consent: ledger(&[(OptedOut, START)]), ..Resolved::default() });
 }

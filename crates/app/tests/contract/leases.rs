@@ -120,7 +120,8 @@ async fn a_link_is_put_in_the_place_of_the_one_that_was_read_and_leads_to_the_re
     world.contacts.begin(&scope("a"), &begin).await.unwrap();
     world.contacts.commit(&scope("a"), &commit_of(&begin, "7")).await.unwrap();
     let merged = Link { remote_id: Some(remote("8")), aliases: [remote("7")].into(), ..link(3) };
-    let relink = |revision| world.contacts.relink(&scope("a"), &begin.key, &merged, revision, at(START));
+    let tenant = scope("a");
+    let relink = |revision| world.contacts.relink(&tenant, &begin.key, &merged, revision, at(START));
 
     assert_eq!(relink(1).await.unwrap(), Attempt::Contended);
     assert_eq!(world.contacts.by_remote_id(&scope("a"), &remote("8")).await.unwrap(), None);
@@ -141,7 +142,8 @@ async fn a_link_is_not_replaced_while_somebody_writes_the_contact() {
     let begin = first_begin("one@example.com", "me");
     world.contacts.begin(&scope("a"), &begin).await.unwrap();
     let gone = link(2);
-    let relink = |second| world.contacts.relink(&scope("a"), &begin.key, &gone, 1, at(second));
+    let tenant = scope("a");
+    let relink = |second| world.contacts.relink(&tenant, &begin.key, &gone, 1, at(second));
     assert_eq!(relink(START + 30).await.unwrap(), Attempt::Contended);
     assert_eq!(relink(START + 31).await.unwrap(), Attempt::Done);
     assert_eq!(world.contacts.commit(&scope("a"), &commit_of(&begin, "7")).await.unwrap(), Attempt::Contended);

@@ -67,7 +67,7 @@ async fn a_contacts_events_are_all_read_and_nothing_else() {
     }
     world.events.save_standing(&scope("a"), &remote("7"), &Standing::default()).await.unwrap();
     observe(&world, "7", &entry(EntryKind::Points { points: 1 }, 0)).await;
-    world.events.mark_for_write_back(&scope("a"), &remote("7")).await.unwrap();
+    world.events.mark_for_write_back(&scope("a"), &remote("7"), "hit:1").await.unwrap();
     assert_eq!(events(&world, &scope("a")).await.len(), 30);
 }
 
@@ -151,13 +151,16 @@ async fn of_twenty_entries_observed_at_once_none_is_lost() {
 #[tokio::test]
 async fn a_contact_is_marked_once_until_the_mark_is_taken_away() {
     let world = world().await;
-    let mark = || world.events.mark_for_write_back(&scope("a"), &remote("7"));
+    let (tenant, contact) = (scope("a"), remote("7"));
+    let mark = |by| world.events.mark_for_write_back(&tenant, &contact, by);
     world.events.unmark_for_write_back(&scope("a"), &remote("7")).await.unwrap();
-    assert!(mark().await.unwrap());
-    assert!(!mark().await.unwrap());
-    assert!(world.events.mark_for_write_back(&scope("a"), &remote("8")).await.unwrap());
+    assert!(mark("hit:1").await.unwrap());
+    assert!(!mark("hit:2").await.unwrap());
+    // Who set it may have died before it told anybody.
+    assert!(mark("hit:1").await.unwrap());
+    assert!(world.events.mark_for_write_back(&tenant, &remote("8"), "hit:2").await.unwrap());
     world.events.unmark_for_write_back(&scope("a"), &remote("7")).await.unwrap();
-    assert!(mark().await.unwrap());
+    assert!(mark("hit:2").await.unwrap());
 }
 
 #[tokio::test]
@@ -182,12 +185,12 @@ async fn a_tenant_sees_nothing_of_anothers_contacts() {
     add(&world, &opened("hit:1")).await;
     observe(&world, "7", &entry(EntryKind::Points { points: 1 }, 0)).await;
     world.events.save_standing(&scope("a"), &remote("7"), &standing(&[opened("hit:1")])).await.unwrap();
-    world.events.mark_for_write_back(&scope("a"), &remote("7")).await.unwrap();
+    world.events.mark_for_write_back(&scope("a"), &remote("7"), "hit:1").await.unwrap();
 
     let (other, contact) = (scope("b"), remote("7"));
     assert_eq!(events(&world, &other).await, []);
     assert_eq!(world.events.standing(&other, &contact).await.unwrap(), None);
     assert_eq!(world.events.observed(&other, &contact).await.unwrap(), Observed::default());
-    assert!(world.events.mark_for_write_back(&other, &contact).await.unwrap());
+    assert!(world.events.mark_for_write_back(&other, &contact, "hit:2").await.unwrap());
     assert!(world.events.add(&other, &contact, &opened("hit:1")).await.unwrap());
 }

@@ -48,12 +48,9 @@ enum Order {
 /// The tables with their columns are those of recording `107-stats-tables`.
 const fn table(feed: Feed) -> Table {
     match feed {
-        Feed::DoNotContact => Table {
-            name: "lead_donotcontact",
-            order: Order::Date("date_added"),
-            only: &[],
-            read: rows::do_not_contact,
-        },
+        Feed::DoNotContact => {
+            Table { name: "lead_donotcontact", order: Order::Date("date_added"), only: &[], read: rows::do_not_contact }
+        }
         Feed::Opens => Table {
             name: "email_stats",
             order: Order::Date("date_read"),

@@ -51,7 +51,11 @@ async fn verdict(recording: &Recording) -> Result<bool, String> {
     let expected = EXPECTED.iter().find(|(known, _)| *known == name);
     let excused = NOT_MADE.iter().any(|(known, _)| *known == name);
     let Some((_, expected)) = expected else {
-        return if excused { Ok(false) } else { Err(format!("{name}: is new; say what it means or why it is not made")) };
+        return if excused {
+            Ok(false)
+        } else {
+            Err(format!("{name}: is new; say what it means or why it is not made"))
+        };
     };
     let stub = server::serving(recording.clone()).await;
     let got = calls::outcome(recording, &stub.url).await;

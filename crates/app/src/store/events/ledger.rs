@@ -27,7 +27,13 @@ struct StandingRow {
     document: String,
 }
 
-/// An item, or attributes of one, of which only the presence counts.
+/// The mark that the source has to be told, and the event that set it.
+#[derive(Serialize)]
+struct MarkRow {
+    marked_by: String,
+}
+
+/// What stands beside the document of what was observed.
 #[derive(Serialize)]
 struct Nothing {}
 
@@ -71,10 +77,11 @@ pub(super) async fn observed(table: &Table, scope: &Scope, contact: &RemoteId) -
     parsed(&row::<LedgerRow>(item)?.document)
 }
 
-/// Marks a contact; `false` when it is marked. One write call.
-pub(super) async fn mark(table: &Table, scope: &Scope, contact: &RemoteId) -> Result<bool> {
-    let item = item(keys::write_back_mark(scope, contact), &Nothing {})?;
-    Ok(matches!(table.put_if(item, Condition::absent()).await?, Put::Done))
+/// Marks a contact; `false` when somebody else marked it. One write call.
+pub(super) async fn mark(table: &Table, scope: &Scope, contact: &RemoteId, by: &str) -> Result<bool> {
+    let item = item(keys::write_back_mark(scope, contact), &MarkRow { marked_by: by.to_owned() })?;
+    let mine = Condition::new("attribute_not_exists(pk) OR marked_by = :by").text(":by", by);
+    Ok(matches!(table.put_if(item, mine).await?, Put::Done))
 }
 
 /// Takes the mark away. One write call.

@@ -87,7 +87,7 @@ pub(super) fn audit(row: &Part<'_>) -> Read<Option<Entry>> {
 fn is_contactable_again(row: &Part<'_>) -> bool {
     let details = row.value("details").and_then(Value::as_str).and_then(serialized::read);
     let reason = details.as_ref().and_then(|details| details.pointer("/dnc_channel_status/email/reason"));
-    reason.is_some_and(|reason| *reason == Value::from(0))
+    reason.and_then(Value::as_i64) == Some(0)
 }
 
 fn engagement(person: Person, event: EngagementEvent) -> Entry {

@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn what_php_did_not_write_is_not_read() {
         let deep = format!("{}N;{}", "a:1:{i:0;".repeat(20), "}".repeat(20));
-        for text in ["", "a", "s:99:\"x\";", "a:9999999999:{", "a:1:{N;N;}", "i:1;i:2;", "R:1;", "d:x:", deep.as_str()] {
+        for text in ["", "a", "s:99:\"x\";", "a:9999999999:{", "a:1:{N;N;}", "i:1;i:2;", "R:1;", "d:x:", deep.as_str()]
+        {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -60,7 +60,12 @@ pub(in crate::mautic) fn form(id: Option<u64>, at: Timestamp) -> String {
 
 /// A do-not-contact entry. Its status belongs to the name: Mautic gives an entry another reason in its place, and a bounce
 /// that became an opt-out is another event.
-pub(in crate::mautic) fn do_not_contact(entry: Option<u64>, contact: Option<u64>, status: Status, at: Timestamp) -> String {
+pub(in crate::mautic) fn do_not_contact(
+    entry: Option<u64>,
+    contact: Option<u64>,
+    status: Status,
+    at: Timestamp,
+) -> String {
     let status = status.word();
     match entry {
         Some(entry) => format!("dnc:{entry}:{status}"),

@@ -52,7 +52,7 @@ impl<'a> Part<'a> {
     /// A text; a number counts as one, a blank text as none.
     pub fn text(&self, name: &str) -> Read<Option<String>> {
         match self.value(name) {
-            None => Ok(None),
+            None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty()).map(cut)),
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
             Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(self.wrong(name, "Must be a text.")),
@@ -68,7 +68,8 @@ impl<'a> Part<'a> {
     /// way to say none.
     pub fn id(&self, name: &str) -> Read<Option<u64>> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        let number: u64 = text.parse().map_err(|_| self.issue(name, IssueCode::Invalid, "Must be the number of an id."))?;
+        let number: u64 =
+            text.parse().map_err(|_| self.issue(name, IssueCode::Invalid, "Must be the number of an id."))?;
         Ok(Some(number).filter(|number| *number > 0))
     }
 
@@ -91,7 +92,7 @@ impl<'a> Part<'a> {
     /// An object.
     pub fn object(&self, name: &str) -> Read<Option<Part<'a>>> {
         match self.value(name) {
-            None => Ok(None),
+            None | Some(Value::Null) => Ok(None),
             Some(Value::Object(object)) => Ok(Some(Part::new(object, format!("{}.{name}", self.path)))),
             Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
                 Err(self.wrong(name, "Must be an object."))
@@ -107,14 +108,15 @@ impl<'a> Part<'a> {
     /// A list of objects: an array, or an object keyed by anything. Empty ones are left out.
     pub fn objects(&self, name: &str) -> Read<Vec<Part<'a>>> {
         let items: Vec<&Value> = match self.value(name) {
-            None => Vec::new(),
+            None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(items)) => items.iter().collect(),
             Some(Value::Object(items)) => items.values().collect(),
             Some(Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
                 return Err(self.wrong(name, "Must be a list."));
             }
         };
-        let parts = items.into_iter().enumerate().filter_map(|(index, item)| self.element(name, index, item).transpose());
+        let parts =
+            items.into_iter().enumerate().filter_map(|(index, item)| self.element(name, index, item).transpose());
         parts.collect()
     }
 

@@ -54,7 +54,9 @@ fn address(contact: &Part<'_>) -> Read<Option<Email>> {
         for group in ["core", "all"] {
             let Some(group) = fields.object(group)? else { continue };
             let text = match group.value("email") {
-                Some(Value::Object(_)) => group.object("email")?.map(|field| field.text("value")).transpose()?.flatten(),
+                Some(Value::Object(_)) => {
+                    group.object("email")?.map(|field| field.text("value")).transpose()?.flatten()
+                }
                 _ => group.text("email")?,
             };
             if let Some(text) = text {

@@ -1,9 +1,7 @@
 //! Why mail is not to be sent, and what a person did by that.
 
 use tandem_core::domain::engagement::EngagementKind;
-
-/// What Tandem notes when it forbids mail itself, because a record of the application says so.
-const OWN: &str = "opted out in the application";
+use tandem_core::domain::platform::OWN_OPT_OUT;
 
 /// Where an address stands with a channel (recordings `mautic-5.1.0-webhooks/005…`, `011…`, `013…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +54,9 @@ impl Status {
             }
             Self::Unsubscribed | Self::Manual => EngagementKind::Unsubscribe,
             // A server that takes a message for spam bounces it: no person complained.
-            Self::Bounced if says(comments, &["complain", "abuse report", "feedback loop"]) => EngagementKind::Complaint,
+            Self::Bounced if says(comments, &["complain", "abuse report", "feedback loop"]) => {
+                EngagementKind::Complaint
+            }
             Self::Bounced => bounce(comments).unwrap_or(EngagementKind::HardBounce),
         }
     }
@@ -64,14 +64,22 @@ impl Status {
 
 /// Whether Tandem itself forbade mail.
 pub(in crate::mautic) fn is_own(comments: &str) -> bool {
-    comments.trim() == OWN
+    comments.trim() == OWN_OPT_OUT
 }
 
 /// The kind of a bounce, by what a mail server or a plugin said of it; `None` when it says neither.
 pub(super) fn bounce(said: &str) -> Option<EngagementKind> {
     const SOFT: [&str; 10] = [
-        "soft", "temporar", "transient", "mailbox full", "mailbox is full", "over quota", "quota exceeded", "try again",
-        "greylist", "graylist",
+        "soft",
+        "temporar",
+        "transient",
+        "mailbox full",
+        "mailbox is full",
+        "over quota",
+        "quota exceeded",
+        "try again",
+        "greylist",
+        "graylist",
     ];
     const HARD: [&str; 4] = ["hard", "permanent", "no such user", "unknown user"];
     if says(said, &SOFT) {

@@ -80,9 +80,5 @@ fn row_of<'a>(contact: &Part<'a>, channel: &str, status: Status) -> Read<Option<
 }
 
 fn listed(row: &Part<'_>) -> Read<Listed> {
-    Ok(Listed {
-        id: row.id("id")?,
-        email: row.id("channelId")?,
-        comments: row.text("comments")?.unwrap_or_default(),
-    })
+    Ok(Listed { id: row.id("id")?, email: row.id("channelId")?, comments: row.text("comments")?.unwrap_or_default() })
 }
