@@ -65,7 +65,7 @@ impl Table {
     }
 
     /// The items of a partition whose sort keys begin with `prefix`, in their order. One read call per megabyte.
-    pub(super) async fn partition_from(&self, pk: String, prefix: &str) -> Result<Vec<Item>> {
+    pub(super) async fn partition_with_prefix(&self, pk: String, prefix: &str) -> Result<Vec<Item>> {
         let keys = Condition::new("pk = :pk AND begins_with(sk, :prefix)").text(":pk", pk).text(":prefix", prefix);
         self.query(keys, None).await
     }

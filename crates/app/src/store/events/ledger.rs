@@ -46,7 +46,7 @@ pub(super) async fn add(table: &Table, scope: &Scope, contact: &RemoteId, event:
 
 /// All events. One read call per megabyte.
 pub(super) async fn events(table: &Table, scope: &Scope, contact: &RemoteId) -> Result<Vec<EngagementEvent>> {
-    let items = table.partition_from(keys::ledger_partition(scope, contact), keys::EVENTS).await?;
+    let items = table.partition_with_prefix(keys::ledger_partition(scope, contact), keys::EVENTS).await?;
     items.into_iter().map(|item| parsed(&row::<LedgerRow>(item)?.document)).collect()
 }
 
