@@ -60,7 +60,8 @@ prove-%: ## run one proof scenario at full size, such as prove-race
 bench: ## measure cold init, latency, calls, memory
 	@echo "Building for release, then measuring; nothing else should run on this machine"
 	cargo build --release $(FUNCTIONS)
-	cargo run --release --package tandem-tests --bin bench
+	cargo build --release --package tandem-tests --bin bench --bin empty-function
+	"$(TARGET_DIR)/release/bench"
 
 clean: ## remove what was built and the tools (the data of `make run` stays)
 	@echo "Removing build output and .tools/; delete $(DATA_DIR) by hand to forget the data of make run"

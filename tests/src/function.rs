@@ -17,10 +17,10 @@ pub const JOBS: &str = "tandem-jobs";
 /// The name of the queue of messages that are no jobs.
 pub const DEAD_LETTERS: &str = "tandem-dead-letters";
 
-/// A running function.
+/// A running function. It is killed when this is dropped, before it could miss its Runtime API.
 pub struct FunctionProcess {
-    api: RuntimeApi,
     child: Child,
+    api: RuntimeApi,
     started: Instant,
 }
 
@@ -34,7 +34,13 @@ impl FunctionProcess {
         let mut command = command(program, environment);
         let started = now();
         let child = command.env("AWS_LAMBDA_RUNTIME_API", api.address()).spawn().expect("the function starts");
-        Self { api, child, started }
+        Self { child, api, started }
+    }
+
+    /// Ends it, and waits until it is gone: until then it takes time of the machine.
+    pub async fn stop(mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill().await;
     }
 
     /// Has the function handle an event.

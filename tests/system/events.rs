@@ -1,6 +1,6 @@
 //! The documents in `events/` are what API Gateway really sends: each goes through the parser that the function uses to
 //! the function's own handler.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what fails in a test's helper fails the test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 use axum::Router;
 use axum::body::to_bytes;
