@@ -3,7 +3,11 @@
 use std::io::Write;
 
 use serde_json::json;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterFn, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Environment;
 
@@ -19,13 +23,25 @@ pub enum LogFormat {
 /// Starts logging to standard error. `TANDEM_LOG` sets the level (`info`), by module if need be.
 pub fn start_logging(environment: &Environment, format: LogFormat) {
     let level = environment.get(&["TANDEM_LOG", "RUST_LOG"]).unwrap_or("info");
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(std::io::stderr).with_target(false);
     // A second start in one process (tests) keeps the first one's settings.
     let _already_started = match format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.compact().try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).finish().with(discretion()).try_init(),
+        LogFormat::Text => builder.compact().finish().with(discretion()).try_init(),
     };
+}
+
+/// What is logged at a level such as `trace` or `info,tandem_core=debug`.
+#[must_use]
+pub fn filter(level: &str) -> EnvFilter {
+    EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+/// Leaves out what libraries say below `info`, whatever level is set: they log whole requests, with the personal data in
+/// them. Tandem's own lines hold none at any level.
+#[must_use]
+pub fn discretion() -> FilterFn {
+    filter_fn(|metadata: &Metadata<'_>| metadata.target().starts_with("tandem") || *metadata.level() <= Level::INFO)
 }
 
 /// Counts of one finished request.

@@ -1,7 +1,6 @@
 //! Mautic's deliveries, recorded, of older designs, and damaged, as the connector splits them.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
-#[path = "deliveries/mod.rs"]
 mod deliveries;
 
 use deliveries::expected::EXPECTED;

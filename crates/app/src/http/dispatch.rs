@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
+use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::domain::scope::TenantId;
@@ -82,11 +82,21 @@ struct Call {
 
 async fn read(state: &AppState, started: &Started, headers: &HeaderMap, body: Body) -> Result<Call, ApiError> {
     let tenant = state.keys.tenant(headers, started.at).await?;
+    has_integration(state, &tenant)?;
     let body = request::read_body(headers, body).await?;
     let object = request::parse_object(&body)?;
     let (name, action) = action_of(Input::root(&object)).map_err(|issue| ApiError::invalid(vec![issue]))?;
     let api_key = auth::bearer(headers).unwrap_or_default().to_owned();
     Ok(Call { tenant, name, action, object, body, api_key })
+}
+
+/// A tenant without an integration of its own must not reach the data of the one that has it.
+fn has_integration(state: &AppState, tenant: &TenantId) -> Result<(), ApiError> {
+    if state.desk.as_ref().is_none_or(|desk| desk.integration.scope.tenant == *tenant) {
+        return Ok(());
+    }
+    let message = "the tenant of this API key has no Mautic integration";
+    Err(ApiError::new(StatusCode::FORBIDDEN, "no_integration", message))
 }
 
 fn action_of(input: Input<'_>) -> Result<(&'static str, Action), FieldIssue> {

@@ -135,9 +135,13 @@ fn next(order: &Order, cursor: &FeedCursor, rows: &[Part<'_>], more: bool) -> Fe
             FeedCursor { after: cursor.after.max(highest), until: cursor.until }
         }
         Order::Date(date) => {
-            let read = rows.last().and_then(|row| rows::moment(row, date));
-            let after = if more { rows.last().and_then(number).unwrap_or_default() } else { 0 };
-            FeedCursor { after, until: read.max(cursor.until) }
+            let read = rows.last().and_then(|row| row.moment_of(&[date]));
+            if more {
+                // Where the next page begins, which may lie before the moment at which the last look ended.
+                FeedCursor { after: rows.last().and_then(number).unwrap_or_default(), until: read.or(cursor.until) }
+            } else {
+                FeedCursor { after: 0, until: read.max(cursor.until) }
+            }
         }
     }
 }

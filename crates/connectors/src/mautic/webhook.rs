@@ -3,14 +3,17 @@
 //! of the array, no prefix, `lead` for `contact`, a top-level `timestamp`. All of that is read; an entry that can't be
 //! read is reported and spoils no other.
 
+pub(super) mod built;
 mod contacts;
+mod dates;
 mod mail;
 pub(super) mod natural;
 pub(super) mod part;
 pub(super) mod person;
 pub(super) mod reasons;
+mod sending;
 pub(super) mod subscriptions;
-pub(super) mod telling;
+mod telling;
 pub(super) mod visits;
 
 use std::fmt;
@@ -26,7 +29,7 @@ use mail::MailEvent;
 use part::Part;
 use telling::Telling;
 
-pub use telling::UNDATED;
+pub use dates::UNDATED;
 
 /// Reads Mautic's deliveries.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +39,7 @@ impl Deliveries for MauticDeliveries {
     fn split(&self, body: &[u8]) -> Result<Vec<Told>> {
         let Types(types) = serde_json::from_slice(body)
             .map_err(|_| Failure::new(FailureKind::Invalid, "The delivery is no JSON object, or nested too deeply."))?;
-        let delivered = types.iter().find(|(name, _)| name == TIMESTAMP).and_then(|(_, value)| telling::moment(value));
+        let delivered = types.iter().find(|(name, _)| name == TIMESTAMP).and_then(|(_, value)| dates::moment(value));
         let typed = types.iter().filter(|(name, _)| name != TIMESTAMP);
         Ok(typed.flat_map(|(name, value)| told_of(name, value, delivered)).collect())
     }

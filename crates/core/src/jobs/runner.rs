@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::identity::RecordKey;
+use crate::domain::link::RemoteId;
 use crate::error::{Failure, Result};
 use crate::policy::{self, Decision};
 use crate::sync::change::{ContactChange, Outcome, Visitor};
@@ -49,8 +50,17 @@ impl Desk {
             Task::WriteBack { contact } => self.write_back(contact).await,
             Task::RepairGaps => self.repair_gaps(&job.correlation_id).await.map(drop),
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
-            Task::DeleteContact { contact } => self.integration.platform.delete(contact).await.map(drop),
+            Task::DeleteContact { contact } => self.delete_later(contact, job).await,
         }
+    }
+
+    /// A contact that a record leads to again was brought back since the deletion was asked for: it stays.
+    async fn delete_later(&self, contact: &RemoteId, job: &Job) -> Result<()> {
+        if self.services.contacts.by_remote_id(&self.integration.scope, contact).await?.is_some() {
+            tracing::info!(job = %job.id, "the contact was written again since: it stays");
+            return Ok(());
+        }
+        self.integration.platform.delete(contact).await.map(drop)
     }
 
     async fn push_again(&self, record: &RecordKey, visitor: Option<Visitor>, job: &Job) -> Result<()> {

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::Email;
-use crate::error::Result;
+use crate::domain::link::RemoteId;
+use crate::error::{FailureKind, Result};
 
 use super::services::Desk;
-use super::whom::{Whom, unknown};
+use super::whom::{Known, Whom, unknown};
 
 impl Desk {
     /// The record, the link, the consent ledger, the events and all that the platform holds, as JSON. Two reads, up to four calls.
@@ -17,10 +18,7 @@ impl Desk {
     pub async fn export(&self, whom: &Whom) -> Result<Value> {
         let known = self.know(whom).await?;
         let stored = known.record.as_ref().map(|(_, stored)| stored);
-        let mut platform = Vec::new();
-        for contact in &known.contacts {
-            platform.push(self.integration.platform.export(contact).await?);
-        }
+        let platform = self.platforms_part(&known).await?;
         if platform.is_empty() && stored.is_none() {
             return Err(unknown());
         }
@@ -38,6 +36,21 @@ impl Desk {
             "events": events,
             "platform": platform,
         }))
+    }
+
+    /// What the platform holds. Ids that it merged into another are not asked for: they lead to the same contact.
+    async fn platforms_part(&self, known: &Known) -> Result<Vec<Value>> {
+        let link = known.record.as_ref().and_then(|(_, stored)| stored.link.as_ref());
+        let merged = |contact: &RemoteId| link.is_some_and(|link| link.aliases.contains(contact));
+        let mut parts = Vec::new();
+        for contact in known.contacts.iter().filter(|contact| !merged(contact)) {
+            match self.integration.platform.export(contact).await {
+                Ok(part) => parts.push(part),
+                Err(failure) if failure.kind == FailureKind::NotFound => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(parts)
     }
 
     async fn consent_of(&self, email: Option<&Email>) -> Result<ConsentLedger> {

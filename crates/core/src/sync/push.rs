@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::{Email, ExternalId, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
@@ -13,7 +14,7 @@ use crate::jobs::message::Task;
 use crate::policy;
 use crate::ports::{Attempt, Begin, Commit, Resolved, Save};
 
-use super::change::{ContactChange, IdentifyCase, Outcome, PushAction, Pushed, Queued, Subject};
+use super::change::{ContactChange, IdentifyCase, Outcome, PushAction, Pushed, Queued, Subject, Visitor};
 use super::plan::{self, Draft, Found, Rulebook};
 use super::services::Desk;
 use super::write::{Writing, Wrote};
@@ -70,31 +71,32 @@ impl Desk {
     /// # Errors
     /// `Invalid` when the change says too little; `Storage` when table or queue fail.
     pub async fn identify_later(&self, change: &ContactChange, correlation_id: &str) -> Result<Queued> {
-        let draft = self.store_only(change, self.draft(change).await?).await?;
-        let visitor = change.visitor.as_ref();
-        let task = Task::Identify {
-            record: draft.key,
-            visitor: visitor.map(|visitor| visitor.id.clone()),
-            trusted: visitor.is_some_and(|visitor| visitor.trusted),
-        };
+        let draft = self.store_only(change, self.draft_with(change, None).await?).await?;
+        let task = task_of(&draft.key, change.visitor.as_ref());
         let job_id = self.defer(task, correlation_id, Duration::from_secs(1)).await?;
         let reason = Failure::new(FailureKind::Timeout, "the platform takes longer than a login may wait");
         Ok(Queued { job_id, reason, issues: draft.issues })
     }
 
     async fn draft(&self, change: &ContactChange) -> Result<Draft> {
-        let found = self.find(change).await?;
-        let now = self.now();
         let Self { services, integration } = self;
+        let now = self.now();
         let catalog =
             integration.reference.catalog(&integration.scope, now, &*services.catalogs, &*integration.platform).await;
+        self.draft_with(change, catalog.as_deref()).await
+    }
+
+    /// A draft that makes no call to the platform.
+    async fn draft_with(&self, change: &ContactChange, catalog: Option<&FieldCatalog>) -> Result<Draft> {
+        let found = self.find(change).await?;
+        let integration = &self.integration;
         let book = Rulebook {
             rules: &integration.rules,
             vocabulary: &*integration.vocabulary,
-            catalog: catalog.as_deref(),
+            catalog,
             enrolment: integration.enrolment.as_ref(),
         };
-        Ok(plan::plan(change, found, &book, now))
+        Ok(plan::plan(change, found, &book, self.now()))
     }
 
     /// Reads the record that a change is about.
@@ -181,7 +183,10 @@ impl Desk {
             (Err(failure), whom) if policy::may_be_done_later(failure.kind) => {
                 let failure = self.interrupt(&writing, failure).await?;
                 match whom {
-                    For::Caller => self.queued(writing.key(), failure, writing.issues(), correlation_id).await,
+                    For::Caller => {
+                        let task = task_of(writing.key(), writing.visitor());
+                        self.queued(task, failure, writing.issues(), correlation_id).await
+                    }
                     For::Job => Err(failure),
                 }
             }
@@ -202,7 +207,10 @@ impl Desk {
             // Our lease ran out under us. The platform has our values, but another writer may be at work: compare again.
             let reason = Failure::new(FailureKind::Conflict, "another writer took over the contact").maybe_done();
             return match whom {
-                For::Caller => self.queued(&commit.key, reason, pushed.issues, correlation_id).await,
+                For::Caller => {
+                    let task = Task::PushContact { record: commit.key };
+                    self.queued(task, reason, pushed.issues, correlation_id).await
+                }
                 For::Job => Err(reason),
             };
         }
@@ -243,7 +251,8 @@ impl Desk {
     ) -> Result<Outcome<Pushed>> {
         let draft = self.store_only(change, draft).await?;
         let reason = Failure::new(FailureKind::Conflict, "another writer holds the contact");
-        self.queued(&draft.key, reason, draft.issues, correlation_id).await
+        let task = task_of(&draft.key, change.visitor.as_ref());
+        self.queued(task, reason, draft.issues, correlation_id).await
     }
 
     /// Stores the record's new state and nothing else.
@@ -269,15 +278,25 @@ impl Desk {
 
     async fn queued(
         &self,
-        key: &RecordKey,
+        task: Task,
         reason: Failure,
         issues: Vec<FieldIssue>,
         correlation_id: &str,
     ) -> Result<Outcome<Pushed>> {
         let told = reason.retry_at.and_then(|moment| Duration::try_from(moment.duration_since(self.now())).ok());
         let delay = told.unwrap_or(Duration::ZERO).max(Duration::from_secs(1));
-        let job_id = self.defer(Task::PushContact { record: key.clone() }, correlation_id, delay).await?;
+        let job_id = self.defer(task, correlation_id, delay).await?;
         Ok(Outcome::Queued(Queued { job_id, reason, issues }))
+    }
+}
+
+/// The job that finishes a write; it remembers the visitor, who is no part of the record.
+fn task_of(key: &RecordKey, visitor: Option<&Visitor>) -> Task {
+    match visitor {
+        None => Task::PushContact { record: key.clone() },
+        Some(visitor) => {
+            Task::Identify { record: key.clone(), visitor: Some(visitor.id.clone()), trusted: visitor.trusted }
+        }
     }
 }
 

@@ -28,6 +28,12 @@ pub struct Known {
 }
 
 impl Known {
+    /// The address of the record.
+    #[must_use]
+    pub fn email(&self) -> Option<&Email> {
+        self.record.as_ref()?.1.record.as_ref()?.email.as_ref()
+    }
+
     /// The identities that point to the record.
     #[must_use]
     pub fn identities(&self) -> Vec<Identity> {
@@ -58,7 +64,8 @@ impl Desk {
             known.record = Some((key, stored));
         }
         if known.contacts.is_empty() {
-            known.contacts = self.contacts_of(whom).await?;
+            let email = whom.email.as_ref().or_else(|| known.email()).cloned();
+            known.contacts = self.contacts_of(whom, email.as_ref()).await?;
         }
         Ok(known)
     }
@@ -82,8 +89,8 @@ impl Desk {
         Ok(resolved.by_external_id.or(resolved.by_email))
     }
 
-    async fn contacts_of(&self, whom: &Whom) -> Result<Vec<RemoteId>> {
-        match (&whom.contact, &whom.email) {
+    async fn contacts_of(&self, whom: &Whom, email: Option<&Email>) -> Result<Vec<RemoteId>> {
+        match (&whom.contact, email) {
             (Some(id), _) => Ok(vec![id.clone()]),
             (None, Some(email)) => {
                 let found = self.integration.platform.find_by_email(email).await?;

@@ -76,6 +76,12 @@ impl<'a> Writing<'a> {
         self.draft.issues.clone()
     }
 
+    /// The visitor that the person was.
+    #[must_use]
+    pub fn visitor(&self) -> Option<&Visitor> {
+        self.draft.visitor.as_ref()
+    }
+
     /// Whether a create was sent whose outcome is not known.
     #[must_use]
     pub fn creation_is_in_doubt(&self) -> bool {

@@ -1,7 +1,5 @@
 //! `GET /health`: what works and how fast. Open to everybody, so it says no secret and can't be used to spend Mautic's budget.
 
-use std::sync::{Mutex, PoisonError};
-
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -10,6 +8,7 @@ use serde_json::{Value, json};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::sync::services::Desk;
+use tokio::sync::Mutex;
 
 use super::{info, milliseconds};
 use crate::http::AppState;
@@ -65,26 +64,17 @@ async fn timed(state: &AppState, check: impl Future<Output = Result<()>>) -> Val
 }
 
 async fn mautic(state: &AppState, started: &Started, desk: &Desk) -> Value {
-    if let Some(answer) = state.health.fresh(started.at) {
-        return answer;
+    // Held while Mautic is asked: whoever comes meanwhile gets the same answer.
+    let mut held = state.health.0.lock().await;
+    if let Some((_, answer)) = held.as_ref().filter(|(at, _)| started.at.duration_since(*at) < REMEMBERED) {
+        return answer.clone();
     }
     let answer = match desk.integration.platform.ping().await {
         Ok(found) => json!({"ok": true, "ms": milliseconds(state, started), "mautic": info(&found)}),
         Err(failure) => json!({"ok": false, "ms": milliseconds(state, started), "error": failure.kind}),
     };
-    state.health.keep(started.at, answer.clone());
+    *held = Some((started.at, answer.clone()));
     answer
-}
-
-impl HealthCache {
-    fn fresh(&self, now: Timestamp) -> Option<Value> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.as_ref().filter(|(at, _)| now.duration_since(*at) < REMEMBERED).map(|(_, answer)| answer.clone())
-    }
-
-    fn keep(&self, now: Timestamp, answer: Value) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, answer));
-    }
 }
 
 fn is_ok(check: &Value) -> bool {

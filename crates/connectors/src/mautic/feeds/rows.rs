@@ -6,12 +6,12 @@ use tandem_core::domain::engagement::{EngagementEvent, EngagementKind};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::webhook::entry::{Entry, EntryKind};
 
+use super::super::webhook::built::{self, event};
 use super::super::webhook::natural::{self, StatName};
 use super::super::webhook::part::{Part, Read};
 use super::super::webhook::person::Person;
 use super::super::webhook::reasons::Status;
 use super::super::webhook::subscriptions::{EMAIL, Listed, forbidden};
-use super::super::webhook::telling::{self, event};
 use super::super::webhook::visits;
 use super::serialized;
 
@@ -36,7 +36,7 @@ pub(super) fn open(row: &Part<'_>) -> Read<Option<Entry>> {
     let event = EngagementEvent {
         email: row.id("email_id")?.map(|id| id.to_string()),
         campaign: if from_campaign { row.text("source_id")? } else { None },
-        sent_at: moment(row, "date_sent"),
+        sent_at: row.moment_of(&["date_sent"]),
         ..event(EngagementKind::Open, stat.opened(at), at)
     };
     Ok(Some(engagement(person, event)))
@@ -75,7 +75,7 @@ pub(super) fn audit(row: &Part<'_>) -> Read<Option<Entry>> {
     let Some(contact) = row.id("object_id")? else { return Ok(None) };
     let (person, at) = (Person { contact: Some(contact), email: None }, dated(row, "date_added")?);
     Ok(match row.text("action")?.as_deref() {
-        Some("delete") => Some(telling::entry(person, "contact_gone", EntryKind::Gone, at)),
+        Some("delete") => Some(built::entry(person, "contact_gone", EntryKind::Gone, at)),
         Some("update") if is_contactable_again(row) => {
             Some(forbidden(person, Status::Contactable, &Listed::default(), at))
         }
@@ -91,8 +91,8 @@ fn is_contactable_again(row: &Part<'_>) -> bool {
 }
 
 fn engagement(person: Person, event: EngagementEvent) -> Entry {
-    let (name, at) = (telling::name(event.kind), event.at);
-    telling::entry(person, name, EntryKind::Engagement(event), at)
+    let (name, at) = (built::name(event.kind), event.at);
+    built::entry(person, name, EntryKind::Engagement(event), at)
 }
 
 /// Whom a row is about. `email_stats` also knows the address.
@@ -103,10 +103,6 @@ fn person(row: &Part<'_>) -> Read<Option<Person>> {
 }
 
 /// A column's moment; columns hold UTC.
-pub(super) fn moment(row: &Part<'_>, column: &str) -> Option<Timestamp> {
-    row.value(column).and_then(telling::moment)
-}
-
 fn dated(row: &Part<'_>, column: &str) -> Result<Timestamp, FieldIssue> {
-    moment(row, column).ok_or_else(|| row.issue(column, IssueCode::Invalid, "Must be a moment."))
+    row.moment_of(&[column]).ok_or_else(|| row.issue(column, IssueCode::Invalid, "Must be a moment."))
 }

@@ -3,9 +3,10 @@
 use tandem_core::domain::issue::IssueCode;
 use tandem_core::webhook::entry::{EntryKind, Told};
 
+use super::built;
 use super::part::{Part, Read};
 use super::person::{self, Person};
-use super::telling::{self, Telling};
+use super::telling::Telling;
 
 /// The dates of a contact that stand in for an entry's own, the likeliest first.
 const DATES: [&str; 2] = ["dateModified", "dateAdded"];
@@ -56,7 +57,7 @@ pub(super) fn gone(telling: &Telling<'_>) -> Told {
     let root = &telling.root;
     let person = Person::of(root, root)?;
     let contact = root.id("id")?.or(person.contact).ok_or_else(|| root.missing("id"))?;
-    let at = telling.when(root, &[], &[]);
+    let at = telling.when(None, None);
     telling.of(Person { contact: Some(contact), ..person }, "contact_gone", EntryKind::Gone, at)
 }
 
@@ -64,11 +65,11 @@ pub(super) fn gone(telling: &Telling<'_>) -> Told {
 pub(super) fn noted(telling: &Telling<'_>, name: &'static str) -> Told {
     let root = &telling.root;
     let person = Person::of(root, root)?;
-    Ok(telling::entry(person, name, EntryKind::Noted, telling.when(root, &[], &[])))
+    Ok(built::entry(person, name, EntryKind::Noted, telling.when(None, None)))
 }
 
 fn of_contact(telling: &Telling<'_>, contact: &Part<'_>, name: &'static str, kind: EntryKind) -> Told {
-    let at = telling.when(contact, &[], &DATES);
+    let at = telling.when(None, contact.moment_of(&DATES));
     telling.of(Person::of(&telling.root, &telling.root)?, name, kind, at)
 }
 

@@ -4,11 +4,13 @@
 use tandem_core::domain::engagement::{EngagementEvent, EngagementKind};
 use tandem_core::webhook::entry::{EntryKind, Told};
 
+use super::built::{event, name};
 use super::natural::StatName;
 use super::part::{Part, Read};
 use super::person::Person;
 use super::reasons;
-use super::telling::{Sending, Telling, event, moment, name};
+use super::sending::Sending;
+use super::telling::Telling;
 
 /// The record of the email that was sent stands under this key.
 const STAT: &str = "stat";
@@ -25,7 +27,7 @@ pub(super) enum MailEvent {
 /// `email_on_open`: comes with every open, and counts once.
 pub(super) fn opened(telling: &Telling<'_>) -> Told {
     let stat = telling.thing(STAT)?;
-    let at = telling.when(&stat, &["dateRead", "date_read"], &["lastOpened", "dateSent"]);
+    let at = telling.when(stat.moment_of(&["dateRead"]), stat.moment_of(&["lastOpened", "dateSent"]));
     let natural_id = stat_name(&stat)?.opened(at);
     of(telling, &stat, event(EngagementKind::Open, natural_id, at))
 }
@@ -33,20 +35,20 @@ pub(super) fn opened(telling: &Telling<'_>) -> Told {
 /// Any other event of an email.
 pub(super) fn other(telling: &Telling<'_>, what: MailEvent) -> Told {
     let stat = telling.thing(STAT)?;
-    let at = telling.when(&stat, own_dates(what), &["dateRead", "dateSent"]);
+    let at = telling.when(stat.moment_of(own_dates(what)), stat.moment_of(&["dateRead", "dateSent"]));
     let url = match what {
         MailEvent::Click => url_of(telling, &stat)?,
         MailEvent::Unsubscribe | MailEvent::Bounce | MailEvent::Complaint => None,
     };
     let kind = kind_of(telling, &stat, what)?;
     let natural_id = stat_name(&stat)?.other(name(kind), at, url.as_deref());
-    let agent = stat.text_of(&["userAgent", "user_agent"])?;
+    let agent = stat.text("userAgent")?;
     of(telling, &stat, EngagementEvent { url, agent, ..event(kind, natural_id, at) })
 }
 
 fn of(telling: &Telling<'_>, stat: &Part<'_>, event: EngagementEvent) -> Told {
     let (sending, person) = (Sending::of(stat)?, Person::of(stat, &telling.root)?);
-    let sent_at = stat.value("dateSent").and_then(moment);
+    let sent_at = stat.moment_of(&["dateSent"]);
     let (kind, at) = (event.kind, event.at);
     let event = EngagementEvent {
         email: sending.email,
@@ -59,7 +61,7 @@ fn of(telling: &Telling<'_>, stat: &Part<'_>, event: EngagementEvent) -> Told {
 }
 
 fn stat_name(stat: &Part<'_>) -> Read<StatName> {
-    Ok(StatName { hash: stat.text_of(&["trackingHash", "tracking_hash"])?, id: stat.id("id")? })
+    Ok(StatName { hash: stat.text("trackingHash")?, id: stat.id("id")? })
 }
 
 const fn own_dates(what: MailEvent) -> &'static [&'static str] {

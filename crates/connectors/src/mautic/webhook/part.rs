@@ -1,7 +1,10 @@
 //! An object of a delivery or a row of a table, read value by value. What can't be read is told by its path.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
+
+use super::dates::moment;
 
 /// What reading a value gives.
 pub(in crate::mautic) type Read<T> = Result<T, FieldIssue>;
@@ -87,6 +90,11 @@ impl<'a> Part<'a> {
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             _ => Ok(self.whole(name)?.map(|number| number != 0)),
         }
+    }
+
+    /// The first of several keys that holds a moment. A date that can't be read is as good as none.
+    pub fn moment_of(&self, names: &[&str]) -> Option<Timestamp> {
+        names.iter().find_map(|name| moment(self.value(name)?))
     }
 
     /// An object.

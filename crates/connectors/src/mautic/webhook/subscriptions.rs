@@ -5,11 +5,12 @@ use tandem_core::domain::engagement::EngagementEvent;
 use tandem_core::domain::issue::IssueCode;
 use tandem_core::webhook::entry::{Entry, EntryKind, Told};
 
+use super::built::{self, event, name};
 use super::natural;
 use super::part::{Part, Read};
 use super::person::{self, Person};
 use super::reasons::{self, Status};
-use super::telling::{self, Telling, event, name};
+use super::telling::Telling;
 
 /// The one channel that Tandem looks after.
 pub(in crate::mautic) const EMAIL: &str = "email";
@@ -36,15 +37,12 @@ pub(super) fn changed(telling: &Telling<'_>) -> Told {
         Some(row) => listed(row)?,
         None => Listed { comments: root.text_of(&["comments", "comment"])?.unwrap_or_default(), ..Listed::default() },
     };
-    let at = match &row {
-        Some(row) => telling.when(row, &["dateAdded"], &[]),
-        None => telling.when(contact.as_ref().unwrap_or(root), &[], &["dateModified"]),
-    };
+    let own = row.as_ref().and_then(|row| row.moment_of(&["dateAdded"]));
+    let at = telling.when(own, contact.and_then(|contact| contact.moment_of(&["dateModified"])));
     if channel != EMAIL {
-        return Ok(telling::entry(person, name(status.kind(&listed.comments)), EntryKind::Noted, at));
+        return Ok(built::entry(person, name(status.kind(&listed.comments)), EntryKind::Noted, at));
     }
-    let entry = forbidden(person, status, &listed, at);
-    if entry.contact.is_none() && entry.email.is_none() { Err(root.missing("contact")) } else { Ok(entry) }
+    telling.about_somebody(forbidden(person, status, &listed, at))
 }
 
 /// The entry that tells of a change of the do-not-contact list.
@@ -58,7 +56,7 @@ pub(in crate::mautic) fn forbidden(person: Person, status: Status, listed: &List
     };
     let event = EngagementEvent { email: listed.email.map(|id| id.to_string()), ..event(kind, natural_id, at) };
     let echo = reasons::is_own(&listed.comments);
-    Entry { echo, ..telling::entry(person, name(kind), EntryKind::Engagement(event), at) }
+    Entry { echo, ..built::entry(person, name(kind), EntryKind::Engagement(event), at) }
 }
 
 fn new_status(root: &Part<'_>) -> Read<Status> {

@@ -3,24 +3,26 @@
 use tandem_core::domain::engagement::{EngagementEvent, EngagementKind};
 use tandem_core::webhook::entry::{EntryKind, Told};
 
+use super::built::{event, name};
 use super::natural;
 use super::person::Person;
-use super::telling::{Sending, Telling, event, name};
+use super::sending::Sending;
+use super::telling::Telling;
 
 /// `page_on_hit`: a page (recording `mautic-5.1.0-webhooks/022-mautic.page_on_hit`), or a link of an email, which is told
 /// by its `source` and its `email`. There is no other telling of a click.
 pub(super) fn hit(telling: &Telling<'_>) -> Told {
     let hit = telling.thing("hit")?;
-    let at = telling.when(&hit, &["dateHit", "date_hit"], &[]);
+    let at = telling.when(hit.moment_of(&["dateHit"]), None);
     let (sending, url) = (Sending::of(&hit)?, hit.text("url")?);
     let natural_id = natural::hit(hit.id("id")?, at, url.as_deref());
     let kind = visit(hit.text("source")?.as_deref(), sending.email.is_some());
     let event = EngagementEvent {
         email: sending.email,
         campaign: sending.campaign,
-        subject: sending.subject.or(hit.text_of(&["urlTitle", "url_title"])?),
+        subject: sending.subject.or(hit.text("urlTitle")?),
         url,
-        agent: hit.text_of(&["userAgent", "user_agent"])?,
+        agent: hit.text("userAgent")?,
         ..event(kind, natural_id, at)
     };
     telling.of(Person::of(&hit, &telling.root)?, name(kind), EntryKind::Engagement(event), at)
@@ -35,7 +37,7 @@ pub(in crate::mautic) fn visit(source: Option<&str>, has_email: bool) -> Engagem
 /// read: a form may ask for somebody else's.
 pub(super) fn submitted(telling: &Telling<'_>) -> Told {
     let submission = telling.thing("submission")?;
-    let at = telling.when(&submission, &["dateSubmitted", "date_submitted"], &[]);
+    let at = telling.when(submission.moment_of(&["dateSubmitted"]), None);
     let natural_id = natural::form(submission.id("id")?, at);
     let form = submission.object("form")?;
     let event = EngagementEvent {
