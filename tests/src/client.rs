@@ -114,7 +114,8 @@ impl Caller {
     /// When no answer came.
     pub async fn deliver(&self, delivery: &Delivery) -> Result<Answer, reqwest::Error> {
         let request = self.bare(reqwest::Method::POST, "/mautic-webhook");
-        let request = request.header("Webhook-Signature", &delivery.signature).header("Content-Type", "application/json");
+        let request =
+            request.header("Webhook-Signature", &delivery.signature).header("Content-Type", "application/json");
         self.send(request.body(delivery.body.clone())).await
     }
 

@@ -50,7 +50,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mautic: MauticOptions::default(), environment: Vec::new(), worker: true, connect: true, demo: false, clock: Arc::new(SystemClock) }
+        Self {
+            mautic: MauticOptions::default(),
+            environment: Vec::new(),
+            worker: true,
+            connect: true,
+            demo: false,
+            clock: Arc::new(SystemClock),
+        }
     }
 }
 
@@ -130,7 +137,8 @@ impl System {
         let queue = LocalQueue::in_memory(Arc::new(queue_time.clone())).expect("the queue starts");
         let foundation = foundation(&config, &table, &queue, &clock);
         let (caller, server) = serve(&foundation).await;
-        let mut system = Self { mautic, table, queue, foundation, caller, config, clock, queue_time, tasks: vec![server] };
+        let mut system =
+            Self { mautic, table, queue, foundation, caller, config, clock, queue_time, tasks: vec![server] };
         if options.connect {
             system.connect().await;
         }

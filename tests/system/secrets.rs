@@ -74,7 +74,9 @@ async fn exercise(system: &System) {
         json!({"action": "export_contact", "email": "canary-two@canary.example"}),
         json!({"action": "canary"}),
     ];
-    let refusal = json!({"errors": [{"code": 400, "message": "canary is invalid", "details": {"city": ["canary is invalid"]}}]}).to_string();
+    let refusal =
+        json!({"errors": [{"code": 400, "message": "canary is invalid", "details": {"city": ["canary is invalid"]}}]})
+            .to_string();
     let faults = [
         None,
         Some(FaultRule::new(FaultKind::LostReply).how(LostReply::Close)),
@@ -92,7 +94,11 @@ async fn exercise(system: &System) {
             system.caller.call(body).await.unwrap();
         }
         system.caller.with_key("canary-wrong-key").call(&bodies[0]).await.unwrap();
-        system.caller.send(system.caller.request().header("content-type", "application/json").body("{\"canary\":canary}")).await.unwrap();
+        system
+            .caller
+            .send(system.caller.request().header("content-type", "application/json").body("{\"canary\":canary}"))
+            .await
+            .unwrap();
         system.caller.send(system.caller.bare(Method::GET, "/canary?email=canary@canary.example")).await.unwrap();
     }
     system.mautic.clear_faults();

@@ -70,7 +70,7 @@ fn no_mautic() -> Failure {
 
 async fn foundation() -> Result<(Foundation, Arc<SqsQueue>), Error> {
     let mut environment = Environment::of_process();
-    telemetry::start_logging(&environment, LogFormat::Json);
+    telemetry::start_logging(&environment, LogFormat::Json, "info");
     let shared = aws_config::load_from_env().await;
     if secrets::has_references(&mut environment) {
         secrets::resolve(&mut environment, &aws_sdk_ssm::Client::new(&shared)).await?;

@@ -20,10 +20,11 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts logging to standard error. `TANDEM_LOG` sets the level (`info`), by module if need be.
-pub fn start_logging(environment: &Environment, format: LogFormat) {
-    let level = environment.get(&["TANDEM_LOG", "RUST_LOG"]).unwrap_or("info");
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(std::io::stderr).with_target(false);
+/// Starts logging to standard error. `TANDEM_LOG` sets the level, by module if need be; `usual` where it is not set.
+pub fn start_logging(environment: &Environment, format: LogFormat, usual: &str) {
+    let level = environment.get(&["TANDEM_LOG", "RUST_LOG"]).unwrap_or(usual);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(std::io::stderr).with_target(false);
     // A second start in one process (tests) keeps the first one's settings.
     let _already_started = match format {
         LogFormat::Json => builder.json().flatten_event(true).finish().with(discretion()).try_init(),

@@ -15,13 +15,15 @@ use tandem_core::jobs::runner::Verdict;
 use tandem_core::mapping::RuleSet;
 use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, PlatformEvents, Sleep};
 use tandem_core::sync::services::{Desk, Integration, Services};
+use tracing::Instrument;
 
 use crate::config::Config;
 use crate::http::{AppState, KeyRing};
 use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
-    ApiKeys, BudgetTable, CatalogTable, ContactTable, EmbeddedSource, EventTable, IdempotencyStore, ParkedTable, Table, TokenTable,
+    ApiKeys, BudgetTable, CatalogTable, ContactTable, EmbeddedSource, EventTable, IdempotencyStore, ParkedTable, Table,
+    TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
@@ -131,7 +133,8 @@ impl Foundation {
 #[async_trait]
 impl JobHandler for Desk {
     async fn handle(&self, job: &Job, attempt: u32) -> Verdict {
-        self.run(job, attempt).await
+        let span = tracing::info_span!("job", correlation_id = %job.correlation_id);
+        self.run(job, attempt).instrument(span).await
     }
 }
 

@@ -7,7 +7,6 @@
 pub mod http;
 pub mod mautic;
 pub mod oauth;
-pub mod registry;
 
 use std::fmt;
 use std::sync::Arc;

@@ -193,14 +193,13 @@ fn a_wrong_type_at_any_key_spoils_no_other_entry() {
     assert!(tried > 1_000, "{tried}");
 }
 
-/// What a fuzzer would try, on every toolchain and without end only where one runs.
+/// What a fuzzer tries on a nightly toolchain, with less cunning on every toolchain.
 #[test]
 fn no_damaged_bytes_make_the_splitter_panic() {
-    for (index, (_, body)) in recorded().iter().enumerate() {
-        let bytes = body.to_string().into_bytes();
-        for seed in 0..40 {
-            let damaged = deliveries::damage::bytes(&bytes, seed + 1_000 * index as u64);
-            let _ = deliveries::try_split(&damaged);
+    for (kind, entry) in deliveries::damage::one_of_each_type() {
+        let sound = json!({&kind: [entry, entry]}).to_string().into_bytes();
+        for seed in 0..300 {
+            let _ = deliveries::try_split(&deliveries::damage::bytes(&sound, seed));
         }
     }
 }

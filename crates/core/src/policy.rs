@@ -10,10 +10,11 @@ use crate::error::{Failure, FailureKind};
 
 /// How long a writer may hold a contact without a sign of life. A writer that died in the middle of a create blocks the
 /// contact for this long: by then the platform has finished or dropped the request, so a look-up tells the truth.
-pub const LEASE: SignedDuration = SignedDuration::from_secs(45);
+pub const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
-/// A call to the platform is only begun while at least this much of the lease is left: no call outlives it.
-pub const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(12);
+/// A write to the platform is only begun while at least this much of the lease is left, so that none outlives it: the
+/// longest reads a contact and writes it back, ten seconds each at most.
+pub const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(24);
 
 /// How long a caller waits for another writer of the same contact before its own write goes to the queue.
 pub const LEASE_PATIENCE: SignedDuration = SignedDuration::from_secs(5);
@@ -210,7 +211,10 @@ mod tests {
     #[test]
     fn a_job_is_parked_before_the_queue_gives_it_up() {
         for kind in [FailureKind::Conflict, FailureKind::RateLimited, FailureKind::Unavailable, FailureKind::Storage] {
-            assert!(matches!(after_failure(&Failure::new(kind, ""), 901, now(), now(), 0.5), Decision::Park(_)), "{kind:?}");
+            assert!(
+                matches!(after_failure(&Failure::new(kind, ""), 901, now(), now(), 0.5), Decision::Park(_)),
+                "{kind:?}"
+            );
         }
     }
 

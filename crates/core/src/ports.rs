@@ -42,6 +42,9 @@ pub trait Sleep: Send + Sync {
 /// A marketing platform, as far as Tandem needs one. Methods say in their failure whether the effect may have happened.
 #[async_trait]
 pub trait MarketingPlatform: Send + Sync {
+    /// Sees that a write can be sent at once: whatever has to be fetched before the first one (a token) is fetched. No call
+    /// when nothing has to be.
+    async fn ready(&self) -> Result<()>;
     /// Contacts with this address; more than one when the platform itself made duplicates. One call.
     async fn find_by_email(&self, email: &Email) -> Result<Vec<RemoteContact>>;
     /// One contact; the answer's id differs from `id` when the platform merged the two. One call.
@@ -285,6 +288,9 @@ pub trait EventStore: Send + Sync {
     async fn unfinished(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>>;
     /// Adds an event to a contact's ledger; `false` when it is there already. One write call.
     async fn add(&self, scope: &Scope, contact: &RemoteId, event: &EngagementEvent) -> Result<bool>;
+    /// Deletes all that is kept of a contact: events, what follows from them, what was observed. One read call and one write
+    /// call for 25 items.
+    async fn forget(&self, scope: &Scope, contact: &RemoteId) -> Result<()>;
     /// A contact's events, in any order. One read call for a usual contact.
     async fn events(&self, scope: &Scope, contact: &RemoteId) -> Result<Vec<EngagementEvent>>;
     /// What follows from a contact's events, as last worked out. One read call.

@@ -50,7 +50,8 @@ pub async fn demo(
 ) -> Result<(), CommandError> {
     let bodies = sample::read(&options.sample, options.rows)?;
     let simulate = Config::read(&environment)?.mautic.is_none();
-    let server = Server::start(&DevOptions { port: options.port, simulate, no_schedule: false }, data_dir, environment).await?;
+    let server =
+        Server::start(&DevOptions { port: options.port, simulate, no_schedule: false }, data_dir, environment).await?;
     output.note(if simulate {
         "No Mautic is configured: working with a simulated one."
     } else {

@@ -127,11 +127,8 @@ impl Server {
         };
         let queue = LocalQueue::open(&data.queue(), Arc::new(SystemClock))?;
         let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
-        let running = Running {
-            url,
-            table: endpoint,
-            simulator: simulator.as_ref().map(|simulator| simulator.base_url()),
-        };
+        let running =
+            Running { url, table: endpoint, simulator: simulator.as_ref().map(|simulator| simulator.base_url()) };
         let (stop, stopped) = watch::channel(false);
         let tasks = start_tasks(&foundation, queue, listener, options, &stopped)?;
         write_running(&data, &running)?;

@@ -36,6 +36,9 @@ struct Cli {
     command: Command,
 }
 
+/// People read what commands print; the embedded engine warns of every condition that does not hold, which is usual.
+const LOG_LEVEL: &str = "warn,dynoxide=error";
+
 #[derive(Subcommand)]
 enum Command {
     /// Serve every function in this process, with its own table, queue and worker.
@@ -60,7 +63,7 @@ enum Command {
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment = Environment::of_process();
-    telemetry::start_logging(&environment, LogFormat::Text);
+    telemetry::start_logging(&environment, LogFormat::Text, LOG_LEVEL);
     let output = Output::new(cli.json);
     match run(cli, environment, &output).await {
         Ok(()) => ExitCode::SUCCESS,

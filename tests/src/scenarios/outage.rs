@@ -89,7 +89,11 @@ async fn switch_off(system: &System) -> Result<(), String> {
     let url = format!("{base}/api/hooks/1/edit");
     let edit = client.patch(url).basic_auth("admin", Some("demo-password")).json(&json!({"isPublished": false}));
     let answer = edit.send().await.map_err(|error| error.to_string())?;
-    if answer.status().is_success() { Ok(()) } else { Err(format!("the hook can't be switched off: {}", answer.status())) }
+    if answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(format!("the hook can't be switched off: {}", answer.status()))
+    }
 }
 
 async fn person(system: &System, contact: &str, address: &str) -> Result<Person, String> {

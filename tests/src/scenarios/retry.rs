@@ -50,15 +50,15 @@ pub async fn run(size: Size) -> Proof {
     pass_time(&system, &desk, &clock, SignedDuration::from_hours(2)).await?;
     check_newest(&system, contacts)?;
     check_parked(&system, &desk, &clock, &known).await?;
-    Ok(format!("{contacts} contacts written twice while Mautic was down for 24 simulated hours, {tried} attempts in vain: all arrived in their newest state; 1 hopeless job parked with advice and finished by a replay"))
+    Ok(format!(
+        "{contacts} contacts written twice while Mautic was down for 24 simulated hours, {tried} attempts in vain: all arrived in their newest state; 1 hopeless job parked with advice and finished by a replay"
+    ))
 }
 
 /// Every contact is written twice; and one wish can't be fulfilled: there is no such campaign.
 async fn write_while_down(system: &System, contacts: usize, known: &str) -> Result<(), String> {
     for version in ["old", "new"] {
-        let payload = |number| {
-            json!({"id": format!("c{number}"), "contact": {"email": format!("c{number}@example.com"), "first_name": version}})
-        };
+        let payload = |number| json!({"id": format!("c{number}"), "contact": {"email": format!("c{number}@example.com"), "first_name": version}});
         for answer in join_all((0..contacts).map(|number| system.caller.upsert(payload(number)))).await {
             let answer = answer.map_err(|error| error.to_string())?;
             if answer.status != 202 {
@@ -76,7 +76,8 @@ async fn pass_time(system: &System, desk: &Desk, clock: &Hands, time: SignedDura
     let end = clock.now().checked_add(time).map_err(|error| error.to_string())?;
     let mut in_vain = 0;
     while clock.now() < end {
-        let received = system.queue.receive(100, Duration::from_secs(360)).await.map_err(|failure| failure.to_string())?;
+        let received =
+            system.queue.receive(100, Duration::from_secs(360)).await.map_err(|failure| failure.to_string())?;
         for message in received {
             let outcome = worker::run(&message.body, message.receives, desk).await;
             let settled = match outcome {
@@ -120,12 +121,16 @@ async fn check_parked(system: &System, desk: &Desk, clock: &Hands, known: &str) 
     }
     let client = reqwest::Client::new();
     let url = format!("{}/api/campaigns/new", system.mautic.base_url());
-    let made = client.post(url).basic_auth("admin", Some("demo-password")).json(&json!({"name": "Welcome", "isPublished": true}));
+    let made = client
+        .post(url)
+        .basic_auth("admin", Some("demo-password"))
+        .json(&json!({"name": "Welcome", "isPublished": true}));
     made.send().await.map_err(|error| error.to_string())?;
     system.foundation.queue.send(&job.job, Duration::ZERO).await.map_err(|failure| failure.to_string())?;
     parked.remove(&tenant, &job.job.id).await.map_err(|failure| failure.to_string())?;
     pass_time(system, desk, clock, SignedDuration::from_mins(5)).await?;
-    let enrolled = system.mautic.contacts().iter().any(|contact| contact.id.to_string() == known && contact.campaigns == [1]);
+    let enrolled =
+        system.mautic.contacts().iter().any(|contact| contact.id.to_string() == known && contact.campaigns == [1]);
     if !enrolled || !list().await?.is_empty() {
         return Err("the replay did not finish the parked job".to_owned());
     }

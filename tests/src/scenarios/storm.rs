@@ -123,14 +123,38 @@ fn entry_of(id: usize, person: usize, at: Timestamp) -> (&'static str, Value) {
     let opted_out = contact(person, json!([{"id": id, "reason": 1, "comments": "", "channel": "email"}]));
     let at = at.to_string();
     match id % 9 {
-        0 => ("mautic.email_on_open", json!({"stat": {"id": id, "trackingHash": format!("h{id}"), "emailAddress": address(person), "lead": lead, "dateRead": at}, "timestamp": at})),
-        1 | 2 => ("mautic.page_on_hit", json!({"hit": {"id": id, "dateHit": at, "lead": lead, "url": format!("https://example.com/{id}"), "source": "email", "sourceId": 1, "userAgent": "Mozilla/5.0"}, "timestamp": at})),
-        3 => ("mautic.form_on_submit", json!({"submission": {"id": id, "form": {"id": 1, "name": "Newsletter"}, "lead": lead, "dateSubmitted": at}, "timestamp": at})),
-        4 => ("mautic.lead_points_change", json!({"contact": lead, "points": {"old_points": 0, "new_points": id}, "timestamp": at})),
-        5 => ("mautic.lead_list_change", json!({"contact": lead, "segment": {"id": 1, "alias": format!("s{}", id % 3)}, "action": if id % 2 == 0 { "added" } else { "removed" }, "timestamp": at})),
-        6 if person % 5 == 0 => ("mautic.lead_channel_subscription_changed", json!({"contact": opted_out, "channel": "email", "old_status": "contactable", "new_status": "unsubscribed", "timestamp": at})),
-        7 => ("mautic.lead_channel_subscription_changed", json!({"contact": lead, "channel": "email", "old_status": "bounced", "new_status": "contactable", "timestamp": at})),
-        _ => ("mautic.lead_post_save_update", json!({"contact": {"id": person, "points": 0, "fields": {"core": {"email": {"value": address(person)}, "firstname": {"value": format!("N{id}")}}}}, "timestamp": at})),
+        0 => (
+            "mautic.email_on_open",
+            json!({"stat": {"id": id, "trackingHash": format!("h{id}"), "emailAddress": address(person), "lead": lead, "dateRead": at}, "timestamp": at}),
+        ),
+        1 | 2 => (
+            "mautic.page_on_hit",
+            json!({"hit": {"id": id, "dateHit": at, "lead": lead, "url": format!("https://example.com/{id}"), "source": "email", "sourceId": 1, "userAgent": "Mozilla/5.0"}, "timestamp": at}),
+        ),
+        3 => (
+            "mautic.form_on_submit",
+            json!({"submission": {"id": id, "form": {"id": 1, "name": "Newsletter"}, "lead": lead, "dateSubmitted": at}, "timestamp": at}),
+        ),
+        4 => (
+            "mautic.lead_points_change",
+            json!({"contact": lead, "points": {"old_points": 0, "new_points": id}, "timestamp": at}),
+        ),
+        5 => (
+            "mautic.lead_list_change",
+            json!({"contact": lead, "segment": {"id": 1, "alias": format!("s{}", id % 3)}, "action": if id % 2 == 0 { "added" } else { "removed" }, "timestamp": at}),
+        ),
+        6 if person % 5 == 0 => (
+            "mautic.lead_channel_subscription_changed",
+            json!({"contact": opted_out, "channel": "email", "old_status": "contactable", "new_status": "unsubscribed", "timestamp": at}),
+        ),
+        7 => (
+            "mautic.lead_channel_subscription_changed",
+            json!({"contact": lead, "channel": "email", "old_status": "bounced", "new_status": "contactable", "timestamp": at}),
+        ),
+        _ => (
+            "mautic.lead_post_save_update",
+            json!({"contact": {"id": person, "points": 0, "fields": {"core": {"email": {"value": address(person)}, "firstname": {"value": format!("N{id}")}}}}, "timestamp": at}),
+        ),
     }
 }
 
@@ -167,7 +191,9 @@ async fn send(caller: &Caller, delivery: &Delivery) -> Result<(), String> {
     for _ in 0..300 {
         match caller.deliver(delivery).await {
             Ok(answer) if answer.status == 200 => return Ok(()),
-            Ok(answer) if answer.status < 500 => return Err(format!("a delivery got {} {}", answer.status, answer.body)),
+            Ok(answer) if answer.status < 500 => {
+                return Err(format!("a delivery got {} {}", answer.status, answer.body));
+            }
             Ok(answer) => last = answer.status.to_string(),
             Err(error) => last = error.without_url().to_string(),
         }
@@ -186,7 +212,11 @@ async fn known(table: &Table, contacts: usize) -> Result<Vec<Known>, String> {
     let people = ContactTable::new(table.clone(), Arc::new(SystemClock));
     let mut all = Vec::new();
     for person in 1..=contacts {
-        all.push(known_of(&events, &people, u64::try_from(person).unwrap_or(1)).await.map_err(|failure| failure.to_string())?);
+        all.push(
+            known_of(&events, &people, u64::try_from(person).unwrap_or(1))
+                .await
+                .map_err(|failure| failure.to_string())?,
+        );
     }
     Ok(all)
 }

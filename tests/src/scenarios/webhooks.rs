@@ -31,7 +31,10 @@ pub async fn run(size: Size) -> Proof {
     if effects(&system).await? != before {
         return Err("delivering everything again changed something".to_owned());
     }
-    Ok(format!("{} deliveries with {entries} entries proved and applied, and once more without effect; {refused} changed ones refused", recorded.len()))
+    Ok(format!(
+        "{} deliveries with {entries} entries proved and applied, and once more without effect; {refused} changed ones refused",
+        recorded.len()
+    ))
 }
 
 /// Changes each byte of each body and signature in turn; gives how many were refused.

@@ -12,7 +12,7 @@ use tandem_core::sync::change::{ContactChange, Subject};
 
 use super::input::Input;
 
-/// The longest text that is kept of one field, in characters. Beyond it, no platform field could take it.
+/// The longest text that is kept of one field, in bytes. Beyond it, no platform field could take it.
 const LONGEST_TEXT: usize = 8_192;
 /// The most fields of one contact.
 const MOST_FIELDS: usize = 200;
@@ -132,11 +132,7 @@ fn add(
         Value::Bool(_) | Value::Number(_) | Value::String(_) => Change::Set(value.clone()),
     };
     if too_long(value) {
-        issues.push(part.issue(
-            name,
-            IssueCode::TooLong,
-            format!("The value has more than {LONGEST_TEXT} characters."),
-        ));
+        issues.push(part.issue(name, IssueCode::TooLong, format!("The value has more than {LONGEST_TEXT} bytes.")));
     } else if patch.len() >= MOST_FIELDS {
         issues.push(part.issue(name, IssueCode::Invalid, format!("A contact takes at most {MOST_FIELDS} fields.")));
     } else {

@@ -47,12 +47,8 @@ const ACTIONS: &[(&str, Action)] = &[
 pub async fn mautic_sync(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response<Body> {
     let started = Started::new(&state, &headers);
     let span = tracing::info_span!("mautic_sync", correlation_id = %started.correlation_id);
-    async {
-        let (operation, reply) = handle(&state, &started, &headers, body).await;
-        started.answer(&state, operation, &reply)
-    }
-    .instrument(span)
-    .await
+    let (operation, reply) = handle(&state, &started, &headers, body).instrument(span).await;
+    started.answer(&state, operation, &reply)
 }
 
 async fn handle(state: &AppState, started: &Started, headers: &HeaderMap, body: Body) -> (&'static str, Reply) {

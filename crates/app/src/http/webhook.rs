@@ -15,7 +15,7 @@ use super::AppState;
 use super::envelope::{ApiError, Reply, Started};
 use super::request::read_bytes;
 
-/// The largest delivery that is taken, in bytes: as much as API Gateway passes on.
+/// The largest delivery that is taken, in bytes: as much as API Gateway takes. Lambda itself passes on 6 MB.
 const LARGEST: usize = 10 * 1024 * 1024;
 /// The name of the default integration.
 const DEFAULT: &str = "mautic";
@@ -76,7 +76,11 @@ async fn verified(
     body: Body,
 ) -> Result<Verified, ApiError> {
     if name != DEFAULT {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown_integration", "there is no integration of this name"));
+        return Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "unknown_integration",
+            "there is no integration of this name",
+        ));
     }
     let body = read_bytes(body, LARGEST).await?;
     if body.is_empty() {

@@ -58,6 +58,10 @@ impl EventStore for EventTable {
         ledger::add(&self.table, scope, contact, event).await
     }
 
+    async fn forget(&self, scope: &Scope, contact: &RemoteId) -> Result<()> {
+        self.table.clear(keys::ledger_partition(scope, contact)).await
+    }
+
     async fn events(&self, scope: &Scope, contact: &RemoteId) -> Result<Vec<EngagementEvent>> {
         ledger::events(&self.table, scope, contact).await
     }

@@ -124,6 +124,14 @@ impl Client {
         &*self.clock
     }
 
+    /// Fetches what the next call would have to wait for.
+    pub(super) async fn ready(&self) -> Result<()> {
+        match &self.identity {
+            Identity::Basic(_) => Ok(()),
+            Identity::Tokens(tokens) => tokens.token().await.map(drop),
+        }
+    }
+
     /// Makes a call and reads its answer as `T`.
     pub(super) async fn call<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
         let answer = self.answer(request).await?;

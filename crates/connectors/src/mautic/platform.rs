@@ -14,6 +14,10 @@ use super::{Mautic, errors};
 
 #[async_trait]
 impl MarketingPlatform for Mautic {
+    async fn ready(&self) -> Result<()> {
+        self.client.ready().await
+    }
+
     async fn find_by_email(&self, email: &Email) -> Result<Vec<RemoteContact>> {
         self.with_email(email).await
     }

@@ -66,9 +66,6 @@ pub enum Task {
         /// Which contact.
         contact: RemoteId,
     },
-    /// Read the platform's tables for events that never arrived.
-    #[serde(rename = "repair_gaps_v1")]
-    RepairGaps,
     /// Finish an `identify` that ran out of its time.
     #[serde(rename = "identify_v1")]
     Identify {

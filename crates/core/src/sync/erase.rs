@@ -57,8 +57,16 @@ impl Desk {
     }
 
     async fn forget(&self, known: &Known) -> Result<()> {
-        let Some((key, _)) = &known.record else { return Ok(()) };
+        let Some((key, _)) = &known.record else { return self.forget_contacts(known).await };
         self.services.contacts.erase(&self.integration.scope, key, &known.identities(), &known.contacts).await
+    }
+
+    /// Tandem has no record of the person, and yet what the platform told about the contacts.
+    async fn forget_contacts(&self, known: &Known) -> Result<()> {
+        for contact in &known.contacts {
+            self.services.events.forget(&self.integration.scope, contact).await?;
+        }
+        Ok(())
     }
 
     fn refuse_while_written(&self, known: &Known) -> Result<()> {

@@ -193,7 +193,8 @@ fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut
 /// Whether the person opted in again, and the write that was to allow mail there was interrupted. What forbids mail must
 /// be known from before: an opt-out that is news to Tandem may be later than the person's word.
 fn opt_in_is_unfinished(consent: &ConsentLedger, link: &Link) -> bool {
-    let by_person = |entry: &ConsentEntry| entry.source == ConsentSource::Person && entry.status == ConsentStatus::OptedIn;
+    let by_person =
+        |entry: &ConsentEntry| entry.source == ConsentSource::Person && entry.status == ConsentStatus::OptedIn;
     link.state != LinkState::Synced && link.snapshot.contains_key(MAIL) && consent.standing().is_some_and(by_person)
 }
 

@@ -50,7 +50,12 @@ impl ReferenceData {
     ///
     /// # Errors
     /// When the list can't be had just now: the contact would lose its stage without a word.
-    pub async fn stage_id(&self, name: &str, now: Timestamp, platform: &dyn MarketingPlatform) -> Result<Option<String>> {
+    pub async fn stage_id(
+        &self,
+        name: &str,
+        now: Timestamp,
+        platform: &dyn MarketingPlatform,
+    ) -> Result<Option<String>> {
         let stages = match fresh(&self.stages, now, STAGES) {
             Some(copy) => copy,
             None => match platform.stages().await {

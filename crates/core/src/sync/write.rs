@@ -49,7 +49,16 @@ enum Target {
 
 impl<'a> Writing<'a> {
     pub(crate) fn new(desk: &'a Desk, draft: Draft, link: Link, lease: Lease) -> Self {
-        Self { desk, draft, link, lease, refused: Vec::new(), in_doubt: false, made_anew: false, visitor_is_another: false }
+        Self {
+            desk,
+            draft,
+            link,
+            lease,
+            refused: Vec::new(),
+            in_doubt: false,
+            made_anew: false,
+            visitor_is_another: false,
+        }
     }
 
     /// The record's key.
@@ -109,8 +118,10 @@ impl<'a> Writing<'a> {
         &*self.desk.integration.platform
     }
 
-    /// No call to the platform is begun that could outlive the lease.
-    fn still_ours(&self) -> Result<()> {
+    /// No write to the platform is begun that could outlive the lease.
+    async fn still_ours(&self) -> Result<()> {
+        // What fails here has had no effect on the contact, whatever became of the token.
+        self.platform().ready().await.map_err(|failure| Failure { effect: Effect::None, ..failure })?;
         if policy::after(self.desk.now(), policy::LEASE_MARGIN) < self.lease.until {
             return Ok(());
         }
@@ -163,7 +174,6 @@ impl<'a> Writing<'a> {
     }
 
     async fn create(&mut self) -> Result<Target> {
-        self.still_ours()?;
         let write = self.full_write().await?;
         match self.create_with(&write).await {
             Err(failure) if self.without_refused(&failure) => {
@@ -176,6 +186,7 @@ impl<'a> Writing<'a> {
 
     /// A create with zeros must not be the platform's upsert, which drops them; that one in turn spares a look-up.
     async fn create_with(&self, write: &ContactWrite) -> Result<Target> {
+        self.still_ours().await?;
         let written =
             if has_zero(write) { self.platform().create(write).await? } else { self.platform().upsert(write).await? };
         let action = if written.created { PushAction::Created } else { PushAction::Updated };
@@ -212,13 +223,13 @@ impl<'a> Writing<'a> {
     }
 
     async fn change_once(&mut self, id: &RemoteId) -> Result<RemoteContact> {
-        self.still_ours()?;
         let known = self.draft.remote_id().is_some();
         let mut values = if known { self.draft.set.clone() } else { self.draft.wanted.clone() };
         values.retain(|name, _| !self.refused.contains(name));
         let mut write = self.with_stage_id(plan::contact_write(&values, &self.link.snapshot)).await?;
         // The contact may have an entry already, and its reason must stay: mail is forbidden once the answer shows none.
         write.forbid_mail = None;
+        self.still_ours().await?;
         if has_zero(&write) || !self.draft.clear.is_empty() {
             self.platform().rewrite(id, &write, &self.draft.clear).await
         } else if write == ContactWrite::default() {
@@ -344,7 +355,7 @@ impl<'a> Writing<'a> {
             Err(failure) => {
                 let later = policy::may_be_done_later(failure.kind);
                 let code = if later { IssueCode::Deferred } else { IssueCode::RefusedByPlatform };
-                self.draft.issues.push(FieldIssue::new("enrolledIn", code, format!("The campaign: {failure}.")));
+                self.draft.issues.push(FieldIssue::new("enrolledIn", code, format!("The campaign: {failure}")));
                 Ok(later.then_some(failure))
             }
         }

@@ -1,6 +1,7 @@
 //! Is a contact that is said to be gone merged or deleted? A merge looks like a deletion: the known number dies, and asking
 //! for it answers the survivor (recordings `164-merge-get-known`, `039-mautic.lead_post_delete`).
 
+use crate::domain::engagement;
 use crate::domain::identity::RecordKey;
 use crate::domain::link::{Link, LinkState, RemoteId};
 use crate::error::{Failure, FailureKind, Result};
@@ -28,11 +29,23 @@ impl Desk {
     }
 
     async fn follow(&self, key: &RecordKey, mut link: Link, survivor: RemoteId) -> Result<()> {
+        self.join_ledgers(&link, &survivor).await?;
         tracing::info!(record = key.as_str(), "the platform merged a contact into another: the link follows");
         link.follow_merge(survivor);
         // What the survivor holds of the fields is not known: the next write sends all of them.
         link.state = LinkState::Pending;
         self.relink(key, link).await
+    }
+
+    /// What the known number did, the survivor did: else its standing would begin anew.
+    async fn join_ledgers(&self, link: &Link, survivor: &RemoteId) -> Result<()> {
+        let (events, scope) = (&self.services.events, &self.integration.scope);
+        let Some(old) = &link.remote_id else { return Ok(()) };
+        for event in events.events(scope, old).await? {
+            events.add(scope, survivor, &event).await?;
+        }
+        let all = events.events(scope, survivor).await?;
+        events.save_standing(scope, survivor, &engagement::standing(&all)).await
     }
 
     async fn let_contact_go(&self, key: &RecordKey, mut link: Link) -> Result<()> {

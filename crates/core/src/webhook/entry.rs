@@ -49,6 +49,9 @@ pub enum EntryKind {
     Noted,
 }
 
+/// The moment of an entry that tells none. The intake puts the time of arrival in its place.
+pub const UNDATED: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {

@@ -17,7 +17,7 @@ use crate::jobs::message::Task;
 use crate::ports::Kept;
 use crate::sync::services::Desk;
 
-use super::entry::{Entry, EntryKind, Told};
+use super::entry::{Entry, EntryKind, Told, UNDATED};
 use super::proof::Verified;
 
 /// What became of a delivery.
@@ -125,7 +125,8 @@ impl Desk {
     /// # Errors
     /// As the table fails; `Invalid` for what is no base64.
     pub async fn take_later(&self, body: &str, correlation_id: &str) -> Result<()> {
-        let body = STANDARD.decode(body).map_err(|_| Failure::new(FailureKind::Invalid, "the job's delivery is no base64"))?;
+        let body =
+            STANDARD.decode(body).map_err(|_| Failure::new(FailureKind::Invalid, "the job's delivery is no base64"))?;
         let delivery = Verified::stored(body);
         let digest = delivery.digest();
         self.services.events.keep(&self.integration.scope, &digest, delivery.body(), self.now()).await?;
@@ -159,10 +160,18 @@ impl Desk {
     }
 
     async fn apply_all(&self, told: &[Told], digest: &str, correlation_id: &str) -> Result<()> {
+        let mut first = Ok(());
         for entry in told.iter().flatten() {
-            self.apply(entry, digest, correlation_id).await?;
+            match self.apply(entry, digest, correlation_id).await {
+                Ok(()) => {}
+                // No retry makes it smaller or sound: it stays in the stored delivery, and the others are applied.
+                Err(failure) if failure.kind == FailureKind::Invalid => {
+                    tracing::warn!(%digest, entry = entry.name, "an entry has no effect: {failure}");
+                }
+                Err(failure) => first = first.and(Err(failure)),
+            }
         }
-        Ok(())
+        first
     }
 
     /// Applies one entry; `source` says where it came from.
@@ -170,12 +179,16 @@ impl Desk {
     /// # Errors
     /// As table and queue fail; applying it again is sound.
     pub async fn apply(&self, entry: &Entry, source: &str, correlation_id: &str) -> Result<()> {
-        let Some(contact) = self.contact_of(entry).await? else { return Ok(()) };
+        let entry = &dated(entry, source, self.now());
+        let Some(contact) = self.contact_of(entry).await? else { return self.opt_out_without_contact(entry).await };
         match &entry.kind {
             EntryKind::Engagement(_) if entry.echo => Ok(()),
             EntryKind::Engagement(event) => self.engage(entry, &contact, event, source, correlation_id).await,
             EntryKind::Saved { .. } if self.is_echo(entry, &contact).await? => Ok(()),
-            EntryKind::Saved { .. } | EntryKind::Points { .. } | EntryKind::Segment { .. } | EntryKind::Company { .. } => {
+            EntryKind::Saved { .. }
+            | EntryKind::Points { .. }
+            | EntryKind::Segment { .. }
+            | EntryKind::Company { .. } => {
                 self.services.events.observe(&self.integration.scope, &contact, entry).await.map(drop)
             }
             EntryKind::Gone => {
@@ -192,17 +205,17 @@ impl Desk {
         }
         let Some(email) = &entry.email else { return Ok(None) };
         let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
-        let Some(key) = contacts.resolve(scope, None, Some(&email.identity())).await?.by_email else {
-            self.opt_out_without_contact(entry, email).await?;
-            return Ok(None);
-        };
+        let known = contacts.resolve(scope, None, Some(&email.identity())).await?.by_email;
+        let Some(key) = known else { return Ok(None) };
         Ok(contacts.load(scope, &key).await?.link.and_then(|link| link.remote_id))
     }
 
-    /// Nobody here has the address, and yet an opt-out is one.
-    async fn opt_out_without_contact(&self, entry: &Entry, email: &Email) -> Result<()> {
-        match &entry.kind {
-            EntryKind::Engagement(event) if opts_out(event) && !entry.echo => self.opt_out(&email.identity(), event).await,
+    /// No contact is known that the entry is about, and yet an opt-out is one.
+    async fn opt_out_without_contact(&self, entry: &Entry) -> Result<()> {
+        match (&entry.kind, &entry.email) {
+            (EntryKind::Engagement(event), Some(email)) if opts_out(event) && !entry.echo => {
+                self.opt_out(&email.identity(), event).await
+            }
             _ => Ok(()),
         }
     }
@@ -273,6 +286,20 @@ impl Desk {
         let link = contacts.load(scope, &key).await?.link;
         Ok(link.is_some_and(|link| shows_what_was_sent(&link, fields)))
     }
+}
+
+/// An entry that tells no time happened when it came, and is told apart by the delivery that it came in.
+fn dated(entry: &Entry, source: &str, now: Timestamp) -> Entry {
+    let mut entry = entry.clone();
+    if entry.at != UNDATED {
+        return entry;
+    }
+    entry.at = now;
+    if let EntryKind::Engagement(event) = &mut entry.kind {
+        event.at = now;
+        event.natural_id = format!("{}:{source}", event.natural_id);
+    }
+    entry
 }
 
 fn shows_what_was_sent(link: &Link, fields: &std::collections::BTreeMap<String, serde_json::Value>) -> bool {

@@ -40,7 +40,10 @@ impl Desk {
     pub async fn guard_hook(&self, hook: &Hook, correlation_id: &str) -> Result<HookCheck> {
         let check = self.integration.events.guard_hook(&hook.url, &hook.secret).await?;
         if check != HookCheck::Right {
-            tracing::warn!(?check, "the platform's webhook was not as it should be; it is again, and gaps are made up for");
+            tracing::warn!(
+                ?check,
+                "the platform's webhook was not as it should be; it is again, and gaps are made up for"
+            );
             self.repair_gaps(correlation_id).await?;
         }
         Ok(check)

@@ -1,10 +1,19 @@
 //! Telling the source what is known of a person: consent, whether mail arrives, what was done.
 
+use crate::domain::engagement::{EmailStatus, Standing};
 use crate::domain::identity::Email;
 use crate::domain::link::RemoteId;
 use crate::error::Result;
 use crate::ports::Feedback;
 use crate::sync::services::Desk;
+
+/// Whether mail reaches the person. An opt-out that the person took back is none any more.
+fn status(standing: &Standing, opted_in: bool) -> EmailStatus {
+    match standing.email_status {
+        EmailStatus::Unsubscribed if opted_in => EmailStatus::Active,
+        status => status,
+    }
+}
 
 impl Desk {
     /// Tells the source of a contact's record; nothing, when no record belongs to the contact.
@@ -26,7 +35,7 @@ impl Desk {
         let feedback = Feedback {
             marketing_opt_in: consent.standing().map(|_| consent.opted_in()),
             consent: consent.standing().cloned(),
-            email_status: standing.email_status,
+            email_status: status(&standing, consent.opted_in()),
             standing,
         };
         services.source.write_back(scope, &key, &feedback).await
