@@ -97,13 +97,11 @@ impl Caller {
     }
 
     /// A request of `POST /mautic-sync`, to be completed and given to [`Caller::send`].
-    #[must_use]
     pub fn request(&self) -> RequestBuilder {
         self.client.post(format!("{}/mautic-sync", self.url)).bearer_auth(&self.key)
     }
 
     /// A request of any method and path, without a key.
-    #[must_use]
     pub fn bare(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }

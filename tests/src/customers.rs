@@ -143,9 +143,10 @@ pub fn differences(
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expect = |remote: &str, column: &str, wanted: Option<Value>| {
-        let held = contact.get(remote).filter(|value| !is_blank(value) && !(shared && wanted.is_none()));
+        let held = contact.get(remote).filter(|value| !is_blank(value) && (!shared || wanted.is_some()));
         let left_out = reported.iter().any(|complaint| complaint.contains(&format!("{column}:")));
-        if !(same(held, wanted.as_ref()) || held.is_none() && left_out) {
+        let right = same(held, wanted.as_ref()) || held.is_none() && left_out;
+        if !right {
             wrong.push(format!("{remote} of the row's {column} is not what it should be"));
         }
     };

@@ -1,4 +1,12 @@
 //! The harness that drives the whole system, and the proof suite's scenarios.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a harness that can't go on has failed, and it works with the machine's own time and chance"
+)]
 
 pub mod backstage;
 pub mod bench;
@@ -20,5 +28,5 @@ pub mod system;
 mod contract;
 /// What that test stands on.
 #[path = "../../crates/connectors/tests/support/mod.rs"]
-#[allow(clippy::unwrap_used, missing_docs, dead_code, reason = "shared by several tests, of which one is here")]
+#[allow(clippy::unwrap_used, missing_docs, reason = "shared by several tests, of which one is here")]
 mod support;

@@ -23,7 +23,7 @@ pub async fn run(desk: Desk, hook: Option<Hook>, stopped: impl Future<Output = (
     loop {
         tokio::select! {
             () = &mut stopped => return,
-            _ = ticks.tick() => look(&desk, hook.as_ref(), count % WATCHED == 0).await,
+            _ = ticks.tick() => look(&desk, hook.as_ref(), count.is_multiple_of(WATCHED)).await,
         }
         count += 1;
     }

@@ -1,4 +1,5 @@
 //! The proof suite: `prove NAME…` or `prove all`, `--small` for the size of `make test`.
+#![allow(clippy::print_stdout, reason = "its lines are what it is for")]
 
 use std::process::ExitCode;
 

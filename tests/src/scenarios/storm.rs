@@ -141,9 +141,9 @@ fn entry_of(id: usize, person: usize, at: Timestamp) -> (&'static str, Value) {
         ),
         5 => (
             "mautic.lead_list_change",
-            json!({"contact": lead, "segment": {"id": 1, "alias": format!("s{}", id % 3)}, "action": if id % 2 == 0 { "added" } else { "removed" }, "timestamp": at}),
+            json!({"contact": lead, "segment": {"id": 1, "alias": format!("s{}", id % 3)}, "action": if id.is_multiple_of(2) { "added" } else { "removed" }, "timestamp": at}),
         ),
-        6 if person % 5 == 0 => (
+        6 if person.is_multiple_of(5) => (
             "mautic.lead_channel_subscription_changed",
             json!({"contact": opted_out, "channel": "email", "old_status": "contactable", "new_status": "unsubscribed", "timestamp": at}),
         ),

@@ -106,7 +106,7 @@ impl ConsentLedger {
             return ConsentOutcome::Unchanged;
         }
         self.entries.push(entry);
-        self.entries.sort_by(|one, other| one.rank().cmp(&other.rank()));
+        self.entries.sort_by_key(|one| one.rank());
         self.forget_what_decides_nothing();
         match (standing, self.opted_out()) {
             (Some(ConsentStatus::OptedOut), true) if undoes => ConsentOutcome::OptOutKept,

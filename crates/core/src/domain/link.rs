@@ -71,10 +71,10 @@ impl Link {
 
     /// The platform answered with another id than the one asked for: it merged the two (recording `164-merge-get-known`).
     pub fn follow_merge(&mut self, survivor: RemoteId) {
-        if let Some(old) = self.remote_id.replace(survivor.clone()) {
-            if old != survivor {
-                self.aliases.insert(old);
-            }
+        if let Some(old) = self.remote_id.replace(survivor.clone())
+            && old != survivor
+        {
+            self.aliases.insert(old);
         }
         self.aliases.remove(&survivor);
     }

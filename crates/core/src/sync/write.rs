@@ -132,10 +132,10 @@ impl<'a> Writing<'a> {
         if let Some(id) = self.draft.remote_id() {
             return Ok(Target::Existing(id.clone(), IdentifyCase::KnownEmail));
         }
-        if self.draft.may_have_been_created() || self.draft.visitor.is_some() {
-            if let Some(target) = self.look_up().await? {
-                return Ok(target);
-            }
+        if (self.draft.may_have_been_created() || self.draft.visitor.is_some())
+            && let Some(target) = self.look_up().await?
+        {
+            return Ok(target);
         }
         match self.create().await {
             Err(failure) if failure.kind == FailureKind::Conflict => {

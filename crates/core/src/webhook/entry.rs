@@ -99,9 +99,7 @@ impl Observed {
     /// their content, so that the order of arrival makes no difference.
     pub fn take(&mut self, entry: &Entry) -> bool {
         match &entry.kind {
-            EntryKind::Saved { fields, .. } => {
-                newer(&mut self.fields, entry.at, fields.clone(), |value| json_text(value))
-            }
+            EntryKind::Saved { fields, .. } => newer(&mut self.fields, entry.at, fields.clone(), json_text),
             EntryKind::Points { points } => newer(&mut self.points, entry.at, *points, |points| *points),
             EntryKind::Segment { alias, member } => newest(&mut self.segments, alias, entry.at, *member),
             EntryKind::Company { name, member } => newest(&mut self.companies, name, entry.at, *member),
