@@ -49,10 +49,11 @@ impl Desk {
             }
             let now = self.now();
             let holder = draft.lease.clone().filter(|lease| lease.until > now);
-            if holder.is_none() && !draft.platform_is_settled() {
-                if let Some(writing) = self.begin(&draft).await? {
-                    return self.carry_out(writing, correlation_id, whom).await;
-                }
+            if holder.is_none()
+                && !draft.platform_is_settled()
+                && let Some(writing) = self.begin(&draft).await?
+            {
+                return self.carry_out(writing, correlation_id, whom).await;
             }
             let wait_over = self.now() > give_up_at;
             match (whom, holder) {
