@@ -105,7 +105,8 @@ impl System {
 
     /// The next write of a new contact is refused because of these fields.
     pub fn mautic_refuses(&self, method: &str, path: &str, fields: &[&str]) {
-        let details: BTreeMap<_, _> = fields.iter().map(|field| (*field, json!(["This value is not valid."]))).collect();
+        let details: BTreeMap<_, _> =
+            fields.iter().map(|field| (*field, json!(["This value is not valid."]))).collect();
         let mut rule = FaultRule::new(FaultKind::Status).status(400).method(method).path(path).times(1);
         rule.body = Some(json!({"errors": [{"code": 400, "message": "refused", "details": details}]}).to_string());
         self.mautic.inject_faults(vec![rule]);

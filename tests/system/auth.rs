@@ -29,7 +29,14 @@ async fn a_key_that_was_made_works_and_one_that_was_revoked_does_not() {
 #[tokio::test]
 async fn the_key_of_another_tenant_does_not_reach_the_default_tenants_data() {
     let system = System::with(Options::default().without_worker()).await;
-    let id = system.caller.upsert(json!({"contact": {"email": "mine@example.com"}})).await.unwrap().contact_id().unwrap().to_owned();
+    let id = system
+        .caller
+        .upsert(json!({"contact": {"email": "mine@example.com"}}))
+        .await
+        .unwrap()
+        .contact_id()
+        .unwrap()
+        .to_owned();
     let (secret, tenant) = (ApiKeySecret::from_random([9; 32]), TenantId::try_from("another".to_owned()).unwrap());
     keys(&system).create(&tenant, "theirs", &secret, system.now()).await.unwrap();
     let stranger = system.caller.with_key(secret.reveal());

@@ -31,10 +31,26 @@ fn assert_refused(answer: &Answer, status: u16, code: &str, what: &str) {
 #[tokio::test]
 async fn a_body_that_is_no_json_object_is_refused_with_the_place_where_it_stops_being_one() {
     let system = system().await;
-    let truncated = &json!({"action": "upsert_contact", "payload": {"contact": {"email": "a@example.com"}}}).to_string()[..50];
+    let truncated =
+        &json!({"action": "upsert_contact", "payload": {"contact": {"email": "a@example.com"}}}).to_string()[..50];
     let bodies = [
-        "", " ", "{", "null", "[]", "\"text\"", "17", "true", "{'action':'ping'}", "{\"action\":\"ping\"} x", "{\"action\"}",
-        "{\"action\":\"\\ud800\"}", "{\"action\":1e999}", "\u{feff}{\"action\":\"ping\"}", truncated, "action=ping", "<xml/>",
+        "",
+        " ",
+        "{",
+        "null",
+        "[]",
+        "\"text\"",
+        "17",
+        "true",
+        "{'action':'ping'}",
+        "{\"action\":\"ping\"} x",
+        "{\"action\"}",
+        "{\"action\":\"\\ud800\"}",
+        "{\"action\":1e999}",
+        "\u{feff}{\"action\":\"ping\"}",
+        truncated,
+        "action=ping",
+        "<xml/>",
     ];
     for body in bodies {
         assert_refused(&raw(&system, body.to_owned()).await, 400, "malformed_json", body);
@@ -63,7 +79,8 @@ async fn a_body_over_one_megabyte_is_refused_with_413() {
 #[tokio::test]
 async fn a_field_of_900_kilobytes_is_left_out_and_the_rest_is_taken() {
     let system = system().await;
-    let payload = json!({"contact": {"email": "long@example.com", "first_name": "Ada", "last_name": "x".repeat(900_000)}});
+    let payload =
+        json!({"contact": {"email": "long@example.com", "first_name": "Ada", "last_name": "x".repeat(900_000)}});
     let answer = system.caller.upsert(payload).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body["error"]);
     assert_eq!(answer.complaints(), ["contact.last_name:too_long"]);
@@ -88,7 +105,9 @@ async fn three_hundred_fields_are_each_reported_and_those_that_are_known_are_tak
 async fn only_json_is_taken_as_a_content_type() {
     let system = system().await;
     let body = r#"{"action":"ping"}"#;
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", "application/jsonx", ""] {
+    for kind in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", "application/jsonx", ""]
+    {
         let request = system.caller.request().header(CONTENT_TYPE, kind).body(body);
         assert_refused(&system.caller.send(request).await.unwrap(), 415, "unsupported_media_type", kind);
     }
@@ -104,7 +123,13 @@ async fn only_json_is_taken_as_a_content_type() {
 async fn wrong_methods_and_unknown_paths_get_405_and_404_in_the_usual_form() {
     let system = system().await;
     let caller = &system.caller;
-    for (method, path) in [(Method::GET, "/mautic-sync"), (Method::PUT, "/mautic-sync"), (Method::DELETE, "/mautic-sync"), (Method::PATCH, "/mautic-sync"), (Method::POST, "/health")] {
+    for (method, path) in [
+        (Method::GET, "/mautic-sync"),
+        (Method::PUT, "/mautic-sync"),
+        (Method::DELETE, "/mautic-sync"),
+        (Method::PATCH, "/mautic-sync"),
+        (Method::POST, "/health"),
+    ] {
         let what = format!("{method} {path}");
         let allowed = caller.bare(method.clone(), path).send().await.unwrap().headers().contains_key(ALLOW);
         assert!(allowed, "{what} names the methods that are allowed");
@@ -120,9 +145,18 @@ async fn without_a_good_key_nothing_is_read_and_nothing_is_said() {
     let system = system().await;
     let key = tandem_tests::system::KEY;
     let wrong = [
-        String::new(), "Bearer".to_owned(), "Bearer ".to_owned(), "Bearer wrong".to_owned(), key.to_owned(),
-        format!("Basic {key}"), format!("Bearer {key}x"), format!("Bearer {}", &key[..key.len() - 1]),
-        format!("Bearer {}", key.to_uppercase()), format!("Bearer{key}"), format!("Bearer {key} {key}"), "Bearer 'or'1'='1".to_owned(),
+        String::new(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        "Bearer wrong".to_owned(),
+        key.to_owned(),
+        format!("Basic {key}"),
+        format!("Bearer {key}x"),
+        format!("Bearer {}", &key[..key.len() - 1]),
+        format!("Bearer {}", key.to_uppercase()),
+        format!("Bearer{key}"),
+        format!("Bearer {key} {key}"),
+        "Bearer 'or'1'='1".to_owned(),
     ];
     for authorization in wrong {
         let request = system.caller.bare(Method::POST, "/mautic-sync").header("authorization", &authorization);
@@ -199,11 +233,40 @@ async fn what_is_no_address_is_refused_and_never_reaches_mautic() {
     let long_name = format!("{}@example.com", "a".repeat(65));
     let long = format!("a@{}.com", "b.".repeat(120));
     let wrong = [
-        "n/a", "none", "-", "a", "a@", "@example.com", "a@@example.com", "a@example", "a.example.com", "a b@example.com", "a@exam ple.com",
-        "a@example..com", "a@.example.com", "a@example.com.", ".a@example.com", "a.@example.com", "a..b@example.com", "a@-example.com",
-        "\"a\"@example.com", "a@[127.0.0.1]", "Ada <a@example.com>", "a@example.com,b@example.com", "a@example.com;b@example.com",
-        "mailto:a@example.com", "a\n@example.com", "a\u{0}@example.com", "a@example.com\r\nBcc: b@example.com", "zoë@example.com",
-        "a@exämple.com", "а@example.com", "a@example.com\u{200b}", "😀@example.com", &long_name, &long,
+        "n/a",
+        "none",
+        "-",
+        "a",
+        "a@",
+        "@example.com",
+        "a@@example.com",
+        "a@example",
+        "a.example.com",
+        "a b@example.com",
+        "a@exam ple.com",
+        "a@example..com",
+        "a@.example.com",
+        "a@example.com.",
+        ".a@example.com",
+        "a.@example.com",
+        "a..b@example.com",
+        "a@-example.com",
+        "\"a\"@example.com",
+        "a@[127.0.0.1]",
+        "Ada <a@example.com>",
+        "a@example.com,b@example.com",
+        "a@example.com;b@example.com",
+        "mailto:a@example.com",
+        "a\n@example.com",
+        "a\u{0}@example.com",
+        "a@example.com\r\nBcc: b@example.com",
+        "zoë@example.com",
+        "a@exämple.com",
+        "а@example.com",
+        "a@example.com\u{200b}",
+        "😀@example.com",
+        &long_name,
+        &long,
     ];
     for email in wrong {
         let answer = system.caller.upsert(json!({"contact": {"email": email, "first_name": "Ada"}})).await.unwrap();
@@ -220,7 +283,8 @@ async fn what_is_no_address_is_refused_and_never_reaches_mautic() {
 async fn a_bad_address_of_a_known_id_holds_nothing_else_back() {
     let system = system().await;
     system.caller.upsert(json!({"id": "u1", "contact": {"email": "known@example.com"}})).await.unwrap();
-    let answer = system.caller.upsert(json!({"id": "u1", "contact": {"email": "n/a", "first_name": "Ada"}})).await.unwrap();
+    let answer =
+        system.caller.upsert(json!({"id": "u1", "contact": {"email": "n/a", "first_name": "Ada"}})).await.unwrap();
     assert_eq!((answer.status, answer.complaints()), (200, vec!["contact.email:invalid".to_owned()]));
     assert_eq!(system.contact("known@example.com").fields["firstname"], "Ada");
 }
@@ -303,21 +367,45 @@ async fn an_idempotency_key_that_is_empty_too_long_or_no_ascii_is_refused() {
     for key in keys {
         let value = HeaderValue::from_bytes(&key).unwrap();
         let request = system.caller.request().header("idempotency-key", value).json(&json!({"action": "ping"}));
-        assert_refused(&system.caller.send(request).await.unwrap(), 422, "invalid_idempotency_key", &format!("{key:?}"));
+        assert_refused(
+            &system.caller.send(request).await.unwrap(),
+            422,
+            "invalid_idempotency_key",
+            &format!("{key:?}"),
+        );
     }
 }
 
 #[tokio::test]
 async fn numbers_of_contacts_campaigns_and_segments_must_be_positive_whole_numbers() {
     let system = system().await;
-    let wrong = [json!(-1), json!(0), json!(1.5), json!("abc"), json!("1.5"), json!("-1"), json!("1/../2"), json!("1 OR 1=1"), json!(true), json!({}), json!([1]), json!(1e30)];
+    let wrong = [
+        json!(-1),
+        json!(0),
+        json!(1.5),
+        json!("abc"),
+        json!("1.5"),
+        json!("-1"),
+        json!("1/../2"),
+        json!("1 OR 1=1"),
+        json!(true),
+        json!({}),
+        json!([1]),
+        json!(1e30),
+    ];
     for value in wrong {
-        for (action, list) in [("add_to_campaign", "campaignId"), ("remove_from_campaign", "campaignId"), ("add_to_segment", "segmentId"), ("remove_from_segment", "segmentId")] {
+        for (action, list) in [
+            ("add_to_campaign", "campaignId"),
+            ("remove_from_campaign", "campaignId"),
+            ("add_to_segment", "segmentId"),
+            ("remove_from_segment", "segmentId"),
+        ] {
             let mut body = json!({"action": action, "mauticContactId": value});
             body[list] = value.clone();
             let answer = system.caller.call(&body).await.unwrap();
             assert_refused(&answer, 422, "invalid_request", &body.to_string());
-            let fields: Vec<String> = answer.complaints().iter().map(|found| found.split(':').next().unwrap().to_owned()).collect();
+            let fields: Vec<String> =
+                answer.complaints().iter().map(|found| found.split(':').next().unwrap().to_owned()).collect();
             assert_eq!(fields, ["mauticContactId", list], "{value}");
         }
         for action in ["delete_contact", "export_contact"] {
@@ -347,7 +435,10 @@ async fn no_value_of_a_request_is_repeated_in_an_answer_that_complains_about_it(
         assert!(!answer.complaints().is_empty(), "{payload}");
         assert!(!answer.body.to_string().contains(canary), "{}", answer.body);
     }
-    for body in [json!({"action": canary}), json!({"action": "add_to_campaign", "mauticContactId": canary, "campaignId": canary})] {
+    for body in [
+        json!({"action": canary}),
+        json!({"action": "add_to_campaign", "mauticContactId": canary, "campaignId": canary}),
+    ] {
         assert!(!system.caller.call(&body).await.unwrap().body.to_string().contains(canary));
     }
     assert!(!raw(&system, format!("{{\"{canary}\": {canary}")).await.body.to_string().contains(canary));
@@ -383,8 +474,28 @@ async fn huge_headers_do_no_harm() {
 /// Random JSON out of names and values that the functions know.
 fn random_value(dice: &mut StdRng, depth: u32) -> Value {
     const TEXTS: &[&str] = &[
-        "", " ", "a@example.com", "fuzz@example.com", "A@EXAMPLE.COM", "AU", "NSW", "en_AU", "true", "0", "1e999", "-0", "2026-01-01", "\u{0}",
-        "ping", "🦀", "../..", "%00", "{{", "2026-01-01T00:00:00Z", "+61400000000", "9999999999999999999",
+        "",
+        " ",
+        "a@example.com",
+        "fuzz@example.com",
+        "A@EXAMPLE.COM",
+        "AU",
+        "NSW",
+        "en_AU",
+        "true",
+        "0",
+        "1e999",
+        "-0",
+        "2026-01-01",
+        "\u{0}",
+        "ping",
+        "🦀",
+        "../..",
+        "%00",
+        "{{",
+        "2026-01-01T00:00:00Z",
+        "+61400000000",
+        "9999999999999999999",
     ];
     match dice.random_range(0..if depth == 0 { 6 } else { 8 }) {
         0 => Value::Null,
@@ -400,18 +511,54 @@ fn random_value(dice: &mut StdRng, depth: u32) -> Value {
 
 fn random_object(dice: &mut StdRng, depth: u32) -> Value {
     const NAMES: &[&str] = &[
-        "payload", "contact", "email", "id", "first_name", "phone", "country", "state", "tags", "consent", "marketing_opt_in", "explicit", "at", "ml",
-        "score", "utm", "source", "fields", "custom", "crm_status", "stage", "updated_at", "mtc_id", "mtc_signature", "mauticContactId", "campaignId",
-        "segmentId", "ip", "total_orders", "", "__proto__",
+        "payload",
+        "contact",
+        "email",
+        "id",
+        "first_name",
+        "phone",
+        "country",
+        "state",
+        "tags",
+        "consent",
+        "marketing_opt_in",
+        "explicit",
+        "at",
+        "ml",
+        "score",
+        "utm",
+        "source",
+        "fields",
+        "custom",
+        "crm_status",
+        "stage",
+        "updated_at",
+        "mtc_id",
+        "mtc_signature",
+        "mauticContactId",
+        "campaignId",
+        "segmentId",
+        "ip",
+        "total_orders",
+        "",
+        "__proto__",
     ];
-    let entries = (0..dice.random_range(0..7)).map(|_| (NAMES[dice.random_range(0..NAMES.len())].to_owned(), random_value(dice, depth)));
+    let entries = (0..dice.random_range(0..7))
+        .map(|_| (NAMES[dice.random_range(0..NAMES.len())].to_owned(), random_value(dice, depth)));
     Value::Object(entries.collect())
 }
 
 #[tokio::test]
 async fn random_json_never_makes_the_server_fail() {
     const ACTIONS: &[&str] = &[
-        "upsert_contact", "upsert_contact", "identify", "add_to_campaign", "remove_from_segment", "delete_contact", "export_contact", "ping",
+        "upsert_contact",
+        "upsert_contact",
+        "identify",
+        "add_to_campaign",
+        "remove_from_segment",
+        "delete_contact",
+        "export_contact",
+        "ping",
     ];
     let system = system().await;
     let mut dice = StdRng::seed_from_u64(2026);

@@ -48,7 +48,13 @@ async fn an_opt_out_sets_the_field_and_forbids_mail_for_new_and_known_contacts()
 #[tokio::test]
 async fn without_a_word_about_consent_nothing_is_said_to_mautic() {
     let system = System::start().await;
-    for consent in [Value::Null, json!({}), json!({"marketing_opt_in": null}), json!({"marketing_opt_in": ""}), json!({"explicit": true})] {
+    for consent in [
+        Value::Null,
+        json!({}),
+        json!({"marketing_opt_in": null}),
+        json!({"marketing_opt_in": ""}),
+        json!({"explicit": true}),
+    ] {
         said(&system, "unknown@example.com", consent).await;
     }
     let contact = system.contact("unknown@example.com");
@@ -86,7 +92,10 @@ async fn an_unsubscription_in_mautic_wins_over_a_record_that_says_yes() {
     assert_eq!((contact.campaigns.len(), &contact.fields["firstname"]), (0, &json!("Ada")));
     let calls = system.calls();
     let again = system.caller.upsert(payload).await.unwrap();
-    assert_eq!((again.complaints(), &again.data()["action"], system.calls() - calls), (answer.complaints(), &json!("unchanged"), 0));
+    assert_eq!(
+        (again.complaints(), &again.data()["action"], system.calls() - calls),
+        (answer.complaints(), &json!("unchanged"), 0)
+    );
 }
 
 #[tokio::test]
@@ -97,7 +106,8 @@ async fn the_reason_of_an_opt_out_in_mautic_is_kept_through_later_writes() {
         said(&system, &email, opt_in()).await;
         system.engage(action, json!({"address": email})).await;
         for (name, score) in [("Ada", 5), ("Eve", 0), ("Zoe", 7)] {
-            let payload = json!({"contact": {"email": email, "first_name": name}, "consent": opt_in(), "ml": {"score": score}});
+            let payload =
+                json!({"contact": {"email": email, "first_name": name}, "consent": opt_in(), "ml": {"score": score}});
             system.caller.upsert(payload).await.unwrap();
             let contact = system.contact(&email);
             assert_eq!((reason(&contact), contact.dnc.len()), (Some(number), 1), "{action} {name}");
@@ -121,7 +131,12 @@ async fn an_opt_out_of_the_application_leaves_the_reason_that_mautic_has() {
 async fn a_later_word_of_the_person_undoes_an_opt_out() {
     let system = System::start().await;
     said(&system, "again@example.com", opt_out()).await;
-    let answer = said(&system, "again@example.com", json!({"marketing_opt_in": true, "explicit": true, "at": system.now().to_string(), "proof": "form 7"})).await;
+    let answer = said(
+        &system,
+        "again@example.com",
+        json!({"marketing_opt_in": true, "explicit": true, "at": system.now().to_string(), "proof": "form 7"}),
+    )
+    .await;
     assert_eq!((answer.status, answer.complaints().len()), (200, 0));
     let contact = system.contact("again@example.com");
     assert_eq!((contact.dnc.len(), &contact.fields["marketing_opt_in"]), (0, &json!(1)));
@@ -138,7 +153,8 @@ async fn a_word_of_the_person_that_is_older_than_the_opt_out_changes_nothing() {
     let system = System::start().await;
     said(&system, "older@example.com", opt_out()).await;
     for at in ["2020-01-01T00:00:00Z", "1970-01-01T00:00:00+14:00"] {
-        let answer = said(&system, "older@example.com", json!({"marketing_opt_in": true, "explicit": true, "at": at})).await;
+        let answer =
+            said(&system, "older@example.com", json!({"marketing_opt_in": true, "explicit": true, "at": at})).await;
         assert_eq!(answer.complaints(), ["consent.marketing_opt_in:opt_out_kept"]);
     }
     assert!(is_opted_out(&system.contact("older@example.com")));
@@ -147,7 +163,12 @@ async fn a_word_of_the_person_that_is_older_than_the_opt_out_changes_nothing() {
 #[tokio::test]
 async fn a_word_from_the_future_does_not_outlast_a_later_opt_out() {
     let system = System::start().await;
-    said(&system, "future@example.com", json!({"marketing_opt_in": true, "explicit": true, "at": "2999-01-01T00:00:00Z"})).await;
+    said(
+        &system,
+        "future@example.com",
+        json!({"marketing_opt_in": true, "explicit": true, "at": "2999-01-01T00:00:00Z"}),
+    )
+    .await;
     said(&system, "future@example.com", opt_out()).await;
     assert!(is_opted_out(&system.contact("future@example.com")));
 }
@@ -182,7 +203,10 @@ async fn an_opt_out_that_had_to_be_deferred_is_not_lost_either() {
     said(&system, "deferred@example.com", opt_in()).await;
     system.mautic_answers(503);
     assert_eq!(said(&system, "deferred@example.com", opt_out()).await.status, 202);
-    assert_eq!(said(&system, "deferred@example.com", opt_in()).await.complaints(), ["consent.marketing_opt_in:opt_out_kept"]);
+    assert_eq!(
+        said(&system, "deferred@example.com", opt_in()).await.complaints(),
+        ["consent.marketing_opt_in:opt_out_kept"]
+    );
     system.mautic.clear_faults();
     system.finish().await;
     assert!(is_opted_out(&system.contact("deferred@example.com")));
@@ -250,10 +274,22 @@ async fn an_opt_out_of_a_contact_that_tandem_does_not_know_yet_is_learnt_from_ma
 async fn the_spellings_of_yes_and_no_are_understood_and_others_change_nothing() {
     let system = System::start().await;
     for (number, (value, wanted)) in [
-        (json!("true"), Some(1)), (json!(1), Some(1)), (json!("YES"), Some(1)), (json!("t"), Some(1)),
-        (json!("false"), Some(0)), (json!(0), Some(0)), (json!("No"), Some(0)), (json!("f"), Some(0)),
-        (json!("maybe"), None), (json!(2), None), (json!([true]), None), (json!({}), None),
-    ].into_iter().enumerate() {
+        (json!("true"), Some(1)),
+        (json!(1), Some(1)),
+        (json!("YES"), Some(1)),
+        (json!("t"), Some(1)),
+        (json!("false"), Some(0)),
+        (json!(0), Some(0)),
+        (json!("No"), Some(0)),
+        (json!("f"), Some(0)),
+        (json!("maybe"), None),
+        (json!(2), None),
+        (json!([true]), None),
+        (json!({}), None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let email = format!("spelling{number}@example.com");
         said(&system, &email, json!({"marketing_opt_in": value})).await;
         let contact = system.contact(&email);

@@ -19,7 +19,11 @@ async fn every_action_is_answered_with_demo_and_nothing_is_called() {
         json!({"action": "export_contact", "email": "a@example.com"}),
     ] {
         let answer = system.caller.call(&body).await.unwrap();
-        assert_eq!((answer.status, &answer.body["ok"], &answer.body["demo"]), (200, &json!(true), &json!(true)), "{body}");
+        assert_eq!(
+            (answer.status, &answer.body["ok"], &answer.body["demo"]),
+            (200, &json!(true), &json!(true)),
+            "{body}"
+        );
         assert_eq!(answer.data()["success"], true, "{body}");
     }
     assert_eq!((system.calls(), system.mautic.stats().token_requests), (0, 0));

@@ -72,9 +72,15 @@ async fn a_contact_that_becomes_eligible_later_is_enrolled_then() {
 
 #[tokio::test]
 async fn threshold_and_stages_can_be_chosen() {
-    let options = Options::default().with("MAUTIC_HIGH_VALUE_THRESHOLD", "10.5").with("MAUTIC_ELIGIBLE_STAGES", "Trial, demo");
+    let options =
+        Options::default().with("MAUTIC_HIGH_VALUE_THRESHOLD", "10.5").with("MAUTIC_ELIGIBLE_STAGES", "Trial, demo");
     let system = system(options).await;
-    for (email, score, status, enrolled) in [("a@example.com", 10.5, "trial", 1), ("b@example.com", 10.4, "trial", 0), ("c@example.com", 90.0, "qualified", 0), ("d@example.com", 11.0, "DEMO", 1)] {
+    for (email, score, status, enrolled) in [
+        ("a@example.com", 10.5, "trial", 1),
+        ("b@example.com", 10.4, "trial", 0),
+        ("c@example.com", 90.0, "qualified", 0),
+        ("d@example.com", 11.0, "DEMO", 1),
+    ] {
         let answer = upsert(&system, person(email, json!(score), status, json!(true))).await;
         assert_eq!(answer.data()["enrolledIn"].as_array().map(Vec::len), Some(enrolled), "{email}");
     }
@@ -116,7 +122,13 @@ async fn a_job_that_can_not_enrol_comes_back_by_the_policy_and_leaves_no_other_j
     let desk = system.foundation.desk().unwrap().unwrap();
     let email: tandem_core::domain::identity::Email = "loop@example.com".parse().unwrap();
     let record = tandem_core::domain::identity::RecordKey::first_known_by(&email.identity());
-    let job = Job { id: "j".to_owned(), scope: Scope::default_mautic(), correlation_id: "c".to_owned(), queued_at: system.now(), task: Task::PushContact { record } };
+    let job = Job {
+        id: "j".to_owned(),
+        scope: Scope::default_mautic(),
+        correlation_id: "c".to_owned(),
+        queued_at: system.now(),
+        task: Task::PushContact { record },
+    };
     let before = system.queue.counts().await.unwrap();
     assert!(matches!(desk.run(&job, 1).await, Verdict::RetryIn(_)));
     assert_eq!(system.queue.counts().await.unwrap(), before);
@@ -125,7 +137,11 @@ async fn a_job_that_can_not_enrol_comes_back_by_the_policy_and_leaves_no_other_j
 #[tokio::test]
 async fn a_contact_that_was_deleted_in_mautic_is_enrolled_again_when_it_is_made_again() {
     let system = system(Options::default()).await;
-    let id = upsert(&system, person("anew@example.com", json!(90), "qualified", json!(true))).await.contact_id().unwrap().to_owned();
+    let id = upsert(&system, person("anew@example.com", json!(90), "qualified", json!(true)))
+        .await
+        .contact_id()
+        .unwrap()
+        .to_owned();
     system.in_mautic(Method::DELETE, &format!("/api/contacts/{id}/delete"), None).await;
     let answer = upsert(&system, json!({"contact": {"email": "anew@example.com", "first_name": "Ada"}})).await;
     assert_eq!(answer.data()["enrolledIn"], json!(["1"]));

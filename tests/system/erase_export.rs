@@ -21,8 +21,14 @@ async fn created(system: &System, email: &str) -> String {
 async fn a_contact_is_deleted_by_every_name_that_it_has() {
     let system = System::start().await;
     let only_there = json!({"email": "there@example.com"});
-    let there = system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await["contact"]["id"].to_string();
-    for whom in [json!({"mauticContactId": 0}), json!({"id": "id-a@example.com"}), json!({"email": "a@example.com"}), json!({"payload": {"email": "a@example.com"}})] {
+    let there =
+        system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await["contact"]["id"].to_string();
+    for whom in [
+        json!({"mauticContactId": 0}),
+        json!({"id": "id-a@example.com"}),
+        json!({"email": "a@example.com"}),
+        json!({"payload": {"email": "a@example.com"}}),
+    ] {
         let id = created(&system, "a@example.com").await;
         let mut body = whom.clone();
         body["action"] = json!("delete_contact");
@@ -30,12 +36,19 @@ async fn a_contact_is_deleted_by_every_name_that_it_has() {
             body["mauticContactId"] = json!(id);
         }
         let answer = call(&system, body.clone()).await;
-        assert_eq!((answer.status, answer.contact_id(), &answer.data()["action"]), (200, Some(id.as_str()), &json!("deleted")), "{whom}");
+        assert_eq!(
+            (answer.status, answer.contact_id(), &answer.data()["action"]),
+            (200, Some(id.as_str()), &json!("deleted")),
+            "{whom}"
+        );
         assert_eq!(system.contacts_with("a@example.com").len(), 0, "{whom}");
         let again = call(&system, body).await;
         assert!(again.status == 404 || again.data()["action"] == "absent", "{whom}: {}", again.body);
     }
-    assert_eq!(call(&system, json!({"action": "delete_contact", "email": "there@example.com"})).await.contact_id(), Some(there.as_str()));
+    assert_eq!(
+        call(&system, json!({"action": "delete_contact", "email": "there@example.com"})).await.contact_id(),
+        Some(there.as_str())
+    );
     assert_eq!(system.mautic.stats().contacts, 0);
 }
 
@@ -100,7 +113,9 @@ async fn an_export_holds_all_that_is_known() {
     let id = created(&system, "export@example.com").await;
     let segment = system.made_in_mautic("segments", "Readers").await;
     call(&system, json!({"action": "add_to_segment", "mauticContactId": id, "segmentId": segment})).await;
-    for whom in [json!({"mauticContactId": id}), json!({"id": "id-export@example.com"}), json!({"email": "export@example.com"})] {
+    for whom in
+        [json!({"mauticContactId": id}), json!({"id": "id-export@example.com"}), json!({"email": "export@example.com"})]
+    {
         let mut body = whom.clone();
         body["action"] = json!("export_contact");
         let answer = call(&system, body).await;

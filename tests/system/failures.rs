@@ -1,5 +1,6 @@
 //! When Mautic is down, slow, refusing or talking nonsense: no write is lost or doubled, and readers are told when to come back.
 
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_simulators::MauticOptions;
@@ -39,25 +40,27 @@ fn failures() -> Vec<(&'static str, FaultRule, u16, &'static str)> {
 
 #[tokio::test]
 async fn a_write_is_queued_whatever_is_wrong_with_mautic_and_arrives_once_it_is_back() {
-    for (name, fault, ..) in failures() {
-        let system = System::start().await;
-        upsert(&system, "old@example.com", "Ada").await;
-        system.mautic.inject_faults(vec![fault.path("/api")]);
-        for email in ["new@example.com", "old@example.com"] {
-            let answer = upsert(&system, email, "Eve").await;
-            assert_eq!((answer.status, &answer.data()["queued"]), (202, &json!(true)), "{name} {email}: {}", answer.body);
-            assert!(answer.data()["jobId"].is_string() && answer.data()["reason"].is_string(), "{name}");
-        }
-        system.mautic.clear_faults();
-        // A create that may have been done keeps its lease, which time would end.
-        system.end_lease("new@example.com").await;
-        system.finish().await;
-        assert!(system.parked().await.is_empty(), "{name}");
-        for email in ["new@example.com", "old@example.com"] {
-            assert_eq!(system.contact(email).fields["firstname"], "Eve", "{name} {email}");
-        }
-        assert_eq!(system.mautic.stats().contacts, 2, "{name}");
+    join_all(failures().into_iter().map(|(name, fault, ..)| write_through(name, fault))).await;
+}
+
+async fn write_through(name: &str, fault: FaultRule) {
+    let system = System::start().await;
+    upsert(&system, "old@example.com", "Ada").await;
+    system.mautic.inject_faults(vec![fault.path("/api")]);
+    for email in ["new@example.com", "old@example.com"] {
+        let answer = upsert(&system, email, "Eve").await;
+        assert_eq!((answer.status, &answer.data()["queued"]), (202, &json!(true)), "{name} {email}: {}", answer.body);
+        assert!(answer.data()["jobId"].is_string() && answer.data()["reason"].is_string(), "{name}");
     }
+    system.mautic.clear_faults();
+    // A create that may have been done keeps its lease, which time would end.
+    system.end_lease("new@example.com").await;
+    system.finish().await;
+    assert!(system.parked().await.is_empty(), "{name}");
+    for email in ["new@example.com", "old@example.com"] {
+        assert_eq!(system.contact(email).fields["firstname"], "Eve", "{name} {email}");
+    }
+    assert_eq!(system.mautic.stats().contacts, 2, "{name}");
 }
 
 #[tokio::test]
@@ -65,7 +68,8 @@ async fn queued_writes_arrive_by_themselves_when_mautic_is_back() {
     let system = System::start().await;
     upsert(&system, "known@example.com", "Ada").await;
     system.mautic_answers(429);
-    let (known, new) = (upsert(&system, "known@example.com", "Eve").await, upsert(&system, "fresh@example.com", "New").await);
+    let (known, new) =
+        (upsert(&system, "known@example.com", "Eve").await, upsert(&system, "fresh@example.com", "New").await);
     assert_eq!((known.status, new.status), (202, 202));
     system.mautic.clear_faults();
     system.finish().await;
@@ -108,11 +112,17 @@ async fn another_mautic() -> tandem_simulators::RunningMautic {
 #[tokio::test]
 async fn a_mautic_that_is_too_slow_is_a_timeout_and_the_write_is_not_doubled() {
     let system = System::with(Options::default().without_worker()).await;
-    let mut slow = FaultRule::new(FaultKind::LostReply).how(LostReply::Stall).method("POST").path("/api/contacts/new").times(1);
+    let mut slow =
+        FaultRule::new(FaultKind::LostReply).how(LostReply::Stall).method("POST").path("/api/contacts/new").times(1);
     slow.delay_ms = Some(11_000);
     system.mautic.inject_faults(vec![slow]);
     let answer = upsert(&system, "slow@example.com", "Ada").await;
-    assert_eq!((answer.status, &answer.data()["action"]), (200, &json!("created")), "the look-up finds it: {}", answer.body);
+    assert_eq!(
+        (answer.status, &answer.data()["action"]),
+        (200, &json!("created")),
+        "the look-up finds it: {}",
+        answer.body
+    );
     assert_eq!(system.contacts_with("slow@example.com").len(), 1);
 }
 
@@ -123,7 +133,7 @@ async fn revoked_tokens_are_replaced_without_anybody_noticing() {
     let before = system.mautic.stats().token_requests;
     system.mautic.revoke_tokens();
     let calls = (0..8).map(|number| upsert(&system, "token@example.com", if number % 2 == 0 { "A" } else { "B" }));
-    let answers = futures::future::join_all(calls).await;
+    let answers = join_all(calls).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     assert_eq!(system.mautic.stats().token_requests - before, 1);
 }
@@ -158,7 +168,11 @@ async fn a_used_up_budget_is_waited_for_until_mautic_gives_the_next_one() {
     call(&system, json!({"action": "ping"})).await;
     let ping = call(&system, json!({"action": "ping"})).await;
     assert_eq!((ping.status, ping.error_code()), (429, "platform_rate_limited"));
-    assert!(ping.retry_after.is_some_and(|seconds| seconds > 60), "the reset is within the hour: {:?}", ping.retry_after);
+    assert!(
+        ping.retry_after.is_some_and(|seconds| seconds > 60),
+        "the reset is within the hour: {:?}",
+        ping.retry_after
+    );
     let calls = system.calls();
     let answer = upsert(&system, "budget@example.com", "Eve").await;
     assert_eq!((answer.status, &answer.data()["reason"]), (202, &json!("rate_limited")));
@@ -243,8 +257,11 @@ async fn a_write_that_can_never_succeed_is_parked_with_its_reason_and_advice() {
     assert_eq!(upsert(&system, "refuse@example.com", "Ada").await.status, 202);
     system.mautic.clear_faults();
     system.end_lease("refuse@example.com").await;
-    let mut refusal = FaultRule::new(FaultKind::Status).status(400).method(Method::POST.as_str()).path("/api/contacts/new");
-    refusal.body = Some(json!({"errors": [{"code": 400, "message": "email: x", "details": {"email": ["is invalid."]}}]}).to_string());
+    let mut refusal =
+        FaultRule::new(FaultKind::Status).status(400).method(Method::POST.as_str()).path("/api/contacts/new");
+    refusal.body = Some(
+        json!({"errors": [{"code": 400, "message": "email: x", "details": {"email": ["is invalid."]}}]}).to_string(),
+    );
     system.mautic.inject_faults(vec![refusal]);
     system.start_worker();
     system.finish().await;

@@ -49,9 +49,11 @@ async fn an_anonymous_visitor_becomes_the_person_and_keeps_the_number() {
 #[tokio::test]
 async fn a_known_address_wins_over_the_number_in_the_browser() {
     let system = System::start().await;
-    let known = system.caller.upsert(json!({"contact": {"email": "known@example.com", "first_name": "Ada"}})).await.unwrap();
+    let known =
+        system.caller.upsert(json!({"contact": {"email": "known@example.com", "first_name": "Ada"}})).await.unwrap();
     let only_there = json!({"email": "there@example.com"});
-    let there = system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await["contact"]["id"].to_string();
+    let there =
+        system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await["contact"]["id"].to_string();
     let visitor = system.visitor().await;
     for (email, id) in [("known@example.com", known.contact_id().unwrap()), ("there@example.com", &there)] {
         let answer = identify(&system, json!({"email": email, "mtc_id": visitor})).await;
@@ -65,13 +67,26 @@ async fn a_known_address_wins_over_the_number_in_the_browser() {
 #[tokio::test]
 async fn a_forged_number_of_a_known_person_overwrites_nobody() {
     let system = System::start().await;
-    let victim = system.caller.upsert(json!({"contact": {"email": "victim@example.com", "first_name": "Vic"}})).await.unwrap();
+    let victim =
+        system.caller.upsert(json!({"contact": {"email": "victim@example.com", "first_name": "Vic"}})).await.unwrap();
     let victim = victim.contact_id().unwrap().to_owned();
     let only_there = json!({"email": "there@example.com", "firstname": "There"});
-    let there = system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await["contact"]["id"].to_string();
-    for (number, (id, signature)) in [(&victim, json!(null)), (&there, json!(null)), (&victim, json!("00")), (&victim, json!("f".repeat(64))), (&there, json!(5))].into_iter().enumerate() {
+    let there =
+        system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await["contact"]["id"].to_string();
+    for (number, (id, signature)) in [
+        (&victim, json!(null)),
+        (&there, json!(null)),
+        (&victim, json!("00")),
+        (&victim, json!("f".repeat(64))),
+        (&there, json!(5)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let email = format!("attacker{number}@example.com");
-        let answer = identify(&system, json!({"email": email, "mtc_id": id, "mtc_signature": signature, "first_name": "Eve"})).await;
+        let answer =
+            identify(&system, json!({"email": email, "mtc_id": id, "mtc_signature": signature, "first_name": "Eve"}))
+                .await;
         let (case, given) = told(&answer);
         assert_eq!(case, "other_person");
         assert_ne!(&given, id);
@@ -84,7 +99,8 @@ async fn a_forged_number_of_a_known_person_overwrites_nobody() {
 #[tokio::test]
 async fn a_number_that_was_merged_away_leads_to_whoever_has_it_now() {
     let system = System::start().await;
-    let old = system.caller.upsert(json!({"contact": {"email": "merged@example.com", "first_name": "Ada"}})).await.unwrap();
+    let old =
+        system.caller.upsert(json!({"contact": {"email": "merged@example.com", "first_name": "Ada"}})).await.unwrap();
     let old = old.contact_id().unwrap().to_owned();
     let visitor = system.visitor().await;
     system.engage("submit", json!({"contact": visitor, "address": "merged@example.com"})).await;
@@ -101,9 +117,12 @@ async fn a_number_that_the_application_signed_is_trusted() {
     let first = identify(&system, json!({"email": "before@example.com", "first_name": "Ada"})).await;
     let (id, signature) = (told(&first).1, first.data()["mtcSignature"].as_str().unwrap().to_owned());
     let other = system.caller.upsert(json!({"contact": {"email": "victim@example.com"}})).await.unwrap();
-    let swapped = identify(&system, json!({"email": "x@example.com", "mtc_id": other.contact_id(), "mtc_signature": signature})).await;
+    let swapped =
+        identify(&system, json!({"email": "x@example.com", "mtc_id": other.contact_id(), "mtc_signature": signature}))
+            .await;
     assert_eq!(told(&swapped).0, "other_person", "a signature is good for its own number only");
-    let answer = identify(&system, json!({"email": "after@example.com", "mtc_id": id, "mtc_signature": signature})).await;
+    let answer =
+        identify(&system, json!({"email": "after@example.com", "mtc_id": id, "mtc_signature": signature})).await;
     assert_eq!(told(&answer), ("claimed_anonymous", id.clone()));
     assert_eq!(system.contact("after@example.com").id.to_string(), id);
 }
@@ -112,9 +131,20 @@ async fn a_number_that_the_application_signed_is_trusted() {
 async fn a_broken_or_unknown_number_keeps_nobody_from_being_identified() {
     let system = System::start().await;
     for (number, (id, complaint)) in [
-        (json!("abc"), "mtc_id:invalid"), (json!(-5), "mtc_id:wrong_type"), (json!(1.5), "mtc_id:wrong_type"), (json!({}), "mtc_id:wrong_type"),
-        (json!(0), "mtc_id:invalid"), (json!("1/../2"), "mtc_id:invalid"), (json!(999_999), ""), (json!(u64::MAX), ""), (json!(""), ""), (json!(null), ""),
-    ].into_iter().enumerate() {
+        (json!("abc"), "mtc_id:invalid"),
+        (json!(-5), "mtc_id:wrong_type"),
+        (json!(1.5), "mtc_id:wrong_type"),
+        (json!({}), "mtc_id:wrong_type"),
+        (json!(0), "mtc_id:invalid"),
+        (json!("1/../2"), "mtc_id:invalid"),
+        (json!(999_999), ""),
+        (json!(u64::MAX), ""),
+        (json!(""), ""),
+        (json!(null), ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let email = format!("cookie{number}@example.com");
         let answer = identify(&system, json!({"email": email, "mtc_id": id})).await;
         assert_eq!(told(&answer).0, "created", "{id}");
@@ -142,7 +172,7 @@ async fn without_an_address_nobody_can_be_identified() {
 
 #[tokio::test]
 async fn parallel_logins_of_one_person_make_no_duplicate() {
-    let mut system = System::start().await;
+    let mut system = System::with(Options::default().with("TANDEM_IDENTIFY_BUDGET_MS", "30000")).await;
     let callers = [system.caller.clone(), system.another_instance().await];
     let visitor = system.visitor().await;
     let body = json!({"action": "identify", "payload": {"email": "parallel@example.com", "mtc_id": visitor}});
@@ -157,9 +187,18 @@ async fn parallel_logins_of_one_person_make_no_duplicate() {
 async fn two_people_with_the_number_of_one_browser_stay_two_people() {
     let system = System::start().await;
     let visitor = system.visitor().await;
-    assert_eq!(told(&identify(&system, json!({"email": "first@example.com", "mtc_id": visitor})).await).0, "claimed_anonymous");
-    assert_eq!(told(&identify(&system, json!({"email": "second@example.com", "mtc_id": visitor})).await).0, "other_person");
-    assert_eq!((system.contact("first@example.com").id, system.contacts_with("second@example.com").len()), (visitor, 1));
+    assert_eq!(
+        told(&identify(&system, json!({"email": "first@example.com", "mtc_id": visitor})).await).0,
+        "claimed_anonymous"
+    );
+    assert_eq!(
+        told(&identify(&system, json!({"email": "second@example.com", "mtc_id": visitor})).await).0,
+        "other_person"
+    );
+    assert_eq!(
+        (system.contact("first@example.com").id, system.contacts_with("second@example.com").len()),
+        (visitor, 1)
+    );
 }
 
 fn slow(method: &str, path: &str) -> FaultRule {
@@ -173,12 +212,19 @@ async fn past_its_time_a_login_is_accepted_and_a_job_finishes_it() {
     let options = Options::default().with("TANDEM_IDENTIFY_BUDGET_MS", "150").without_worker();
     let mut system = System::with(options).await;
     let visitor = system.visitor().await;
-    let cases = [("new@example.com", slow("POST", "/api/contacts/new"), None), ("claim@example.com", slow("GET", "/api/contacts"), Some(visitor))];
+    let cases = [
+        ("new@example.com", slow("POST", "/api/contacts/new"), None),
+        ("claim@example.com", slow("GET", "/api/contacts"), Some(visitor)),
+    ];
     for (email, fault, visitor) in cases {
         system.mautic.inject_faults(vec![fault]);
         let login = identify(&system, json!({"email": email, "first_name": "Ada", "mtc_id": visitor}));
-        let answer = tokio::time::timeout(Duration::from_secs(5), login).await.expect("the login does not wait for Mautic");
-        assert_eq!((answer.status, &answer.data()["queued"], &answer.data()["reason"]), (202, &json!(true), &json!("timeout")));
+        let answer =
+            tokio::time::timeout(Duration::from_secs(5), login).await.expect("the login does not wait for Mautic");
+        assert_eq!(
+            (answer.status, &answer.data()["queued"], &answer.data()["reason"]),
+            (202, &json!(true), &json!("timeout"))
+        );
         system.end_lease(email).await;
     }
     system.mautic.clear_faults();

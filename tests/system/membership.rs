@@ -14,7 +14,11 @@ struct Lists {
 async fn with_lists(system: &System) -> Lists {
     let payload = json!({"id": "u1", "contact": {"email": "member@example.com"}});
     let contact = system.caller.upsert(payload).await.unwrap().contact_id().unwrap().to_owned();
-    Lists { contact, campaign: system.made_in_mautic("campaigns", "C").await, segment: system.made_in_mautic("segments", "S").await }
+    Lists {
+        contact,
+        campaign: system.made_in_mautic("campaigns", "C").await,
+        segment: system.made_in_mautic("segments", "S").await,
+    }
 }
 
 async fn call(system: &System, body: Value) -> Answer {
@@ -37,7 +41,11 @@ async fn a_contact_goes_into_campaigns_and_segments_and_out_of_them() {
         body[list] = json!(id);
         let calls = system.calls();
         let answer = call(&system, body).await;
-        assert_eq!((answer.status, answer.contact_id(), &answer.data()["action"]), (200, Some(contact.as_str()), &json!(done)), "{action}");
+        assert_eq!(
+            (answer.status, answer.contact_id(), &answer.data()["action"]),
+            (200, Some(contact.as_str()), &json!(done)),
+            "{action}"
+        );
         assert_eq!(system.calls() - calls, 1, "{action}");
         let held = system.contact("member@example.com");
         assert_eq!((held.campaigns.len(), held.segments.len()), inside, "{action}");
@@ -49,11 +57,16 @@ async fn a_contact_may_be_named_by_its_number_its_id_or_its_address() {
     let system = System::start().await;
     let Lists { contact, campaign, .. } = with_lists(&system).await;
     let only_there = json!({"email": "there@example.com"});
-    let there = system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await["contact"]["id"].to_string();
+    let there =
+        system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await["contact"]["id"].to_string();
     let number: u64 = contact.parse().unwrap();
     for (whom, id) in [
-        (json!({"mauticContactId": contact}), &contact), (json!({"mauticContactId": number}), &contact), (json!({"id": "u1"}), &contact),
-        (json!({"email": " MEMBER@example.com"}), &contact), (json!({"payload": {"email": "member@example.com"}}), &contact), (json!({"email": "there@example.com"}), &there),
+        (json!({"mauticContactId": contact}), &contact),
+        (json!({"mauticContactId": number}), &contact),
+        (json!({"id": "u1"}), &contact),
+        (json!({"email": " MEMBER@example.com"}), &contact),
+        (json!({"payload": {"email": "member@example.com"}}), &contact),
+        (json!({"email": "there@example.com"}), &there),
     ] {
         let mut body = whom.clone();
         body["action"] = json!("add_to_campaign");
@@ -85,7 +98,12 @@ async fn a_merged_contact_is_followed_into_the_list() {
     let Lists { contact, campaign, .. } = with_lists(&system).await;
     let visitor = system.visitor().await;
     system.engage("submit", json!({"contact": visitor, "address": "member@example.com"})).await;
-    assert_eq!(call(&system, json!({"action": "add_to_campaign", "mauticContactId": contact, "campaignId": campaign})).await.status, 200);
+    assert_eq!(
+        call(&system, json!({"action": "add_to_campaign", "mauticContactId": contact, "campaignId": campaign}))
+            .await
+            .status,
+        200
+    );
     assert_eq!(system.contact("member@example.com").campaigns.len(), 1);
 }
 
@@ -94,7 +112,8 @@ async fn a_membership_is_queued_while_mautic_is_down_and_set_when_it_is_back() {
     let system = System::start().await;
     let Lists { contact, segment, .. } = with_lists(&system).await;
     system.mautic_answers(503);
-    let answer = call(&system, json!({"action": "add_to_segment", "mauticContactId": contact, "segmentId": segment})).await;
+    let answer =
+        call(&system, json!({"action": "add_to_segment", "mauticContactId": contact, "segmentId": segment})).await;
     assert_eq!((answer.status, &answer.data()["queued"]), (202, &json!(true)));
     system.mautic.clear_faults();
     system.finish().await;
@@ -124,7 +143,10 @@ async fn of_two_queued_memberships_the_newer_one_counts() {
     let Lists { contact, campaign, .. } = with_lists(&system).await;
     system.mautic_answers(503);
     for action in ["add_to_campaign", "remove_from_campaign", "add_to_campaign"] {
-        assert_eq!(call(&system, json!({"action": action, "mauticContactId": contact, "campaignId": campaign})).await.status, 202);
+        assert_eq!(
+            call(&system, json!({"action": action, "mauticContactId": contact, "campaignId": campaign})).await.status,
+            202
+        );
     }
     system.mautic.clear_faults();
     system.finish().await;
@@ -136,7 +158,12 @@ async fn a_queued_membership_of_a_list_that_is_gone_is_parked() {
     let system = System::start().await;
     let Lists { contact, .. } = with_lists(&system).await;
     system.mautic_answers(503);
-    assert_eq!(call(&system, json!({"action": "add_to_campaign", "mauticContactId": contact, "campaignId": 99_999})).await.status, 202);
+    assert_eq!(
+        call(&system, json!({"action": "add_to_campaign", "mauticContactId": contact, "campaignId": 99_999}))
+            .await
+            .status,
+        202
+    );
     system.mautic.clear_faults();
     system.finish().await;
     let parked = system.parked().await;

@@ -41,9 +41,16 @@ async fn the_example_of_the_documentation_is_answered_as_it_says() {
     let expected = json!({"success": true, "contactId": contact.id.to_string(), "action": "created", "enrolledIn": ["1"], "fieldIssues": []});
     assert_eq!(answer.data(), &expected);
     for (field, value) in [
-        ("firstname", json!("John")), ("lastname", json!("Doe")), ("phone", json!("+1234567890")), ("company", json!("ACME Corp")),
-        ("crm_status", json!("qualified")), ("utm_source", json!("google")), ("utm_medium", json!("cpc")), ("utm_campaign", json!("summer-2024")),
-        ("supabase_id", json!("3f0c7c52-1f4c-4f3c-9d1c-9d5d1d1f2a11")), ("marketing_opt_in", json!(1)),
+        ("firstname", json!("John")),
+        ("lastname", json!("Doe")),
+        ("phone", json!("+1234567890")),
+        ("company", json!("ACME Corp")),
+        ("crm_status", json!("qualified")),
+        ("utm_source", json!("google")),
+        ("utm_medium", json!("cpc")),
+        ("utm_campaign", json!("summer-2024")),
+        ("supabase_id", json!("3f0c7c52-1f4c-4f3c-9d1c-9d5d1d1f2a11")),
+        ("marketing_opt_in", json!(1)),
     ] {
         assert_eq!(contact.fields[field], value, "{field}");
     }
@@ -87,7 +94,10 @@ async fn an_update_of_one_field_keeps_all_others() {
     for (field, value) in [("firstname", json!("Ada")), ("lastname", json!("King")), ("city", json!("London"))] {
         assert_eq!(contact.fields[field], value);
     }
-    assert_eq!((contact.fields["total_orders"].as_f64(), contact.fields["lead_score"].as_f64()), (Some(3.0), Some(50.0)));
+    assert_eq!(
+        (contact.fields["total_orders"].as_f64(), contact.fields["lead_score"].as_f64()),
+        (Some(3.0), Some(50.0))
+    );
     assert_eq!(contact.tags, ["a", "b"]);
 }
 
@@ -96,7 +106,9 @@ async fn what_people_changed_in_mautic_is_kept_by_an_update_of_other_fields() {
     let system = System::start().await;
     let answer = upsert(&system, json!({"contact": {"email": "human@example.com", "first_name": "Ada"}})).await;
     let path = format!("/api/contacts/{}/edit", answer.contact_id().unwrap());
-    system.in_mautic(Method::PATCH, &path, Some(json!({"city": "Hobart", "tags": ["vip"], "firstname": "Augusta"}))).await;
+    system
+        .in_mautic(Method::PATCH, &path, Some(json!({"city": "Hobart", "tags": ["vip"], "firstname": "Augusta"})))
+        .await;
     upsert(&system, json!({"contact": {"email": "human@example.com", "last_name": "King", "tags": ["new"]}})).await;
     let contact = system.contact("human@example.com");
     for (field, value) in [("firstname", "Augusta"), ("lastname", "King"), ("city", "Hobart")] {
@@ -108,7 +120,13 @@ async fn what_people_changed_in_mautic_is_kept_by_an_update_of_other_fields() {
 #[tokio::test]
 async fn a_new_contact_keeps_its_zeros() {
     let system = System::start().await;
-    for (name, zero) in [("int", json!(0)), ("text", json!("0")), ("float", json!(0.0)), ("quarter", json!(0.25)), ("negative", json!(-0.5))] {
+    for (name, zero) in [
+        ("int", json!(0)),
+        ("text", json!("0")),
+        ("float", json!(0.0)),
+        ("quarter", json!(0.25)),
+        ("negative", json!(-0.5)),
+    ] {
         let email = format!("zero-{name}@example.com");
         let wanted = zero.as_f64().or_else(|| zero.as_str()?.parse().ok());
         let payload = json!({"contact": {"email": email, "first_name": "Zero"}, "ml": {"score": zero}, "fields": {"total_spent": zero, "total_orders": 4}});
@@ -128,7 +146,13 @@ async fn a_known_number_becomes_zero_and_nothing_else_is_lost_by_it() {
     let first = json!({"contact": contact, "stage": "customer", "consent": {"marketing_opt_in": false}, "ml": {"score": 50}, "utm": {"source": "google"},
         "fields": {"total_orders": 7, "total_spent": 70.5, "last_order_date": "2026-03-01T10:20:30Z", "customer_segment": "vip"}});
     let id = upsert(&system, first).await.contact_id().unwrap().to_owned();
-    system.in_mautic(Method::PATCH, &format!("/api/contacts/{id}/edit"), Some(json!({"owner": 1, "attribution": 12, "fax": "+4420"}))).await;
+    system
+        .in_mautic(
+            Method::PATCH,
+            &format!("/api/contacts/{id}/edit"),
+            Some(json!({"owner": 1, "attribution": 12, "fax": "+4420"})),
+        )
+        .await;
     system.in_mautic(Method::POST, &format!("/api/contacts/{id}/points/plus/15"), None).await;
     let before = system.contact("tozero@example.com");
     for (zero, wanted) in [(json!(0), 0.0), (json!(0.25), 0.25), (json!("0"), 0.0), (json!(0.99), 0.99)] {
@@ -136,7 +160,9 @@ async fn a_known_number_becomes_zero_and_nothing_else_is_lost_by_it() {
         assert_eq!(counted(&system, payload).await, did("updated", 2), "{zero}");
         let after = system.contact("tozero@example.com");
         assert_eq!(after.fields["total_spent"].as_f64(), Some(wanted), "{zero}");
-        let others = |fields: &serde_json::Map<String, Value>| fields.clone().into_iter().filter(|(name, _)| name != "total_spent").collect::<Vec<_>>();
+        let others = |fields: &serde_json::Map<String, Value>| {
+            fields.clone().into_iter().filter(|(name, _)| name != "total_spent").collect::<Vec<_>>()
+        };
         assert_eq!(others(&after.fields), others(&before.fields), "{zero}");
         assert_eq!((after.points, &after.tags, &after.dnc), (before.points, &before.tags, &before.dnc), "{zero}");
     }
@@ -166,13 +192,18 @@ async fn null_clears_a_field_once_and_an_empty_text_or_absence_changes_nothing()
     let system = System::start().await;
     let full = json!({"email": "clear@example.com", "first_name": "Ada", "city": "London", "phone": "+442071838750"});
     upsert(&system, json!({"contact": full, "fields": {"total_orders": 4, "customer_segment": "vip"}})).await;
-    let nothing = json!({"contact": {"email": "clear@example.com", "city": "", "phone": "  "}, "fields": {"total_orders": ""}});
+    let nothing =
+        json!({"contact": {"email": "clear@example.com", "city": "", "phone": "  "}, "fields": {"total_orders": ""}});
     assert_eq!(counted(&system, nothing).await.0, "unchanged");
     let cleared = json!({"contact": {"email": "clear@example.com", "city": null}, "fields": {"total_orders": null, "customer_segment": null}});
     assert_eq!(counted(&system, cleared.clone()).await, did("updated", 2));
     let fields = system.contact("clear@example.com").fields;
     for field in ["city", "total_orders", "customer_segment"] {
-        assert!(fields.get(field).is_none_or(|value| value.is_null() || value == ""), "{field} is {:?}", fields.get(field));
+        assert!(
+            fields.get(field).is_none_or(|value| value.is_null() || value == ""),
+            "{field} is {:?}",
+            fields.get(field)
+        );
     }
     assert_eq!((&fields["firstname"], &fields["phone"]), (&json!("Ada"), &json!("+442071838750")));
     assert_eq!(counted(&system, cleared).await, did("unchanged", 0));
@@ -201,13 +232,23 @@ async fn tags_that_a_record_no_longer_has_are_taken_away_and_those_of_others_sta
 async fn attribution_is_kept_when_a_later_record_lacks_it() {
     let system = System::start().await;
     let with = |utm: Value| json!({"contact": {"email": "utm@example.com"}, "utm": utm});
-    upsert(&system, with(json!({"source": "google", "medium": "cpc", "campaign": "spring", "term": "boots", "content": "b"}))).await;
+    upsert(
+        &system,
+        with(json!({"source": "google", "medium": "cpc", "campaign": "spring", "term": "boots", "content": "b"})),
+    )
+    .await;
     for utm in [Value::Null, json!({}), json!({"source": "", "medium": null})] {
         assert_eq!(counted(&system, with(utm)).await.0, "unchanged");
     }
     upsert(&system, with(json!({"campaign": "summer"}))).await;
     let fields = system.contact("utm@example.com").fields;
-    for (field, value) in [("utm_source", "google"), ("utm_medium", "cpc"), ("utm_campaign", "summer"), ("utm_term", "boots"), ("utm_content", "b")] {
+    for (field, value) in [
+        ("utm_source", "google"),
+        ("utm_medium", "cpc"),
+        ("utm_campaign", "summer"),
+        ("utm_term", "boots"),
+        ("utm_content", "b"),
+    ] {
         assert_eq!(fields[field], value);
     }
 }
@@ -216,16 +257,26 @@ async fn attribution_is_kept_when_a_later_record_lacks_it() {
 async fn places_and_languages_get_mautics_own_names() {
     let system = System::start().await;
     let cases = [
-        (json!({"country": "AU", "state": "NSW", "locale": "en-AU", "timezone": "australia/sydney"}), ("Australia", "New South Wales", "en_AU", "Australia/Sydney")),
-        (json!({"country": "usa", "state": "CA", "locale": "en_us", "timezone": "America/Los_Angeles"}), ("United States", "California", "en_US", "America/Los_Angeles")),
-        (json!({"country": "Germany", "state": "BY", "locale": "de_DE.UTF-8", "timezone": "Europe/Berlin"}), ("Germany", "Bayern", "de_DE", "Europe/Berlin")),
+        (
+            json!({"country": "AU", "state": "NSW", "locale": "en-AU", "timezone": "australia/sydney"}),
+            ("Australia", "New South Wales", "en_AU", "Australia/Sydney"),
+        ),
+        (
+            json!({"country": "usa", "state": "CA", "locale": "en_us", "timezone": "America/Los_Angeles"}),
+            ("United States", "California", "en_US", "America/Los_Angeles"),
+        ),
+        (
+            json!({"country": "Germany", "state": "BY", "locale": "de_DE.UTF-8", "timezone": "Europe/Berlin"}),
+            ("Germany", "Bayern", "de_DE", "Europe/Berlin"),
+        ),
     ];
     for (number, (mut contact, (country, state, locale, timezone))) in cases.into_iter().enumerate() {
         let email = format!("place{number}@example.com");
         contact["email"] = json!(email);
         let answer = upsert(&system, json!({"contact": contact})).await;
         let fields = system.contact(&email).fields;
-        let held = ["country", "state", "preferred_locale", "timezone"].map(|field| fields.get(field).and_then(Value::as_str));
+        let held =
+            ["country", "state", "preferred_locale", "timezone"].map(|field| fields.get(field).and_then(Value::as_str));
         assert_eq!(held, [Some(country), Some(state), Some(locale), Some(timezone)], "{:?}", answer.complaints());
     }
 }
@@ -234,7 +285,9 @@ async fn places_and_languages_get_mautics_own_names() {
 async fn a_state_and_a_phone_are_read_by_the_country_that_is_known_from_earlier() {
     let system = System::start().await;
     upsert(&system, json!({"contact": {"email": "later@example.com", "country": "AU"}})).await;
-    let answer = upsert(&system, json!({"contact": {"email": "later@example.com", "state": "WA", "mobile": "0491 570 156"}})).await;
+    let answer =
+        upsert(&system, json!({"contact": {"email": "later@example.com", "state": "WA", "mobile": "0491 570 156"}}))
+            .await;
     assert_eq!(answer.complaints(), Vec::<String>::new());
     let fields = system.contact("later@example.com").fields;
     assert_eq!((&fields["state"], &fields["mobile"]), (&json!("Western Australia"), &json!("+61491570156")));
@@ -247,7 +300,11 @@ async fn a_custom_field_that_mautic_lacks_is_reported_and_the_rest_arrives() {
     let answer = upsert(&system, payload).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     for field in ["total_orders", "ml.score", "utm.source"] {
-        assert!(answer.complaints().iter().any(|found| found.ends_with(&format!("{field}:missing_on_platform"))), "{field}: {:?}", answer.complaints());
+        assert!(
+            answer.complaints().iter().any(|found| found.ends_with(&format!("{field}:missing_on_platform"))),
+            "{field}: {:?}",
+            answer.complaints()
+        );
     }
     assert!(answer.body.to_string().contains("tandem connect"), "the advice is there");
     assert_eq!(system.contact("lacking@example.com").fields["firstname"], "Ada");
@@ -256,7 +313,9 @@ async fn a_custom_field_that_mautic_lacks_is_reported_and_the_rest_arrives() {
 #[tokio::test]
 async fn an_option_of_a_select_is_taken_in_any_letter_case() {
     let system = System::start().await;
-    let answer = upsert(&system, json!({"contact": {"email": "option@example.com"}, "fields": {"customer_segment": " VIP "}})).await;
+    let answer =
+        upsert(&system, json!({"contact": {"email": "option@example.com"}, "fields": {"customer_segment": " VIP "}}))
+            .await;
     assert_eq!(answer.complaints(), Vec::<String>::new());
     assert_eq!(system.contact("option@example.com").fields["customer_segment"], "vip");
 }
@@ -265,7 +324,9 @@ async fn an_option_of_a_select_is_taken_in_any_letter_case() {
 async fn a_text_of_191_characters_arrives_whole_and_one_of_192_is_reported() {
     let system = System::start().await;
     let (fits, too_long) = ("é".repeat(191), "é".repeat(192));
-    let answer = upsert(&system, json!({"contact": {"email": "length@example.com", "first_name": fits, "last_name": too_long}})).await;
+    let answer =
+        upsert(&system, json!({"contact": {"email": "length@example.com", "first_name": fits, "last_name": too_long}}))
+            .await;
     assert_eq!(answer.complaints(), ["contact.last_name:too_long"]);
     let fields = system.contact("length@example.com").fields;
     assert_eq!((&fields["firstname"], fields.get("lastname")), (&json!(fits), None));
@@ -282,7 +343,8 @@ async fn a_company_follows_its_contact() {
 #[tokio::test]
 async fn a_contact_moves_through_stages() {
     let system = System::start().await;
-    let (lead, customer) = (system.made_in_mautic("stages", "Lead").await, system.made_in_mautic("stages", "Customer").await);
+    let (lead, customer) =
+        (system.made_in_mautic("stages", "Lead").await, system.made_in_mautic("stages", "Customer").await);
     let staged = |stage: &str| json!({"contact": {"email": "stage@example.com"}, "stage": stage});
     let id = upsert(&system, staged("lead")).await.contact_id().unwrap().to_owned();
     assert_eq!(system.shown(&id).await["stage"]["id"].to_string(), lead);
@@ -294,7 +356,9 @@ async fn a_contact_moves_through_stages() {
 #[tokio::test]
 async fn a_stage_that_mautic_does_not_have_is_reported() {
     let system = System::start().await;
-    let answer = upsert(&system, json!({"contact": {"email": "nostage@example.com", "first_name": "Ada"}, "stage": "Legend"})).await;
+    let answer =
+        upsert(&system, json!({"contact": {"email": "nostage@example.com", "first_name": "Ada"}, "stage": "Legend"}))
+            .await;
     assert_eq!((answer.status, answer.complaints()), (200, vec!["stage:not_in_list".to_owned()]));
     assert_eq!(system.contact("nostage@example.com").fields["firstname"], "Ada");
 }
@@ -315,7 +379,9 @@ async fn a_stage_is_not_lost_when_the_list_of_stages_can_not_be_had_just_now() {
 async fn a_value_that_mautic_refuses_on_a_create_holds_nothing_else_back() {
     let system = System::start().await;
     system.mautic_refuses("POST", "/api/contacts/new", &["lastname"]);
-    let answer = upsert(&system, json!({"contact": {"email": "refused@example.com", "first_name": "Ada", "last_name": "L"}})).await;
+    let answer =
+        upsert(&system, json!({"contact": {"email": "refused@example.com", "first_name": "Ada", "last_name": "L"}}))
+            .await;
     assert_eq!((answer.status, answer.complaints()), (200, vec!["contact.last_name:refused_by_platform".to_owned()]));
     let contact = system.contact("refused@example.com");
     assert_eq!((&contact.fields["firstname"], contact.fields.get("lastname")), (&json!("Ada"), None));
@@ -331,9 +397,17 @@ async fn a_value_that_mautic_refuses_on_an_update_or_a_zero_write_holds_nothing_
     for (method, city, orders) in [("PATCH", "Oslo", 4), ("PUT", "Bern", 0)] {
         system.mautic_refuses(method, "/api/contacts/", &["city"]);
         let answer = upsert(&system, contact(city, orders)).await;
-        assert_eq!((answer.status, answer.complaints()), (200, vec!["contact.city:refused_by_platform".to_owned()]), "{method}");
+        assert_eq!(
+            (answer.status, answer.complaints()),
+            (200, vec!["contact.city:refused_by_platform".to_owned()]),
+            "{method}"
+        );
         let fields = system.contact("refuse2@example.com").fields;
-        assert_eq!((&fields["firstname"], fields["total_orders"].as_f64()), (&json!(city), Some(f64::from(orders))), "{method}");
+        assert_eq!(
+            (&fields["firstname"], fields["total_orders"].as_f64()),
+            (&json!(city), Some(f64::from(orders))),
+            "{method}"
+        );
         assert_eq!(fields["city"], "Rome", "{method}");
     }
 }
@@ -369,7 +443,8 @@ async fn an_address_that_another_record_has_is_left_to_it() {
     let system = System::start().await;
     upsert(&system, json!({"id": "u1", "contact": {"email": "one@example.com", "first_name": "One"}})).await;
     upsert(&system, json!({"id": "u2", "contact": {"email": "two@example.com", "first_name": "Two"}})).await;
-    let answer = upsert(&system, json!({"id": "u2", "contact": {"email": "one@example.com", "first_name": "Zwei"}})).await;
+    let answer =
+        upsert(&system, json!({"id": "u2", "contact": {"email": "one@example.com", "first_name": "Zwei"}})).await;
     assert_eq!((answer.status, answer.complaints()), (200, vec!["contact.email:taken".to_owned()]));
     assert_eq!(system.contact("two@example.com").fields["firstname"], "Zwei");
     assert_eq!(system.contact("one@example.com").fields["firstname"], "One");
@@ -379,12 +454,21 @@ async fn an_address_that_another_record_has_is_left_to_it() {
 async fn an_address_that_another_contact_of_mautic_has_is_reported_and_the_rest_is_written() {
     let system = System::start().await;
     upsert(&system, json!({"id": "u1", "contact": {"email": "mine@example.com", "first_name": "Ada"}})).await;
-    system.in_mautic(Method::POST, "/api/contacts/new", Some(json!({"email": "theirs@example.com", "firstname": "Bob"}))).await;
+    system
+        .in_mautic(Method::POST, "/api/contacts/new", Some(json!({"email": "theirs@example.com", "firstname": "Bob"})))
+        .await;
     for fields in [json!({"total_orders": 3}), json!({"total_orders": 0})] {
-        let answer = upsert(&system, json!({"id": "u1", "contact": {"email": "theirs@example.com", "first_name": "Eve"}, "fields": fields})).await;
+        let answer = upsert(
+            &system,
+            json!({"id": "u1", "contact": {"email": "theirs@example.com", "first_name": "Eve"}, "fields": fields}),
+        )
+        .await;
         assert_eq!((answer.status, answer.complaints()), (200, vec!["contact.email:taken".to_owned()]), "{fields}");
         let mine = system.contact("mine@example.com");
-        assert_eq!((&mine.fields["firstname"], mine.fields["total_orders"].as_f64()), (&json!("Eve"), fields["total_orders"].as_f64()));
+        assert_eq!(
+            (&mine.fields["firstname"], mine.fields["total_orders"].as_f64()),
+            (&json!("Eve"), fields["total_orders"].as_f64())
+        );
     }
     assert_eq!(system.contact("theirs@example.com").fields["firstname"], "Bob");
 }
@@ -392,8 +476,10 @@ async fn an_address_that_another_contact_of_mautic_has_is_reported_and_the_rest_
 #[tokio::test]
 async fn two_ids_with_one_address_are_one_contact_and_the_caller_is_told() {
     let system = System::start().await;
-    let first = upsert(&system, json!({"id": "u1", "contact": {"email": "shared@example.com", "first_name": "One"}})).await;
-    let second = upsert(&system, json!({"id": "u2", "contact": {"email": "shared@example.com", "first_name": "Two"}})).await;
+    let first =
+        upsert(&system, json!({"id": "u1", "contact": {"email": "shared@example.com", "first_name": "One"}})).await;
+    let second =
+        upsert(&system, json!({"id": "u2", "contact": {"email": "shared@example.com", "first_name": "Two"}})).await;
     assert_eq!((second.contact_id(), second.complaints()), (first.contact_id(), vec!["id:shared_identity".to_owned()]));
     assert_eq!(system.contact("shared@example.com").fields["firstname"], "Two");
 }
@@ -418,7 +504,11 @@ async fn a_time_of_change_that_can_not_be_read_is_reported() {
     let system = System::start().await;
     for value in [json!("yesterday"), json!(5)] {
         let answer = upsert(&system, json!({"contact": {"email": "when@example.com"}, "updated_at": value})).await;
-        assert!(answer.complaints().iter().any(|found| found.starts_with("updated_at:")), "{value}: {:?}", answer.complaints());
+        assert!(
+            answer.complaints().iter().any(|found| found.starts_with("updated_at:")),
+            "{value}: {:?}",
+            answer.complaints()
+        );
     }
 }
 
@@ -438,8 +528,15 @@ async fn an_address_in_a_part_that_does_not_carry_one_is_reported() {
 async fn a_contact_that_was_deleted_in_mautic_is_made_again_with_all_its_fields() {
     let system = System::start().await;
     let contact = json!({"email": "again@example.com", "first_name": "Ada", "city": "London", "tags": ["a", "b"]});
-    let id = upsert(&system, json!({"contact": contact, "fields": {"total_orders": 0}})).await.contact_id().unwrap().to_owned();
-    for change in [json!({"contact": {"email": "again@example.com", "last_name": "L"}}), json!({"contact": {"email": "again@example.com", "city": null}})] {
+    let id = upsert(&system, json!({"contact": contact, "fields": {"total_orders": 0}}))
+        .await
+        .contact_id()
+        .unwrap()
+        .to_owned();
+    for change in [
+        json!({"contact": {"email": "again@example.com", "last_name": "L"}}),
+        json!({"contact": {"email": "again@example.com", "city": null}}),
+    ] {
         let held = system.contact("again@example.com").id;
         system.in_mautic(Method::DELETE, &format!("/api/contacts/{held}/delete"), None).await;
         let answer = upsert(&system, change).await;
@@ -456,9 +553,15 @@ async fn a_contact_that_was_deleted_in_mautic_is_made_again_with_all_its_fields(
 #[tokio::test]
 async fn a_contact_that_was_deleted_and_made_again_by_hand_is_taken_over() {
     let system = System::start().await;
-    let id = upsert(&system, json!({"contact": {"email": "hand@example.com", "tags": ["a"]}})).await.contact_id().unwrap().to_owned();
+    let id = upsert(&system, json!({"contact": {"email": "hand@example.com", "tags": ["a"]}}))
+        .await
+        .contact_id()
+        .unwrap()
+        .to_owned();
     system.in_mautic(Method::DELETE, &format!("/api/contacts/{id}/delete"), None).await;
-    system.in_mautic(Method::POST, "/api/contacts/new", Some(json!({"email": "hand@example.com", "tags": ["human"]}))).await;
+    system
+        .in_mautic(Method::POST, "/api/contacts/new", Some(json!({"email": "hand@example.com", "tags": ["human"]})))
+        .await;
     upsert(&system, json!({"contact": {"email": "hand@example.com", "first_name": "Ada"}})).await;
     let contact = system.contact("hand@example.com");
     assert_eq!(contact.fields["firstname"], "Ada");
@@ -470,11 +573,18 @@ async fn a_merge_in_mautic_is_followed() {
     let system = System::start().await;
     for (name, orders) in [("patch", 5), ("put", 0)] {
         let email = format!("merge-{name}@example.com");
-        let old = upsert(&system, json!({"contact": {"email": email, "first_name": "Ada"}, "fields": {"total_orders": 3}})).await.contact_id().unwrap().to_owned();
+        let old =
+            upsert(&system, json!({"contact": {"email": email, "first_name": "Ada"}, "fields": {"total_orders": 3}}))
+                .await
+                .contact_id()
+                .unwrap()
+                .to_owned();
         let visitor = system.visitor().await;
         system.engage("submit", json!({"contact": visitor, "address": email})).await;
         assert_eq!(system.contact(&email).id, visitor);
-        let answer = upsert(&system, json!({"contact": {"email": email, "last_name": "L"}, "fields": {"total_orders": orders}})).await;
+        let answer =
+            upsert(&system, json!({"contact": {"email": email, "last_name": "L"}, "fields": {"total_orders": orders}}))
+                .await;
         assert_eq!(answer.contact_id(), Some(visitor.to_string().as_str()), "{name}: {old} became {visitor}");
         let contact = system.contact(&email);
         assert_eq!((&contact.fields["firstname"], &contact.fields["lastname"]), (&json!("Ada"), &json!("L")));
@@ -489,7 +599,12 @@ async fn text_in_any_language_arrives_as_it_was_given() {
     let contact = json!({"email": "plus+tag@sub.example.co.uk", "first_name": "Zoë 🦀", "last_name": "O'Brien \"Łukasz\" <b>&amp;", "city": "東京", "address_line1": "1/2 \\ Straße"});
     upsert(&system, json!({"contact": contact})).await;
     let fields = system.contact("plus+tag@sub.example.co.uk").fields;
-    for (field, value) in [("firstname", "Zoë 🦀"), ("lastname", "O'Brien \"Łukasz\" <b>&amp;"), ("city", "東京"), ("address1", "1/2 \\ Straße")] {
+    for (field, value) in [
+        ("firstname", "Zoë 🦀"),
+        ("lastname", "O'Brien \"Łukasz\" <b>&amp;"),
+        ("city", "東京"),
+        ("address1", "1/2 \\ Straße"),
+    ] {
         assert_eq!(fields[field], value);
     }
 }
