@@ -1,5 +1,6 @@
 //! When Mautic is down, slow, refusing or talking nonsense: no write is lost or doubled, and readers are told when to come back.
 
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_simulators::MauticOptions;
@@ -39,30 +40,27 @@ fn failures() -> Vec<(&'static str, FaultRule, u16, &'static str)> {
 
 #[tokio::test]
 async fn a_write_is_queued_whatever_is_wrong_with_mautic_and_arrives_once_it_is_back() {
-    for (name, fault, ..) in failures() {
-        let system = System::start().await;
-        upsert(&system, "old@example.com", "Ada").await;
-        system.mautic.inject_faults(vec![fault.path("/api")]);
-        for email in ["new@example.com", "old@example.com"] {
-            let answer = upsert(&system, email, "Eve").await;
-            assert_eq!(
-                (answer.status, &answer.data()["queued"]),
-                (202, &json!(true)),
-                "{name} {email}: {}",
-                answer.body
-            );
-            assert!(answer.data()["jobId"].is_string() && answer.data()["reason"].is_string(), "{name}");
-        }
-        system.mautic.clear_faults();
-        // A create that may have been done keeps its lease, which time would end.
-        system.end_lease("new@example.com").await;
-        system.finish().await;
-        assert!(system.parked().await.is_empty(), "{name}");
-        for email in ["new@example.com", "old@example.com"] {
-            assert_eq!(system.contact(email).fields["firstname"], "Eve", "{name} {email}");
-        }
-        assert_eq!(system.mautic.stats().contacts, 2, "{name}");
+    join_all(failures().into_iter().map(|(name, fault, ..)| write_through(name, fault))).await;
+}
+
+async fn write_through(name: &str, fault: FaultRule) {
+    let system = System::start().await;
+    upsert(&system, "old@example.com", "Ada").await;
+    system.mautic.inject_faults(vec![fault.path("/api")]);
+    for email in ["new@example.com", "old@example.com"] {
+        let answer = upsert(&system, email, "Eve").await;
+        assert_eq!((answer.status, &answer.data()["queued"]), (202, &json!(true)), "{name} {email}: {}", answer.body);
+        assert!(answer.data()["jobId"].is_string() && answer.data()["reason"].is_string(), "{name}");
     }
+    system.mautic.clear_faults();
+    // A create that may have been done keeps its lease, which time would end.
+    system.end_lease("new@example.com").await;
+    system.finish().await;
+    assert!(system.parked().await.is_empty(), "{name}");
+    for email in ["new@example.com", "old@example.com"] {
+        assert_eq!(system.contact(email).fields["firstname"], "Eve", "{name} {email}");
+    }
+    assert_eq!(system.mautic.stats().contacts, 2, "{name}");
 }
 
 #[tokio::test]
@@ -135,7 +133,7 @@ async fn revoked_tokens_are_replaced_without_anybody_noticing() {
     let before = system.mautic.stats().token_requests;
     system.mautic.revoke_tokens();
     let calls = (0..8).map(|number| upsert(&system, "token@example.com", if number % 2 == 0 { "A" } else { "B" }));
-    let answers = futures::future::join_all(calls).await;
+    let answers = join_all(calls).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     assert_eq!(system.mautic.stats().token_requests - before, 1);
 }

@@ -172,7 +172,7 @@ async fn without_an_address_nobody_can_be_identified() {
 
 #[tokio::test]
 async fn parallel_logins_of_one_person_make_no_duplicate() {
-    let mut system = System::start().await;
+    let mut system = System::with(Options::default().with("TANDEM_IDENTIFY_BUDGET_MS", "30000")).await;
     let callers = [system.caller.clone(), system.another_instance().await];
     let visitor = system.visitor().await;
     let body = json!({"action": "identify", "payload": {"email": "parallel@example.com", "mtc_id": visitor}});

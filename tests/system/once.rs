@@ -177,13 +177,14 @@ async fn a_writer_that_died_blocks_its_contact_no_longer_than_its_lease() {
 #[tokio::test]
 async fn behind_a_writer_that_died_a_write_is_queued_and_a_job_finishes_it() {
     let system = System::start().await;
-    system.crashed_writer("queue@example.com", SignedDuration::from_secs(8)).await;
+    system.crashed_writer("queue@example.com", SignedDuration::from_secs(60)).await;
     let answer = system.caller.upsert(person("queue@example.com", "Ada")).await.unwrap();
     assert_eq!(
         (answer.status, &answer.data()["queued"], &answer.data()["reason"]),
         (202, &json!(true), &json!("conflict"))
     );
     assert!(answer.data()["jobId"].is_string());
+    system.end_lease("queue@example.com").await;
     system.finish().await;
     assert_eq!(system.contact("queue@example.com").fields["firstname"], "Ada");
     assert_eq!(system.contacts_with("queue@example.com").len(), 1);
@@ -204,9 +205,10 @@ async fn a_contact_that_a_dead_writer_had_made_is_found_and_not_made_again() {
 #[tokio::test]
 async fn a_dead_writer_of_an_opted_out_person_does_not_lose_the_opt_out() {
     let system = System::start().await;
-    system.crashed_writer("optout@example.com", SignedDuration::from_secs(6)).await;
+    system.crashed_writer("optout@example.com", SignedDuration::from_secs(60)).await;
     let payload = json!({"contact": {"email": "optout@example.com"}, "consent": {"marketing_opt_in": false}});
     assert_eq!(system.caller.upsert(payload).await.unwrap().status, 202);
+    system.end_lease("optout@example.com").await;
     system.finish().await;
     let contact = system.contact("optout@example.com");
     assert_eq!((contact.dnc.len(), &contact.fields["marketing_opt_in"]), (1, &json!(0)));
