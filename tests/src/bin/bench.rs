@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use tandem_tests::bench::{Measured, cold_init, costs, latency, process};
+use tandem_tests::bench::{Measured, cold_init, costs, latency, process, webhooks};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -11,7 +11,8 @@ async fn main() -> ExitCode {
     let costs = tell(costs::run().await);
     let latency = tell(latency::run().await);
     let process = tell(process::run().await);
-    if cold && costs && latency && process { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let webhooks = tell(webhooks::run().await);
+    if cold && costs && latency && process && webhooks { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints figures as soon as they are there.

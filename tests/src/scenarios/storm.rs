@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use serde_json::{Map, Value, json};
 use tandem_app::local_table::LocalTable;
 use tandem_app::store::{ContactTable, EventTable, Table};
 use tandem_app::system::SystemClock;
@@ -27,7 +25,7 @@ use super::kill::keep_killing;
 use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::client::Caller;
-use crate::deliveries::{Delivery, address, contact};
+use crate::deliveries::{Delivery, address, made_up};
 use crate::faulty_table::FaultyTable;
 use crate::system::{Options, System, WEBHOOK_SECRET};
 
@@ -48,7 +46,7 @@ struct Known {
 /// Runs the scenario.
 pub async fn run(size: Size) -> Proof {
     let (deliveries, contacts, kills) = (size.pick(200, 5_000), size.pick(20, 250), size.pick(1, 5));
-    let made = deliveries_of(deliveries, contacts);
+    let made = made_up(deliveries, contacts);
     let wanted = clean_pass(&made, contacts).await?;
     let stormy = stormy_order(&made);
     let table = LocalTable::in_memory().await.map_err(|failure| failure.to_string())?;
@@ -95,67 +93,6 @@ fn variables(mautic: &System, faulty: &FaultyTable) -> Vec<(String, String)> {
         ("AWS_ENDPOINT_URL_DYNAMODB", faulty.url().to_owned()),
     ];
     entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Deliveries of one to three entries each, one a second.
-fn deliveries_of(count: usize, contacts: usize) -> Vec<Delivery> {
-    let start = Timestamp::from_second(1_790_000_000).unwrap_or_default();
-    (0..count)
-        .map(|number| {
-            let at = start.checked_add(SignedDuration::from_secs(i64::try_from(number).unwrap_or(0))).unwrap_or(start);
-            let mut body = Map::new();
-            for part in 0..=number % 3 {
-                let (kind, entry) = entry_of(number * 10 + part, (number * 7 + part * 13) % contacts + 1, at);
-                let list = body.entry(kind).or_insert_with(|| json!([]));
-                if let Some(list) = list.as_array_mut() {
-                    list.push(entry);
-                }
-            }
-            Delivery::signed(&number.to_string(), Value::Object(body).to_string().into_bytes(), WEBHOOK_SECRET)
-        })
-        .collect()
-}
-
-/// One entry in the likeness of the recorded ones.
-fn entry_of(id: usize, person: usize, at: Timestamp) -> (&'static str, Value) {
-    let person = u64::try_from(person).unwrap_or(1);
-    let lead = contact(person, json!([]));
-    let opted_out = contact(person, json!([{"id": id, "reason": 1, "comments": "", "channel": "email"}]));
-    let at = at.to_string();
-    match id % 9 {
-        0 => (
-            "mautic.email_on_open",
-            json!({"stat": {"id": id, "trackingHash": format!("h{id}"), "emailAddress": address(person), "lead": lead, "dateRead": at}, "timestamp": at}),
-        ),
-        1 | 2 => (
-            "mautic.page_on_hit",
-            json!({"hit": {"id": id, "dateHit": at, "lead": lead, "url": format!("https://example.com/{id}"), "source": "email", "sourceId": 1, "userAgent": "Mozilla/5.0"}, "timestamp": at}),
-        ),
-        3 => (
-            "mautic.form_on_submit",
-            json!({"submission": {"id": id, "form": {"id": 1, "name": "Newsletter"}, "lead": lead, "dateSubmitted": at}, "timestamp": at}),
-        ),
-        4 => (
-            "mautic.lead_points_change",
-            json!({"contact": lead, "points": {"old_points": 0, "new_points": id}, "timestamp": at}),
-        ),
-        5 => (
-            "mautic.lead_list_change",
-            json!({"contact": lead, "segment": {"id": 1, "alias": format!("s{}", id % 3)}, "action": if id.is_multiple_of(2) { "added" } else { "removed" }, "timestamp": at}),
-        ),
-        6 if person.is_multiple_of(5) => (
-            "mautic.lead_channel_subscription_changed",
-            json!({"contact": opted_out, "channel": "email", "old_status": "contactable", "new_status": "unsubscribed", "timestamp": at}),
-        ),
-        7 => (
-            "mautic.lead_channel_subscription_changed",
-            json!({"contact": lead, "channel": "email", "old_status": "bounced", "new_status": "contactable", "timestamp": at}),
-        ),
-        _ => (
-            "mautic.lead_post_save_update",
-            json!({"contact": {"id": person, "points": 0, "fields": {"core": {"email": {"value": address(person)}, "firstname": {"value": format!("N{id}")}}}}, "timestamp": at}),
-        ),
-    }
 }
 
 async fn clean_pass(deliveries: &[Delivery], contacts: usize) -> Result<Vec<Known>, String> {

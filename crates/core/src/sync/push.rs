@@ -67,15 +67,15 @@ impl Desk {
         }
     }
 
-    /// Stores an identification and queues it, without trying it: for a caller who can't wait any longer.
+    /// Stores a change and queues it, without trying it: for a caller who can't wait any longer.
     ///
     /// # Errors
     /// `Invalid` when the change says too little; `Storage` when table or queue fail.
-    pub async fn identify_later(&self, change: &ContactChange, correlation_id: &str) -> Result<Queued> {
+    pub async fn push_later(&self, change: &ContactChange, correlation_id: &str) -> Result<Queued> {
         let draft = self.store_only(change, self.draft_with(change, None).await?).await?;
         let task = task_of(&draft.key, change.visitor.as_ref());
         let job_id = self.defer(task, correlation_id, Duration::from_secs(1)).await?;
-        let reason = Failure::new(FailureKind::Timeout, "the platform takes longer than a login may wait");
+        let reason = Failure::new(FailureKind::Timeout, "the platform takes longer than the caller can wait");
         Ok(Queued { job_id, reason, issues: draft.issues })
     }
 

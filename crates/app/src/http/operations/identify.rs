@@ -65,7 +65,7 @@ fn read(
 
 /// The time is up: the write that was cut off keeps its lease, and a job looks what became of it.
 async fn later(state: &AppState, started: &Started, desk: &Desk, change: &ContactChange) -> Reply {
-    match desk.identify_later(change, &started.correlation_id).await {
+    match desk.push_later(change, &started.correlation_id).await {
         Ok(queued) => accepted(queued),
         Err(failure) => failed(state, failure),
     }

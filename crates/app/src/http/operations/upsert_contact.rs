@@ -1,5 +1,7 @@
 //! `upsert_contact`: the contact is in Mautic, once, with its right fields, or the caller knows why not.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::error::{Failure, FailureKind};
@@ -26,12 +28,21 @@ pub async fn upsert_contact(state: &AppState, started: &Started, input: Input<'_
         let data = json!({"contactId": null, "action": "created", "enrolledIn": [], "fieldIssues": change.issues});
         return demo("upsert_contact", data);
     };
-    match desk.push(&change, &started.correlation_id, For::Caller).await {
+    let push = desk.push(&change, &started.correlation_id, For::Caller);
+    let pushed = match tokio::time::timeout(LONGEST_ANSWER, push).await {
+        Ok(pushed) => pushed,
+        // The write that was cut off keeps its lease, and a job looks what became of it.
+        Err(_elapsed) => desk.push_later(&change, &started.correlation_id).await.map(Outcome::Queued),
+    };
+    match pushed {
         Ok(Outcome::Done(pushed)) => Reply::Done(done(&pushed)),
         Ok(Outcome::Queued(queued)) => accepted(queued),
         Err(failure) => failed(state, with_issues(failure, change.issues)),
     }
 }
+
+/// API Gateway gives an answer up after 30 seconds: a platform that stalls must not keep the caller from getting one.
+const LONGEST_ANSWER: Duration = Duration::from_secs(25);
 
 /// The payload of an action that needs one.
 pub fn payload<'a>(input: Input<'a>) -> Result<Input<'a>, FieldIssue> {
