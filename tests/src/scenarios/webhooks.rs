@@ -77,24 +77,19 @@ fn is_proved(body: &[u8], signature: &str, secrets: &Secrets) -> bool {
 
 /// What the recorded people did, contact by contact.
 async fn check_effects(system: &System) -> Result<(), String> {
-    use EngagementKind::{Click, Contactable, Form, HardBounce, Open, Page, Unsubscribe};
+    use EngagementKind::{Contactable, Form, Open, Page, Unsubscribe};
+    // Contact 16 opted out, was made contactable, was forbidden mail by hand, and was made contactable in the same second.
     let expected = [
-        ("16", EmailStatus::Unsubscribed, vec![(Unsubscribe, 2), (HardBounce, 0), (Contactable, 1)]),
+        ("16", EmailStatus::Unsubscribed, vec![(Unsubscribe, 2), (Contactable, 1)]),
         ("17", EmailStatus::Active, vec![(Page, 1)]),
         ("18", EmailStatus::Active, vec![(Form, 1)]),
-        ("19", EmailStatus::Active, vec![(Open, 1), (Click, 0)]),
-        ("361", EmailStatus::Active, vec![(Page, 1), (Form, 1)]),
+        ("19", EmailStatus::Active, vec![(Open, 1)]),
+        ("361", EmailStatus::Active, vec![(Page, 2), (Form, 1)]),
     ];
     for (contact, status, counts) in expected {
         let standing = standing(system, contact).await?;
-        if standing.email_status != status {
-            return Err(format!("contact {contact} is {:?}", standing.email_status));
-        }
-        for (kind, at_least) in counts {
-            let count = standing.counts.get(&kind).copied().unwrap_or(0);
-            if count < at_least {
-                return Err(format!("contact {contact} has {count} of {kind:?}, not {at_least}"));
-            }
+        if (standing.email_status, &standing.counts) != (status, &counts.into_iter().collect()) {
+            return Err(format!("contact {contact} is {:?} with {:?}", standing.email_status, standing.counts));
         }
     }
     let consent = system.consent("hook@example.com").await?;
