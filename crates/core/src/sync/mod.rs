@@ -10,5 +10,6 @@ pub mod plan;
 pub mod push;
 pub mod reference;
 pub mod services;
+mod settle;
 pub mod whom;
 pub mod write;

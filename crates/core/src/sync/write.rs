@@ -1,13 +1,11 @@
 //! One contact's write, made while its lease is held: find or create it there, change what differs, see to consent.
 
 use jiff::Timestamp;
-use serde_json::json;
 
-use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentSource, ConsentStatus};
 use crate::domain::identity::RecordKey;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
-use crate::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason, RemoteContact};
+use crate::domain::platform::{ContactWrite, RemoteContact};
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::MembershipList;
 use crate::mapping::casts_to_zero;
@@ -20,8 +18,8 @@ use super::services::Desk;
 
 /// A write under way: the lease is ours until [`Writing::concluded`] or [`Writing::refused`] is committed.
 pub struct Writing<'a> {
-    desk: &'a Desk,
-    draft: Draft,
+    pub(super) desk: &'a Desk,
+    pub(super) draft: Draft,
     link: Link,
     lease: Lease,
     refused: Vec<String>,
@@ -114,7 +112,7 @@ impl<'a> Writing<'a> {
         Ok(Wrote { contact, action, case, consent_learnt, not_enrolled })
     }
 
-    fn platform(&self) -> &'a dyn MarketingPlatform {
+    pub(super) fn platform(&self) -> &'a dyn MarketingPlatform {
         &*self.desk.integration.platform
     }
 
@@ -305,44 +303,6 @@ impl<'a> Writing<'a> {
         rule.takes(&self.draft.record.fields, &self.draft.consent).then(|| rule.campaign.clone())
     }
 
-    /// Opt-outs go both ways; gives whether the ledger learnt one from the platform.
-    async fn settle_consent(&mut self, contact: &mut RemoteContact) -> Result<bool> {
-        match (self.draft.consent.opted_out(), contact.mail_forbidden().cloned()) {
-            (true, None) => {
-                self.platform().forbid_mail(&contact.id, &DoNotContact::own_opt_out()).await?;
-                Ok(false)
-            }
-            (false, Some(entry)) if self.draft.opted_in_by_person && entry.reason != DoNotContactReason::Bounced => {
-                self.platform().allow_mail(&contact.id).await?;
-                Ok(false)
-            }
-            // An address that takes no mail is no word of the person.
-            (false, Some(entry)) if entry.reason == DoNotContactReason::Bounced => Ok(false),
-            (false, Some(entry)) => self.learn_opt_out(contact, &entry).await,
-            (true, Some(_)) | (false, None) => Ok(false),
-        }
-    }
-
-    /// The platform knows of an opt-out that Tandem did not: it stands, and the field that says otherwise is corrected.
-    async fn learn_opt_out(&mut self, contact: &mut RemoteContact, entry: &DoNotContact) -> Result<bool> {
-        let at = self.desk.now();
-        learn(&mut self.draft.consent, entry, at);
-        plan::note_forbidden(&mut self.draft.wanted);
-        self.draft.enrol = None;
-        if let Some(value) = self.draft.wanted.get_mut(OPT_IN_FIELD) {
-            *value = json!(false);
-            let correction =
-                ContactWrite { fields: [(OPT_IN_FIELD.to_owned(), json!(false))].into(), ..Default::default() };
-            *contact = self.platform().update(&contact.id, &correction).await?;
-            self.draft.issues.push(FieldIssue::new(
-                "consent.marketing_opt_in",
-                IssueCode::OptOutKept,
-                "The person opted out on the platform; the opt-out was kept.",
-            ));
-        }
-        Ok(true)
-    }
-
     /// Puts the contact into its campaign; gives the failure when that has to be done later.
     async fn enrol(&mut self, contact: &RemoteId) -> Result<Option<Failure>> {
         let Some(campaign) = self.draft.enrol.clone() else { return Ok(None) };
@@ -414,23 +374,6 @@ impl<'a> Writing<'a> {
         link.updated_at = now;
         link
     }
-}
-
-/// The platform's field that shows the opt-in.
-const OPT_IN_FIELD: &str = "marketing_opt_in";
-
-fn learn(ledger: &mut ConsentLedger, entry: &DoNotContact, at: Timestamp) {
-    let proof = match entry.reason {
-        DoNotContactReason::Unsubscribed => "platform: unsubscribed",
-        DoNotContactReason::Bounced => "platform: bounced",
-        DoNotContactReason::Manual => "platform: set by hand",
-    };
-    ledger.take(ConsentEntry {
-        status: ConsentStatus::OptedOut,
-        source: ConsentSource::Platform,
-        at,
-        proof: Some(proof.to_owned()),
-    });
 }
 
 fn has_zero(write: &ContactWrite) -> bool {
