@@ -46,7 +46,7 @@ fuzz() {
     mkdir -p "$work/artifacts/$1"
     PATH=$PWD/.tools/bin:$PATH cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir "$work/build" "$1" \
         "$work/corpus/$1" -- -max_total_time="$2" -timeout=10 -max_len=65536 -dict=tests/fuzz/words.dict \
-        -artifact_prefix="$work/artifacts/$1/" -print_final_stats=1 -verbosity=0 2>&1 |
+        -artifact_prefix="$work/artifacts/$1/" -print_final_stats=1 -print_funcs=0 -verbosity=0 2>&1 |
         sed '/ Recommended dictionary\. /,/ End of recommended dictionary\. /d'
 }
 

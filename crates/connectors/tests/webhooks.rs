@@ -6,10 +6,9 @@ mod deliveries;
 use deliveries::expected::EXPECTED;
 use deliveries::{described, recorded, split};
 use serde_json::{Value, json};
-use tandem_connectors::mautic::webhook::UNDATED;
 use tandem_core::domain::issue::IssueCode;
 use tandem_core::error::FailureKind;
-use tandem_core::webhook::entry::EntryKind;
+use tandem_core::webhook::entry::{EntryKind, UNDATED};
 
 /// The words for the one entry of a type.
 fn one(kind: &str, entry: &Value) -> String {

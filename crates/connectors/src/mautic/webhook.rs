@@ -23,13 +23,11 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::error::{Failure, FailureKind, Result};
-use tandem_core::webhook::entry::{Deliveries, Entry, EntryKind, Told};
+use tandem_core::webhook::entry::{Deliveries, Entry, EntryKind, Told, UNDATED};
 
 use mail::MailEvent;
 use part::Part;
 use telling::Telling;
-
-pub use dates::UNDATED;
 
 /// Reads Mautic's deliveries.
 #[derive(Clone, Copy, Debug, Default)]

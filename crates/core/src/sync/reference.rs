@@ -11,7 +11,7 @@ use crate::ports::{CatalogStore, MarketingPlatform};
 use crate::domain::scope::Scope;
 
 /// How long a process trusts its own copy before it looks into the table again.
-const PROCESS_COPY: SignedDuration = SignedDuration::from_secs(60);
+const PROCESS_COPY: SignedDuration = SignedDuration::from_secs(5);
 /// How long the table's copy is trusted before the platform is asked again.
 const TABLE_COPY: SignedDuration = SignedDuration::from_hours(1);
 /// How long the list of stages is trusted.

@@ -5,9 +5,6 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-/// The moment of an entry that nothing dates, as some older designs send them.
-pub use tandem_core::webhook::entry::UNDATED;
-
 /// A moment: ISO 8601 with an offset, the database's UTC without one, or epoch seconds.
 pub(super) fn moment(value: &Value) -> Option<Timestamp> {
     match value {

@@ -1,10 +1,9 @@
 //! One entry of a delivery: when it happened and whom it is about.
 
 use jiff::Timestamp;
-use tandem_core::webhook::entry::{Entry, EntryKind, Told};
+use tandem_core::webhook::entry::{Entry, EntryKind, Told, UNDATED};
 
 use super::built::entry;
-use super::dates::UNDATED;
 use super::part::{Part, Read};
 use super::person::Person;
 
