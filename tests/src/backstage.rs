@@ -8,15 +8,20 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tandem_app::store::{ContactTable, ParkedTable};
 use tandem_app::system::SystemClock;
+use tandem_core::domain::engagement::Standing;
 use tandem_core::domain::identity::{Email, RecordKey};
-use tandem_core::domain::link::{Lease, Link};
+use tandem_core::domain::link::{Lease, Link, RemoteId};
 use tandem_core::domain::record::Record;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::jobs::message::ParkedJob;
-use tandem_core::ports::{Attempt, Begin, Clock, ContactStore, ParkedJobs};
+use tandem_core::ports::{Attempt, Begin, Clock, ContactStore, Feedback, HookCheck, ParkedJobs};
+use tandem_core::webhook::entry::Observed;
+use tandem_core::webhook::repair::Hook;
 use tandem_simulators::mautic::{ContactDump, FaultKind, FaultRule};
 
-use crate::system::System;
+use crate::client::Answer;
+use crate::deliveries::Delivery;
+use crate::system::{System, WEBHOOK_SECRET};
 
 /// How often a test that waits for queued work lets a minute of the queue's time pass.
 const MINUTES: u32 = 120;
@@ -188,5 +193,79 @@ impl System {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         SystemClock.now()
+    }
+
+    /// Delivers a body of the test's own, signed as Mautic signs.
+    ///
+    /// # Panics
+    /// When no answer came.
+    pub async fn tell(&self, body: Value) -> Answer {
+        self.tell_raw(body.to_string().into_bytes()).await
+    }
+
+    /// Delivers bytes of the test's own, signed as Mautic signs.
+    ///
+    /// # Panics
+    /// When no answer came.
+    pub async fn tell_raw(&self, body: Vec<u8>) -> Answer {
+        self.deliver(&Delivery::signed("made up", body, WEBHOOK_SECRET)).await.expect("an answer")
+    }
+
+    /// The webhook that leads to this system.
+    #[must_use]
+    pub fn hook(&self) -> Hook {
+        Hook { url: format!("{}/mautic-webhook", self.url()), secret: WEBHOOK_SECRET.to_owned() }
+    }
+
+    /// Sees that Mautic calls this system.
+    ///
+    /// # Panics
+    /// When Mautic or the table fails.
+    pub async fn guard(&self) -> HookCheck {
+        self.desk().guard_hook(&self.hook(), "test").await.expect("Mautic answers")
+    }
+
+    /// What follows from a contact's events.
+    ///
+    /// # Panics
+    /// When the table fails.
+    pub async fn standing(&self, contact: &str) -> Standing {
+        let (desk, contact) = (self.desk(), RemoteId(contact.to_owned()));
+        let standing = desk.services.events.standing(&desk.integration.scope, &contact).await;
+        standing.expect("the table answers").unwrap_or_default()
+    }
+
+    /// What was observed of a contact.
+    ///
+    /// # Panics
+    /// When the table fails.
+    pub async fn observed(&self, contact: &str) -> Observed {
+        let (desk, contact) = (self.desk(), RemoteId(contact.to_owned()));
+        desk.services.events.observed(&desk.integration.scope, &contact).await.expect("the table answers")
+    }
+
+    /// The link of the record that has an address.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn link(&self, email: &str) -> Link {
+        let key = self.record_of(email).await;
+        let stored = self.contact_store().load(&Scope::default_mautic(), &key).await;
+        stored.expect("the table answers").link.expect("a link")
+    }
+
+    /// What the source of the record that has an address was last told.
+    ///
+    /// # Panics
+    /// When there is no such record.
+    pub async fn feedback(&self, email: &str) -> Option<Feedback> {
+        let (desk, key) = (self.desk(), self.record_of(email).await);
+        desk.services.source.feedback(&desk.integration.scope, &key).await.expect("the table answers")
+    }
+
+    async fn record_of(&self, email: &str) -> RecordKey {
+        let email: Email = email.parse().expect("an address");
+        let resolved = self.contact_store().resolve(&Scope::default_mautic(), None, Some(&email.identity())).await;
+        resolved.expect("the table answers").by_email.expect("a record with this address")
     }
 }

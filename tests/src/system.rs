@@ -128,6 +128,9 @@ impl System {
         if !options.demo {
             variables.extend(credentials(&mautic));
         }
+        // A blank one takes the usual one away.
+        let is_usual = |(name, _): &(String, String)| !options.environment.iter().any(|(given, _)| given == name);
+        variables.retain(is_usual);
         variables.extend(options.environment);
         let environment: Environment = variables.into_iter().collect();
         let config = Config::read(&environment).expect("the configuration is sound");

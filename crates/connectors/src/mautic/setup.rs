@@ -124,7 +124,8 @@ pub async fn ensure_webhook(mautic: &Mautic, url: &str, secret: &str) -> Result<
     };
     let mut state = HookState::Right;
     if !is_right(&first, &setup) {
-        mautic.update_hook(&first.id, &setup).await?;
+        let url = if leads_here(&first, &setup) { first.setup.url.clone() } else { setup.url.clone() };
+        mautic.update_hook(&first.id, &HookSetup { url, ..setup }).await?;
         state = HookState::Repaired;
     }
     for double in ours {
@@ -176,8 +177,12 @@ fn same_address(one: &str, other: &str) -> bool {
 
 fn is_right(hook: &Hook, setup: &HookSetup) -> bool {
     let found = &hook.setup;
-    // A secret in the query is somebody's way around a proxy that takes signatures away: it stays.
-    let leads_here = found.url == setup.url || same_address(&found.url, &setup.url) && !setup.url.contains('?');
     let tells_right = found.secret == setup.secret && found.triggers == setup.triggers;
-    hook.published && hook.oldest_first == Some(true) && leads_here && tells_right
+    hook.published && hook.oldest_first == Some(true) && leads_here(hook, setup) && tells_right
+}
+
+/// A secret in the query is somebody's way around a proxy that takes signatures away: it stays.
+fn leads_here(hook: &Hook, setup: &HookSetup) -> bool {
+    let found = &hook.setup;
+    found.url == setup.url || same_address(&found.url, &setup.url) && !setup.url.contains('?')
 }

@@ -1,19 +1,22 @@
 //! Deliveries become effects: stored first, then split, then applied entry by entry. Applying twice, late or out of order
 //! changes nothing that is newer; a process that dies on the way is followed by one that goes on.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::engagement::{self, EngagementEvent, EngagementKind};
 use crate::domain::identity::{Email, Identity};
-use crate::domain::issue::FieldIssue;
+use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Link, RemoteId};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
+use crate::mapping::RuleSet;
 use crate::ports::Kept;
 use crate::sync::services::Desk;
 
@@ -78,8 +81,11 @@ impl Desk {
     }
 
     fn receipt_of_repeat(&self, delivery: &Verified) -> Receipt {
-        let told = self.integration.deliveries.split(delivery.body()).unwrap_or_default();
-        Receipt { entries: told.iter().map(receipt).collect(), repeated: true }
+        let entries = match self.integration.deliveries.split(delivery.body()) {
+            Ok(told) => told.iter().map(receipt).collect(),
+            Err(failure) => vec![unreadable(failure)],
+        };
+        Receipt { entries, repeated: true }
     }
 
     async fn apply_now(&self, delivery: &Verified, digest: &str, correlation_id: &str) -> Result<Receipt> {
@@ -101,9 +107,7 @@ impl Desk {
     async fn keep_unreadable(&self, digest: &str, failure: Failure) -> Result<Receipt> {
         tracing::warn!(%digest, "a delivery can't be read: {failure}");
         self.finish(digest).await;
-        let issue = FieldIssue::new("body", crate::domain::issue::IssueCode::Invalid, failure.message);
-        let entry = EntryReceipt { email: None, name: "unknown", processed: false, issue: Some(issue) };
-        Ok(Receipt { entries: vec![entry], repeated: false })
+        Ok(Receipt { entries: vec![unreadable(failure)], repeated: false })
     }
 
     /// What is not marked as finished is found by [`Desk::pick_up_abandoned`], so that nothing hangs on these two.
@@ -284,7 +288,8 @@ impl Desk {
         let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
         let Some(key) = contacts.by_remote_id(scope, contact).await? else { return Ok(false) };
         let link = contacts.load(scope, &key).await?.link;
-        Ok(link.is_some_and(|link| shows_what_was_sent(&link, fields)))
+        let rules = &self.integration.rules;
+        Ok(link.is_some_and(|link| shows_what_was_sent(&link, fields) && shows_nothing_else(&link, fields, rules)))
     }
 }
 
@@ -302,10 +307,19 @@ fn dated(entry: &Entry, source: &str, now: Timestamp) -> Entry {
     entry
 }
 
-fn shows_what_was_sent(link: &Link, fields: &std::collections::BTreeMap<String, serde_json::Value>) -> bool {
+fn shows_what_was_sent(link: &Link, fields: &BTreeMap<String, Value>) -> bool {
     let sent = link.snapshot.iter().filter(|(name, _)| !name.starts_with('@'));
     let mut sent = sent.filter(|(_, value)| !value.is_null()).peekable();
     sent.peek().is_some() && sent.all(|(name, value)| super::echo::is_same(value, fields.get(name)))
+}
+
+/// A field that Tandem could have sent and did not was filled in by somebody else.
+fn shows_nothing_else(link: &Link, fields: &BTreeMap<String, Value>, rules: &RuleSet) -> bool {
+    let mut known = rules.rules().iter().filter(|rule| rule.pushes()).filter_map(|rule| rule.remote.as_ref());
+    known.all(|name| {
+        let was_sent = link.snapshot.get(name).is_some_and(|value| !value.is_null());
+        was_sent || fields.get(name).is_none_or(|shown| shown.is_null() || shown == "")
+    })
 }
 
 /// What the person, or somebody for the person, said.
@@ -320,6 +334,12 @@ fn opts_out(event: &EngagementEvent) -> bool {
         | EngagementKind::Form
         | EngagementKind::Page => false,
     }
+}
+
+/// What is told of a delivery that is no JSON.
+fn unreadable(failure: Failure) -> EntryReceipt {
+    let issue = FieldIssue::new("body", IssueCode::Invalid, failure.message);
+    EntryReceipt { email: None, name: "unknown", processed: false, issue: Some(issue) }
 }
 
 fn receipt(told: &Told) -> EntryReceipt {

@@ -1,16 +1,21 @@
 //! Telling the source what is known of a person: consent, whether mail arrives, what was done.
 
-use crate::domain::engagement::{EmailStatus, Standing};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::engagement::{self, EmailStatus, EngagementEvent, EngagementKind, Standing};
 use crate::domain::identity::Email;
-use crate::domain::link::RemoteId;
+use crate::domain::link::{Link, RemoteId};
 use crate::error::Result;
 use crate::ports::Feedback;
 use crate::sync::services::Desk;
 
-/// Whether mail reaches the person. An opt-out that the person took back is none any more.
-fn status(standing: &Standing, opted_in: bool) -> EmailStatus {
+/// Whether mail reaches the person. An opt-out that the person took back is none any more; what it outweighed counts.
+fn status(standing: &Standing, events: Vec<EngagementEvent>, opted_in: bool) -> EmailStatus {
     match standing.email_status {
-        EmailStatus::Unsubscribed if opted_in => EmailStatus::Active,
+        EmailStatus::Unsubscribed if opted_in => {
+            let others = events.into_iter().filter(|event| event.kind != EngagementKind::Unsubscribe);
+            engagement::standing(&others.collect::<Vec<_>>()).email_status
+        }
         status => status,
     }
 }
@@ -25,8 +30,10 @@ impl Desk {
         // Unmarked before reading: what happens from here on queues the next telling.
         services.events.unmark_for_write_back(scope, contact).await?;
         let Some(key) = services.contacts.by_remote_id(scope, contact).await? else { return Ok(()) };
-        let Some(record) = services.contacts.load(scope, &key).await?.record else { return Ok(()) };
-        let standing = services.events.standing(scope, contact).await?.unwrap_or_default();
+        let stored = services.contacts.load(scope, &key).await?;
+        let Some(record) = stored.record else { return Ok(()) };
+        let events = self.events_of_person(contact, stored.link.as_ref()).await?;
+        let standing = engagement::standing(&events);
         let identity = record.email.as_ref().map(Email::identity);
         let consent = match &identity {
             Some(identity) => services.contacts.resolve(scope, None, Some(identity)).await?.consent,
@@ -35,9 +42,22 @@ impl Desk {
         let feedback = Feedback {
             marketing_opt_in: consent.standing().map(|_| consent.opted_in()),
             consent: consent.standing().cloned(),
-            email_status: status(&standing, consent.opted_in()),
+            email_status: status(&standing, events, consent.opted_in()),
             standing,
         };
         services.source.write_back(scope, &key, &feedback).await
+    }
+
+    /// What the person did under all numbers of theirs: the platform may still tell of one that it merged away, and gives a
+    /// contact that was deleted and made anew another.
+    async fn events_of_person(&self, contact: &RemoteId, link: Option<&Link>) -> Result<Vec<EngagementEvent>> {
+        let linked = link.into_iter().flat_map(|link| link.remote_id.iter().chain(&link.aliases));
+        let numbers: BTreeSet<&RemoteId> = linked.chain([contact]).collect();
+        let mut events = BTreeMap::new();
+        for number in numbers {
+            let told = self.services.events.events(&self.integration.scope, number).await?;
+            events.extend(told.into_iter().map(|event| (event.natural_id.clone(), event)));
+        }
+        Ok(events.into_values().collect())
     }
 }
