@@ -293,16 +293,20 @@ impl Desk {
     }
 }
 
-/// An entry that tells no time happened when it came, and is told apart by the delivery that it came in.
+/// An entry that tells no time happened when it came, and is told apart by the delivery that it came in. One from the
+/// future comes from a clock that is wrong: it must not win over all that happens until then.
 fn dated(entry: &Entry, source: &str, now: Timestamp) -> Entry {
     let mut entry = entry.clone();
-    if entry.at != UNDATED {
+    let undated = entry.at == UNDATED;
+    if !undated && entry.at <= now {
         return entry;
     }
     entry.at = now;
     if let EntryKind::Engagement(event) = &mut entry.kind {
         event.at = now;
-        event.natural_id = format!("{}:{source}", event.natural_id);
+        if undated {
+            event.natural_id = format!("{}:{source}", event.natural_id);
+        }
     }
     entry
 }
