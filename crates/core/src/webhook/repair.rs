@@ -39,13 +39,15 @@ impl Desk {
     /// As the platform fails.
     pub async fn guard_hook(&self, hook: &Hook, correlation_id: &str) -> Result<HookCheck> {
         let check = self.integration.events.guard_hook(&hook.url, &hook.secret).await?;
-        if check != HookCheck::Right {
-            tracing::warn!(
-                ?check,
-                "the platform's webhook was not as it should be; it is again, and gaps are made up for"
-            );
-            self.repair_gaps(correlation_id).await?;
+        match check {
+            HookCheck::Right => return Ok(check),
+            HookCheck::Made => tracing::info!("the platform has a webhook now"),
+            HookCheck::Repaired => {
+                tracing::warn!("the platform's webhook was switched off or wrong; it is right again")
+            }
         }
+        // What it did not tell until now is made up for at once.
+        self.repair_gaps(correlation_id).await?;
         Ok(check)
     }
 
