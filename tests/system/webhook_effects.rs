@@ -225,6 +225,19 @@ async fn the_webhook_of_a_write_of_our_own_is_not_observed() {
 }
 
 #[tokio::test]
+async fn mautics_word_of_a_write_that_it_has_not_answered_yet_is_dropped_too() {
+    let system = hooked().await;
+    let person = |name: &str| json!({"contact": {"email": "soon@example.com", "first_name": name}, "fields": {"total_orders": 3}});
+    let mut contact = String::new();
+    for name in ["Ada", "Eve"] {
+        contact = system.caller.upsert(person(name)).await.unwrap().contact_id().unwrap().to_owned();
+        assert_eq!(system.observed(&contact).await.fields, None, "{name}");
+    }
+    system.in_mautic(Method::PATCH, &format!("/api/contacts/{contact}/edit"), Some(json!({"firstname": "Zoe"}))).await;
+    assert_eq!(system.observed(&contact).await.fields.unwrap().1["firstname"], "Zoe");
+}
+
+#[tokio::test]
 async fn a_field_that_a_person_fills_in_beside_ours_is_no_echo() {
     let mut options = Options::default();
     options.mautic = options.mautic.webhooks(WebhookMode::Queue { every: None });

@@ -242,7 +242,7 @@ fn given_up(old: Option<&Record>, new: &Record) -> Option<Identity> {
 }
 
 /// What shall stand on the platform, what shall be blank there, and what could not be mapped.
-fn wanted(
+pub(crate) fn wanted(
     record: &Record,
     consent: &ConsentLedger,
     book: &Rulebook<'_>,

@@ -1,22 +1,19 @@
 //! Deliveries become effects: stored first, then split, then applied entry by entry. Applying twice, late or out of order
 //! changes nothing that is newer; a process that dies on the way is followed by one that goes on.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::engagement::{self, EngagementEvent, EngagementKind};
 use crate::domain::identity::{Email, Identity};
 use crate::domain::issue::{FieldIssue, IssueCode};
-use crate::domain::link::{Link, RemoteId};
+use crate::domain::link::RemoteId;
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
-use crate::mapping::RuleSet;
 use crate::ports::Kept;
 use crate::sync::services::Desk;
 
@@ -281,16 +278,6 @@ impl Desk {
         }
         queued.map(drop)
     }
-
-    /// Whether the contact shows nothing but what Tandem sent: then the entry is the echo of its own write.
-    async fn is_echo(&self, entry: &Entry, contact: &RemoteId) -> Result<bool> {
-        let EntryKind::Saved { fields, .. } = &entry.kind else { return Ok(false) };
-        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
-        let Some(key) = contacts.by_remote_id(scope, contact).await? else { return Ok(false) };
-        let link = contacts.load(scope, &key).await?.link;
-        let rules = &self.integration.rules;
-        Ok(link.is_some_and(|link| shows_what_was_sent(&link, fields) && shows_nothing_else(&link, fields, rules)))
-    }
 }
 
 /// An entry that tells no time happened when it came, and is told apart by the delivery that it came in. One from the
@@ -309,21 +296,6 @@ fn dated(entry: &Entry, source: &str, now: Timestamp) -> Entry {
         }
     }
     entry
-}
-
-fn shows_what_was_sent(link: &Link, fields: &BTreeMap<String, Value>) -> bool {
-    let sent = link.snapshot.iter().filter(|(name, _)| !name.starts_with('@'));
-    let mut sent = sent.filter(|(_, value)| !value.is_null()).peekable();
-    sent.peek().is_some() && sent.all(|(name, value)| super::echo::is_same(value, fields.get(name)))
-}
-
-/// A field that Tandem could have sent and did not was filled in by somebody else.
-fn shows_nothing_else(link: &Link, fields: &BTreeMap<String, Value>, rules: &RuleSet) -> bool {
-    let mut known = rules.rules().iter().filter(|rule| rule.pushes()).filter_map(|rule| rule.remote.as_ref());
-    known.all(|name| {
-        let was_sent = link.snapshot.get(name).is_some_and(|value| !value.is_null());
-        was_sent || fields.get(name).is_none_or(|shown| shown.is_null() || shown == "")
-    })
 }
 
 /// What the person, or somebody for the person, said.
