@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use serde_json::Value;
 use tandem_app::config::ApiKey;
-use tandem_app::http;
+use tandem_app::http::{self, AppState};
 use tandem_tests::paths;
 use tandem_tests::system::System;
 use tower::ServiceExt;
@@ -48,13 +48,32 @@ const EXPECTED: &[Expected] = &[
     expected("wrong-method.json", 405, "method_not_allowed", 405),
 ];
 
+/// The same for `mautic-webhook`: a delivery is proved in demo mode too, and has no effect there.
+const EXPECTED_OF_WEBHOOKS: &[Expected] = &[
+    expected("empty.json", 400, "empty_body", 400),
+    expected("open.json", 200, "results", 200),
+    expected("secret-in-query.json", 200, "results", 200),
+    expected("unknown-integration.json", 404, "unknown_integration", 404),
+    expected("unproved.json", 401, "unproved", 401),
+    expected("unsubscribe.json", 200, "results", 200),
+];
+
 #[tokio::test]
 async fn every_document_of_mautic_sync_is_answered_as_expected() {
+    check("mautic-sync", EXPECTED, http::mautic_sync).await;
+}
+
+#[tokio::test]
+async fn every_document_of_mautic_webhook_is_answered_as_expected() {
+    check("mautic-webhook", EXPECTED_OF_WEBHOOKS, http::mautic_webhook).await;
+}
+
+async fn check(function: &str, answers: &[Expected], routes: fn(AppState) -> Router) {
     let system = System::start().await;
-    let (live, demo) = (handler(&system, true), handler(&system, false));
+    let (live, demo) = (handler(&system, true, routes), handler(&system, false, routes));
     let mut wrong = Vec::new();
-    for (file, document) in documents("mautic-sync") {
-        match EXPECTED.iter().find(|expected| expected.file == file) {
+    for (file, document) in documents(function) {
+        match answers.iter().find(|expected| expected.file == file) {
             Some(expected) => {
                 let (live, demo) = (answer(&live, &document).await, answer(&demo, &document).await);
                 wrong.extend(
@@ -69,8 +88,10 @@ async fn every_document_of_mautic_sync_is_answered_as_expected() {
 
 #[test]
 fn every_expectation_has_its_document() {
-    let files: Vec<String> = documents("mautic-sync").into_iter().map(|(file, _)| file).collect();
-    assert_eq!(files, EXPECTED.iter().map(|expected| expected.file).collect::<Vec<_>>());
+    for (function, answers) in [("mautic-sync", EXPECTED), ("mautic-webhook", EXPECTED_OF_WEBHOOKS)] {
+        let files: Vec<String> = documents(function).into_iter().map(|(file, _)| file).collect();
+        assert_eq!(files, answers.iter().map(|expected| expected.file).collect::<Vec<_>>());
+    }
 }
 
 /// A status and the envelope that came with it.
@@ -98,13 +119,13 @@ fn differences(expected: &Expected, document: &Value, live: &Answer, demo: &Answ
 }
 
 /// The function's handler over a system, or in demo mode.
-fn handler(system: &System, live: bool) -> Router {
+fn handler(system: &System, live: bool, routes: fn(AppState) -> Router) -> Router {
     let mut foundation = system.foundation.clone();
     foundation.config.api_key = Some(ApiKey(EXAMPLE_KEY.to_owned()));
     if !live {
         foundation.config.mautic = None;
     }
-    http::mautic_sync(foundation.app_state(false).unwrap())
+    routes(foundation.app_state(false).unwrap())
 }
 
 async fn answer(handler: &Router, document: &Value) -> Answer {
