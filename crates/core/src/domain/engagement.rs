@@ -91,6 +91,8 @@ const BOUNCES: usize = 3;
 const SCANNER_PACE: SignedDuration = SignedDuration::from_secs(5);
 /// Several links of one email within [`SCANNER_PACE`]: people follow one at a time.
 const SCANNER_LINKS: usize = 3;
+/// So many are enough when the email was sent only seconds before.
+const SCANNER_LINKS_AT_ONCE: usize = 2;
 /// What known scanners call themselves, in lower case.
 const SCANNER_AGENTS: &[&str] = &[
     "barracuda",
@@ -147,7 +149,14 @@ pub fn is_suspected(click: &EngagementEvent, events: &[EngagementEvent]) -> bool
     let mut links: Vec<&str> = near.filter_map(|other| other.url.as_deref()).collect();
     links.sort_unstable();
     links.dedup();
-    links.len() >= SCANNER_LINKS
+    let enough = if follows_the_sending(click, events) { SCANNER_LINKS_AT_ONCE } else { SCANNER_LINKS };
+    links.len() >= enough
+}
+
+/// Whether the email had just been sent, as far as another event of it tells.
+fn follows_the_sending(click: &EngagementEvent, events: &[EngagementEvent]) -> bool {
+    let sent = events.iter().filter(|other| other.email == click.email).filter_map(|other| other.sent_at);
+    sent.map(|sent| click.at.duration_since(sent)).any(|since| !since.is_negative() && since <= SCANNER_PACE)
 }
 
 /// A complaint weighs more than an opt-out, an opt-out more than a bounce. Only a bounce is lifted by the platform.
@@ -199,6 +208,15 @@ mod tests {
         assert_eq!(standing(&lifted).email_status, EmailStatus::Active);
         let kept = [event(EngagementKind::Unsubscribe, 1, ""), event(EngagementKind::Contactable, 2, "")];
         assert_eq!(standing(&kept).email_status, EmailStatus::Unsubscribed);
+    }
+
+    #[test]
+    fn two_links_within_seconds_of_the_sending_are_a_scanners() {
+        let clicks = [event(EngagementKind::Click, 12, "a"), event(EngagementKind::Click, 13, "b")];
+        assert_eq!(standing(&clicks).suspected_clicks, 0);
+        let sent_at = Some(Timestamp::from_second(10).unwrap());
+        let open = EngagementEvent { sent_at, ..event(EngagementKind::Open, 11, "") };
+        assert_eq!(standing(&[clicks.to_vec(), vec![open]].concat()).suspected_clicks, 2);
     }
 
     #[test]
