@@ -20,7 +20,7 @@ fn one(kind: &str, entry: &Value) -> String {
 #[test]
 fn every_recorded_webhook_tells_what_happened() {
     let recordings = recorded();
-    assert!(!recordings.is_empty(), "no recordings found: set TANDEM_RECORDINGS");
+    assert!(!recordings.is_empty(), "no recordings found");
     let mut differences = Vec::new();
     for (name, body) in &recordings {
         let told = split(body);

@@ -22,14 +22,14 @@ impl<'a> Reader<'a> {
         let (kind, rest) = self.rest.split_first()?;
         self.rest = rest;
         match kind {
-            b'N' => self.expect(b';').map(|()| Value::Null),
+            b'N' => self.skip(b';').map(|()| Value::Null),
             b'b' => self.scalar().map(|text| Value::Bool(text == "1")),
             b'i' => Some(Value::from(self.scalar()?.parse::<i64>().ok()?)),
             // JSON has no infinity; nobody asks for such a value here.
             b'd' => Some(self.scalar()?.parse::<f64>().map_or(Value::Null, Value::from)),
             b's' => {
                 let text = self.text()?;
-                self.expect(b';')?;
+                self.skip(b';')?;
                 Some(Value::String(text))
             }
             b'a' => self.members(depth),
@@ -43,17 +43,17 @@ impl<'a> Reader<'a> {
 
     /// `:<value>;`
     fn scalar(&mut self) -> Option<&'a str> {
-        self.expect(b':')?;
+        self.skip(b':')?;
         self.until(b';')
     }
 
     /// `:<bytes>:"<text>"`, the bytes counted, so that the text may hold anything.
     fn text(&mut self) -> Option<String> {
         let length = self.count()?;
-        self.expect(b'"')?;
+        self.skip(b'"')?;
         let (text, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
-        self.expect(b'"')?;
+        self.skip(b'"')?;
         Some(String::from_utf8_lossy(text).into_owned())
     }
 
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
     fn members(&mut self, depth: usize) -> Option<Value> {
         let depth = depth.checked_sub(1)?;
         let count = self.count()?;
-        self.expect(b'{')?;
+        self.skip(b'{')?;
         let mut members = Map::new();
         for _ in 0..count {
             let key = match self.value(depth)? {
@@ -71,13 +71,13 @@ impl<'a> Reader<'a> {
             };
             members.insert(key, self.value(depth)?);
         }
-        self.expect(b'}')?;
+        self.skip(b'}')?;
         Some(Value::Object(members))
     }
 
     /// `:<number>:`
     fn count(&mut self) -> Option<usize> {
-        self.expect(b':')?;
+        self.skip(b':')?;
         self.until(b':')?.parse().ok()
     }
 
@@ -88,7 +88,8 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(text).ok()
     }
 
-    fn expect(&mut self, wanted: u8) -> Option<()> {
+    /// Goes past the byte that must come next.
+    fn skip(&mut self, wanted: u8) -> Option<()> {
         let (found, rest) = self.rest.split_first()?;
         self.rest = rest;
         (*found == wanted).then_some(())
