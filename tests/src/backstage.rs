@@ -141,6 +141,7 @@ impl System {
                 fields: [("first_name".to_owned(), json!("Crashed"))].into(),
                 updated_at: now,
                 version: 1,
+                gone_since: None,
             },
             link: Link { revision: 1, ..Link::new(now) },
             lease: Lease { owner: "gone".to_owned(), until },
@@ -260,7 +261,7 @@ impl System {
     /// When there is no such record.
     pub async fn feedback(&self, email: &str) -> Option<Feedback> {
         let (desk, key) = (self.desk(), self.record_of(email).await);
-        desk.services.source.feedback(&desk.integration.scope, &key).await.expect("the table answers")
+        desk.services.feedback.feedback(&desk.integration.scope, &key).await.expect("the table answers")
     }
 
     async fn record_of(&self, email: &str) -> RecordKey {

@@ -22,8 +22,8 @@ use crate::http::{AppState, KeyRing};
 use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
-    ApiKeys, BudgetTable, CatalogTable, ContactTable, EmbeddedSource, EventTable, IdempotencyStore, ParkedTable, Table,
-    TokenTable,
+    ApiKeys, BudgetTable, CatalogTable, ContactTable, EventTable, FeedbackTable, IdempotencyStore, ParkedTable,
+    RecordsTable, Table, TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
@@ -98,7 +98,8 @@ impl Foundation {
             contacts: Arc::new(ContactTable::new(self.table.clone(), Arc::clone(&self.clock))),
             catalogs: Arc::new(CatalogTable::new(self.table.clone())),
             events: Arc::new(EventTable::new(self.table.clone())),
-            source: Arc::new(EmbeddedSource::new(self.table.clone())),
+            feedback: Arc::new(FeedbackTable::new(self.table.clone())),
+            source: Arc::new(RecordsTable::new(self.table.clone())),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),
         }

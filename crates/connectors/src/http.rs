@@ -34,6 +34,7 @@ pub struct Http {
 struct Inner {
     client: OnceLock<Client>,
     calls: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// What a request carries.
@@ -44,6 +45,16 @@ pub enum Body {
     Json(Vec<u8>),
     /// Form fields, URL-encoded.
     Form(String),
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Json(text) => text.len(),
+            Self::Form(text) => text.len(),
+        }
+    }
 }
 
 /// How long a call may take.
@@ -90,6 +101,12 @@ impl Http {
         self.inner.calls.load(Ordering::Relaxed)
     }
 
+    /// How many bytes the bodies of calls and answers had.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.inner.bytes.load(Ordering::Relaxed)
+    }
+
     /// Makes a call and reads the answer, whatever its status. Redirects are not followed: a write must not be repeated
     /// elsewhere, and a token must not be carried to another host.
     ///
@@ -99,8 +116,12 @@ impl Http {
     pub async fn send(&self, call: Call) -> Result<Answer> {
         self.inner.calls.fetch_add(1, Ordering::Relaxed);
         let (peer, wrote) = (call.peer, call.method != Method::GET);
+        let sent = call.body.len();
         let response = prepared(self.client()?, call).send().await;
-        read(response, wrote).await.map_err(|broken| failure::of_exchange(peer, wrote, &broken))
+        let answer = read(response, wrote).await.map_err(|broken| failure::of_exchange(peer, wrote, &broken));
+        let received = answer.as_ref().map_or(0, |answer| answer.body.len());
+        self.inner.bytes.fetch_add((sent + received) as u64, Ordering::Relaxed);
+        answer
     }
 
     fn client(&self) -> Result<&Client> {

@@ -1,5 +1,9 @@
 //! The narrow doors between the business and the world. Adapters live in `tandem-connectors` and `tandem-app`.
 
+pub mod bulk;
+pub mod runs;
+pub mod source;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +21,8 @@ use crate::domain::scope::{Scope, TenantId};
 use crate::error::Result;
 use crate::jobs::message::{Job, MembershipChange, MembershipList, ParkedJob};
 use crate::webhook::entry::{Entry, Observed};
+
+pub use source::RecordSource;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -325,12 +331,12 @@ pub struct Feedback {
     pub standing: Standing,
 }
 
-/// Where the application's own records live.
+/// What the source of a record was last told.
 #[async_trait]
-pub trait RecordSource: Send + Sync {
-    /// Tells the source what is known of a person. Telling it twice is telling it once; older feedback never overwrites newer.
-    async fn write_back(&self, scope: &Scope, key: &RecordKey, feedback: &Feedback) -> Result<()>;
-    /// What the source was last told. For people to look at.
+pub trait FeedbackStore: Send + Sync {
+    /// Notes what is told of a person. Noting it twice is noting it once; older feedback never overwrites newer. One write.
+    async fn note(&self, scope: &Scope, key: &RecordKey, feedback: &Feedback) -> Result<()>;
+    /// What was last noted. For people to look at. One read call.
     async fn feedback(&self, scope: &Scope, key: &RecordKey) -> Result<Option<Feedback>>;
 }
 

@@ -52,7 +52,7 @@ pub async fn contact(
             let known = desk.know(&whom(email)?).await?;
             let (key, stored) =
                 known.record.ok_or_else(|| CommandError::Undone("nobody has this address".to_owned()))?;
-            let feedback = desk.services.source.feedback(&desk.integration.scope, &key).await?;
+            let feedback = desk.services.feedback.feedback(&desk.integration.scope, &key).await?;
             let shown = json!({
                 "contacts": known.contacts, "record": stored.record, "link": stored.link, "feedback": feedback,
             });

@@ -2,7 +2,7 @@
 
 use tandem_core::domain::consent::ConsentStatus::OptedOut;
 use tandem_core::domain::engagement::{EmailStatus, Standing};
-use tandem_core::ports::{Begin, Commit, ContactStore, EventStore, Feedback, RecordSource, Resolved, Stored};
+use tandem_core::ports::{Begin, Commit, ContactStore, EventStore, Feedback, FeedbackStore, Resolved, Stored};
 use tandem_core::webhook::entry::{Entry, EntryKind, Observed};
 
 use crate::fixture::{START, World, at, commit_of, email, first_begin, ledger, opened, remote, scope, world};
@@ -24,7 +24,7 @@ async fn known_contact(world: &World, address: &str, contact: &str) -> Begin {
     world.events.observe(&scope("a"), &remote(contact), &entry).await.unwrap();
     world.events.mark_for_write_back(&scope("a"), &remote(contact), "1").await.unwrap();
     let feedback = Feedback { marketing_opt_in: None, consent: None, email_status: EmailStatus::Active, standing };
-    world.source.write_back(&scope("a"), &begin.key, &feedback).await.unwrap();
+    world.feedback.note(&scope("a"), &begin.key, &feedback).await.unwrap();
     begin
 }
 
@@ -38,7 +38,7 @@ async fn of_an_erased_person_the_consent_is_left() {
 
     assert_eq!(world.contacts.load(&scope("a"), &begin.key).await.unwrap(), Stored::default());
     assert_eq!(world.contacts.by_remote_id(&scope("a"), &contact).await.unwrap(), None);
-    assert_eq!(world.source.feedback(&scope("a"), &begin.key).await.unwrap(), None);
+    assert_eq!(world.feedback.feedback(&scope("a"), &begin.key).await.unwrap(), None);
     assert_eq!(world.events.events(&scope("a"), &contact).await.unwrap(), []);
     assert_eq!(world.events.standing(&scope("a"), &contact).await.unwrap(), None);
     assert_eq!(world.events.observed(&scope("a"), &contact).await.unwrap(), Observed::default());

@@ -1,9 +1,9 @@
-//! What the embedded source is told of a person.
+//! What the source is told of a person.
 
 use tandem_core::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use tandem_core::domain::engagement::{EmailStatus, Standing};
 use tandem_core::domain::identity::RecordKey;
-use tandem_core::ports::{ContactStore, Feedback, RecordSource};
+use tandem_core::ports::{ContactStore, Feedback, FeedbackStore};
 
 use crate::fixture::{START, World, at, commit_of, first_begin, scope, world};
 
@@ -61,10 +61,10 @@ async fn older_feedback_never_overwrites_newer() {
         (told(4, 11), told(4, 11)),
     ];
     for (given, expected) in steps {
-        world.source.write_back(&scope("a"), &key, &given).await.unwrap();
-        assert_eq!(world.source.feedback(&scope("a"), &key).await.unwrap(), Some(expected));
+        world.feedback.note(&scope("a"), &key, &given).await.unwrap();
+        assert_eq!(world.feedback.feedback(&scope("a"), &key).await.unwrap(), Some(expected));
     }
-    assert_eq!(world.source.feedback(&scope("b"), &key).await.unwrap(), None);
+    assert_eq!(world.feedback.feedback(&scope("b"), &key).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn feedback_changes_nothing_of_the_record_and_is_one_call() {
     let key = record(&world).await;
     let before = world.contacts.load(&scope("a"), &key).await.unwrap();
     let writes = world.local.meter().writes();
-    world.source.write_back(&scope("a"), &key, &told(1, 1)).await.unwrap();
+    world.feedback.note(&scope("a"), &key, &told(1, 1)).await.unwrap();
     assert_eq!(world.local.meter().writes() - writes, 1);
     assert_eq!(world.contacts.load(&scope("a"), &key).await.unwrap(), before);
 }
@@ -83,6 +83,6 @@ async fn a_record_that_is_gone_is_told_nothing() {
     let world = world().await;
     let key = record(&world).await;
     world.contacts.erase(&scope("a"), &key, &[], &[]).await.unwrap();
-    world.source.write_back(&scope("a"), &key, &told(1, 1)).await.unwrap();
-    assert_eq!(world.source.feedback(&scope("a"), &key).await.unwrap(), None);
+    world.feedback.note(&scope("a"), &key, &told(1, 1)).await.unwrap();
+    assert_eq!(world.feedback.feedback(&scope("a"), &key).await.unwrap(), None);
 }

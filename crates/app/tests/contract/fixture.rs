@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use tandem_app::local_table::LocalTable;
-use tandem_app::store::{ContactTable, EmbeddedSource, EventTable};
+use tandem_app::store::{ContactTable, EventTable, FeedbackTable};
 use tandem_core::domain::consent::{ConsentEntry, ConsentLedger, ConsentSource, ConsentStatus};
 use tandem_core::domain::engagement::{EngagementEvent, EngagementKind};
 use tandem_core::domain::identity::{Email, ExternalId, Identity, RecordKey};
@@ -40,7 +40,7 @@ pub struct World {
     pub local: LocalTable,
     pub contacts: Arc<ContactTable>,
     pub events: Arc<EventTable>,
-    pub source: EmbeddedSource,
+    pub feedback: FeedbackTable,
     pub clock: Arc<TestClock>,
 }
 
@@ -49,8 +49,8 @@ pub async fn world() -> World {
     let clock = test_clock();
     let contacts = Arc::new(ContactTable::new(local.table().clone(), clock.clone()));
     let events = Arc::new(EventTable::new(local.table().clone()));
-    let source = EmbeddedSource::new(local.table().clone());
-    World { local, contacts, events, source, clock }
+    let feedback = FeedbackTable::new(local.table().clone());
+    World { local, contacts, events, feedback, clock }
 }
 
 pub fn at(second: i64) -> Timestamp {
@@ -80,6 +80,7 @@ pub fn record(version: u64, address: &str) -> Record {
         fields: Fields::from([("score".to_owned(), 0.1.into())]),
         updated_at: at(START),
         version,
+        gone_since: None,
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::platform::{ContactWrite, RemoteContact, Written};
 use tandem_core::error::{Failure, FailureKind, Result};
+use tandem_core::ports::bulk::Outcomes;
 
 use super::client::Request;
 use super::convert::{WholeContact, contact_number, partial_body, remote_contact, replacing_body};
@@ -25,9 +26,6 @@ pub struct Replacement {
 }
 
 type Entry = Map<String, Value>;
-
-/// The results of a batch, in the order of its entries.
-pub type Outcomes = Vec<Result<Written>>;
 
 impl Mautic {
     /// Creates, or updates the contacts that have the addresses. Zeros are dropped. Two entries with one address become

@@ -124,6 +124,11 @@ impl Client {
         &*self.clock
     }
 
+    /// The HTTP client.
+    pub(super) fn http(&self) -> &Http {
+        &self.http
+    }
+
     /// Fetches what the next call would have to wait for.
     pub(super) async fn ready(&self) -> Result<()> {
         match &self.identity {

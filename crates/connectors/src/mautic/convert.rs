@@ -40,10 +40,12 @@ pub(super) fn whole(contact: wire::Contact) -> Option<WholeContact> {
     let id = contact.id.0.parse::<u64>().ok().filter(|id| *id > 0)?;
     let points = contact.points.and_then(|points| points.0);
     let reference = |reference: Option<wire::Reference>| reference.and_then(|reference| reference.id.0);
+    let stage_name = contact.stage.as_ref().and_then(|stage| stage.name.clone());
     let remote = RemoteContact {
         id: RemoteId(id.to_string()),
         email: fields.get("email").and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned),
         points: points.unwrap_or_default(),
+        stage: stage_name,
         fields,
         tags: contact.tags.into_values().map(|tag| tag.tag).collect(),
         do_not_contact: contact.do_not_contact.into_values().map(do_not_contact).collect(),

@@ -2,6 +2,7 @@
 
 mod batches;
 mod budget;
+mod bulk;
 mod campaigns;
 mod client;
 mod companies;
@@ -30,7 +31,7 @@ use std::fmt;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 
-pub use batches::{BATCH_AT_MOST, Outcomes, Replacement};
+pub use batches::{BATCH_AT_MOST, Replacement};
 pub use campaigns::Campaign;
 pub use companies::Company;
 pub use contacts::{EMAILS_AT_MOST, IDS_AT_MOST};

@@ -181,6 +181,7 @@ fn empty(id: RemoteId) -> WholeContact {
         tags: Vec::new(),
         do_not_contact: Vec::new(),
         points: 0,
+        stage: None,
     };
     WholeContact { contact, owner: None, stage: None }
 }

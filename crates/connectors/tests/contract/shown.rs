@@ -1,9 +1,9 @@
 //! Results as one line, so that a table can say what is expected.
 
 use serde_json::Value;
-use tandem_connectors::mautic::Outcomes;
 use tandem_core::domain::platform::{DoNotContactReason, RemoteContact, Written};
 use tandem_core::error::{Effect, Failure, Result};
+use tandem_core::ports::bulk::Outcomes;
 
 /// `Ok` shown by `show`, `Err` as its kind, effect and fields.
 pub fn line<T>(result: Result<T>, show: impl FnOnce(T) -> String) -> String {

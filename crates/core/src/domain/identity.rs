@@ -134,6 +134,12 @@ impl Identity {
         Self { kind, digest: hex::encode(&digest[..16]) }
     }
 
+    /// The external id that a digest of a roster stands for.
+    #[must_use]
+    pub fn external_of(digest: &[u8; 16]) -> Self {
+        Self { kind: IdentityKind::External, digest: hex::encode(digest) }
+    }
+
     /// The kind of the value.
     #[must_use]
     pub fn kind(&self) -> IdentityKind {

@@ -45,6 +45,19 @@ pub struct Link {
     pub snapshot: BTreeMap<String, Value>,
     /// The campaigns that Tandem put the contact into.
     pub campaigns: BTreeSet<String>,
+    /// The segments that Tandem put the contact into, by name.
+    #[serde(default)]
+    pub segments: BTreeSet<String>,
+    /// What the platform was last seen to hold of what only comes from there, by remote name.
+    #[serde(default)]
+    pub seen: BTreeMap<String, Value>,
+    /// Values of the application that the platform's took the place of, by local name: until the application says
+    /// something else, its old value is no change.
+    #[serde(default)]
+    pub overlaid: BTreeMap<String, Value>,
+    /// Fields that both sides changed, by local name; a person has to decide.
+    #[serde(default)]
+    pub conflicts: BTreeMap<String, FieldConflict>,
     /// A sentence on the last refusal.
     pub error: Option<String>,
     /// Grows by one with every change; the guard of optimistic writes.
@@ -63,6 +76,10 @@ impl Link {
             state: LinkState::Pending,
             snapshot: BTreeMap::new(),
             campaigns: BTreeSet::new(),
+            segments: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            overlaid: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
             error: None,
             revision: 0,
             updated_at: now,
@@ -87,6 +104,23 @@ impl fmt::Debug for Link {
             .field("state", &self.state)
             .field("revision", &self.revision)
             .finish_non_exhaustive()
+    }
+}
+
+/// One field's two values.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct FieldConflict {
+    /// What the application wants.
+    pub application: Value,
+    /// What the platform holds.
+    pub platform: Value,
+    /// When it was found, by Tandem's clock.
+    pub since: Timestamp,
+}
+
+impl fmt::Debug for FieldConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FieldConflict").field("since", &self.since).finish_non_exhaustive()
     }
 }
 

@@ -23,6 +23,8 @@ pub struct RemoteContact {
     pub do_not_contact: Vec<DoNotContact>,
     /// Points that the platform gave.
     pub points: i64,
+    /// The stage's name, when the answer shows one.
+    pub stage: Option<String>,
 }
 
 impl RemoteContact {

@@ -24,6 +24,9 @@ pub struct Record {
     pub updated_at: Timestamp,
     /// Grows by one with every change; the guard of optimistic writes.
     pub version: u64,
+    /// Since when the application does not have it any more.
+    #[serde(default)]
+    pub gone_since: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Record {

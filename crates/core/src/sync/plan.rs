@@ -229,6 +229,7 @@ fn new_record(
         fields: merge(old.map_or(&empty, |old| &old.fields), &change.fields),
         updated_at: now,
         version: old.map_or(0, |old| old.version) + 1,
+        gone_since: None,
     };
     let same = old.is_some_and(|old| {
         old.external_id == record.external_id && old.email == record.email && old.fields == record.fields

@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::jobs::message::{Job, Task};
 use crate::mapping::{RuleSet, Vocabulary};
 use crate::ports::{
-    CatalogStore, Clock, ContactStore, Entropy, EventStore, JobQueue, MarketingPlatform, ParkedJobs, PlatformEvents,
-    RecordSource, Sleep,
+    CatalogStore, Clock, ContactStore, Entropy, EventStore, FeedbackStore, JobQueue, MarketingPlatform, ParkedJobs,
+    PlatformEvents, RecordSource, Sleep,
 };
 use crate::webhook::entry::Deliveries;
 
@@ -33,6 +33,8 @@ pub struct Services {
     pub catalogs: Arc<dyn CatalogStore>,
     /// Deliveries, and what people did.
     pub events: Arc<dyn EventStore>,
+    /// What the source was last told.
+    pub feedback: Arc<dyn FeedbackStore>,
     /// Where the application's records live.
     pub source: Arc<dyn RecordSource>,
     /// The queue.

@@ -7,14 +7,15 @@ use crate::domain::identity::Email;
 use crate::domain::link::{Link, RemoteId};
 use crate::error::Result;
 use crate::ports::Feedback;
+use crate::ports::source::Person;
 use crate::sync::services::Desk;
 
 /// Whether mail reaches the person. An opt-out that the person took back is none any more; what it outweighed counts.
-fn status(standing: &Standing, events: Vec<EngagementEvent>, opted_in: bool) -> EmailStatus {
+fn status(standing: &Standing, events: &[EngagementEvent], opted_in: bool) -> EmailStatus {
     match standing.email_status {
         EmailStatus::Unsubscribed if opted_in => {
-            let others = events.into_iter().filter(|event| event.kind != EngagementKind::Unsubscribe);
-            engagement::standing(&others.collect::<Vec<_>>()).email_status
+            let others = events.iter().filter(|event| event.kind != EngagementKind::Unsubscribe);
+            engagement::standing(&others.cloned().collect::<Vec<_>>()).email_status
         }
         status => status,
     }
@@ -42,10 +43,12 @@ impl Desk {
         let feedback = Feedback {
             marketing_opt_in: consent.standing().map(|_| consent.opted_in()),
             consent: consent.standing().cloned(),
-            email_status: status(&standing, events, consent.opted_in()),
+            email_status: status(&standing, &events, consent.opted_in()),
             standing,
         };
-        services.source.write_back(scope, &key, &feedback).await
+        services.feedback.note(scope, &key, &feedback).await?;
+        let person = Person { id: record.external_id, email: record.email };
+        services.source.tell(scope, &person, &feedback, &events).await
     }
 
     /// What the person did under all numbers of theirs: the platform may still tell of one that it merged away, and gives a

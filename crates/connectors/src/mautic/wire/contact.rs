@@ -27,6 +27,11 @@ pub(in crate::mautic) struct Contact {
     pub owner: Option<Reference>,
     #[serde(default)]
     pub stage: Option<Reference>,
+    /// `null` for a contact that was never changed since it was made.
+    #[serde(default, rename = "dateModified")]
+    pub date_modified: Option<String>,
+    #[serde(default, rename = "dateAdded")]
+    pub date_added: Option<String>,
 }
 
 /// A tag, by its name.
@@ -45,10 +50,12 @@ pub(in crate::mautic) struct DoNotContact {
     pub comments: Option<String>,
 }
 
-/// The owner or the stage, by its id.
+/// The owner or the stage, by its id; a stage has a name (recording `141-contact-overwrite-blank`).
 #[derive(Deserialize)]
 pub(in crate::mautic) struct Reference {
     pub id: Loosely<u64>,
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 /// The values of the fields that are set, by alias. Read from `fields.all`, or from the groups (`core`, `social`, …)

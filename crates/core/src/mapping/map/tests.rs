@@ -16,6 +16,7 @@ fn record(fields: Value) -> Record {
         fields: fields.into_iter().collect(),
         updated_at: Timestamp::UNIX_EPOCH,
         version: 1,
+        gone_since: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The source for applications that hand over their records and keep none for Tandem to read: the records of the table.
+//! What the source of a record was last told, beside the record.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use tandem_core::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
-use tandem_core::ports::{Feedback, RecordSource};
+use tandem_core::ports::{Feedback, FeedbackStore};
 
 use super::condition::Condition;
 use super::failure::storage;
@@ -18,8 +18,8 @@ use super::transaction::Transacted;
 /// More than twice the microseconds of any moment.
 const STEP: i64 = 1_000_000_000_000_000_000;
 
-/// [`RecordSource`] over the table: feedback stands beside the record.
-pub struct EmbeddedSource {
+/// [`FeedbackStore`] over the table.
+pub struct FeedbackTable {
     table: Table,
 }
 
@@ -31,8 +31,8 @@ struct FeedbackRow {
     document: String,
 }
 
-impl EmbeddedSource {
-    /// The records in `table`.
+impl FeedbackTable {
+    /// The feedback in `table`.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table }
@@ -40,8 +40,8 @@ impl EmbeddedSource {
 }
 
 #[async_trait]
-impl RecordSource for EmbeddedSource {
-    async fn write_back(&self, scope: &Scope, key: &RecordKey, feedback: &Feedback) -> Result<()> {
+impl FeedbackStore for FeedbackTable {
+    async fn note(&self, scope: &Scope, key: &RecordKey, feedback: &Feedback) -> Result<()> {
         let row = FeedbackRow {
             told_events: feedback.standing.events,
             told_consent: rank(feedback.consent.as_ref()),

@@ -1,0 +1,167 @@
+//! Many contacts at once: the platform's batch calls, and the table's batches behind them.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Attempt, Commit, Resolved, Save, Stored};
+use crate::domain::identity::{Email, Identity, RecordKey};
+use crate::domain::link::{Lease, Link, RemoteId};
+use crate::domain::platform::{ContactWrite, RemoteContact, Written};
+use crate::domain::scope::Scope;
+use crate::error::Result;
+
+/// The most contacts that one batch call takes.
+pub const BATCH: usize = 200;
+/// The most addresses that one look-up takes.
+pub const LOOK_UP: usize = 100;
+
+/// The results of a batch, in the order of its entries.
+pub type Outcomes = Vec<Result<Written>>;
+
+/// A contact's change that carries zeros or blanks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rewrite {
+    /// Which contact.
+    pub id: RemoteId,
+    /// What to set.
+    pub write: ContactWrite,
+    /// Fields to blank.
+    pub clear: Vec<String>,
+}
+
+/// A list that contacts can be put into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteList {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is in use.
+    pub published: bool,
+}
+
+/// Where a look for changed contacts stands.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ChangeCursor {
+    /// Contacts changed or made from this moment on, by the platform's clock.
+    pub since: Timestamp,
+    /// The last contact of the page before, when a look is under way.
+    pub after: Option<RemoteId>,
+}
+
+/// A contact as marketing left it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangedContact {
+    /// The contact.
+    pub contact: RemoteContact,
+    /// When it was changed last (or made), by the platform's clock.
+    pub at: Timestamp,
+}
+
+/// A page of changed contacts.
+#[derive(Clone, Debug)]
+pub struct ChangedPage {
+    /// The contacts, by id.
+    pub contacts: Vec<ChangedContact>,
+    /// Whether there may be more behind the last one.
+    pub more: bool,
+}
+
+/// What a platform was asked so far, by this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls, failed ones and token requests included.
+    pub calls: u64,
+    /// Bytes of the bodies of calls and answers.
+    pub bytes: u64,
+}
+
+/// A marketing platform's calls on many contacts. A batch fails as a whole, or entry by entry.
+#[async_trait]
+pub trait BulkPlatform: Send + Sync {
+    /// What the platform was asked so far.
+    fn usage(&self) -> Usage;
+    /// Contacts with these addresses (at most [`LOOK_UP`]); several of one address when the platform made duplicates. One call.
+    async fn find_many(&self, emails: &[Email]) -> Result<Vec<RemoteContact>>;
+    /// Creates (at most [`BATCH`]) and stores zeros; an entry whose address exists is `Conflict`. One call.
+    async fn create_many(&self, writes: &[ContactWrite]) -> Result<Outcomes>;
+    /// Changes the fields given and no other. Zeros are dropped. Contacts that were merged away or deleted are `NotFound`. One call.
+    async fn update_many(&self, writes: &[(RemoteId, ContactWrite)]) -> Result<Outcomes>;
+    /// Changes fields, zeros and blanks included, by reading and writing whole contacts. Contacts that were merged away or
+    /// deleted are `NotFound`. Two calls.
+    async fn rewrite_many(&self, rewrites: &[Rewrite]) -> Result<Outcomes>;
+    /// Deletes (at most [`BATCH`]); contacts that are not there are passed over. One call.
+    async fn delete_many(&self, ids: &[RemoteId]) -> Result<()>;
+    /// All segments. One call.
+    async fn segments(&self) -> Result<Vec<RemoteList>>;
+    /// Makes a segment. One call.
+    async fn create_segment(&self, name: &str) -> Result<RemoteList>;
+    /// Puts contacts into a segment; says of each whether the platform knows it. One call.
+    async fn add_to_segment(&self, segment: &str, contacts: &[RemoteId]) -> Result<Vec<bool>>;
+    /// All campaigns. One call.
+    async fn campaigns(&self) -> Result<Vec<RemoteList>>;
+    /// Contacts that were changed or made, by id, at most `limit`. One call.
+    async fn changed(&self, cursor: &ChangeCursor, limit: usize) -> Result<ChangedPage>;
+}
+
+/// A record whose platform has to be brought up to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The record.
+    pub record: RecordKey,
+    /// The record's version when it was marked last.
+    pub version: u64,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+    /// From when on it may be tried.
+    pub due_at: Timestamp,
+}
+
+/// Up to where marks were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MarkCursor {
+    /// The shard of the list.
+    pub shard: usize,
+    /// The last mark's record.
+    pub after: Option<RecordKey>,
+}
+
+/// The start of one contact's write in a batch.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Which record.
+    pub key: RecordKey,
+    /// The link, marked pending; its `revision` is one more than what was read (1 for a new one).
+    pub link: Link,
+    /// The lease.
+    pub lease: Lease,
+}
+
+/// Records, links and marks, many at a time. Results are in the order of what was given.
+#[async_trait]
+pub trait BulkStore: Send + Sync {
+    /// As [`super::ContactStore::resolve`]. One read call for 33 of them.
+    async fn resolve_many(
+        &self,
+        scope: &Scope,
+        identities: &[(Option<Identity>, Option<Identity>)],
+    ) -> Result<Vec<Resolved>>;
+    /// As [`super::ContactStore::load`]. One read call for 50.
+    async fn load_many(&self, scope: &Scope, keys: &[RecordKey]) -> Result<Vec<Stored>>;
+    /// The records that contacts of the platform belong to. One read call for 100.
+    async fn by_remote_ids(&self, scope: &Scope, ids: &[RemoteId]) -> Result<Vec<Option<RecordKey>>>;
+    /// Stores records' newer states, and marks those whose flag is set. One write call for about 20.
+    async fn save_many(&self, scope: &Scope, saves: &[(Save, bool)], now: Timestamp) -> Result<Vec<Attempt>>;
+    /// Takes leases. One write call for 100.
+    async fn take_many(&self, scope: &Scope, taken: &[Taken]) -> Result<Vec<Attempt>>;
+    /// Ends writes. One write call for about 50.
+    async fn commit_many(&self, scope: &Scope, commits: &[Commit]) -> Result<Vec<Attempt>>;
+    /// Puts links in the place of those of one revision less, unless somebody writes the contact. One write call for 100.
+    async fn relink_many(&self, scope: &Scope, links: &[(RecordKey, Link)], now: Timestamp) -> Result<Vec<Attempt>>;
+    /// Marks a record, or puts its mark off, unless it was marked for a newer version. One write call for 100.
+    async fn mark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()>;
+    /// Takes marks away, unless the record was marked for a newer version. One write call for 100.
+    async fn unmark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()>;
+    /// Marks in no order that means anything; `None` instead of a cursor after the last. One read call.
+    async fn marks(&self, scope: &Scope, after: &MarkCursor, limit: usize) -> Result<(Vec<Mark>, Option<MarkCursor>)>;
+}

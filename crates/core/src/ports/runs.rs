@@ -1,0 +1,183 @@
+//! What is kept of sync runs: the lease with its fencing number, how far a run came, which rows are known, and the log.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Attempt;
+use super::bulk::ChangeCursor;
+use super::source::SourceCursor;
+use crate::domain::issue::FieldIssue;
+use crate::domain::scope::Scope;
+use crate::error::Result;
+
+/// How far an integration's runs came. Written with the run's lease, so that a run that lost it can't set it back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SyncState {
+    /// Up to where changed rows were read.
+    pub cursor: SourceCursor,
+    /// When the last page was read, by Tandem's clock.
+    pub read_at: Option<Timestamp>,
+    /// The pass over all rows that is under way.
+    pub pass: Option<Pass>,
+    /// When the last pass over all rows ended.
+    pub reconciled_at: Option<Timestamp>,
+    /// The generation of the roster.
+    pub generation: u64,
+    /// How many rows the roster names.
+    pub known: u64,
+    /// How many known rows the run under way found gone or blanked.
+    pub losses: u64,
+    /// Where the look for changes on the platform stands.
+    pub pull: Option<ChangeCursor>,
+    /// When the last look for changes on the platform began.
+    pub pulled_at: Option<Timestamp>,
+    /// The log of the run under way; it goes on in a continuation.
+    pub run: Option<RunLog>,
+}
+
+/// A pass over all rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pass {
+    /// Up to where rows were read.
+    pub cursor: SourceCursor,
+    /// The generation of the roster that it writes.
+    pub generation: u64,
+    /// How many rows it saw.
+    pub seen: u64,
+    /// Whether every row is compared with what was sent, though it is as it was in the last pass.
+    pub thorough: bool,
+}
+
+/// The lease of an integration's run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunLease {
+    /// A random name of the run.
+    pub owner: String,
+    /// Grows with every lease: the run with a lower one has lost.
+    pub fence: u64,
+    /// When it ends by itself.
+    pub until: Timestamp,
+}
+
+/// A row that is known, by the digest of its id, with a digest of its content (0 when that is not kept).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RosterEntry {
+    /// The first 16 bytes of SHA-256 of the id.
+    pub id: [u8; 16],
+    /// A digest of the row.
+    pub content: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEnd {
+    /// It is under way, or its process died.
+    #[default]
+    Running,
+    /// All was done.
+    Finished,
+    /// It goes on later: the budget or the time ran out.
+    Paused,
+    /// It stopped: it would have deleted or blanked too much, and a person has to decide.
+    Halted,
+    /// It failed.
+    Failed,
+}
+
+/// The log of a run, its continuations included.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunLog {
+    /// Names the run; time-ordered.
+    pub id: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended, or was last heard of.
+    pub finished_at: Option<Timestamp>,
+    /// How it ended.
+    pub end: RunEnd,
+    /// How often it was continued.
+    pub continuations: u32,
+    /// Rows read from the source.
+    pub rows: u64,
+    /// Rows that changed nothing.
+    pub unchanged: u64,
+    /// Contacts made.
+    pub created: u64,
+    /// Contacts changed.
+    pub updated: u64,
+    /// Contacts that could not be written; they are tried again.
+    pub failed: u64,
+    /// Rows that are no contact: no address, or none that can be mailed.
+    pub rejected: u64,
+    /// Rows that joined the contact of another row.
+    pub shared: u64,
+    /// Rows that are gone from the source.
+    pub gone: u64,
+    /// Memberships of segments set.
+    pub memberships: u64,
+    /// Segments that were made or changed.
+    pub segments: u64,
+    /// Contacts that marketing changed.
+    pub pulled: u64,
+    /// Fields that both sides changed and a person has to decide.
+    pub conflicts: u64,
+    /// Calls of the platform, token requests included.
+    pub calls: u64,
+    /// Bytes sent to the platform and received from it.
+    pub bytes: u64,
+    /// Milliseconds that the run was at work.
+    pub busy_ms: u64,
+    /// How often each field was left out, by `field: code`.
+    pub issues: BTreeMap<String, u64>,
+    /// The first rows that were rejected or failed, with the reason.
+    pub problems: Vec<RowProblem>,
+    /// Why it failed or halted.
+    pub error: Option<String>,
+}
+
+/// The most problems that a run's log names.
+pub const MOST_PROBLEMS: usize = 500;
+
+/// What is wrong with a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowProblem {
+    /// The application's id of the row.
+    pub id: String,
+    /// What is wrong.
+    pub issue: FieldIssue,
+}
+
+/// Runs of an integration.
+#[async_trait]
+pub trait RunStore: Send + Sync {
+    /// Takes the lease; `None` while another run has it. One read and one write call.
+    async fn begin(
+        &self,
+        scope: &Scope,
+        owner: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<(RunLease, SyncState)>>;
+    /// Stores the state and prolongs the lease; `Contended` when the lease is another run's by now. One write call.
+    async fn save(&self, scope: &Scope, lease: &RunLease, state: &SyncState) -> Result<Attempt>;
+    /// Stores the state and gives the lease back. One write call.
+    async fn end(&self, scope: &Scope, lease: &RunLease, state: &SyncState) -> Result<Attempt>;
+    /// The state, whoever has the lease. One read call.
+    async fn state(&self, scope: &Scope) -> Result<SyncState>;
+    /// Adds entries to a generation of the roster. One write call for 10,000.
+    async fn enrol(&self, scope: &Scope, generation: u64, entries: &[RosterEntry]) -> Result<()>;
+    /// A generation of the roster, the newest entry of a row last. One read call for 40,000.
+    async fn roster(&self, scope: &Scope, generation: u64) -> Result<Vec<RosterEntry>>;
+    /// Forgets a generation of the roster.
+    async fn forget_roster(&self, scope: &Scope, generation: u64) -> Result<()>;
+    /// Stores a run's log, in the place of an earlier one of the same run. One write call.
+    async fn log(&self, scope: &Scope, run: &RunLog) -> Result<()>;
+    /// The last runs, the newest first. One read call.
+    async fn runs(&self, scope: &Scope, limit: usize) -> Result<Vec<RunLog>>;
+}

@@ -1,0 +1,125 @@
+//! Where the application's own records live: read by keyset pages, told what became of them.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Feedback;
+use crate::domain::engagement::EngagementEvent;
+use crate::domain::identity::{Email, ExternalId};
+use crate::domain::link::RemoteId;
+use crate::domain::record::Fields;
+use crate::domain::scope::Scope;
+use crate::error::Result;
+use crate::ports::runs::RunLog;
+
+/// A local record as its source holds it: the whole state, not a change.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceRow {
+    /// The application's id.
+    pub id: String,
+    /// When the application changed it last, as far as the source tells.
+    pub updated_at: Option<Timestamp>,
+    /// All columns but the id, by the application's names; `null` where there is no value.
+    pub fields: Fields,
+    /// The application deleted it.
+    pub deleted: bool,
+}
+
+impl fmt::Debug for SourceRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceRow").field("id", &self.id).field("updated_at", &self.updated_at).finish_non_exhaustive()
+    }
+}
+
+/// The order in which rows are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceOrder {
+    /// By `(updated_at, id)`: what changed last comes last.
+    Changed,
+    /// By id: every row once, whatever changes meanwhile.
+    Id,
+}
+
+/// Up to where rows were read; the default is before the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceCursor {
+    /// The last row's `updated_at`; unused when reading by id.
+    pub updated_at: Option<Timestamp>,
+    /// The last row's id. Absent with an `updated_at`: every row of that moment is still to be read.
+    pub id: Option<String>,
+}
+
+/// Rows in order.
+#[derive(Clone, Debug, Default)]
+pub struct SourcePage {
+    /// The rows, at most as many as were asked for.
+    pub rows: Vec<SourceRow>,
+    /// Where to read on.
+    pub next: SourceCursor,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// What became of a row, for the source to show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowStatus {
+    /// The row.
+    pub id: String,
+    /// Its contact on the platform, when it has one.
+    pub contact: Option<RemoteId>,
+    /// A digest of what was synced, in hex.
+    pub hash: Option<String>,
+    /// When the contact was last brought to the platform, by Tandem's clock.
+    pub synced_at: Option<Timestamp>,
+    /// Why it could not be; `None` clears an earlier reason. No personal data.
+    pub error: Option<String>,
+}
+
+/// Whom the source is told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The application's id, when it gave one.
+    pub id: Option<ExternalId>,
+    /// The address.
+    pub email: Option<Email>,
+}
+
+/// Values that people changed on the platform, for the application to take over.
+#[derive(Clone, PartialEq)]
+pub struct Pulled {
+    /// The row.
+    pub id: String,
+    /// Values by the application's names; `null` where a value was taken away.
+    pub fields: Fields,
+    /// When the platform says that the contact was changed.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for Pulled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pulled").field("id", &self.id).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// Where the application's own records live. Everything that it is told may be told twice.
+#[async_trait]
+pub trait RecordSource: Send + Sync {
+    /// Whether rows say when they were changed, so that [`SourceOrder::Changed`] can be asked for. One call at most.
+    async fn tells_changes(&self, scope: &Scope) -> Result<bool>;
+    /// At most `limit` rows that come after `after` in `order`. One call.
+    async fn page(&self, scope: &Scope, order: SourceOrder, after: &SourceCursor, limit: usize) -> Result<SourcePage>;
+    /// The rows with these ids (at most 200) that are there, in any order. One call.
+    async fn rows(&self, scope: &Scope, ids: &[String]) -> Result<Vec<SourceRow>>;
+    /// Tells what became of rows. One call for 500.
+    async fn report(&self, scope: &Scope, statuses: &[RowStatus]) -> Result<()>;
+    /// Tells of a finished run. One call.
+    async fn report_run(&self, scope: &Scope, run: &RunLog) -> Result<()>;
+    /// Hands over what people changed on the platform. One call for 500.
+    async fn take_back(&self, scope: &Scope, pulled: &[Pulled]) -> Result<()>;
+    /// Tells what is known of a person: consent, whether mail arrives, and every event. A few calls.
+    async fn tell(&self, scope: &Scope, person: &Person, feedback: &Feedback, events: &[EngagementEvent])
+    -> Result<()>;
+}
