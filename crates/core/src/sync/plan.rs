@@ -129,6 +129,12 @@ impl Draft {
         (wanted.difference(held).cloned().collect(), held.difference(wanted).cloned().collect())
     }
 
+    /// Whether the contact is to be put into segments, or taken out of some.
+    #[must_use]
+    pub fn has_open_memberships(&self) -> bool {
+        self.segments.as_ref().is_some_and(|wanted| *wanted != self.link.segments)
+    }
+
     /// The contact on the platform, when it is known.
     #[must_use]
     pub fn remote_id(&self) -> Option<&RemoteId> {

@@ -12,6 +12,7 @@ use crate::domain::link::{Lease, LinkState};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
 use crate::policy;
+use crate::ports::bulk::Mark;
 use crate::ports::{Attempt, Begin, Commit, Resolved, Save, Stored};
 
 use super::change::{ContactChange, IdentifyCase, Outcome, PushAction, Pushed, Queued, Subject, Visitor};
@@ -45,6 +46,7 @@ impl Desk {
                 return unchanged(draft);
             }
             if draft.platform_is_settled() && self.save(&draft).await? == Attempt::Done {
+                self.leave_memberships(&draft).await?;
                 return unchanged(draft);
             }
             let now = self.now();
@@ -185,6 +187,7 @@ impl Desk {
         correlation_id: &str,
         whom: For,
     ) -> Result<Outcome<Pushed>> {
+        self.leave_memberships(&writing.draft).await?;
         let (commit, pushed, not_enrolled) = writing.concluded(wrote);
         if self.services.contacts.commit(&self.integration.scope, &commit).await? == Attempt::Contended {
             // Our lease ran out under us. The platform has our values, but another writer may be at work: compare again.
@@ -205,6 +208,16 @@ impl Desk {
             (Some(failure), For::Job) => return Err(failure),
         }
         Ok(Outcome::Done(pushed))
+    }
+
+    /// Memberships of segments are left to the next sync run, which sets many in one call. One write, if there are any.
+    async fn leave_memberships(&self, draft: &Draft) -> Result<()> {
+        if !draft.has_open_memberships() {
+            return Ok(());
+        }
+        let (record, version) = (draft.key.clone(), draft.record.version);
+        let mark = Mark { record, version, attempts: 0, due_at: self.now() };
+        self.services.bulk.mark_many(&self.integration.scope, &[mark]).await
     }
 
     /// The write may succeed later: makes the contact free for the next writer, and says from when on.

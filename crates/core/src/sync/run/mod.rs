@@ -5,6 +5,8 @@
 //! platform has all of it. So a run may die anywhere: what was taken is not read again, what is marked is sent by the next.
 
 mod batch;
+pub mod chosen;
+pub mod dry_run;
 mod memberships;
 mod pace;
 mod pass;
@@ -28,7 +30,7 @@ use crate::ports::source::SourceRow;
 use super::services::Desk;
 
 /// Told how far a run came.
-pub type Observer = dyn Fn(&RunLog) + Send + Sync;
+pub type Observer<'a> = dyn Fn(&RunLog) + Send + Sync + 'a;
 
 /// What a run shall do.
 #[derive(Clone, Copy)]
@@ -42,7 +44,7 @@ pub struct SyncOptions<'a> {
     /// Stop before this moment.
     pub until: Option<Timestamp>,
     /// Told how far the run came.
-    pub observer: &'a Observer,
+    pub observer: &'a Observer<'a>,
 }
 
 impl Default for SyncOptions<'_> {

@@ -12,7 +12,7 @@ use crate::domain::record::{Change, Record};
 use crate::error::{Failure, Result};
 use crate::policy;
 use crate::ports::bulk::Mark;
-use crate::ports::runs::RosterEntry;
+use crate::ports::runs::{RosterEntry, SyncState};
 use crate::ports::source::{RowStatus, SourceCursor, SourceOrder, SourceRow};
 use crate::ports::{Attempt, Resolved, Save, Stored};
 use crate::sync::plan::{self, Draft, Rulebook};
@@ -51,7 +51,7 @@ pub(super) struct Round {
 impl Run<'_> {
     /// Takes what changed since the last run.
     pub(super) async fn take_changes(&mut self) -> Step<()> {
-        let mut after = self.changes_begin_at();
+        let mut after = changes_begin_at(&self.state);
         loop {
             self.in_time()?;
             let read_at = self.now();
@@ -72,14 +72,6 @@ impl Run<'_> {
             }
             after = page.next;
         }
-    }
-
-    /// Rows may have been committed behind the cursor, shortly before it was reached.
-    fn changes_begin_at(&self) -> SourceCursor {
-        let (cursor, read_at) = (&self.state.cursor, self.state.read_at);
-        let Some((reached, read_at)) = cursor.updated_at.zip(read_at) else { return cursor.clone() };
-        let settled = policy::after(read_at, -policy::SOURCE_OVERLAP);
-        if reached <= settled { cursor.clone() } else { SourceCursor { updated_at: Some(settled), id: None } }
     }
 
     /// Takes rows. `is_old_news` tells of a row whether its rejection was reported before.
@@ -351,6 +343,15 @@ impl Desk {
     }
 }
 
+/// Where the rows begin that a run has to read. Rows may have been committed behind the cursor, shortly before it was
+/// reached.
+pub(super) fn changes_begin_at(state: &SyncState) -> SourceCursor {
+    let cursor = &state.cursor;
+    let Some((reached, read_at)) = cursor.updated_at.zip(state.read_at) else { return cursor.clone() };
+    let settled = policy::after(read_at, -policy::SOURCE_OVERLAP);
+    if reached <= settled { cursor.clone() } else { SourceCursor { updated_at: Some(settled), id: None } }
+}
+
 /// Whether no other row of the round is about the record or claims one of its identities.
 fn is_free(taken: &mut HashSet<String>, choice: &Choice) -> bool {
     let names = choice.unclaimed.iter().map(|identity| format!("{:?} {}", identity.kind(), identity.digest()));
@@ -370,21 +371,20 @@ fn drop_idle_clears(row: &mut Incoming, record: Option<&Record>) {
     });
 }
 
-fn changes_something(draft: &Draft) -> bool {
+pub(super) fn changes_something(draft: &Draft) -> bool {
     draft.record_changed || draft.consent_changed || !draft.claim.is_empty()
 }
 
 /// Whether the platform has to be told.
 pub(super) fn is_to_be_sent(draft: &Draft) -> bool {
-    let (add, remove) = draft.segment_changes();
-    !draft.platform_is_settled() || !add.is_empty() || !remove.is_empty()
+    !draft.platform_is_settled() || draft.has_open_memberships()
 }
 
 fn blanks_something(planned: &Planned) -> bool {
     planned.known && planned.draft.remote_id().is_some() && !planned.draft.clear.is_empty()
 }
 
-fn save_of(draft: &Draft) -> Save {
+pub(super) fn save_of(draft: &Draft) -> Save {
     Save {
         key: draft.key.clone(),
         record: draft.record.clone(),
@@ -395,7 +395,7 @@ fn save_of(draft: &Draft) -> Save {
 }
 
 /// What is wrong with the row itself, rather than what follows from it.
-fn first_issue(row: &Incoming, failure: &Failure) -> FieldIssue {
+pub(super) fn first_issue(row: &Incoming, failure: &Failure) -> FieldIssue {
     let about_email = row.change.issues.iter().find(|issue| issue.field.ends_with("email"));
     let issue = about_email.or(failure.fields.first()).cloned();
     issue.unwrap_or_else(|| FieldIssue::new("id", IssueCode::Invalid, failure.message.clone()))
