@@ -90,6 +90,12 @@ impl Foundation {
         Ok(Some(Desk { services: self.services(), integration }))
     }
 
+    /// The application's rows in Tandem's own table.
+    #[must_use]
+    pub fn records(&self) -> RecordsTable {
+        RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))
+    }
+
     fn services(&self) -> Services {
         Services {
             clock: Arc::clone(&self.clock),
@@ -99,7 +105,7 @@ impl Foundation {
             catalogs: Arc::new(CatalogTable::new(self.table.clone())),
             events: Arc::new(EventTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
-            source: Arc::new(RecordsTable::new(self.table.clone())),
+            source: Arc::new(self.records()),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),
         }

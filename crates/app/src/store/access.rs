@@ -70,6 +70,14 @@ impl Table {
         self.query(keys, None).await
     }
 
+    /// The items of a partition whose sort keys come after `sk`, in their order, at most `limit`. One read call per megabyte.
+    pub(super) async fn partition_after(&self, pk: String, sk: &str, limit: usize) -> Result<Vec<Item>> {
+        // A sort key that is compared with can't be empty; every other one comes after a blank.
+        let after = if sk.is_empty() { " " } else { sk };
+        let keys = Condition::new("pk = :pk AND sk > :after").text(":pk", pk).text(":after", after);
+        self.query(keys, Some(limit)).await
+    }
+
     async fn query(&self, keys: Condition, limit: Option<usize>) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = None;

@@ -35,6 +35,6 @@ pub use feedback::FeedbackTable;
 pub use idempotency::{IdempotencyStore, Start, StoredAnswer};
 pub use meter::Meter;
 pub use parked::ParkedTable;
-pub use records::RecordsTable;
+pub use records::{RecordsTable, RowOutcome};
 pub use table::Table;
 pub use tokens::TokenTable;

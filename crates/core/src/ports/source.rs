@@ -37,7 +37,8 @@ impl fmt::Debug for SourceRow {
 /// The order in which rows are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceOrder {
-    /// By `(updated_at, id)`: what changed last comes last.
+    /// By `(updated_at, id)`: what changed last comes last. A source that is handed its rows goes by the time at which it
+    /// was, for they may come late.
     Changed,
     /// By id: every row once, whatever changes meanwhile.
     Id,
@@ -46,7 +47,7 @@ pub enum SourceOrder {
 /// Up to where rows were read; the default is before the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCursor {
-    /// The last row's `updated_at`; unused when reading by id.
+    /// The last row's place in time: its `updated_at`, or when it was handed over. Unused when reading by id.
     pub updated_at: Option<Timestamp>,
     /// The last row's id. Absent with an `updated_at`: every row of that moment is still to be read.
     pub id: Option<String>,
