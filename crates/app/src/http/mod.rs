@@ -5,7 +5,7 @@ mod contact;
 mod dispatch;
 mod envelope;
 mod idempotency;
-mod input;
+pub(crate) mod input;
 mod operations;
 mod request;
 mod webhook;

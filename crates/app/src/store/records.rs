@@ -24,9 +24,6 @@ use super::table::Table;
 
 pub use writing::RowOutcome;
 
-/// How many keys one `BatchGetItem` takes.
-const KEYS_A_READ: usize = 100;
-
 /// [`RecordSource`] over the table. Rows that the application deleted stay as rows without fields.
 pub struct RecordsTable {
     table: Table,
@@ -62,13 +59,13 @@ impl RecordsTable {
     /// One read call for the months, and one for each month from the cursor's on, as far as rows are wanted.
     async fn by_arrival(&self, scope: &Scope, after: &SourceCursor, limit: usize) -> Result<SourcePage> {
         let digest = after.id.as_deref().map(keys::row_digest);
-        let behind = after.updated_at.map(|at| keys::behind_arrival(at, digest.as_deref())).unwrap_or_default();
+        let behind = after.updated_at.map(|at| keys::behind_arrival(at, digest.as_deref()));
         let first = after.updated_at.map(keys::month).unwrap_or_default();
         let mut found = Vec::new();
         for month in self.months(scope).await?.range(first..) {
             if found.len() < limit {
                 let partition = keys::arrivals(scope, month);
-                found.extend(self.table.partition_after(partition, &behind, limit - found.len()).await?);
+                found.extend(self.table.partition_after(partition, behind.as_deref(), limit - found.len()).await?);
             }
         }
         page(found, SourceOrder::Changed, after, limit)
@@ -76,12 +73,12 @@ impl RecordsTable {
 
     /// One read call for each shard from the cursor's on, as far as rows are wanted.
     async fn by_id(&self, scope: &Scope, after: &SourceCursor, limit: usize) -> Result<SourcePage> {
-        let behind = after.id.as_deref().map(keys::row_digest).unwrap_or_default();
+        let behind = after.id.as_deref().map(keys::row_digest);
         let mut found = Vec::new();
-        for shard in keys::row_shard_of(&behind)..ROW_SHARDS {
+        for shard in behind.as_deref().map_or(0, keys::row_shard_of)..ROW_SHARDS {
             if found.len() < limit {
                 let partition = keys::row_shard(scope, shard);
-                found.extend(self.table.partition_after(partition, &behind, limit - found.len()).await?);
+                found.extend(self.table.partition_after(partition, behind.as_deref(), limit - found.len()).await?);
             }
         }
         page(found, SourceOrder::Id, after, limit)
@@ -115,15 +112,9 @@ impl RecordSource for RecordsTable {
     }
 
     async fn rows(&self, scope: &Scope, ids: &[String]) -> Result<Vec<SourceRow>> {
-        let digests: BTreeSet<String> = ids.iter().map(|id| keys::row_digest(id)).collect();
-        let wanted: Vec<_> = digests.iter().map(|digest| keys::row(scope, digest)).collect();
-        let mut rows = Vec::new();
-        for keys in wanted.chunks(KEYS_A_READ) {
-            for item in self.table.get_all(keys.to_vec()).await?.into_values() {
-                rows.push(parsed(&row::<State>(item)?.document)?);
-            }
-        }
-        Ok(rows)
+        let wanted = ids.iter().map(|id| keys::row(scope, &keys::row_digest(id))).collect();
+        let found = self.table.get_many(wanted).await?;
+        found.into_values().map(|item| parsed(&row::<State>(item)?.document)).collect()
     }
 
     /// The link beside the record says it already, in the same table.

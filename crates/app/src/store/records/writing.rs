@@ -7,32 +7,24 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
-use futures::{StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
+use tandem_core::ports::Attempt;
 use tandem_core::ports::source::SourceRow;
 
-use super::{KEYS_A_READ, RecordsTable, State};
+use super::{RecordsTable, State};
 use crate::store::condition::Condition;
 use crate::store::failure::storage;
-use crate::store::keys::{self, Key};
+use crate::store::keys;
 use crate::store::row::{document, item, moment, parsed, row};
-use crate::store::transaction::Transacted;
+use crate::store::transactions::Group;
 
 /// How often rows are tried anew because others wrote them first. Of those that try, one gets through each time.
 const TRIES: u32 = 30;
 /// How much longer each further try waits before it begins.
 const PAUSE: Duration = Duration::from_millis(5);
-/// How many calls of the table are under way at once.
-const AT_ONCE: usize = 4;
-/// How many items a transaction takes.
-const ITEMS: usize = 100;
-/// How many bytes of documents a transaction takes; DynamoDB takes 4 MB, with keys and names.
-const BYTES: usize = 3_000_000;
-
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowOutcome {
@@ -96,42 +88,28 @@ impl RecordsTable {
                     }
                 }
             }
-            // Who lost a race tries alone, so that no other row's race holds it up.
-            let most = if attempt == 0 { ITEMS } else { 1 };
-            open = self.write(scope, changes, most).await?;
+            open = self.write(scope, changes).await?;
         }
         Err(storage("rows of the application are being written by too many at once"))
     }
 
     /// The stored states of rows, by their digests.
     async fn known(&self, scope: &Scope, rows: &[SourceRow], open: &[usize]) -> Result<HashMap<String, State>> {
-        let keys: Vec<Key> = open.iter().map(|index| keys::row(scope, &keys::row_digest(&rows[*index].id))).collect();
-        let reads: Vec<Vec<Key>> = keys.chunks(KEYS_A_READ).map(<[Key]>::to_vec).collect();
-        let reads = reads.into_iter().map(|keys| self.table.get_all(keys));
-        let found: Vec<_> = futures::stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
-        found.into_iter().flatten().map(|(key, item)| Ok((key.sk, row(item)?))).collect()
+        let keys = open.iter().map(|index| keys::row(scope, &keys::row_digest(&rows[*index].id))).collect();
+        let found = self.table.get_many(keys).await?;
+        found.into_iter().map(|(key, item)| Ok((key.sk, row(item)?))).collect()
     }
 
-    /// Writes changes, at most `most` rows a transaction; gives those that lost a race.
-    async fn write(&self, scope: &Scope, changes: Vec<Indexed>, most: usize) -> Result<Vec<usize>> {
+    /// Writes changes; gives those that lost a race.
+    async fn write(&self, scope: &Scope, changes: Vec<Indexed>) -> Result<Vec<usize>> {
         self.list_months(scope, &changes).await?;
-        let transactions = packed(changes, most).into_iter().map(|changes| self.transaction(scope, changes));
-        let lost: Vec<Vec<usize>> = futures::stream::iter(transactions).buffer_unordered(AT_ONCE).try_collect().await?;
-        Ok(lost.into_iter().flatten().collect())
+        let groups = changes.iter().map(|(_, change)| self.parts(scope, change)).collect::<Result<_>>()?;
+        let attempts = self.table.transact_many(groups).await?;
+        let lost = changes.iter().zip(attempts).filter(|(_, attempt)| *attempt == Attempt::Contended);
+        Ok(lost.map(|((index, _), _)| *index).collect())
     }
 
-    async fn transaction(&self, scope: &Scope, changes: Vec<Indexed>) -> Result<Vec<usize>> {
-        let mut parts = Vec::new();
-        for (_, change) in &changes {
-            parts.extend(self.parts(scope, change)?);
-        }
-        match self.table.transact(parts).await? {
-            Transacted::Done => Ok(Vec::new()),
-            Transacted::Refused(_) => Ok(changes.into_iter().map(|(index, _)| index).collect()),
-        }
-    }
-
-    fn parts(&self, scope: &Scope, change: &Change) -> Result<Vec<TransactWriteItem>> {
+    fn parts(&self, scope: &Scope, change: &Change) -> Result<Group> {
         let unchanged = match change.before {
             None => Condition::absent(),
             Some((version, _)) => Condition::new("state_version = :version").number(":version", version),
@@ -209,23 +187,4 @@ fn decide(row: &SourceRow, known: &HashMap<String, State>, now: Timestamp) -> Re
         document: document(&state)?,
     };
     Ok(Decision::Write(Box::new(Change { state, before: Some((stored.state_version, place)), arrival, digest })))
-}
-
-/// Changes in transactions, each within DynamoDB's limits and with at most `most` rows.
-fn packed(changes: Vec<Indexed>, most: usize) -> Vec<Vec<Indexed>> {
-    let mut transactions: Vec<Vec<Indexed>> = Vec::new();
-    let (mut items, mut bytes) = (ITEMS, BYTES);
-    for (index, change) in changes {
-        items += if change.before.is_some() { 3 } else { 2 };
-        bytes += 2 * change.state.document.len();
-        match transactions.last_mut() {
-            Some(last) if items <= ITEMS && bytes <= BYTES && last.len() < most => last.push((index, change)),
-            _ => {
-                items = if change.before.is_some() { 3 } else { 2 };
-                bytes = 2 * change.state.document.len();
-                transactions.push(vec![(index, change)]);
-            }
-        }
-    }
-    transactions
 }
