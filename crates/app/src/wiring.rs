@@ -126,6 +126,7 @@ impl Foundation {
             rules: Arc::clone(&self.rules),
             keys: Arc::new(keys),
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
+            records: Arc::new(self.records()),
             budget: self.budgets(),
             webhook_secrets: self.config.webhook_secrets.clone(),
             clock: Arc::clone(&self.clock),
