@@ -3,6 +3,7 @@
 
 mod auth;
 mod bad_input;
+mod campaigns;
 mod consent;
 mod demo_mode;
 mod enrolment;
@@ -14,6 +15,7 @@ mod health;
 mod identify;
 mod membership;
 mod once;
+mod records_api;
 mod release_binary;
 mod secrets;
 mod sync_run;
