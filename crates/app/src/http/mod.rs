@@ -71,6 +71,7 @@ fn mautic_sync_routes() -> Router<AppState> {
     Router::new()
         .route("/mautic-sync", post(dispatch::mautic_sync))
         .route("/mautic-sync/campaigns", post(dispatch::campaigns))
+        .route("/mautic-sync/contacts", post(dispatch::contacts))
         .route("/records", post(operations::records::records))
         .route("/health", get(operations::health::health))
 }
