@@ -87,6 +87,7 @@ impl Foundation {
             rules: Arc::clone(&self.rules),
             vocabulary: Arc::new(MauticVocabulary),
             enrolment: self.config.enrolment.clone(),
+            vanished: self.config.vanished.clone(),
             reference: Arc::default(),
         };
         Ok(Some(Desk { services: self.services(), integration }))

@@ -19,6 +19,7 @@ use crate::webhook::entry::Deliveries;
 
 use super::enrolment::Enrolment;
 use super::reference::ReferenceData;
+use super::vanished::Vanished;
 
 /// Tandem's own means: time, chance, table and queue. The same for all integrations.
 #[derive(Clone)]
@@ -68,6 +69,8 @@ pub struct Integration {
     pub vocabulary: Arc<dyn Vocabulary>,
     /// When a contact is put into the high-value campaign; `None` when that is switched off.
     pub enrolment: Option<Enrolment>,
+    /// What becomes of contacts whose records the application does not have any more.
+    pub vanished: Vanished,
     /// Fields and stages of the platform, as last read.
     pub reference: Arc<ReferenceData>,
 }
