@@ -16,6 +16,7 @@ mod membership;
 mod once;
 mod release_binary;
 mod secrets;
+mod supabase_source;
 mod upsert;
 mod webhook_effects;
 mod webhook_input;
