@@ -1,5 +1,6 @@
 //! The Supabase source against a real PostgreSQL and a real PostgREST with row-level security on.
 
+mod documented;
 mod feedback;
 mod outages;
 mod reading;

@@ -59,8 +59,9 @@ async fn an_outage_of_the_database_passes_and_so_does_one_of_the_api() {
     assert_eq!(read().await.unwrap().rows.len(), 3);
     write().await.unwrap();
     project.kill_postgrest();
+    assert_eq!(write().await.unwrap_err().kind, FailureKind::Unavailable);
     let refused = write().await.unwrap_err();
-    assert_eq!((refused.kind, refused.effect), (FailureKind::Unavailable, Effect::None));
+    assert_eq!((refused.kind, refused.effect), (FailureKind::Unavailable, Effect::None), "nobody listens any more");
     project.start_postgrest().await;
     assert_eq!(read().await.unwrap().rows.len(), 3);
     project.restart_postgres().await;
@@ -69,16 +70,15 @@ async fn an_outage_of_the_database_passes_and_so_does_one_of_the_api() {
 
 #[tokio::test]
 async fn a_database_that_takes_too_long_is_a_time_out() {
-    let project = Supabase::start().await;
+    let mut project = Supabase::start().await;
     customers(&project, 1, "2026-01-01T00:00:00Z").await;
     project
         .sql(
-            "create or replace view customers_crm_v as
-             select id, email, updated_at, pg_sleep(5)::text as slow from customer_profiles;
+            "drop view customers_crm_v;
+             create view customers_crm_v as select id, email, updated_at, pg_sleep(5)::text as slow from customer_profiles;
              alter role authenticator set statement_timeout = '200ms'; alter role service_role set statement_timeout = '200ms'",
         )
         .await;
-    let mut project = project;
     project.restart_postgrest().await;
     let page = source(&project).page(&scope(), SourceOrder::Id, &SourceCursor::default(), 10).await;
     assert_eq!(page.unwrap_err().kind, FailureKind::Timeout);

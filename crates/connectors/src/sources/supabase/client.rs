@@ -121,8 +121,18 @@ impl Client {
 
     async fn answer(&self, request: &Request) -> Result<Answer, Rejected> {
         let answer = self.send(request).await?;
+        if request.method != Method::GET && errors::is_unknown_path(&answer) {
+            self.see_that_it_is_there(&request.table).await?;
+        }
         errors::check(&answer, &request.table, self.clock.now())?;
         Ok(answer)
+    }
+
+    /// PostgREST 12.0 answers a write of a table that is not there as it does one of a path that it does not know. A read
+    /// tells them apart.
+    async fn see_that_it_is_there(&self, table: &str) -> Result<(), Rejected> {
+        let answer = self.send(&Request::get(table).with("limit", "0")).await?;
+        errors::check(&answer, table, self.clock.now())
     }
 
     /// Finds PostgREST with the first call: a call of a path that is not there had no effect, and may be made elsewhere.

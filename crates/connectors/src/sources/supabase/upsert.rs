@@ -49,7 +49,7 @@ impl Supabase {
     }
 
     /// Writes rows but for those that are refused: a call's are halved until the odd one is alone, which is logged without
-    /// data. One call for 500, and about ten for each odd one.
+    /// data. One call for 500, and about 18 for each odd one.
     pub(super) async fn upsert_sound(&self, how: Upsert, rows: &[impl Serialize]) -> Result<(), Rejected> {
         let mut parts: Vec<_> = rows.chunks(ROWS_AT_MOST).collect();
         while let Some(part) = parts.pop() {
