@@ -18,6 +18,7 @@ mod once;
 mod records_api;
 mod release_binary;
 mod secrets;
+mod supabase_source;
 mod sync_run;
 mod upsert;
 mod webhook_effects;

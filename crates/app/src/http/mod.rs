@@ -34,8 +34,8 @@ pub struct AppState {
     pub keys: Arc<KeyRing>,
     /// Answers of calls that carried an idempotency key.
     pub idempotency: Arc<IdempotencyStore>,
-    /// The application's rows in Tandem's own table.
-    pub records: Arc<RecordsTable>,
+    /// Tandem's own table of the application's rows; `None` when they live elsewhere.
+    pub records: Option<Arc<RecordsTable>>,
     /// The table, for the health check.
     pub budget: Arc<dyn BudgetStore>,
     /// The secrets that deliveries may be signed with.
