@@ -56,7 +56,7 @@ async fn a_project_is_called_below_rest_v1_with_the_key_in_both_headers() {
         SourceCursor { updated_at: Some("2026-01-02T03:04:05.123456Z".parse().unwrap()), id: Some("a,\"b".into()) };
     source(&stub.url).page(&scope(), SourceOrder::Changed, &cursor, 500).await.unwrap();
     let [call]: [Seen; 1] = stub.calls().try_into().unwrap();
-    assert_eq!((&*call.path(), &*call.api_key), ("/rest/v1/customers_crm_v", KEY));
+    assert_eq!((call.path(), &*call.api_key), ("/rest/v1/customers_crm_v", KEY));
     assert_eq!(call.authorization, format!("Bearer {KEY}"));
     let query: Vec<(String, String)> =
         url::form_urlencoded::parse(call.target.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
