@@ -5,6 +5,7 @@ mod feedback;
 mod outages;
 mod reading;
 mod reports;
+mod write_back;
 
 use std::sync::Arc;
 

@@ -92,7 +92,9 @@ impl Cluster {
     }
 
     pub(super) fn kill_postgres(&mut self) {
-        self.postgres.take().map(Process::kill);
+        if let Some(process) = self.postgres.take() {
+            process.kill();
+        }
     }
 
     pub(super) fn stop_postgrest(&mut self) {
@@ -100,7 +102,9 @@ impl Cluster {
     }
 
     pub(super) fn kill_postgrest(&mut self) {
-        self.postgrest.take().map(Process::kill);
+        if let Some(process) = self.postgrest.take() {
+            process.kill();
+        }
     }
 
     /// What the servers said.

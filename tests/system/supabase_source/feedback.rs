@@ -174,7 +174,8 @@ async fn an_address_with_signs_that_patterns_know_is_nobody_elses() {
     let odd = "o'h*r_a.b+c%d{1}^$@example.com";
     project
         .sql(&format!(
-            "insert into leads (email) values ('{}'), ('o''hxr_a.b+c%d{{1}}^$@example.com'), ('o''h*rxa.b+c%d{{1}}^$@example.com')",
+            "insert into leads (email) values
+             ('{}'), ('o''hxr_a.b+c%d{{1}}^$@example.com'), ('o''h*rxa.b+c%d{{1}}^$@example.com')",
             odd.replace('\'', "''").to_uppercase()
         ))
         .await;

@@ -75,8 +75,10 @@ async fn a_database_that_takes_too_long_is_a_time_out() {
     project
         .sql(
             "drop view customers_crm_v;
-             create view customers_crm_v as select id, email, updated_at, pg_sleep(5)::text as slow from customer_profiles;
-             alter role authenticator set statement_timeout = '200ms'; alter role service_role set statement_timeout = '200ms'",
+             create view customers_crm_v as
+             select id, email, updated_at, pg_sleep(5)::text as slow from customer_profiles;
+             alter role authenticator set statement_timeout = '200ms';
+             alter role service_role set statement_timeout = '200ms'",
         )
         .await;
     project.restart_postgrest().await;
