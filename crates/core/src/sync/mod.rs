@@ -2,10 +2,12 @@
 //! ([`push`]) that holds the contact's lease while it writes ([`write`]).
 
 pub mod change;
+pub mod conflict;
 pub mod enrolment;
 pub mod erase;
 pub mod export;
 pub mod membership;
+pub mod overlay;
 pub mod plan;
 pub mod push;
 pub mod reference;
