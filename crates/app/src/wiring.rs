@@ -13,6 +13,7 @@ use tandem_core::error::Result;
 use tandem_core::jobs::message::Job;
 use tandem_core::jobs::runner::Verdict;
 use tandem_core::mapping::RuleSet;
+use tandem_core::ports::bulk::BulkPlatform;
 use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, PlatformEvents, Sleep};
 use tandem_core::sync::services::{Desk, Integration, Services};
 use tracing::Instrument;
@@ -22,8 +23,8 @@ use crate::http::{AppState, KeyRing};
 use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
-    ApiKeys, BudgetTable, CatalogTable, ContactTable, EventTable, FeedbackTable, IdempotencyStore, ParkedTable,
-    RecordsTable, Table, TokenTable,
+    ApiKeys, BudgetTable, BulkTable, CatalogTable, ContactTable, EventTable, FeedbackTable, IdempotencyStore,
+    ParkedTable, RecordsTable, RunTable, Table, TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
@@ -79,6 +80,7 @@ impl Foundation {
         let Some(mautic) = self.mautic()?.map(Arc::new) else { return Ok(None) };
         let integration = Integration {
             scope: Scope::default_mautic(),
+            bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
             events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
             platform: mautic,
             deliveries: Arc::new(MauticDeliveries),
@@ -98,6 +100,8 @@ impl Foundation {
             contacts: Arc::new(ContactTable::new(self.table.clone(), Arc::clone(&self.clock))),
             catalogs: Arc::new(CatalogTable::new(self.table.clone())),
             events: Arc::new(EventTable::new(self.table.clone())),
+            bulk: Arc::new(BulkTable::new(self.table.clone())),
+            runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
             source: Arc::new(RecordsTable::new(self.table.clone())),
             queue: Arc::clone(&self.queue),

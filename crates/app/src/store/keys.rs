@@ -129,6 +129,52 @@ pub fn cursor(scope: &Scope, feed: Feed) -> Key {
     key(of_integration(scope, "platform"), format!("cursor#{feed}"))
 }
 
+/// How many partitions the marks of an integration are spread over: DynamoDB takes 1,000 write units a second of each.
+pub const MARK_SHARDS: usize = 4;
+
+/// A partition of the marks of records whose platform has to be brought up to them.
+#[must_use]
+pub fn mark_partition(scope: &Scope, shard: usize) -> String {
+    of_integration(scope, &format!("marks#{shard}"))
+}
+
+/// The mark of a record.
+#[must_use]
+pub fn mark(scope: &Scope, record: &RecordKey) -> Key {
+    let shard = record.as_str().bytes().map(usize::from).sum::<usize>() % MARK_SHARDS;
+    key(mark_partition(scope, shard), record.as_str())
+}
+
+/// The lease and the state of an integration's runs.
+#[must_use]
+pub fn run_state(scope: &Scope) -> Key {
+    key(of_integration(scope, "runs"), "state")
+}
+
+/// The partition of the logs of an integration's runs.
+#[must_use]
+pub fn run_partition(scope: &Scope) -> String {
+    of_integration(scope, "run-logs")
+}
+
+/// The log of a run. Ids are time-ordered.
+#[must_use]
+pub fn run_log(scope: &Scope, run: &str) -> Key {
+    key(run_partition(scope), run)
+}
+
+/// The partition of a generation of the rows that are known.
+#[must_use]
+pub fn roster_partition(scope: &Scope, generation: u64) -> String {
+    of_integration(scope, &format!("roster#{generation}"))
+}
+
+/// A part of a roster. Names are time-ordered.
+#[must_use]
+pub fn roster(scope: &Scope, generation: u64, part: &str) -> Key {
+    key(roster_partition(scope, generation), part)
+}
+
 /// A stored delivery, by the digest of its bytes.
 #[must_use]
 pub fn delivery(scope: &Scope, digest: &str) -> Key {

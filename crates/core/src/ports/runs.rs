@@ -172,7 +172,7 @@ pub trait RunStore: Send + Sync {
     async fn state(&self, scope: &Scope) -> Result<SyncState>;
     /// Adds entries to a generation of the roster. One write call for 10,000.
     async fn enrol(&self, scope: &Scope, generation: u64, entries: &[RosterEntry]) -> Result<()>;
-    /// A generation of the roster, the newest entry of a row last. One read call for 40,000.
+    /// A generation of the roster in no order; a row may have several entries. One read call for 40,000.
     async fn roster(&self, scope: &Scope, generation: u64) -> Result<Vec<RosterEntry>>;
     /// Forgets a generation of the roster.
     async fn forget_roster(&self, scope: &Scope, generation: u64) -> Result<()>;

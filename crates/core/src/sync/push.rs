@@ -272,6 +272,7 @@ impl Desk {
             key: draft.key.clone(),
             record: draft.record.clone(),
             claim: draft.claim.clone(),
+            release: draft.release.clone().into_iter().collect(),
             consent: consent_of(draft),
         };
         self.services.contacts.save_record(&self.integration.scope, &save).await

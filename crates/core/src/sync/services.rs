@@ -9,6 +9,8 @@ use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::jobs::message::{Job, Task};
 use crate::mapping::{RuleSet, Vocabulary};
+use crate::ports::bulk::{BulkPlatform, BulkStore};
+use crate::ports::runs::RunStore;
 use crate::ports::{
     CatalogStore, Clock, ContactStore, Entropy, EventStore, FeedbackStore, JobQueue, MarketingPlatform, ParkedJobs,
     PlatformEvents, RecordSource, Sleep,
@@ -33,6 +35,10 @@ pub struct Services {
     pub catalogs: Arc<dyn CatalogStore>,
     /// Deliveries, and what people did.
     pub events: Arc<dyn EventStore>,
+    /// Records, links and marks, many at a time.
+    pub bulk: Arc<dyn BulkStore>,
+    /// Sync runs.
+    pub runs: Arc<dyn RunStore>,
     /// What the source was last told.
     pub feedback: Arc<dyn FeedbackStore>,
     /// Where the application's records live.
@@ -50,6 +56,8 @@ pub struct Integration {
     pub scope: Scope,
     /// The platform itself.
     pub platform: Arc<dyn MarketingPlatform>,
+    /// The platform's calls on many contacts.
+    pub bulk: Arc<dyn BulkPlatform>,
     /// The platform's way of telling what happened.
     pub events: Arc<dyn PlatformEvents>,
     /// How its deliveries are read.
