@@ -86,6 +86,7 @@ impl Foundation {
             deliveries: Arc::new(MauticDeliveries),
             rules: Arc::clone(&self.rules),
             vocabulary: Arc::new(MauticVocabulary),
+            conflict: self.config.conflict,
             enrolment: self.config.enrolment.clone(),
             reference: Arc::default(),
         };

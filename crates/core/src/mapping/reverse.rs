@@ -66,7 +66,9 @@ impl<'a> Reader<'a> {
     pub fn read(&self, rule: &FieldRule, shown: Option<&Value>) -> ReadBack {
         let Some(shown) = shown else { return ReadBack::Blank };
         let read = match &rule.transform {
-            Transform::Lookup(table) => table.values().find(|value| is_same(value, Some(shown))).cloned().map(Some).ok_or(()),
+            Transform::Lookup(table) => {
+                table.values().find(|value| is_same(value, Some(shown))).cloned().map(Some).ok_or(())
+            }
             _ => {
                 let field = self.mapping.remote_field(rule).ok().flatten();
                 self.mapping.transformed(rule, field, shown).map_err(drop)

@@ -35,8 +35,19 @@ pub struct SyncState {
     pub pull: Option<ChangeCursor>,
     /// When the last look for changes on the platform began.
     pub pulled_at: Option<Timestamp>,
+    /// What the look that is under way found so far.
+    pub look: Look,
     /// The log of the run under way; it goes on in a continuation.
     pub run: Option<RunLog>,
+}
+
+/// What a look for changes on the platform found so far. Moments are by the platform's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// The newest change.
+    pub newest: Option<Timestamp>,
+    /// The oldest change of a contact that was left for the next look: somebody was writing it.
+    pub left: Option<Timestamp>,
 }
 
 /// A pass over all rows.

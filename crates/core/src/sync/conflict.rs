@@ -179,7 +179,8 @@ impl Merging {
             Target::Tags | Target::Field | Target::Stage | Target::None => reverse::local(rule, &question.platform),
         };
         self.state.overlay(rule, &value);
-        let known = if rule.target == Target::Tags && !whole { question.known_set() } else { question.platform.clone() };
+        let known =
+            if rule.target == Target::Tags && !whole { question.known_set() } else { question.platform.clone() };
         self.remember(question, known);
     }
 
@@ -230,13 +231,7 @@ impl Merging {
         let same = state.fields == record.fields && state.overlaid == record.overlaid;
         let Overlaid { fields, overlaid } = state;
         let next = Record { fields, overlaid, version: record.version + 1, ..record.clone() };
-        Merged {
-            record: (!same).then_some(next),
-            link: link_changed.then_some(after),
-            pulled,
-            contested,
-            unreadable,
-        }
+        Merged { record: (!same).then_some(next), link: link_changed.then_some(after), pulled, contested, unreadable }
     }
 }
 

@@ -10,8 +10,8 @@ use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, Consen
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Lease, Link, RemoteId};
-use crate::domain::platform::{ContactWrite, DoNotContact};
 use crate::domain::platform::RemoteContact;
+use crate::domain::platform::{ContactWrite, DoNotContact};
 use crate::domain::record::{Fields, Record, filled, source_updated_at};
 use crate::mapping::rules::Target;
 use crate::mapping::{self, FieldRule, Mapped, RuleSet, Vocabulary};
@@ -252,15 +252,13 @@ fn new_record(
 fn new_fields(change: &ContactChange, old: Option<&Record>, stale: bool, rules: &RuleSet) -> Overlaid {
     match old {
         None => Overlaid { fields: filled(&Fields::new(), &change.fields), overlaid: Fields::new() },
-        Some(old) if stale => {
-            Overlaid { fields: filled(&old.fields, &change.fields), overlaid: old.overlaid.clone() }
-        }
+        Some(old) if stale => Overlaid { fields: filled(&old.fields, &change.fields), overlaid: old.overlaid.clone() },
         Some(old) => overlay::after_patch(old, &change.fields, rules),
     }
 }
 
 /// The names of what a person has to decide, as the snapshot calls it. A contact that is made anew has no conflicts.
-fn withheld(link: &Link, rules: &RuleSet) -> BTreeSet<String> {
+pub(crate) fn withheld(link: &Link, rules: &RuleSet) -> BTreeSet<String> {
     let contested = link.conflicts.keys().filter(|_| link.remote_id.is_some());
     contested.filter_map(|local| rules.rule_of(local)).filter_map(key_of).collect()
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::jobs::message::{Job, Task};
-use crate::mapping::{RuleSet, Vocabulary};
+use crate::mapping::{RuleSet, Strategy, Vocabulary};
 use crate::ports::bulk::{BulkPlatform, BulkStore};
 use crate::ports::runs::RunStore;
 use crate::ports::{
@@ -66,6 +66,8 @@ pub struct Integration {
     pub rules: Arc<RuleSet>,
     /// The platform's own names of countries, regions, locales and time zones.
     pub vocabulary: Arc<dyn Vocabulary>,
+    /// What happens to a field that both sides changed, unless its rule says otherwise.
+    pub conflict: Strategy,
     /// When a contact is put into the high-value campaign; `None` when that is switched off.
     pub enrolment: Option<Enrolment>,
     /// Fields and stages of the platform, as last read.

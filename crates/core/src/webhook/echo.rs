@@ -2,7 +2,7 @@
 //! numbers and shows booleans as 1 and 0 (recording `068-contact-custom-fields`). And in its usual mode it tells of a write
 //! before it answers it: then the write is not committed yet, and what it sent follows from the record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -30,9 +30,12 @@ impl Desk {
         let Some((key, consent)) = self.writer_of(entry, known).await? else { return Ok(false) };
         let stored = contacts.load(scope, &key).await?;
         let Some(link) = &stored.link else { return Ok(false) };
+        // What a person has to decide is known to differ.
+        let contested = plan::withheld(link, &self.integration.rules);
+        let fields = &fields.iter().filter(|(name, _)| !contested.contains(*name)).map(owned).collect::<Fields>();
         let shows_ours = match link.base() {
-            Some(_) => shows_all(&snapshot_of(&stored), fields),
-            None => shows_none_but(&self.being_sent(&stored, &consent), fields),
+            Some(_) => shows_all(&without(snapshot_of(&stored), &contested), fields),
+            None => shows_none_but(&without(self.being_sent(&stored, &consent), &contested), fields),
         };
         let sent = [snapshot_of(&stored), self.being_sent(&stored, &consent)];
         Ok(shows_ours && shows_nothing_else(&sent, fields, &self.integration.rules))
@@ -63,10 +66,19 @@ impl Desk {
     }
 }
 
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
 fn snapshot_of(stored: &Stored) -> Fields {
     let snapshot = stored.link.iter().flat_map(|link| &link.snapshot);
     let sent = snapshot.filter(|(name, value)| !name.starts_with('@') && !value.is_null());
     sent.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn without(mut fields: Fields, names: &BTreeSet<String>) -> Fields {
+    fields.retain(|name, _| !names.contains(name));
+    fields
 }
 
 /// Every value that was sent is shown.
