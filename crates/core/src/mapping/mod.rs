@@ -14,5 +14,7 @@ pub use map::{Mapped, map};
 pub use reverse::Reader;
 pub use rules::{FieldRule, RuleSet, Strategy};
 pub use same::is_same;
+#[cfg(test)]
+pub(crate) use transforms::tests::SmallVocabulary;
 pub use vocabulary::{Country, Vocabulary};
 pub use zero::casts_to_zero;

@@ -22,7 +22,7 @@ use super::plan::{self, Rulebook, STAGE};
 use question::Question;
 
 /// The key in [`Link::seen`] for the moment, by the platform's clock, of what was merged last. It goes when Tandem writes.
-const MERGED: &str = "@at";
+pub(super) const MERGED: &str = "@at";
 
 /// What the platform shows of a contact.
 #[derive(Clone, Copy, Debug)]

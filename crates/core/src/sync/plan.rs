@@ -18,6 +18,7 @@ use crate::mapping::{self, FieldRule, Mapped, RuleSet, Vocabulary};
 use crate::ports::Stored;
 
 use super::change::{ContactChange, Subject, Visitor};
+use super::conflict::MERGED;
 use super::enrolment::Enrolment;
 use super::overlay::{self, Overlaid};
 
@@ -369,6 +370,7 @@ pub fn note_written(link: &mut Link, draft: &Draft, refused: &[String], contact:
         link.conflicts.clear();
     }
     note_stage(link, contact);
+    link.seen.remove(MERGED);
     link.state = link.settled_state();
     link.error = None;
 }
