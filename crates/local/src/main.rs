@@ -9,8 +9,10 @@ mod installation;
 mod jobs;
 mod keys;
 mod output;
+mod runs;
 mod sample;
 mod schedule;
+mod sync;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +50,10 @@ enum Command {
     /// Check a platform and make what it lacks.
     #[command(subcommand)]
     Connect(connect::Connect),
+    /// Bring what changed at the source to the platform.
+    Sync(sync::Sync),
+    /// The log of sync runs.
+    Runs(runs::Runs),
     /// API keys of callers.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -80,6 +86,8 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Dev(options) => dev::dev(&options, data_dir, environment, output).await,
         Command::Demo(options) => demo::demo(&options, data_dir, environment, output).await,
         Command::Connect(command) => connect::connect(&command, data_dir, &environment, output).await,
+        Command::Sync(command) => sync::sync(&command, data_dir, &environment, output).await,
+        Command::Runs(command) => runs::runs(&command, data_dir, &environment, output).await,
         Command::Keys(command) => keys::keys(&command, data_dir, &environment, output).await,
         Command::Jobs(command) => jobs::jobs(&command, data_dir, &environment, output).await,
         Command::Contact(command) => contact::contact(&command, data_dir, &environment, output).await,

@@ -1,6 +1,7 @@
 //! The proof suite: each scenario shows one promise, and closes with one line.
 
 pub mod contract;
+pub mod import;
 pub mod kill;
 pub mod outage;
 pub mod race;
@@ -34,7 +35,7 @@ impl Size {
 pub type Proof = Result<String, String>;
 
 /// The scenarios' names, in the order in which `all` runs them.
-pub const NAMES: &[&str] = &["contract", "race", "sample", "kill", "webhooks", "storm", "outage", "retry"];
+pub const NAMES: &[&str] = &["contract", "race", "sample", "kill", "webhooks", "storm", "outage", "retry", "import"];
 
 /// Runs a scenario.
 pub async fn run(name: &str, size: Size) -> Proof {
@@ -47,6 +48,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "storm" => storm::run(size).await,
         "outage" => outage::run(size).await,
         "retry" => retry::run(size).await,
+        "import" => import::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }

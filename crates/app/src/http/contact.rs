@@ -124,7 +124,7 @@ fn add(
     }
     let change = match value {
         Value::Null => Change::Clear,
-        Value::Array(_) if rule.target == Target::Tags || rule.target == Target::None => Change::Set(value.clone()),
+        Value::Array(_) if takes_lists(rule) => Change::Set(value.clone()),
         Value::Array(_) | Value::Object(_) => {
             issues.push(part.wrong_type(name, "text, a number, or true or false"));
             return;
@@ -146,6 +146,13 @@ fn says_nothing(value: &Value, rule: &FieldRule) -> bool {
         Value::String(text) => text.trim().is_empty(),
         Value::Null => rule.preserve_if_absent,
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+fn takes_lists(rule: &FieldRule) -> bool {
+    match rule.target {
+        Target::Tags | Target::Segments | Target::None => true,
+        Target::Field | Target::Stage => false,
     }
 }
 

@@ -53,10 +53,7 @@ impl RunTable {
 
     /// Writes the state if the lease is still the one given.
     async fn write(&self, scope: &Scope, lease: &RunLease, row: &StateRow) -> Result<Attempt> {
-        let mine = Condition::new("fence_number = :fence AND lease_owner = :owner")
-            .number(":fence", lease.fence)
-            .text(":owner", &lease.owner);
-        Ok(match self.table.put_if(item(keys::run_state(scope), row)?, mine).await? {
+        Ok(match self.table.put_if(item(keys::run_state(scope), row)?, held_by(lease)).await? {
             Put::Done => Attempt::Done,
             Put::Refused(_) => Attempt::Contended,
         })
@@ -110,6 +107,11 @@ impl RunStore for RunTable {
         self.write(scope, lease, &row).await
     }
 
+    async fn prolong(&self, scope: &Scope, lease: &RunLease, until: Timestamp) -> Result<Attempt> {
+        let mine = held_by(lease).moment(":until", until);
+        self.table.update(keys::run_state(scope), "SET lease_until = :until", mine).await
+    }
+
     async fn end(&self, scope: &Scope, lease: &RunLease, state: &SyncState) -> Result<Attempt> {
         let row =
             StateRow { fence_number: lease.fence, document: document(state)?, lease_owner: None, lease_until: None };
@@ -145,6 +147,12 @@ impl RunStore for RunTable {
         let items = self.table.partition_from_end(keys::run_partition(scope), limit).await?;
         items.into_iter().map(|item| parsed(&row::<LogRow>(item)?.document)).collect()
     }
+}
+
+fn held_by(lease: &RunLease) -> Condition {
+    Condition::new("fence_number = :fence AND lease_owner = :owner")
+        .number(":fence", lease.fence)
+        .text(":owner", &lease.owner)
 }
 
 /// The SDK repeats a request whose answer was lost: then what refuses it is its own first try.

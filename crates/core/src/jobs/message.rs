@@ -74,6 +74,9 @@ pub enum Task {
         /// When the platform says that it was changed.
         at: Timestamp,
     },
+    /// Go on with the sync run of the integration.
+    #[serde(rename = "sync_v1")]
+    Sync,
     /// Finish an `identify` that ran out of its time.
     #[serde(rename = "identify_v1")]
     Identify {

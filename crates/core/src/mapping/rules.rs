@@ -62,11 +62,15 @@ impl FieldRule {
         std::iter::once(self.local.as_str()).chain(self.aliases.iter().map(String::as_str))
     }
 
-    /// Whether the rule writes to the platform.
+    /// Whether the rule writes a value of the contact to the platform.
     #[must_use]
     pub fn pushes(&self) -> bool {
         match self.direction {
-            Direction::Push | Direction::Both => self.target != Target::None,
+            Direction::Push | Direction::Both => match self.target {
+                Target::Field | Target::Tags | Target::Stage => true,
+                // Segments are memberships, set apart from the contact's values.
+                Target::Segments | Target::None => false,
+            },
             Direction::Pull => false,
         }
     }
@@ -75,7 +79,8 @@ impl FieldRule {
     /// address is an identity, and consent has rules of its own.
     #[must_use]
     pub fn pulls(&self) -> bool {
-        let comes_back = matches!(self.direction, Direction::Pull | Direction::Both) && self.target != Target::None;
+        let comes_back = matches!(self.direction, Direction::Pull | Direction::Both)
+            && matches!(self.target, Target::Field | Target::Tags | Target::Stage);
         let is_value = !matches!(self.transform, Transform::Constant(_) | Transform::Email);
         comes_back && is_value && !NEVER_PULLED.contains(&self.local.as_str())
     }
@@ -121,6 +126,8 @@ pub enum Target {
     Tags,
     /// The contact's stage.
     Stage,
+    /// The segments that the contact is in: each name goes through the rule's lookup.
+    Segments,
     /// Nothing: the field is known and on purpose not sent.
     None,
 }

@@ -96,7 +96,8 @@ pub fn merge(
     strategy: Strategy,
     now: Timestamp,
 ) -> Merged {
-    let (wanted, cleared, _) = plan::wanted(record, &ConsentLedger::default(), book);
+    let (mut wanted, cleared, _) = plan::wanted(record, &ConsentLedger::default(), book);
+    plan::end_unspoken_tags(&mut wanted, link);
     let cleared = cleared.into_iter().collect::<BTreeSet<_>>();
     let reader = Reader::new(shown.fields, &record.fields, book.rules, book.vocabulary, book.catalog);
     let changed_at = record.source_updated_at().unwrap_or(record.updated_at);
@@ -176,7 +177,9 @@ impl Merging {
         let whole = question.application_changed && rule.conflict.unwrap_or(self.strategy) != Strategy::FieldMerge;
         let value = match rule.target {
             Target::Tags if !whole => question.merged_set(),
-            Target::Tags | Target::Field | Target::Stage | Target::None => reverse::local(rule, &question.platform),
+            Target::Tags | Target::Field | Target::Stage | Target::Segments | Target::None => {
+                reverse::local(rule, &question.platform)
+            }
         };
         self.state.overlay(rule, &value);
         let known =

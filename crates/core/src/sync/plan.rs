@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentSource, ConsentStatus};
@@ -21,13 +22,15 @@ use super::change::{ContactChange, Subject, Visitor};
 use super::conflict::MERGED;
 use super::enrolment::Enrolment;
 use super::overlay::{self, Overlaid};
+use super::segments;
+use super::vanished::Vanished;
 
 /// The snapshot's key for the tags that Tandem set. `@` can't stand in a platform's field name.
 pub(super) const TAGS: &str = "@tags";
 /// The snapshot's key for the stage that Tandem set.
 pub(super) const STAGE: &str = "@stage";
 /// The snapshot's key for whether Tandem knows that mail is forbidden there.
-pub(super) const MAIL: &str = "@mail";
+pub(crate) const MAIL: &str = "@mail";
 /// The value of [`MAIL`].
 const FORBIDDEN: &str = "forbidden";
 
@@ -41,6 +44,8 @@ pub struct Rulebook<'a> {
     pub catalog: Option<&'a FieldCatalog>,
     /// The rule of high-value enrolment.
     pub enrolment: Option<&'a Enrolment>,
+    /// What becomes of a contact whose record the application does not have any more.
+    pub vanished: &'a Vanished,
 }
 
 /// What was read before a write.
@@ -93,6 +98,8 @@ pub struct Draft {
     pub set: BTreeMap<String, Value>,
     /// Names of [`Draft::wanted`] that are not written: both sides changed them, and a person has to choose.
     pub withheld: BTreeSet<String>,
+    /// The segments that the contact shall be in; `None` when the record says nothing of segments.
+    pub segments: Option<BTreeSet<String>>,
     /// The campaign to put the contact into.
     pub enrol: Option<String>,
     /// The visitor that the person was.
@@ -118,6 +125,20 @@ impl Draft {
             && self.enrol.is_none()
             && !self.visitor_is_news()
             && !(self.opted_in_by_person && self.consent_changed)
+    }
+
+    /// The segments to put the contact into, and those to take it out of.
+    #[must_use]
+    pub fn segment_changes(&self) -> (Vec<String>, Vec<String>) {
+        let Some(wanted) = &self.segments else { return (Vec::new(), Vec::new()) };
+        let held = &self.link.segments;
+        (wanted.difference(held).cloned().collect(), held.difference(wanted).cloned().collect())
+    }
+
+    /// Whether the contact is to be put into segments, or taken out of some.
+    #[must_use]
+    pub fn has_open_memberships(&self) -> bool {
+        self.segments.as_ref().is_some_and(|wanted| *wanted != self.link.segments)
     }
 
     /// The contact on the platform, when it is known.
@@ -151,8 +172,11 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let link_known = stored.link.is_some();
     let link = stored.link.unwrap_or_else(|| Link::new(now));
     let opted_in_by_person = opted_in_by_person || opt_in_is_unfinished(&consent, &link);
-    let (wanted, clear_wanted, mapped_issues) = wanted(&record, &consent, book);
+    let (mut wanted, clear_wanted, mapped_issues) = wanted(&record, &consent, book);
     issues.extend(mapped_issues);
+    end_unspoken_tags(&mut wanted, &link);
+    let segments = segments::wanted(&record, book.rules);
+    issues.extend(segments.issues);
     let withheld = withheld(&link, book.rules);
     let mut set = set_of(&wanted, link.base());
     set.retain(|name, _| !withheld.contains(name));
@@ -175,6 +199,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
         clear,
         set,
         withheld,
+        segments: segments.names,
         enrol,
         visitor: change.visitor.clone(),
         issues,
@@ -238,7 +263,11 @@ fn new_record(
         fields,
         updated_at: now,
         version: old.map_or(0, |old| old.version) + 1,
-        gone_since: None,
+        gone_since: match change.subject {
+            // It is there again, or never was gone.
+            Subject::Person { .. } => None,
+            Subject::Known(_) => old.and_then(|old| old.gone_since),
+        },
         overlaid,
     };
     let same = old.is_some_and(|old| {
@@ -246,6 +275,7 @@ fn new_record(
             && old.email == record.email
             && old.fields == record.fields
             && old.overlaid == record.overlaid
+            && old.gone_since == record.gone_since
     });
     (record, !same)
 }
@@ -271,7 +301,7 @@ pub fn key_of(rule: &FieldRule) -> Option<String> {
         Target::Field => rule.remote.clone(),
         Target::Tags => Some(TAGS.to_owned()),
         Target::Stage => Some(STAGE.to_owned()),
-        Target::None => None,
+        Target::Segments | Target::None => None,
     }
 }
 
@@ -292,10 +322,12 @@ pub(crate) fn wanted(
     }
     let Mapped { fields, cleared, mut tags, stage, issues } =
         mapping::map(&told, book.rules, book.vocabulary, book.catalog);
+    let gone_tag = book.vanished.tag().filter(|_| record.gone_since.is_some());
+    tags.extend(gone_tag.map(str::to_owned));
     // Tags are a set: another order is no change.
     tags.sort();
     let mut wanted = fields;
-    if record.fields.contains_key("tags") {
+    if record.fields.contains_key("tags") || gone_tag.is_some() {
         wanted.insert(TAGS.to_owned(), json!(tags));
     }
     if let Some(stage) = stage {
@@ -305,6 +337,13 @@ pub(crate) fn wanted(
         wanted.insert(MAIL.to_owned(), json!(FORBIDDEN));
     }
     (wanted, cleared.into_iter().collect(), issues)
+}
+
+/// Tags that Tandem set, and that nothing speaks of any more, go.
+pub(super) fn end_unspoken_tags(wanted: &mut BTreeMap<String, Value>, link: &Link) {
+    if link.snapshot.contains_key(TAGS) {
+        wanted.entry(TAGS.to_owned()).or_insert_with(|| json!([]));
+    }
 }
 
 fn set_of(wanted: &BTreeMap<String, Value>, base: Option<&BTreeMap<String, Value>>) -> BTreeMap<String, Value> {
@@ -383,4 +422,11 @@ fn note_stage(link: &mut Link, contact: &RemoteContact) {
     {
         link.seen.insert(STAGE.to_owned(), json!(shown));
     }
+}
+
+/// A digest of what shall stand on the platform, in hex.
+#[must_use]
+pub fn digest(wanted: &BTreeMap<String, Value>) -> String {
+    let text = serde_json::to_string(wanted).unwrap_or_default();
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }

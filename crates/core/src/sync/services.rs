@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::scope::Scope;
 use crate::error::Result;
@@ -19,6 +19,7 @@ use crate::webhook::entry::Deliveries;
 
 use super::enrolment::Enrolment;
 use super::reference::ReferenceData;
+use super::vanished::Vanished;
 
 /// Tandem's own means: time, chance, table and queue. The same for all integrations.
 #[derive(Clone)]
@@ -66,10 +67,14 @@ pub struct Integration {
     pub rules: Arc<RuleSet>,
     /// The platform's own names of countries, regions, locales and time zones.
     pub vocabulary: Arc<dyn Vocabulary>,
+    /// How long after a look for changes on the platform the next one is due.
+    pub pull_interval: SignedDuration,
     /// What happens to a field that both sides changed, unless its rule says otherwise.
     pub conflict: Strategy,
     /// When a contact is put into the high-value campaign; `None` when that is switched off.
     pub enrolment: Option<Enrolment>,
+    /// What becomes of contacts whose records the application does not have any more.
+    pub vanished: Vanished,
     /// Fields and stages of the platform, as last read.
     pub reference: Arc<ReferenceData>,
 }

@@ -59,6 +59,7 @@ impl Desk {
             vocabulary: &*integration.vocabulary,
             catalog: None,
             enrolment: None,
+            vanished: &integration.vanished,
         };
         let (mut wanted, ..) = plan::wanted(record, consent, &book);
         wanted.retain(|name, _| !name.starts_with('@'));

@@ -13,7 +13,6 @@ use crate::error::Result;
 use crate::jobs::message::Task;
 use crate::ports::{Attempt, Save, Stored};
 use crate::sync::conflict::{self, Merged, Shown};
-use crate::sync::plan::Rulebook;
 use crate::sync::pull::RECENT;
 use crate::sync::services::Desk;
 
@@ -57,14 +56,7 @@ impl Desk {
     }
 
     fn merged_with(&self, record: &Record, link: &Link, shown: &Shown<'_>) -> Merged {
-        let integration = &self.integration;
-        let book = Rulebook {
-            rules: &integration.rules,
-            vocabulary: &*integration.vocabulary,
-            catalog: None,
-            enrolment: None,
-        };
-        conflict::merge(record, link, shown, &book, integration.conflict, self.now())
+        conflict::merge(record, link, shown, &self.rulebook(None), self.integration.conflict, self.now())
     }
 
     /// The record first: with the link behind it, the next look finds both sides agreed.

@@ -74,7 +74,7 @@ impl Sides<'_> {
             Target::Field => self.of_pulled_field(rule, key),
             Target::Tags => self.of_tags(rule, key),
             Target::Stage => self.of_stage(rule, key),
-            Target::None => None,
+            Target::Segments | Target::None => None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::domain::link::{LinkState, RemoteId};
 use crate::mapping::{RuleSet, SmallVocabulary, changed};
+use crate::sync::vanished::Vanished;
 
 const RULES: &str = r#"
 [[rule]]
@@ -110,7 +111,7 @@ impl Case {
     }
 
     fn merged(&self, rules: &RuleSet) -> Merged {
-        let book = Rulebook { rules, vocabulary: &SmallVocabulary, catalog: None, enrolment: None };
+        let book = book(rules);
         let shown = Shown {
             fields: &self.shown,
             complete: true,
@@ -133,7 +134,7 @@ impl Case {
     /// What a push would then send, blanks as `null`.
     fn to_send(&self) -> BTreeMap<String, Value> {
         let rules = rules();
-        let book = Rulebook { rules: &rules, vocabulary: &SmallVocabulary, catalog: None, enrolment: None };
+        let book = book(&rules);
         let (mut wanted, cleared, _) = plan::wanted(&self.record, &ConsentLedger::default(), &book);
         wanted.extend(cleared.into_iter().map(|name| (name, Value::Null)));
         let held = plan::withheld(&self.link, &rules);
@@ -146,6 +147,10 @@ impl Case {
     fn field(&self, name: &str) -> Value {
         self.record.fields.get(name).cloned().unwrap_or_default()
     }
+}
+
+fn book(rules: &RuleSet) -> Rulebook<'_> {
+    Rulebook { rules, vocabulary: &SmallVocabulary, catalog: None, enrolment: None, vanished: &Vanished::Keep }
 }
 
 fn rules() -> RuleSet {
@@ -417,7 +422,7 @@ fn either_side_can_be_chosen() {
 fn some_fields_shown_say_nothing_of_the_others() {
     let case = Case::new(json!({"city": "A", "level": 1}), json!({"city": "A", "level": 1}), json!({"level": 2}));
     let (rules, shown) = (rules(), Shown::fields(&case.shown, at(200)));
-    let book = Rulebook { rules: &rules, vocabulary: &SmallVocabulary, catalog: None, enrolment: None };
+    let book = book(&rules);
     let merged = merge(&case.record, &case.link, &shown, &book, Strategy::default(), at(300));
     assert_eq!(json!(merged.pulled), json!({"level": 2}));
 }

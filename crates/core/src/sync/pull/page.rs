@@ -10,7 +10,7 @@ use crate::error::{FailureKind, Result};
 use crate::ports::bulk::ChangedContact;
 use crate::ports::{Attempt, Save, Stored};
 use crate::sync::conflict::{self, Merged, Shown};
-use crate::sync::plan::{MAIL, Rulebook};
+use crate::sync::plan::MAIL;
 use crate::sync::services::Desk;
 use crate::sync::settle::statement;
 use crate::sync::take_back::handed_over;
@@ -127,12 +127,7 @@ impl Desk {
         let now = self.now();
         let catalog =
             integration.reference.catalog(&integration.scope, now, &*services.catalogs, &*integration.platform).await;
-        let book = Rulebook {
-            rules: &integration.rules,
-            vocabulary: &*integration.vocabulary,
-            catalog: catalog.as_deref(),
-            enrolment: None,
-        };
+        let book = self.rulebook(catalog.as_deref());
         let merge = |known: Known| {
             let shown = Shown::whole(&known.changed.contact, known.changed.at);
             let merged = conflict::merge(&known.record, &known.link, &shown, &book, integration.conflict, now);
