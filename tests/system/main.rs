@@ -14,6 +14,7 @@ mod health;
 mod identify;
 mod membership;
 mod once;
+mod pull;
 mod release_binary;
 mod secrets;
 mod upsert;
