@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_core::domain::consent::ConsentStatus;
 use tandem_core::domain::engagement::EngagementEvent;
-use tandem_core::domain::link::{Lease, Link, LinkState};
+use tandem_core::domain::link::{Lease, Link, LinkState, RemoteId};
 use tandem_core::domain::record::Record;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
@@ -372,10 +372,11 @@ async fn a_look_goes_on_where_the_budget_ended_and_an_idle_system_reads_nothing_
     let budgets = tandem_app::store::BudgetTable::new(office.system.foundation.table.clone());
     let reset = office.system.now().checked_add(SignedDuration::from_mins(30)).unwrap();
     budgets.exhaust(&scope, reset).await.unwrap();
-    let desk = std::mem::replace(&mut office.desk, office.system.desk());
+    office.desk = office.system.desk();
     let counts = office.pull().await;
-    assert!(matches!(counts.end, PullEnd::OutOfBudget(_)), "{counts:?}");
-    office.desk = desk;
+    assert!(matches!(counts.end, PullEnd::OutOfBudget(Some(_))), "{counts:?}");
+    budgets.exhaust(&scope, office.system.now()).await.unwrap();
+    office.desk = office.system.desk();
     let counts = office.pull().await;
     assert_eq!((counts.changed, counts.end), (1, PullEnd::Finished));
     let cursor = office.state.pull.clone().unwrap();
@@ -383,6 +384,19 @@ async fn a_look_goes_on_where_the_budget_ended_and_an_idle_system_reads_nothing_
     assert!(!pull_is_due(&office.state, office.system.now(), SignedDuration::from_mins(60)));
     let later = office.system.now().checked_add(SignedDuration::from_mins(61)).unwrap();
     assert!(pull_is_due(&office.state, later, SignedDuration::from_mins(60)));
+}
+
+#[tokio::test]
+async fn a_look_under_way_goes_on_behind_the_last_contact() {
+    let mut office = Office::open(Options::default()).await;
+    office.edits(json!({"city": "Sydney"})).await;
+    office.system.caller.upsert(json!({"contact": {"email": "eve@example.com"}})).await.unwrap();
+    office.pull().await;
+    let began = office.state.pulled_at;
+    office.state.pull.as_mut().unwrap().after = Some(RemoteId(office.contact.clone()));
+    assert!(pull_is_due(&office.state, office.system.now(), SignedDuration::from_mins(60)));
+    assert_eq!(office.pull().await.contacts, 1);
+    assert_eq!((office.state.pulled_at, &office.state.pull.as_ref().unwrap().after), (began, &None));
 }
 
 #[tokio::test]
