@@ -3,6 +3,7 @@
 
 mod auth;
 mod bad_input;
+mod campaigns;
 mod consent;
 mod demo_mode;
 mod enrolment;
@@ -15,8 +16,10 @@ mod identify;
 mod membership;
 mod once;
 mod pull;
+mod records_api;
 mod release_binary;
 mod secrets;
+mod sync_run;
 mod upsert;
 mod webhook_effects;
 mod webhook_input;

@@ -32,6 +32,9 @@ struct Notebook {
 
 #[async_trait]
 impl RecordSource for Notebook {
+    fn overlap(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
     async fn tells_changes(&self, _: &Scope) -> Result<bool> {
         Ok(true)
     }

@@ -95,6 +95,12 @@ impl Foundation {
         Ok(Some(Desk { services: self.services(), integration }))
     }
 
+    /// The application's rows in Tandem's own table.
+    #[must_use]
+    pub fn records(&self) -> RecordsTable {
+        RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))
+    }
+
     fn services(&self) -> Services {
         Services {
             clock: Arc::clone(&self.clock),
@@ -106,7 +112,7 @@ impl Foundation {
             bulk: Arc::new(BulkTable::new(self.table.clone())),
             runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
-            source: Arc::new(RecordsTable::new(self.table.clone())),
+            source: Arc::new(self.records()),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),
         }
@@ -123,6 +129,7 @@ impl Foundation {
             rules: Arc::clone(&self.rules),
             keys: Arc::new(keys),
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
+            records: Arc::new(self.records()),
             budget: self.budgets(),
             webhook_secrets: self.config.webhook_secrets.clone(),
             clock: Arc::clone(&self.clock),
