@@ -5,6 +5,7 @@ mod page;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::link::RemoteId;
 use crate::error::{FailureKind, Result};
 use crate::ports::bulk::ChangeCursor;
 use crate::ports::runs::{Look, SyncState};
@@ -97,8 +98,17 @@ impl Desk {
         Ok(counts)
     }
 
+    /// Takes back what was changed of these contacts (at most 200): before they are written, so that what both sides changed
+    /// is decided by the rules and not by who comes last. One call.
+    pub(super) async fn look_before(&self, contacts: &[RemoteId], correlation_id: &str) -> Result<PullCounts> {
+        let mut counts = PullCounts::default();
+        let shown = self.integration.bulk.read_many(contacts).await?;
+        self.take_in(shown, &mut counts, correlation_id).await?;
+        Ok(counts)
+    }
+
     /// Where the look stands; a look that is under way goes on.
-    fn begin_look(&self, state: &mut SyncState) -> ChangeCursor {
+    pub(super) fn begin_look(&self, state: &mut SyncState) -> ChangeCursor {
         let now = self.now();
         let since = now.checked_sub(FIRST).unwrap_or(Timestamp::MIN);
         let cursor = state.pull.clone().unwrap_or(ChangeCursor { since, after: None });

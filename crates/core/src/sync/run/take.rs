@@ -207,7 +207,6 @@ impl Run<'_> {
     }
 
     fn count(&mut self, planned: &Planned) {
-        self.changed_known |= planned.draft.remote_id().is_some();
         let mut shared = false;
         for issue in &planned.draft.issues {
             shared |= issue.code == IssueCode::SharedIdentity;
