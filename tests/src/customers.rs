@@ -62,6 +62,17 @@ pub fn sample(limit: usize) -> Vec<Row> {
     reader.deserialize().take(limit).map(|row| row.expect("the sample is a CSV file")).collect()
 }
 
+/// All 18,000 customers.
+///
+/// # Panics
+/// When they can't be read.
+#[must_use]
+pub fn all() -> Vec<Row> {
+    let packed = std::fs::File::open(paths::data("customers.csv.gz")).expect("the customers are there");
+    let mut reader = csv::Reader::from_reader(flate2::read::GzDecoder::new(packed));
+    reader.deserialize().map(|row| row.expect("the customers are a CSV file")).collect()
+}
+
 /// Whether the row holds an address that can be mailed.
 #[must_use]
 pub fn is_valid(row: &Row) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tandem_connectors::mautic::settings::{Auth, Settings};
 use tandem_core::sync::enrolment::Enrolment;
+use tandem_core::sync::vanished::Vanished;
 use tandem_core::webhook::proof::Secrets;
 use tandem_core::webhook::repair::Hook;
 
@@ -77,6 +78,8 @@ pub struct Config {
     pub hook: Option<Hook>,
     /// How long `identify` may keep a login waiting.
     pub identify_budget: Duration,
+    /// What becomes of contacts whose records are gone.
+    pub vanished: Vanished,
 }
 
 /// An API key in the clear, as it stands in the environment.
@@ -128,6 +131,7 @@ impl Config {
             identify_budget: Duration::from_millis(
                 parsed(environment, "TANDEM_IDENTIFY_BUDGET_MS", &mut problems).unwrap_or(2000),
             ),
+            vanished: vanished(environment, &mut problems),
         };
         if config.api_key.as_ref().is_some_and(|key| key.0.len() < 8) {
             problems.push("TANDEM_API_KEY must have at least 8 characters".to_owned());
@@ -190,6 +194,17 @@ fn hook(environment: &Environment, problems: &mut Vec<String>) -> Option<Hook> {
         return None;
     };
     Some(Hook { url, secret: secret.to_owned() })
+}
+
+fn vanished(environment: &Environment, problems: &mut Vec<String>) -> Vanished {
+    match environment.get(&["TANDEM_VANISHED"]).map(str::parse) {
+        None => Vanished::default(),
+        Some(Ok(rule)) => rule,
+        Some(Err(error)) => {
+            problems.push(format!("TANDEM_VANISHED {error}"));
+            Vanished::default()
+        }
+    }
 }
 
 fn has_any(environment: &Environment, names: &[&[&str]]) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tandem_core::error::{Failure, FailureKind};
 use tandem_core::ports::JobQueue;
@@ -34,7 +35,7 @@ pub async fn mautic_webhook() -> Result<(), Error> {
     lambda_http::run(http::mautic_webhook(state)).await
 }
 
-/// Looks after the webhook, deliveries left behind and gaps, whenever the schedule calls.
+/// Syncs, and looks after the webhook, deliveries left behind and gaps, whenever the schedule calls.
 ///
 /// # Errors
 /// When the configuration can't be used, or no Mautic is configured: there is nothing to look after.
@@ -43,8 +44,11 @@ pub async fn scheduled_sync() -> Result<(), Error> {
     let desk = foundation.desk()?.ok_or_else(no_mautic)?;
     let (desk, hook) = (&desk, foundation.config.hook.as_ref());
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde::de::IgnoredAny>| async move {
-        let watched = desk.watch(hook, &event.context.request_id).await?;
-        tracing::info!(?watched, "looked after the integration");
+        let (id, deadline) = (&event.context.request_id, deadline_of(&event.context));
+        let watched = desk.watch(hook, id).await;
+        // One of them failing must not keep the other from being done.
+        let ran = desk.sync_on_schedule(deadline, id).await?;
+        tracing::info!(watched = ?watched?, synced = ran.is_some(), "looked after the integration");
         Ok::<_, Error>(())
     }))
     .await
@@ -62,6 +66,11 @@ pub async fn queue_worker() -> Result<(), Error> {
         Ok::<_, Error>(queue.run_batch(event.payload, desk).await)
     }))
     .await
+}
+
+/// When Lambda ends the invocation.
+fn deadline_of(context: &lambda_runtime::Context) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(context.deadline).ok()?).ok()
 }
 
 fn no_mautic() -> Failure {

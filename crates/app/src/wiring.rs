@@ -14,6 +14,7 @@ use tandem_core::error::Result;
 use tandem_core::jobs::message::Job;
 use tandem_core::jobs::runner::Verdict;
 use tandem_core::mapping::RuleSet;
+use tandem_core::ports::bulk::BulkPlatform;
 use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, PlatformEvents, RecordSource, Sleep};
 use tandem_core::sync::services::{Desk, Integration, Services};
 use tracing::Instrument;
@@ -23,8 +24,8 @@ use crate::http::{AppState, KeyRing};
 use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
-    ApiKeys, BudgetTable, CatalogTable, ContactTable, EventTable, FeedbackTable, IdempotencyStore, ParkedTable,
-    RecordsTable, Table, TokenTable,
+    ApiKeys, BudgetTable, BulkTable, CatalogTable, ContactTable, EventTable, FeedbackTable, IdempotencyStore,
+    ParkedTable, RecordsTable, RunTable, Table, TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
@@ -39,8 +40,8 @@ pub struct Foundation {
     pub queue: Arc<dyn JobQueue>,
     /// The HTTP client of all connectors.
     pub http: Http,
-    /// Where the application's records live.
-    pub source: Arc<dyn RecordSource>,
+    /// The Supabase project that the application's records live in; `None` when they live in the table.
+    pub supabase: Option<Arc<Supabase>>,
     /// The field rules of the default integration.
     pub rules: Arc<RuleSet>,
     /// Tells the time; a test may put its own in this place.
@@ -55,8 +56,8 @@ impl Foundation {
     pub fn new(config: Config, table: Table, queue: Arc<dyn JobQueue>) -> Result<Self> {
         let rules = Arc::new(RuleSet::parse(FIELDS)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let source = source(&config.source, &table, &clock)?;
-        Ok(Self { config, table, queue, http: Http::default(), source, rules, clock })
+        let supabase = supabase(&config.source, &clock)?;
+        Ok(Self { config, table, queue, http: Http::default(), supabase, rules, clock })
     }
 
     /// The client of the default Mautic; `None` in demo mode.
@@ -84,15 +85,32 @@ impl Foundation {
         let Some(mautic) = self.mautic()?.map(Arc::new) else { return Ok(None) };
         let integration = Integration {
             scope: Scope::default_mautic(),
+            bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
             events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
             platform: mautic,
             deliveries: Arc::new(MauticDeliveries),
             rules: Arc::clone(&self.rules),
             vocabulary: Arc::new(MauticVocabulary),
             enrolment: self.config.enrolment.clone(),
+            vanished: self.config.vanished.clone(),
             reference: Arc::default(),
         };
         Ok(Some(Desk { services: self.services(), integration }))
+    }
+
+    /// The application's rows in Tandem's own table.
+    #[must_use]
+    pub fn records(&self) -> RecordsTable {
+        RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))
+    }
+
+    /// Where the application's records live.
+    #[must_use]
+    pub fn source(&self) -> Arc<dyn RecordSource> {
+        match &self.supabase {
+            Some(supabase) => Arc::clone(supabase) as Arc<dyn RecordSource>,
+            None => Arc::new(self.records()),
+        }
     }
 
     fn services(&self) -> Services {
@@ -103,8 +121,10 @@ impl Foundation {
             contacts: Arc::new(ContactTable::new(self.table.clone(), Arc::clone(&self.clock))),
             catalogs: Arc::new(CatalogTable::new(self.table.clone())),
             events: Arc::new(EventTable::new(self.table.clone())),
+            bulk: Arc::new(BulkTable::new(self.table.clone())),
+            runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
-            source: Arc::clone(&self.source),
+            source: self.source(),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),
         }
@@ -121,6 +141,7 @@ impl Foundation {
             rules: Arc::clone(&self.rules),
             keys: Arc::new(keys),
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
+            records: Arc::new(self.records()),
             budget: self.budgets(),
             webhook_secrets: self.config.webhook_secrets.clone(),
             clock: Arc::clone(&self.clock),
@@ -144,14 +165,14 @@ impl JobHandler for Desk {
     }
 }
 
-/// A source that is called over HTTP has a client of its own: that of the platforms counts their calls.
-fn source(config: &SourceConfig, table: &Table, clock: &Arc<dyn Clock>) -> Result<Arc<dyn RecordSource>> {
-    Ok(match config {
-        SourceConfig::Records => Arc::new(RecordsTable::new(table.clone())),
+/// The project has an HTTP client of its own: that of the platforms counts their calls.
+fn supabase(config: &SourceConfig, clock: &Arc<dyn Clock>) -> Result<Option<Arc<Supabase>>> {
+    match config {
+        SourceConfig::Records => Ok(None),
         SourceConfig::Supabase(settings) => {
-            Arc::new(Supabase::new(settings.clone(), Http::default(), Arc::clone(clock))?)
+            Supabase::new(settings.clone(), Http::default(), Arc::clone(clock)).map(|project| Some(Arc::new(project)))
         }
-    })
+    }
 }
 
 fn secret_of(settings: &Settings) -> &[u8] {

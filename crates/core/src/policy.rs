@@ -19,6 +19,53 @@ pub const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(24);
 /// How long a caller waits for another writer of the same contact before its own write goes to the queue.
 pub const LEASE_PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 
+/// The same for contacts that are written in a batch: a batch call may take a minute.
+pub const BULK_LEASE: SignedDuration = SignedDuration::from_secs(120);
+
+/// How long a sync run keeps others away without a sign of life.
+pub const RUN_LEASE: SignedDuration = SignedDuration::from_secs(30);
+
+/// How often a sync run gives a sign of life.
+pub const RUN_BEAT: Duration = Duration::from_secs(8);
+
+/// How long a job of the queue works at a run before it lets another job go on.
+pub const RUN_SLICE: SignedDuration = SignedDuration::from_secs(240);
+
+/// How often all rows are read to find those that are gone.
+pub const RECONCILED_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How many batches may fail one after the other before a run stops for now.
+pub const BATCH_FAILURES: u32 = 3;
+
+/// How many contacts a run may delete or blank before a person has to say that this is meant: a tenth, and always one.
+#[must_use]
+pub const fn losses_allowed(known: u64) -> u64 {
+    let tenth = known / 10;
+    if tenth == 0 { 1 } else { tenth }
+}
+
+/// When a contact that a run could not write is tried again, after its `attempt`-th failure (from 1).
+#[must_use]
+pub fn contact_due(failure: &Failure, attempt: u32, now: Timestamp, chance: f64) -> Timestamp {
+    let (first, longest) = match failure.kind {
+        // Somebody has to change something first, there or here.
+        FailureKind::Invalid
+        | FailureKind::NotFound
+        | FailureKind::Refused
+        | FailureKind::Misconfigured
+        | FailureKind::Credentials => (600, 86_400),
+        FailureKind::Conflict
+        | FailureKind::RateLimited
+        | FailureKind::Unavailable
+        | FailureKind::Timeout
+        | FailureKind::Garbled
+        | FailureKind::Storage => (5, 3_600),
+    };
+    let doubled = i64::saturating_mul(first, 1 << attempt.saturating_sub(1).min(16)).min(longest);
+    let jittered = SignedDuration::from_secs_f64(doubled as f64 * (0.8 + 0.2 * chance));
+    after(failure.retry_at.unwrap_or(now).max(now), jittered)
+}
+
 /// What becomes of a job that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -108,6 +155,37 @@ pub fn after_failure(failure: &Failure, attempt: u32, queued_at: Timestamp, now:
     let backoff = doubled.min(schedule.cap).mul_f64(chance);
     let told = failure.retry_at.map_or(Duration::ZERO, |moment| until(moment, now));
     Decision::Retry((told + backoff).min(LONGEST))
+}
+
+/// Whether another attempt within this minute may go better.
+#[must_use]
+pub const fn may_pass_soon(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::Conflict | FailureKind::Unavailable | FailureKind::Timeout | FailureKind::Garbled => true,
+        FailureKind::Invalid
+        | FailureKind::NotFound
+        | FailureKind::Refused
+        | FailureKind::Credentials
+        | FailureKind::RateLimited
+        | FailureKind::Storage
+        | FailureKind::Misconfigured => false,
+    }
+}
+
+/// Whether the platform understood what it was sent, and does not want it.
+#[must_use]
+pub const fn is_refusal(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::Invalid | FailureKind::Refused | FailureKind::Conflict => true,
+        FailureKind::NotFound
+        | FailureKind::Credentials
+        | FailureKind::RateLimited
+        | FailureKind::Unavailable
+        | FailureKind::Timeout
+        | FailureKind::Garbled
+        | FailureKind::Storage
+        | FailureKind::Misconfigured => false,
+    }
 }
 
 /// Whether a write that failed so may be done later instead of being given back to the caller.

@@ -129,6 +129,8 @@ pub struct Save {
     pub record: Record,
     /// Identities that shall point to the record and did not yet. Fails when one points elsewhere by now.
     pub claim: Vec<Identity>,
+    /// Identities that no longer point to the record (an old address).
+    pub release: Vec<Identity>,
     /// The consent ledger of the record's address, when it changed.
     pub consent: Option<(Identity, ConsentLedger)>,
 }

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often deliveries are looked for that a killed process left behind.
 const ABANDONED: Duration = Duration::from_secs(60);
-/// How often the webhook is looked after, in looks for abandoned deliveries: every quarter of an hour.
+/// How often records are synced and the webhook is looked after, in looks for abandoned deliveries: every quarter of an hour.
 const WATCHED: u64 = 15;
 
 /// Looks after the integration until `stopped` is ready; the first time at once.
@@ -36,7 +36,8 @@ async fn look(desk: &Desk, hook: Option<&Hook>, watch: bool) {
     } else {
         desk.pick_up_abandoned(&correlation_id).await.map(drop)
     };
-    if let Err(failure) = looked {
+    let synced = if watch { desk.sync_on_schedule(None, &correlation_id).await.map(drop) } else { Ok(()) };
+    for failure in [looked, synced].into_iter().filter_map(Result::err) {
         tracing::warn!(%correlation_id, "the schedule will look again: {failure}");
     }
 }

@@ -1,13 +1,17 @@
 //! The proof suite: each scenario shows one promise, and closes with one line.
 
 pub mod contract;
+pub mod import;
+pub mod import_faults;
 pub mod kill;
+pub mod memory;
 pub mod outage;
 pub mod race;
 pub mod retry;
 pub mod sample;
 pub mod storm;
 mod target;
+pub mod unchanged;
 pub mod webhooks;
 
 /// How large a scenario is run.
@@ -34,7 +38,20 @@ impl Size {
 pub type Proof = Result<String, String>;
 
 /// The scenarios' names, in the order in which `all` runs them.
-pub const NAMES: &[&str] = &["contract", "race", "sample", "kill", "webhooks", "storm", "outage", "retry"];
+pub const NAMES: &[&str] = &[
+    "contract",
+    "race",
+    "sample",
+    "kill",
+    "webhooks",
+    "storm",
+    "outage",
+    "retry",
+    "import",
+    "unchanged",
+    "memory",
+    "import-faults",
+];
 
 /// Runs a scenario.
 pub async fn run(name: &str, size: Size) -> Proof {
@@ -47,6 +64,10 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "storm" => storm::run(size).await,
         "outage" => outage::run(size).await,
         "retry" => retry::run(size).await,
+        "import" => import::run(size).await,
+        "unchanged" => unchanged::run(size).await,
+        "memory" => memory::run(size).await,
+        "import-faults" => import_faults::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }

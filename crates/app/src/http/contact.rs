@@ -11,11 +11,7 @@ use tandem_core::mapping::rules::{FieldRule, Target};
 use tandem_core::sync::change::{ContactChange, Subject};
 
 use super::input::Input;
-
-/// The longest text that is kept of one field, in bytes. Beyond it, no platform field could take it.
-const LONGEST_TEXT: usize = 8_192;
-/// The most fields of one contact.
-const MOST_FIELDS: usize = 200;
+use crate::rows::{LONGEST_TEXT, MOST_FIELDS};
 
 /// Parts of a payload that hold fields, and what stands before their names in the record.
 const PARTS: &[(&str, &str)] =
@@ -124,7 +120,7 @@ fn add(
     }
     let change = match value {
         Value::Null => Change::Clear,
-        Value::Array(_) if rule.target == Target::Tags || rule.target == Target::None => Change::Set(value.clone()),
+        Value::Array(_) if takes_lists(rule) => Change::Set(value.clone()),
         Value::Array(_) | Value::Object(_) => {
             issues.push(part.wrong_type(name, "text, a number, or true or false"));
             return;
@@ -146,6 +142,13 @@ fn says_nothing(value: &Value, rule: &FieldRule) -> bool {
         Value::String(text) => text.trim().is_empty(),
         Value::Null => rule.preserve_if_absent,
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+fn takes_lists(rule: &FieldRule) -> bool {
+    match rule.target {
+        Target::Tags | Target::Segments | Target::None => true,
+        Target::Field | Target::Stage => false,
     }
 }
 

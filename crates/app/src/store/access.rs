@@ -1,10 +1,11 @@
 //! The calls of the table. Reads are strongly consistent; single writes are conditional.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use futures::{StreamExt, TryStreamExt};
 use tandem_core::error::{Failure, Result};
 use tandem_core::ports::Attempt;
 
@@ -17,6 +18,11 @@ use super::table::{SERVICE, Table, unbuilt};
 /// How long a batch waits before it asks again for what DynamoDB left out, time after time; then it gives up.
 pub(super) const BATCH_PAUSES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
+
+/// The most keys that one batch get takes.
+const GET_AT_MOST: usize = 100;
+/// How many calls of bulk work are under way at once.
+pub(super) const CALLS_AT_ONCE: usize = 4;
 
 /// What became of a conditional put.
 pub(super) enum Put {
@@ -62,6 +68,42 @@ impl Table {
     /// The items of a partition in the order of their sort keys, at most `limit`. One read call per megabyte.
     pub(super) async fn partition(&self, pk: String, limit: Option<usize>) -> Result<Vec<Item>> {
         self.query(Condition::new("pk = :pk").text(":pk", pk), limit).await
+    }
+
+    /// Items of a partition that come after a sort key, at most `limit`. One read call per megabyte.
+    pub(super) async fn partition_after(&self, pk: String, after: Option<&str>, limit: usize) -> Result<Vec<Item>> {
+        let keys = match after {
+            None => Condition::new("pk = :pk"),
+            Some(after) => Condition::new("pk = :pk AND sk > :after").text(":after", after),
+        };
+        self.query(keys.text(":pk", pk), Some(limit)).await
+    }
+
+    /// The items of a partition against the order of their sort keys, at most `limit`. One read call.
+    pub(super) async fn partition_from_end(&self, pk: String, limit: usize) -> Result<Vec<Item>> {
+        let request = self
+            .client
+            .query()
+            .table_name(&*self.name)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pk))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .scan_index_forward(false)
+            .consistent_read(true);
+        let answer = request.send().await.map_err(|e| of_sdk(SERVICE, "Query", &e))?;
+        Ok(answer.items.unwrap_or_default())
+    }
+
+    /// Those of any number of items that are there, by key. One read call for 100 of them, a few calls at a time.
+    pub(super) async fn get_many(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>> {
+        let distinct: Vec<Key> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();
+        let chunks: Vec<Vec<Key>> = distinct.chunks(GET_AT_MOST).map(<[Key]>::to_vec).collect();
+        let gets = futures::stream::iter(chunks).map(|keys| self.get_all(keys)).buffer_unordered(CALLS_AT_ONCE);
+        gets.try_fold(HashMap::new(), |mut all, found| async move {
+            all.extend(found);
+            Ok(all)
+        })
+        .await
     }
 
     /// The items of a partition whose sort keys begin with `prefix`, in their order. One read call per megabyte.

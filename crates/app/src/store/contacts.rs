@@ -1,8 +1,8 @@
 //! Records, links, identities and consent.
 
 mod erasure;
-mod parts;
-mod rows;
+pub(super) mod parts;
+pub(super) mod rows;
 
 use std::sync::Arc;
 
@@ -74,26 +74,11 @@ impl ContactStore for ContactTable {
     }
 
     async fn commit(&self, scope: &Scope, commit: &Commit) -> Result<Attempt> {
-        let parts = self.parts(scope, &commit.key);
-        let mut writes = vec![parts.released_link(&commit.link, &commit.owner)?];
-        for identity in &commit.release {
-            writes.push(parts.deletion_if_mine(keys::identity(scope, identity))?);
-        }
-        for remote in &commit.point {
-            writes.push(parts.pointer(keys::remote(scope, remote))?);
-        }
-        writes.extend(parts.consent(commit.consent.as_ref())?);
-        self.table.transact(writes).await.map(Attempt::from)
+        self.table.transact(self.parts(scope, &commit.key).commit(commit)?).await.map(Attempt::from)
     }
 
     async fn save_record(&self, scope: &Scope, save: &Save) -> Result<Attempt> {
-        let parts = self.parts(scope, &save.key);
-        let mut writes = vec![parts.record(&save.record)?];
-        for identity in &save.claim {
-            writes.push(parts.claim(identity)?);
-        }
-        writes.extend(parts.consent(save.consent.as_ref())?);
-        self.table.transact(writes).await.map(Attempt::from)
+        self.table.transact(self.parts(scope, &save.key).save(save)?).await.map(Attempt::from)
     }
 
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()> {

@@ -88,6 +88,7 @@ async fn a_ledger_that_does_not_know_the_newest_statement_is_not_taken() {
         key: RecordKey::first_known_by(&address),
         record: record(version, "one@example.com"),
         claim: vec![address.clone()],
+        release: Vec::new(),
         consent: Some((address.clone(), ledger(statements))),
     };
     let yes = (OptedIn, START);
@@ -113,6 +114,7 @@ async fn a_saved_record_claims_its_identities_and_takes_no_lease() {
         key: key.clone(),
         record: record(1, "one@example.com"),
         claim: vec![external("u1"), address.clone()],
+        release: Vec::new(),
         consent: None,
     };
     assert_eq!(world.contacts.save_record(&scope("a"), &save).await.unwrap(), Attempt::Done);

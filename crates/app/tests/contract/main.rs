@@ -15,3 +15,4 @@ mod ledger;
 mod local_queue;
 mod local_worker;
 mod platform_state;
+mod records;

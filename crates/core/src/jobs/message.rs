@@ -66,6 +66,9 @@ pub enum Task {
         /// Which contact.
         contact: RemoteId,
     },
+    /// Go on with the sync run of the integration.
+    #[serde(rename = "sync_v1")]
+    Sync,
     /// Finish an `identify` that ran out of its time.
     #[serde(rename = "identify_v1")]
     Identify {

@@ -60,11 +60,15 @@ impl FieldRule {
         std::iter::once(self.local.as_str()).chain(self.aliases.iter().map(String::as_str))
     }
 
-    /// Whether the rule writes to the platform.
+    /// Whether the rule writes a value of the contact to the platform.
     #[must_use]
     pub fn pushes(&self) -> bool {
         match self.direction {
-            Direction::Push | Direction::Both => self.target != Target::None,
+            Direction::Push | Direction::Both => match self.target {
+                Target::Field | Target::Tags | Target::Stage => true,
+                // Segments are memberships, set apart from the contact's values.
+                Target::Segments | Target::None => false,
+            },
             Direction::Pull => false,
         }
     }
@@ -81,6 +85,8 @@ pub enum Target {
     Tags,
     /// The contact's stage.
     Stage,
+    /// The segments that the contact is in: each name goes through the rule's lookup.
+    Segments,
     /// Nothing: the field is known and on purpose not sent.
     None,
 }

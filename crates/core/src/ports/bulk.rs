@@ -153,7 +153,7 @@ pub trait BulkStore: Send + Sync {
     /// Stores records' newer states, and marks those whose flag is set. One write call for about 20.
     async fn save_many(&self, scope: &Scope, saves: &[(Save, bool)], now: Timestamp) -> Result<Vec<Attempt>>;
     /// Takes leases. One write call for 100.
-    async fn take_many(&self, scope: &Scope, taken: &[Taken]) -> Result<Vec<Attempt>>;
+    async fn take_many(&self, scope: &Scope, taken: &[Taken], now: Timestamp) -> Result<Vec<Attempt>>;
     /// Ends writes. One write call for about 50.
     async fn commit_many(&self, scope: &Scope, commits: &[Commit]) -> Result<Vec<Attempt>>;
     /// Puts links in the place of those of one revision less, unless somebody writes the contact. One write call for 100.

@@ -35,6 +35,10 @@ pub struct SyncState {
     pub pull: Option<ChangeCursor>,
     /// When the last look for changes on the platform began.
     pub pulled_at: Option<Timestamp>,
+    /// Rows that were rejected of late, with digests of their content: they are reported once.
+    pub rejected: BTreeMap<String, u64>,
+    /// When the run that paused goes on by itself.
+    pub resume_at: Option<Timestamp>,
     /// The log of the run under way; it goes on in a continuation.
     pub run: Option<RunLog>,
 }
@@ -50,6 +54,8 @@ pub struct Pass {
     pub seen: u64,
     /// Whether every row is compared with what was sent, though it is as it was in the last pass.
     pub thorough: bool,
+    /// When it began, by Tandem's clock.
+    pub started_at: Timestamp,
 }
 
 /// The lease of an integration's run.
@@ -131,6 +137,8 @@ pub struct RunLog {
     pub calls: u64,
     /// Bytes sent to the platform and received from it.
     pub bytes: u64,
+    /// Contacts that are still to be brought to the platform.
+    pub waiting: u64,
     /// Milliseconds that the run was at work.
     pub busy_ms: u64,
     /// How often each field was left out, by `field: code`.
@@ -166,13 +174,15 @@ pub trait RunStore: Send + Sync {
     ) -> Result<Option<(RunLease, SyncState)>>;
     /// Stores the state and prolongs the lease; `Contended` when the lease is another run's by now. One write call.
     async fn save(&self, scope: &Scope, lease: &RunLease, state: &SyncState) -> Result<Attempt>;
+    /// Prolongs the lease and nothing else. One write call.
+    async fn prolong(&self, scope: &Scope, lease: &RunLease, until: Timestamp) -> Result<Attempt>;
     /// Stores the state and gives the lease back. One write call.
     async fn end(&self, scope: &Scope, lease: &RunLease, state: &SyncState) -> Result<Attempt>;
     /// The state, whoever has the lease. One read call.
     async fn state(&self, scope: &Scope) -> Result<SyncState>;
     /// Adds entries to a generation of the roster. One write call for 10,000.
     async fn enrol(&self, scope: &Scope, generation: u64, entries: &[RosterEntry]) -> Result<()>;
-    /// A generation of the roster, the newest entry of a row last. One read call for 40,000.
+    /// A generation of the roster in no order; a row may have several entries. One read call for 40,000.
     async fn roster(&self, scope: &Scope, generation: u64) -> Result<Vec<RosterEntry>>;
     /// Forgets a generation of the roster.
     async fn forget_roster(&self, scope: &Scope, generation: u64) -> Result<()>;

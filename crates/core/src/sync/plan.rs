@@ -1,9 +1,10 @@
 //! What has to be written to the platform, worked out from what was read. Pure: no I/O, no clock, no chance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentSource, ConsentStatus};
@@ -17,13 +18,15 @@ use crate::ports::Stored;
 
 use super::change::{ContactChange, Subject, Visitor};
 use super::enrolment::Enrolment;
+use super::segments;
+use super::vanished::Vanished;
 
 /// The snapshot's key for the tags that Tandem set. `@` can't stand in a platform's field name.
 const TAGS: &str = "@tags";
 /// The snapshot's key for the stage that Tandem set.
 const STAGE: &str = "@stage";
 /// The snapshot's key for whether Tandem knows that mail is forbidden there.
-const MAIL: &str = "@mail";
+pub(crate) const MAIL: &str = "@mail";
 /// The value of [`MAIL`].
 const FORBIDDEN: &str = "forbidden";
 
@@ -37,6 +40,8 @@ pub struct Rulebook<'a> {
     pub catalog: Option<&'a FieldCatalog>,
     /// The rule of high-value enrolment.
     pub enrolment: Option<&'a Enrolment>,
+    /// What becomes of a contact whose record the application does not have any more.
+    pub vanished: &'a Vanished,
 }
 
 /// What was read before a write.
@@ -87,6 +92,8 @@ pub struct Draft {
     pub clear: Vec<String>,
     /// What differs from what was last sent.
     pub set: BTreeMap<String, Value>,
+    /// The segments that the contact shall be in; `None` when the record says nothing of segments.
+    pub segments: Option<BTreeSet<String>>,
     /// The campaign to put the contact into.
     pub enrol: Option<String>,
     /// The visitor that the person was.
@@ -112,6 +119,20 @@ impl Draft {
             && self.enrol.is_none()
             && !self.visitor_is_news()
             && !(self.opted_in_by_person && self.consent_changed)
+    }
+
+    /// The segments to put the contact into, and those to take it out of.
+    #[must_use]
+    pub fn segment_changes(&self) -> (Vec<String>, Vec<String>) {
+        let Some(wanted) = &self.segments else { return (Vec::new(), Vec::new()) };
+        let held = &self.link.segments;
+        (wanted.difference(held).cloned().collect(), held.difference(wanted).cloned().collect())
+    }
+
+    /// Whether the contact is to be put into segments, or taken out of some.
+    #[must_use]
+    pub fn has_open_memberships(&self) -> bool {
+        self.segments.as_ref().is_some_and(|wanted| *wanted != self.link.segments)
     }
 
     /// The contact on the platform, when it is known.
@@ -145,8 +166,14 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let link_known = stored.link.is_some();
     let link = stored.link.unwrap_or_else(|| Link::new(now));
     let opted_in_by_person = opted_in_by_person || opt_in_is_unfinished(&consent, &link);
-    let (wanted, clear_wanted, mapped_issues) = wanted(&record, &consent, book);
+    let (mut wanted, clear_wanted, mapped_issues) = wanted(&record, &consent, book);
     issues.extend(mapped_issues);
+    if link.snapshot.contains_key(TAGS) {
+        // Tags that Tandem set, and that nothing speaks of any more, go.
+        wanted.entry(TAGS.to_owned()).or_insert_with(|| json!([]));
+    }
+    let segments = segments::wanted(&record, book.rules);
+    issues.extend(segments.issues);
     let base = if link.state == LinkState::Synced { Some(&link.snapshot) } else { None };
     let set = set_of(&wanted, base);
     let clear = clear_of(clear_wanted, base);
@@ -166,6 +193,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
         wanted,
         clear,
         set,
+        segments: segments.names,
         enrol,
         visitor: change.visitor.clone(),
         issues,
@@ -229,10 +257,17 @@ fn new_record(
         fields: merge(old.map_or(&empty, |old| &old.fields), &change.fields),
         updated_at: now,
         version: old.map_or(0, |old| old.version) + 1,
-        gone_since: None,
+        gone_since: match change.subject {
+            // It is there again, or never was gone.
+            Subject::Person { .. } => None,
+            Subject::Known(_) => old.and_then(|old| old.gone_since),
+        },
     };
     let same = old.is_some_and(|old| {
-        old.external_id == record.external_id && old.email == record.email && old.fields == record.fields
+        old.external_id == record.external_id
+            && old.email == record.email
+            && old.fields == record.fields
+            && old.gone_since == record.gone_since
     });
     (record, !same)
 }
@@ -254,10 +289,12 @@ pub(crate) fn wanted(
     }
     let Mapped { fields, cleared, mut tags, stage, issues } =
         mapping::map(&told, book.rules, book.vocabulary, book.catalog);
+    let gone_tag = book.vanished.tag().filter(|_| record.gone_since.is_some());
+    tags.extend(gone_tag.map(str::to_owned));
     // Tags are a set: another order is no change.
     tags.sort();
     let mut wanted = fields;
-    if record.fields.contains_key("tags") {
+    if record.fields.contains_key("tags") || gone_tag.is_some() {
         wanted.insert(TAGS.to_owned(), json!(tags));
     }
     if let Some(stage) = stage {
@@ -317,6 +354,13 @@ fn tag_changes(now: Option<&Value>, before: Option<&Value>) -> Vec<String> {
 
 fn texts(value: Option<&Value>) -> Vec<&str> {
     value.and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
+}
+
+/// A digest of what shall stand on the platform, in hex.
+#[must_use]
+pub fn digest(wanted: &BTreeMap<String, Value>) -> String {
+    let text = serde_json::to_string(wanted).unwrap_or_default();
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }
 
 /// What the link remembers as sent once the write succeeded: all that was wanted, the blanks as `null`.

@@ -12,7 +12,8 @@ use crate::domain::link::{Lease, LinkState};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
 use crate::policy;
-use crate::ports::{Attempt, Begin, Commit, Resolved, Save};
+use crate::ports::bulk::Mark;
+use crate::ports::{Attempt, Begin, Commit, Resolved, Save, Stored};
 
 use super::change::{ContactChange, IdentifyCase, Outcome, PushAction, Pushed, Queued, Subject, Visitor};
 use super::plan::{self, Draft, Found, Rulebook};
@@ -45,6 +46,7 @@ impl Desk {
                 return unchanged(draft);
             }
             if draft.platform_is_settled() && self.save(&draft).await? == Attempt::Done {
+                self.leave_memberships(&draft).await?;
                 return unchanged(draft);
             }
             let now = self.now();
@@ -96,6 +98,7 @@ impl Desk {
             vocabulary: &*integration.vocabulary,
             catalog,
             enrolment: integration.enrolment.as_ref(),
+            vanished: &integration.vanished,
         };
         Ok(plan::plan(change, found, &book, self.now()))
     }
@@ -129,30 +132,11 @@ impl Desk {
         let resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
         let choice = choose(&resolved, external_identity, email_identity)?;
         let stored = contacts.load(scope, &choice.key).await?;
-        let mut issues = choice.issues;
-        if external.is_some()
-            && stored.record.as_ref().is_some_and(|record| is_anothers(external, record.external_id.as_ref()))
-        {
-            issues.push(FieldIssue::new(
-                "id",
-                IssueCode::SharedIdentity,
-                "Another record of the application has the same address: both are one contact, the newest write wins.",
-            ));
-        }
-        let kept_email = if choice.keep_old_email { None } else { email.cloned() };
-        let consent = match stored.record.as_ref().and_then(|record| record.email.as_ref()) {
-            Some(stored_email) if kept_email.is_none() => {
-                contacts.resolve(scope, None, Some(&stored_email.identity())).await?.consent
-            }
-            Some(stored_email)
-                if Some(stored_email) != kept_email.as_ref() && resolved.consent.standing().is_none() =>
-            {
-                // The person changes the address: an opt-out moves along with the person.
-                contacts.resolve(scope, None, Some(&stored_email.identity())).await?.consent
-            }
-            _ => resolved.consent,
+        let consent = match choice.consent_elsewhere(&stored, &resolved, email) {
+            Some(identity) => contacts.resolve(scope, None, Some(&identity)).await?.consent,
+            None => resolved.consent,
         };
-        Ok(Found { key: choice.key, stored, consent, unclaimed: choice.unclaimed, issues, email: kept_email })
+        Ok(choice.found(stored, consent, external, email))
     }
 
     /// Takes the lease and stores the record's new state; `None` when somebody else came first.
@@ -203,6 +187,7 @@ impl Desk {
         correlation_id: &str,
         whom: For,
     ) -> Result<Outcome<Pushed>> {
+        self.leave_memberships(&writing.draft).await?;
         let (commit, pushed, not_enrolled) = writing.concluded(wrote);
         if self.services.contacts.commit(&self.integration.scope, &commit).await? == Attempt::Contended {
             // Our lease ran out under us. The platform has our values, but another writer may be at work: compare again.
@@ -223,6 +208,16 @@ impl Desk {
             (Some(failure), For::Job) => return Err(failure),
         }
         Ok(Outcome::Done(pushed))
+    }
+
+    /// Memberships of segments are left to the next sync run, which sets many in one call. One write, if there are any.
+    async fn leave_memberships(&self, draft: &Draft) -> Result<()> {
+        if !draft.has_open_memberships() {
+            return Ok(());
+        }
+        let (record, version) = (draft.key.clone(), draft.record.version);
+        let mark = Mark { record, version, attempts: 0, due_at: self.now() };
+        self.services.bulk.mark_many(&self.integration.scope, &[mark]).await
     }
 
     /// The write may succeed later: makes the contact free for the next writer, and says from when on.
@@ -272,6 +267,7 @@ impl Desk {
             key: draft.key.clone(),
             record: draft.record.clone(),
             claim: draft.claim.clone(),
+            release: draft.release.clone().into_iter().collect(),
             consent: consent_of(draft),
         };
         self.services.contacts.save_record(&self.integration.scope, &save).await
@@ -302,7 +298,7 @@ fn task_of(key: &RecordKey, visitor: Option<&Visitor>) -> Task {
 }
 
 /// The ledger to store with the record: it changed, or the person took it along to another address.
-fn consent_of(draft: &Draft) -> Option<(Identity, ConsentLedger)> {
+pub(super) fn consent_of(draft: &Draft) -> Option<(Identity, ConsentLedger)> {
     let moved = draft.release.is_some() && draft.consent.standing().is_some();
     let email = draft.record.email.as_ref()?;
     (draft.consent_changed || moved).then(|| (email.identity(), draft.consent.clone()))
@@ -326,15 +322,54 @@ fn busy(until: Timestamp) -> Failure {
 }
 
 /// Which record the identities mean.
-struct Choice {
-    key: RecordKey,
-    unclaimed: Vec<Identity>,
+pub(super) struct Choice {
+    /// The record.
+    pub(super) key: RecordKey,
+    /// Identities that do not point to it yet.
+    pub(super) unclaimed: Vec<Identity>,
     keep_old_email: bool,
     issues: Vec<FieldIssue>,
 }
 
+impl Choice {
+    /// The address whose consent counts, when it is not the one that was resolved: the record keeps another one, or the
+    /// person changes the address, and an opt-out moves along with the person.
+    pub(super) fn consent_elsewhere(
+        &self,
+        stored: &Stored,
+        resolved: &Resolved,
+        email: Option<&Email>,
+    ) -> Option<Identity> {
+        let held = stored.record.as_ref()?.email.as_ref()?;
+        let given = email.filter(|_| !self.keep_old_email);
+        let moves = given.is_some_and(|given| given != held) && resolved.consent.standing().is_none();
+        (given.is_none() || moves).then(|| held.identity())
+    }
+
+    /// What was found, with what is stored of the record.
+    pub(super) fn found(
+        self,
+        stored: Stored,
+        consent: ConsentLedger,
+        external: Option<&ExternalId>,
+        email: Option<&Email>,
+    ) -> Found {
+        let Self { key, unclaimed, keep_old_email, mut issues } = self;
+        let held = stored.record.as_ref().and_then(|record| record.external_id.as_ref());
+        if is_anothers(external, held) {
+            issues.push(FieldIssue::new(
+                "id",
+                IssueCode::SharedIdentity,
+                "Another record of the application has the same address: both are one contact, the newest write wins.",
+            ));
+        }
+        let email = email.filter(|_| !keep_old_email).cloned();
+        Found { key, stored, consent, unclaimed, issues, email }
+    }
+}
+
 /// The external id decides; an address that another record holds is left to it.
-fn choose(resolved: &Resolved, external: Option<Identity>, email: Option<Identity>) -> Result<Choice> {
+pub(super) fn choose(resolved: &Resolved, external: Option<Identity>, email: Option<Identity>) -> Result<Choice> {
     let known = resolved.by_external_id.as_ref().or(resolved.by_email.as_ref());
     let Some(key) = known else { return choose_new(external, email) };
     let taken = resolved.by_email.as_ref().is_some_and(|holder| holder != key);

@@ -9,6 +9,8 @@ use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::jobs::message::{Job, Task};
 use crate::mapping::{RuleSet, Vocabulary};
+use crate::ports::bulk::{BulkPlatform, BulkStore};
+use crate::ports::runs::RunStore;
 use crate::ports::{
     CatalogStore, Clock, ContactStore, Entropy, EventStore, FeedbackStore, JobQueue, MarketingPlatform, ParkedJobs,
     PlatformEvents, RecordSource, Sleep,
@@ -17,6 +19,7 @@ use crate::webhook::entry::Deliveries;
 
 use super::enrolment::Enrolment;
 use super::reference::ReferenceData;
+use super::vanished::Vanished;
 
 /// Tandem's own means: time, chance, table and queue. The same for all integrations.
 #[derive(Clone)]
@@ -33,6 +36,10 @@ pub struct Services {
     pub catalogs: Arc<dyn CatalogStore>,
     /// Deliveries, and what people did.
     pub events: Arc<dyn EventStore>,
+    /// Records, links and marks, many at a time.
+    pub bulk: Arc<dyn BulkStore>,
+    /// Sync runs.
+    pub runs: Arc<dyn RunStore>,
     /// What the source was last told.
     pub feedback: Arc<dyn FeedbackStore>,
     /// Where the application's records live.
@@ -50,6 +57,8 @@ pub struct Integration {
     pub scope: Scope,
     /// The platform itself.
     pub platform: Arc<dyn MarketingPlatform>,
+    /// The platform's calls on many contacts.
+    pub bulk: Arc<dyn BulkPlatform>,
     /// The platform's way of telling what happened.
     pub events: Arc<dyn PlatformEvents>,
     /// How its deliveries are read.
@@ -60,6 +69,8 @@ pub struct Integration {
     pub vocabulary: Arc<dyn Vocabulary>,
     /// When a contact is put into the high-value campaign; `None` when that is switched off.
     pub enrolment: Option<Enrolment>,
+    /// What becomes of contacts whose records the application does not have any more.
+    pub vanished: Vanished,
     /// Fields and stages of the platform, as last read.
     pub reference: Arc<ReferenceData>,
 }

@@ -54,7 +54,7 @@ impl Writing<'_> {
 /// The platform's field that shows the opt-in.
 const OPT_IN_FIELD: &str = "marketing_opt_in";
 
-fn learn(ledger: &mut ConsentLedger, entry: &DoNotContact, at: Timestamp) {
+pub(super) fn learn(ledger: &mut ConsentLedger, entry: &DoNotContact, at: Timestamp) {
     let proof = match entry.reason {
         DoNotContactReason::Unsubscribed => "platform: unsubscribed",
         DoNotContactReason::Bounced => "platform: bounced",

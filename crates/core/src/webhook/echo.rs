@@ -59,6 +59,7 @@ impl Desk {
             vocabulary: &*integration.vocabulary,
             catalog: None,
             enrolment: None,
+            vanished: &integration.vanished,
         };
         let (mut wanted, ..) = plan::wanted(record, consent, &book);
         wanted.retain(|name, _| !name.starts_with('@'));
@@ -98,7 +99,7 @@ const ROUNDING: f64 = 0.005;
 const CUT: SignedDuration = SignedDuration::from_secs(60);
 
 /// Whether the platform shows what was sent, as far as it keeps it.
-fn is_same(sent: &Value, shown: Option<&Value>) -> bool {
+pub(crate) fn is_same(sent: &Value, shown: Option<&Value>) -> bool {
     let shown = shown.unwrap_or(&Value::Null);
     if sent == shown {
         return true;

@@ -1,7 +1,7 @@
 //! What a platform calls us about: proof first ([`proof`]), then entries ([`entry`]), then their effects ([`intake`]).
 
 pub mod deletion;
-mod echo;
+pub(crate) mod echo;
 pub mod entry;
 pub mod intake;
 pub mod proof;

@@ -166,6 +166,11 @@ impl MauticSimulator {
         self.inner.limit.set(calls_per_hour);
     }
 
+    /// Lets time pass for the rate limit, as far as the hour is concerned whose calls it counts.
+    pub fn advance_rate_limit(&self, by: std::time::Duration) {
+        self.inner.limit.advance(i64::try_from(by.as_secs()).unwrap_or(i64::MAX));
+    }
+
     /// Switches the API, and Basic authentication for it, on and off.
     pub fn set_enabled(&self, api: bool, basic: bool) {
         self.switch(|switches| {

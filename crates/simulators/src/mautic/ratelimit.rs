@@ -21,6 +21,8 @@ struct Window {
     limit: Option<u64>,
     used: u64,
     reset: i64,
+    /// Seconds that the limiter's clock is ahead of the machine's.
+    ahead: i64,
 }
 
 /// What one call found: the numbers that go into the headers.
@@ -34,19 +36,25 @@ pub(crate) struct Allowance {
 
 impl RateLimit {
     pub(crate) fn new(limit: Option<u64>) -> Self {
-        Self(Mutex::new(Window { limit, used: 0, reset: 0 }))
+        Self(Mutex::new(Window { limit, used: 0, reset: 0, ahead: 0 }))
     }
 
     /// Sets another limit and begins a new window.
     pub(crate) fn set(&self, limit: Option<u64>) {
-        *lock(&self.0) = Window { limit, used: 0, reset: 0 };
+        let mut window = lock(&self.0);
+        *window = Window { limit, used: 0, reset: 0, ahead: window.ahead };
+    }
+
+    /// Lets time pass for the limiter.
+    pub(crate) fn advance(&self, seconds: i64) {
+        lock(&self.0).ahead += seconds;
     }
 
     /// Counts a call. None where there is no limit.
     pub(crate) fn take(&self) -> Option<Allowance> {
         let mut window = lock(&self.0);
         let limit = window.limit?;
-        let now = clock::now().as_second();
+        let now = clock::now().as_second() + window.ahead;
         if now >= window.reset {
             window.used = 0;
             window.reset = now + HOUR;

@@ -6,6 +6,8 @@ pub mod health;
 pub mod identify;
 pub mod membership;
 pub mod ping;
+pub mod records;
+pub mod sync_campaigns;
 pub mod upsert_contact;
 
 use serde_json::{Value, json};

@@ -8,6 +8,7 @@ use tandem_core::domain::link::{Lease, Link};
 use tandem_core::domain::record::Record;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
+use tandem_core::ports::{Commit, Save};
 
 use super::rows::{LinkRow, PointerRow, RecordRow};
 use crate::store::condition::Condition;
@@ -17,13 +18,39 @@ use crate::store::row::{document, item};
 use crate::store::table::Table;
 
 /// Makes the parts of transactions on one record.
-pub(super) struct Parts<'a> {
-    pub(super) table: &'a Table,
-    pub(super) scope: &'a Scope,
-    pub(super) key: &'a RecordKey,
+pub(in crate::store) struct Parts<'a> {
+    pub(in crate::store) table: &'a Table,
+    pub(in crate::store) scope: &'a Scope,
+    pub(in crate::store) key: &'a RecordKey,
 }
 
 impl Parts<'_> {
+    /// All of a record's newer state.
+    pub(in crate::store) fn save(&self, save: &Save) -> Result<Vec<TransactWriteItem>> {
+        let mut writes = vec![self.record(&save.record)?];
+        for identity in &save.claim {
+            writes.push(self.claim(identity)?);
+        }
+        for identity in &save.release {
+            writes.push(self.deletion_if_mine(keys::identity(self.scope, identity))?);
+        }
+        writes.extend(self.consent(save.consent.as_ref())?);
+        Ok(writes)
+    }
+
+    /// All of a write's end.
+    pub(in crate::store) fn commit(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>> {
+        let mut writes = vec![self.released_link(&commit.link, &commit.owner)?];
+        for identity in &commit.release {
+            writes.push(self.deletion_if_mine(keys::identity(self.scope, identity))?);
+        }
+        for remote in &commit.point {
+            writes.push(self.pointer(keys::remote(self.scope, remote))?);
+        }
+        writes.extend(self.consent(commit.consent.as_ref())?);
+        Ok(writes)
+    }
+
     /// The record's new state, if nobody changed it since it was read.
     pub(super) fn record(&self, record: &Record) -> Result<TransactWriteItem> {
         let row = RecordRow { record_version: record.version, document: document(record)? };
@@ -35,7 +62,12 @@ impl Parts<'_> {
     }
 
     /// The link under a lease, if nobody changed it since it was read and nobody else holds it.
-    pub(super) fn leased_link(&self, link: &Link, lease: &Lease, now: Timestamp) -> Result<TransactWriteItem> {
+    pub(in crate::store) fn leased_link(
+        &self,
+        link: &Link,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem> {
         let row = LinkRow {
             link_revision: link.revision,
             document: document(link)?,
@@ -66,7 +98,12 @@ impl Parts<'_> {
     }
 
     /// The link without a lease, in the place of one of `revision` that nobody holds at `now`.
-    pub(super) fn unheld_link(&self, link: &Link, revision: u64, now: Timestamp) -> Result<TransactWriteItem> {
+    pub(in crate::store) fn unheld_link(
+        &self,
+        link: &Link,
+        revision: u64,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem> {
         let row =
             LinkRow { link_revision: link.revision, document: document(link)?, lease_owner: None, lease_until: None };
         let unheld =

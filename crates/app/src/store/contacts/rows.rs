@@ -34,12 +34,12 @@ pub(super) struct PointerRow {
 }
 
 /// The record that a pointer's item leads to.
-pub(super) fn pointed_to(item: Item) -> Result<RecordKey> {
+pub(in crate::store) fn pointed_to(item: Item) -> Result<RecordKey> {
     Ok(RecordKey::from_stored(row::<PointerRow>(item)?.record_key))
 }
 
 /// The items of a record's partition, put together.
-pub(super) fn stored(items: Vec<Item>) -> Result<Stored> {
+pub(in crate::store) fn stored(items: Vec<Item>) -> Result<Stored> {
     let mut stored = Stored::default();
     for item in items {
         match key_of(&item).map(|key| key.sk).as_deref() {

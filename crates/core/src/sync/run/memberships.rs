@@ -1,0 +1,215 @@
+//! Segments: made when they are missing, members added many at a time, and taken out one by one, because there is no other
+//! call for it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use crate::domain::link::{Link, RemoteId};
+use crate::error::{Failure, FailureKind, Result};
+use crate::jobs::message::{MembershipList, Task};
+use crate::policy;
+use crate::ports::Attempt;
+use crate::ports::bulk::{BATCH, Mark, RemoteList};
+
+use super::pace::Pace;
+use super::{Run, Step};
+
+/// A contact that waits to be put into segments, or taken out of them.
+#[derive(Clone, Debug)]
+pub(super) struct Joining {
+    pub(super) mark: Mark,
+    pub(super) contact: RemoteId,
+    /// Names of segments.
+    pub(super) add: Vec<String>,
+    /// Names of segments.
+    pub(super) remove: Vec<String>,
+}
+
+/// What was done, by contact: names of segments.
+#[derive(Default)]
+struct Done {
+    added: HashMap<RemoteId, BTreeSet<String>>,
+    removed: HashMap<RemoteId, BTreeSet<String>>,
+    unknown: HashSet<RemoteId>,
+}
+
+/// How many members the first call adds, and how many any call adds at most.
+const PACE: Pace = Pace::new(1_000, 50_000);
+
+impl Run<'_> {
+    /// Sets the memberships of all who wait; what was set until something failed is kept.
+    pub(super) async fn settle_memberships(&mut self, joining: &mut Vec<Joining>) -> Step<()> {
+        if joining.is_empty() {
+            return Ok(());
+        }
+        let waiting = std::mem::take(joining);
+        let mut done = Done::default();
+        let set = self.set_memberships(&waiting, &mut done).await;
+        self.note_memberships(&waiting, &done).await?;
+        self.save().await?;
+        set
+    }
+
+    async fn set_memberships(&mut self, waiting: &[Joining], done: &mut Done) -> Step<()> {
+        let mut segments = self.desk.integration.bulk.segments().await?;
+        let mut by_segment: BTreeMap<&str, Vec<RemoteId>> = BTreeMap::new();
+        for one in waiting {
+            for name in &one.add {
+                by_segment.entry(name).or_default().push(one.contact.clone());
+            }
+        }
+        // The smallest first: its answer tells how many members a call may carry.
+        let mut adds: Vec<(&str, Vec<RemoteId>)> = by_segment.into_iter().collect();
+        adds.sort_by_key(|(_, contacts)| contacts.len());
+        let mut pace = PACE;
+        for (name, contacts) in adds {
+            let segment = self.segment(&mut segments, name).await?;
+            self.add_members(name, &segment, &contacts, &mut pace, done).await?;
+            self.log.segments += 1;
+        }
+        for one in waiting {
+            self.remove_member(one, &segments, done).await?;
+        }
+        Ok(())
+    }
+
+    /// The number of the segment of this name; it is made when there is none.
+    async fn segment(&self, segments: &mut Vec<RemoteList>, name: &str) -> Result<String> {
+        if let Some(id) = named(segments, name) {
+            return Ok(id);
+        }
+        match self.desk.integration.bulk.create_segment(name).await {
+            Ok(made) => segments.push(made),
+            // Somebody else made it meanwhile, or a reply was lost.
+            Err(failure) if failure.kind == FailureKind::Refused || policy::may_pass_soon(failure.kind) => {
+                *segments = self.desk.integration.bulk.segments().await?;
+                return named(segments, name).ok_or(failure);
+            }
+            Err(failure) => return Err(failure),
+        }
+        named(segments, name)
+            .ok_or_else(|| Failure::new(FailureKind::Garbled, "the platform made a segment of another name"))
+    }
+
+    async fn add_members(
+        &mut self,
+        name: &str,
+        segment: &str,
+        contacts: &[RemoteId],
+        pace: &mut Pace,
+        done: &mut Done,
+    ) -> Step<()> {
+        let mut left = contacts;
+        let mut failures = 0;
+        while !left.is_empty() {
+            self.in_time()?;
+            let (some, rest) = left.split_at(pace.size().min(left.len()));
+            let begun = self.now();
+            match self.desk.integration.bulk.add_to_segment(segment, some).await {
+                Ok(known) => {
+                    let took = Duration::try_from(self.now().duration_since(begun)).unwrap_or_default();
+                    pace.took(some.len(), took);
+                    self.log.memberships += done.added(name, some, &known);
+                    left = rest;
+                }
+                // Adding twice is adding once: it is tried again with less.
+                Err(failure) => {
+                    pace.halve();
+                    failures += 1;
+                    if !policy::may_pass_soon(failure.kind) || failures >= policy::BATCH_FAILURES {
+                        return Err(failure.into());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_member(&mut self, one: &Joining, segments: &[RemoteList], done: &mut Done) -> Step<()> {
+        for name in &one.remove {
+            self.in_time()?;
+            // A segment that is not there any more has no members.
+            if let Some(id) = named(segments, name) {
+                let list = MembershipList::Segment(id);
+                match self.desk.integration.platform.set_membership(&one.contact, &list, false).await {
+                    Ok(()) => self.log.memberships += 1,
+                    Err(failure) if failure.kind == FailureKind::NotFound => {}
+                    Err(failure) => return Err(failure.into()),
+                }
+            }
+            done.removed.entry(one.contact.clone()).or_default().insert(name.clone());
+        }
+        Ok(())
+    }
+
+    /// Notes memberships on the links, and takes the marks away of contacts that have all of theirs.
+    async fn note_memberships(&mut self, waiting: &[Joining], done: &Done) -> Result<()> {
+        for some in waiting.chunks(BATCH) {
+            self.note_some(some, done).await?;
+        }
+        for contact in &done.unknown {
+            // The platform does not know the number: it was merged or deleted there.
+            let task = Task::CheckGone { contact: contact.clone() };
+            self.desk.defer(task, &self.log.id, Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+
+    async fn note_some(&mut self, some: &[Joining], done: &Done) -> Result<()> {
+        let some: Vec<&Joining> = some.iter().filter(|one| done.concerns(&one.contact)).collect();
+        let keys: Vec<_> = some.iter().map(|one| one.mark.record.clone()).collect();
+        let (bulk, scope, now) = (&self.desk.services.bulk, &self.desk.integration.scope, self.now());
+        let stored = bulk.load_many(scope, &keys).await?;
+        let linked = some.iter().zip(stored).filter_map(|(one, stored)| Some((*one, stored.link?)));
+        let (ones, links): (Vec<&Joining>, Vec<_>) =
+            linked.map(|(one, link)| (one, (one.mark.record.clone(), done.noted(&one.contact, link)))).unzip();
+        let attempts = bulk.relink_many(scope, &links, now).await?;
+        let finished = ones.iter().zip(attempts).filter(|(one, attempt)| *attempt == Attempt::Done && done.is_all(one));
+        let marks: Vec<Mark> = finished.map(|(one, _)| one.mark.clone()).collect();
+        bulk.unmark_many(scope, &marks).await
+    }
+}
+
+impl Done {
+    /// Notes an answer; gives how many became members.
+    fn added(&mut self, name: &str, contacts: &[RemoteId], known: &[bool]) -> u64 {
+        let mut count = 0;
+        for (contact, known) in contacts.iter().zip(known) {
+            if *known {
+                self.added.entry(contact.clone()).or_default().insert(name.to_owned());
+                count += 1;
+            } else {
+                self.unknown.insert(contact.clone());
+            }
+        }
+        count
+    }
+
+    fn concerns(&self, contact: &RemoteId) -> bool {
+        self.added.contains_key(contact) || self.removed.contains_key(contact)
+    }
+
+    fn is_all(&self, one: &Joining) -> bool {
+        let has = |done: &HashMap<RemoteId, BTreeSet<String>>, names: &[String]| {
+            names.iter().all(|name| done.get(&one.contact).is_some_and(|done| done.contains(name)))
+        };
+        has(&self.added, &one.add) && has(&self.removed, &one.remove)
+    }
+
+    fn noted(&self, contact: &RemoteId, mut link: Link) -> Link {
+        link.segments.extend(self.added.get(contact).into_iter().flatten().cloned());
+        if let Some(removed) = self.removed.get(contact) {
+            link.segments.retain(|name| !removed.contains(name));
+        }
+        link.revision += 1;
+        link
+    }
+}
+
+/// The number of the segment of this name; of several, the one that is in use.
+fn named(segments: &[RemoteList], name: &str) -> Option<String> {
+    let mut found: Vec<&RemoteList> =
+        segments.iter().filter(|segment| segment.name.trim().eq_ignore_ascii_case(name.trim())).collect();
+    found.sort_by_key(|segment| !segment.published);
+    found.first().map(|segment| segment.id.clone())
+}

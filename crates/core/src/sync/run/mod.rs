@@ -1,0 +1,301 @@
+//! A sync run: what changed at the source is taken into Tandem's table ([`take`]), and what the table says is brought to
+//! the platform, many contacts a call ([`send`]).
+//!
+//! The two halves meet in marks: a record that is taken is marked in the same transaction, and loses its mark when the
+//! platform has all of it. So a run may die anywhere: what was taken is not read again, what is marked is sent by the next.
+
+mod batch;
+pub mod chosen;
+pub mod dry_run;
+mod memberships;
+mod pace;
+mod pass;
+mod row;
+mod send;
+mod take;
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+
+use futures::future::{Either, select};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::error::{Failure, FailureKind, Result};
+use crate::policy;
+use crate::ports::Attempt;
+use crate::ports::bulk::Usage;
+use crate::ports::runs::{MOST_PROBLEMS, RowProblem, RunEnd, RunLease, RunLog, SyncState};
+use crate::ports::source::SourceRow;
+
+use super::services::Desk;
+
+/// Told how far a run came.
+pub type Observer<'a> = dyn Fn(&RunLog) + Send + Sync + 'a;
+
+/// What a run shall do.
+#[derive(Clone, Copy)]
+pub struct SyncOptions<'a> {
+    /// Read all rows and compare each with what was sent.
+    pub full: bool,
+    /// A person says that the deletions and blanks are meant, however many.
+    pub accept_losses: bool,
+    /// Only take what changed at the source; leave the platform alone.
+    pub take_only: bool,
+    /// Stop before this moment.
+    pub until: Option<Timestamp>,
+    /// Told how far the run came.
+    pub observer: &'a Observer<'a>,
+}
+
+impl Default for SyncOptions<'_> {
+    fn default() -> Self {
+        Self { full: false, accept_losses: false, take_only: false, until: None, observer: &|_| {} }
+    }
+}
+
+/// How a run went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ran {
+    /// Its log.
+    pub log: RunLog,
+    /// Why it did not come to its end.
+    pub stopped: Option<Stopped>,
+}
+
+/// Why a run ended before its work was done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stopped {
+    /// It goes on from this moment: its time ran out, the platform's budget is used up, or somebody else holds contacts.
+    Paused(Timestamp),
+    /// It would have deleted or blanked too much; the sentence says how much.
+    Halted(String),
+    /// Something failed.
+    Failed(Failure),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        match (failure.kind, failure.retry_at) {
+            (FailureKind::RateLimited, Some(reset)) => Self::Paused(reset),
+            _ => Self::Failed(failure),
+        }
+    }
+}
+
+/// The result of a part of a run.
+type Step<T> = std::result::Result<T, Stopped>;
+
+/// A run under way.
+struct Run<'a> {
+    desk: &'a Desk,
+    options: SyncOptions<'a>,
+    lease: RunLease,
+    state: SyncState,
+    log: RunLog,
+    used_before: Usage,
+    /// What the log said of use and time when this process took it over.
+    logged_before: (u64, u64, u64),
+    began_at: Timestamp,
+    /// Whether records of known contacts were changed by this run.
+    changed_known: bool,
+    /// Rows that the run before rejected.
+    rejected_before: BTreeMap<String, u64>,
+    /// Contacts that others hold come free at this moment.
+    held_until: Option<Timestamp>,
+}
+
+impl Desk {
+    /// Brings what changed at the source to the platform.
+    ///
+    /// Without changes: four table reads for the marks, two reads and two writes for the lease and state, one call of the
+    /// source, none of the platform.
+    ///
+    /// # Errors
+    /// `Conflict` while another run of the integration is under way; `Storage` when the lease can't be taken. What ends
+    /// the run later is told by [`Ran::stopped`].
+    pub async fn sync(&self, options: SyncOptions<'_>) -> Result<Ran> {
+        let (owner, now) = (self.services.entropy.id(), self.now());
+        let until = policy::after(now, policy::RUN_LEASE);
+        let begun = self.services.runs.begin(&self.integration.scope, &owner, until, now).await?;
+        let Some((lease, state)) = begun else {
+            return Err(Failure::new(FailureKind::Conflict, "another sync run of this integration is under way"));
+        };
+        let mut run = Run::new(self, options, lease.clone(), state);
+        let worked = {
+            let work = pin!(run.work());
+            let lost = pin!(self.keep_alive(&lease));
+            match select(work, lost).await {
+                Either::Left((worked, _)) => worked,
+                Either::Right(((), _)) => return Err(Failure::new(FailureKind::Conflict, "another run took over")),
+            }
+        };
+        run.conclude(worked).await
+    }
+
+    /// Prolongs a run's lease again and again; returns when it is another run's.
+    async fn keep_alive(&self, lease: &RunLease) {
+        loop {
+            self.services.sleep.sleep(policy::RUN_BEAT).await;
+            let until = policy::after(self.now(), policy::RUN_LEASE);
+            match self.services.runs.prolong(&self.integration.scope, lease, until).await {
+                Ok(Attempt::Done) => {}
+                Ok(Attempt::Contended) => return,
+                // Until the lease ends by itself, the next beat may come through.
+                Err(failure) => tracing::warn!("the run's lease could not be prolonged: {failure}"),
+            }
+        }
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(desk: &'a Desk, options: SyncOptions<'a>, lease: RunLease, mut state: SyncState) -> Self {
+        let now = desk.now();
+        let log = match state.run.take() {
+            Some(paused) => RunLog { continuations: paused.continuations + 1, end: RunEnd::Running, ..paused },
+            None => RunLog { id: desk.services.entropy.id(), started_at: now, ..RunLog::default() },
+        };
+        Self {
+            desk,
+            options,
+            lease,
+            rejected_before: std::mem::take(&mut state.rejected),
+            state,
+            used_before: desk.integration.bulk.usage(),
+            logged_before: (log.calls, log.bytes, log.busy_ms),
+            log,
+            began_at: now,
+            changed_known: false,
+            held_until: None,
+        }
+    }
+
+    async fn work(&mut self) -> Step<()> {
+        self.log.error = None;
+        self.log.waiting = 0;
+        if self.wants_pass().await? {
+            self.pass().await?;
+        } else {
+            self.take_changes().await?;
+        }
+        if self.options.take_only {
+            return Ok(());
+        }
+        self.state.resume_at = None;
+        self.send_all().await?;
+        match self.held_until {
+            Some(moment) => Err(Stopped::Paused(moment)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the log and gives the lease back.
+    async fn conclude(mut self, worked: Step<()>) -> Result<Ran> {
+        let stopped = worked.err();
+        let now = self.now();
+        self.log.finished_at = Some(now);
+        self.log.end = match &stopped {
+            None => RunEnd::Finished,
+            Some(Stopped::Paused(_)) => RunEnd::Paused,
+            Some(Stopped::Halted(_)) => RunEnd::Halted,
+            Some(Stopped::Failed(_)) => RunEnd::Failed,
+        };
+        self.log.error = match &stopped {
+            None | Some(Stopped::Paused(_)) => None,
+            Some(Stopped::Halted(reason)) => Some(reason.clone()),
+            Some(Stopped::Failed(failure)) => Some(failure.message.clone()),
+        };
+        self.count_use();
+        self.state.run = (stopped.is_some() && !self.options.take_only).then(|| self.log.clone());
+        self.state.resume_at = match (&stopped, self.options.take_only) {
+            (Some(Stopped::Paused(moment)), _) => Some(*moment),
+            (_, true) => self.state.resume_at,
+            (_, false) => None,
+        };
+        if stopped.is_none() {
+            self.state.losses = 0;
+        }
+        let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
+        let ended = runs.end(scope, &self.lease, &self.state).await?;
+        if ended == Attempt::Contended {
+            return Err(Failure::new(FailureKind::Conflict, "another run took over"));
+        }
+        self.tell_of_run().await?;
+        self.trace();
+        (self.options.observer)(&self.log);
+        Ok(Ran { log: self.log, stopped })
+    }
+
+    fn trace(&self) {
+        let RunLog { id, end, rows, unchanged, created, updated, failed, rejected, gone, .. } = &self.log;
+        let RunLog { memberships, pulled, conflicts, calls, bytes, busy_ms, waiting, .. } = &self.log;
+        tracing::info!(
+            run = %id, ?end, rows, unchanged, created, updated, failed, rejected, gone, memberships, pulled, conflicts,
+            calls, bytes, busy_ms, waiting, "a sync run ended"
+        );
+    }
+
+    /// A run that found nothing to do is not worth a line at the source.
+    async fn tell_of_run(&self) -> Result<()> {
+        let Desk { services, integration } = self.desk;
+        services.runs.log(&integration.scope, &self.log).await?;
+        let did_nothing =
+            self.log.end == RunEnd::Finished && self.log.rows == self.log.unchanged && self.log.calls == 0;
+        if did_nothing {
+            return Ok(());
+        }
+        if let Err(failure) = services.source.report_run(&integration.scope, &self.log).await {
+            tracing::warn!("the source was not told of the run: {failure}");
+        }
+        Ok(())
+    }
+
+    /// Stores how far the run came. The lease is prolonged with it.
+    async fn save(&mut self) -> Step<()> {
+        self.count_use();
+        self.state.run = Some(self.log.clone());
+        self.lease.until = policy::after(self.now(), policy::RUN_LEASE);
+        let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
+        if runs.save(scope, &self.lease, &self.state).await? == Attempt::Contended {
+            return Err(Stopped::Failed(Failure::new(FailureKind::Conflict, "another run took over")));
+        }
+        (self.options.observer)(&self.log);
+        Ok(())
+    }
+
+    fn count_use(&mut self) {
+        let used = self.desk.integration.bulk.usage();
+        let (calls, bytes, busy_ms) = self.logged_before;
+        self.log.calls = calls + used.calls.saturating_sub(self.used_before.calls);
+        self.log.bytes = bytes + used.bytes.saturating_sub(self.used_before.bytes);
+        let busy = self.now().duration_since(self.began_at).as_millis();
+        self.log.busy_ms = busy_ms + u64::try_from(busy).unwrap_or_default();
+    }
+
+    /// Goes on only while there is time for another step, which takes a minute at most.
+    fn in_time(&self) -> Step<()> {
+        let Some(until) = self.options.until else { return Ok(()) };
+        let now = self.now();
+        if policy::after(now, LONGEST_STEP) < until { Ok(()) } else { Err(Stopped::Paused(now)) }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.desk.now()
+    }
+
+    fn problem(&mut self, row: &str, issue: crate::domain::issue::FieldIssue) {
+        if self.log.problems.len() < MOST_PROBLEMS {
+            self.log.problems.push(RowProblem { id: row.to_owned(), issue });
+        }
+    }
+}
+
+/// What a step of a run takes at most: a batch call that is given up, and the writes of the table around it.
+const LONGEST_STEP: SignedDuration = SignedDuration::from_secs(75);
+
+/// How many rows are read at once.
+const PAGE: usize = 500;
+
+/// The ids of rows that the application deleted, and the others.
+fn deleted_apart(rows: Vec<SourceRow>) -> (Vec<SourceRow>, Vec<SourceRow>) {
+    rows.into_iter().partition(|row| row.deleted)
+}

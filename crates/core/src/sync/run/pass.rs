@@ -1,0 +1,119 @@
+//! A pass over all rows: finds those that are gone, and serves sources that do not tell when a row was changed.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::error::Result;
+use crate::policy;
+use crate::ports::runs::{Pass, RosterEntry};
+use crate::ports::source::{SourceCursor, SourceOrder, SourcePage, SourceRow};
+
+use super::row;
+use super::{PAGE, Run, Step};
+
+/// Digests of rows' contents by the digests of their ids.
+pub(super) type Roster = HashMap<[u8; 16], u64>;
+
+impl Run<'_> {
+    /// Whether all rows are read: one is under way, was asked for, is due, or the source can't tell what changed.
+    pub(super) async fn wants_pass(&self) -> Result<bool> {
+        if self.state.pass.is_some() || self.options.full {
+            return Ok(true);
+        }
+        let due = self.state.reconciled_at.map(|at| policy::after(at, policy::RECONCILED_EVERY));
+        if due.is_some_and(|due| due <= self.now()) {
+            return Ok(true);
+        }
+        let (source, scope) = (&self.desk.services.source, &self.desk.integration.scope);
+        Ok(!source.tells_changes(scope).await?)
+    }
+
+    /// Reads all rows, or goes on with it.
+    pub(super) async fn pass(&mut self) -> Step<()> {
+        let pass = self.begun_pass();
+        let known: Roster = self.roster(self.state.generation).await?;
+        let mut after = pass.cursor;
+        loop {
+            self.in_time()?;
+            let (source, scope) = (&self.desk.services.source, &self.desk.integration.scope);
+            let SourcePage { rows, next, more } = source.page(scope, SourceOrder::Id, &after, PAGE).await?;
+            self.take_of_pass(rows, &known, pass.generation, pass.thorough).await?;
+            after = next;
+            if let Some(pass) = &mut self.state.pass {
+                pass.cursor = after.clone();
+            }
+            if !more {
+                return self.end_pass(known).await;
+            }
+            self.save().await?;
+        }
+    }
+
+    fn begun_pass(&mut self) -> Pass {
+        let (now, generation) = (self.now(), self.state.generation + 1);
+        let thorough = self.options.full;
+        let pass = self.state.pass.get_or_insert_with(|| Pass {
+            cursor: SourceCursor::default(),
+            generation,
+            seen: 0,
+            thorough,
+            started_at: now,
+        });
+        pass.clone()
+    }
+
+    async fn take_of_pass(
+        &mut self,
+        rows: Vec<SourceRow>,
+        known: &Roster,
+        generation: u64,
+        thorough: bool,
+    ) -> Step<()> {
+        let there: Vec<RosterEntry> = rows.iter().filter(|row| !row.deleted).map(row::entry).collect();
+        self.desk.services.runs.enrol(&self.desk.integration.scope, generation, &there).await?;
+        let is_same = |entry: &RosterEntry| known.get(&entry.id) == Some(&entry.content);
+        let (same, changed): (Vec<SourceRow>, Vec<SourceRow>) =
+            rows.into_iter().partition(|row| !thorough && is_same(&row::entry(row)));
+        self.log.rows += same.len() as u64;
+        self.log.unchanged += same.len() as u64;
+        if let Some(pass) = &mut self.state.pass {
+            pass.seen += there.len() as u64;
+        }
+        self.take(changed, &is_same).await
+    }
+
+    /// All rows were seen: those that were known and not seen are gone.
+    async fn end_pass(&mut self, known: Roster) -> Step<()> {
+        let Some(pass) = self.state.pass.clone() else { return Ok(()) };
+        let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
+        let seen: HashSet<[u8; 16]> = runs.roster(scope, pass.generation).await?.iter().map(|entry| entry.id).collect();
+        let gone: Vec<[u8; 16]> = known.into_keys().filter(|id| !seen.contains(id)).collect();
+        self.take_gone(&gone).await?;
+        let old = std::mem::replace(&mut self.state.generation, pass.generation);
+        self.state.known = seen.len() as u64;
+        self.state.pass = None;
+        self.state.reconciled_at = Some(self.now());
+        self.changes_are_read_until(&pass);
+        self.save().await?;
+        self.desk.services.runs.forget_roster(&self.desk.integration.scope, old).await?;
+        Ok(())
+    }
+
+    /// Whatever changed before the pass began was read by it.
+    fn changes_are_read_until(&mut self, pass: &Pass) {
+        let began = policy::after(pass.started_at, -self.desk.services.source.overlap());
+        if self.state.cursor.updated_at.is_none_or(|reached| reached < began) {
+            self.state.cursor = SourceCursor { updated_at: Some(began), id: None };
+            self.state.read_at = Some(pass.started_at);
+        }
+    }
+
+    pub(super) async fn roster(&self, generation: u64) -> Result<Roster> {
+        let entries = self.desk.services.runs.roster(&self.desk.integration.scope, generation).await?;
+        let mut roster = Roster::with_capacity(entries.len());
+        for RosterEntry { id, content } in entries {
+            let held = roster.entry(id).or_default();
+            *held = (*held).max(content);
+        }
+        Ok(roster)
+    }
+}

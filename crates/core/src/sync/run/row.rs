@@ -1,0 +1,164 @@
+//! A row of the source as a change of its contact. Pure.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
+use crate::domain::identity::{Email, ExternalId, Identity};
+use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::record::{Change, Patch};
+use crate::mapping::RuleSet;
+use crate::mapping::rules::FieldRule;
+use crate::ports::runs::RosterEntry;
+use crate::ports::source::SourceRow;
+use crate::sync::change::{ContactChange, Subject};
+
+/// A row that can be a contact.
+#[derive(Clone, Debug)]
+pub(super) struct Incoming {
+    /// The application's id, as the source wrote it.
+    pub(super) row: String,
+    /// The row's id.
+    pub(super) id: ExternalId,
+    /// Its address.
+    pub(super) email: Option<Email>,
+    /// What it says.
+    pub(super) change: ContactChange,
+    /// The row's entry in the roster.
+    pub(super) entry: RosterEntry,
+}
+
+impl Incoming {
+    pub(super) fn identities(&self) -> (Option<Identity>, Option<Identity>) {
+        (Some(self.id.identity()), self.email.as_ref().map(Email::identity))
+    }
+}
+
+/// Reads a row. A value that can't be taken becomes an issue of the change and holds nothing else back.
+pub(super) fn read(row: &SourceRow, rules: &RuleSet, now: Timestamp) -> Result<Incoming, FieldIssue> {
+    let invalid = |error: crate::domain::identity::InvalidExternalId| {
+        FieldIssue::new("id", IssueCode::Invalid, format!("The id {error}."))
+    };
+    let id = ExternalId::try_from(row.id.clone()).map_err(invalid)?;
+    let entry = entry(row);
+    let mut reading = Reading { rules, fields: Patch::new(), issues: Vec::new(), email: None, consent: None };
+    for (name, value) in &row.fields {
+        reading.take(name, value);
+    }
+    let said_at = row.updated_at.map_or(now, |at| at.min(now));
+    if let Some(at) = row.updated_at {
+        reading.fields.insert("updated_at".to_owned(), Change::Set(json!(at.to_string())));
+    }
+    let Reading { fields, issues, email, consent, .. } = reading;
+    let consent = consent.map(|yes| ConsentEntry {
+        status: if yes { ConsentStatus::OptedIn } else { ConsentStatus::OptedOut },
+        source: ConsentSource::Application,
+        at: said_at,
+        proof: None,
+    });
+    let subject = Subject::Person { external_id: Some(id.clone()), email: email.clone() };
+    let change = ContactChange { subject, fields, consent, visitor: None, issues };
+    Ok(Incoming { row: row.id.clone(), id, email, change, entry })
+}
+
+struct Reading<'a> {
+    rules: &'a RuleSet,
+    fields: Patch,
+    issues: Vec<FieldIssue>,
+    email: Option<Email>,
+    consent: Option<bool>,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, name: &str, value: &Value) {
+        let Some(rule) = self.rules.rule_of(name) else {
+            if !is_blank(value) {
+                self.issue(name, IssueCode::UnknownField, "No rule maps this column: it was not taken.");
+            }
+            return;
+        };
+        match rule.local.as_str() {
+            "email" => self.take_email(value),
+            "marketing_opt_in" => self.take_consent(name, value),
+            // Both are read from the row itself.
+            "id" | "updated_at" => {}
+            _ => self.take_field(rule, value),
+        }
+    }
+
+    fn take_email(&mut self, value: &Value) {
+        let text = value.as_str().unwrap_or_default().trim();
+        match text.parse::<Email>() {
+            Ok(email) => self.email = Some(email),
+            Err(_) if text.is_empty() => self.issue("email", IssueCode::Missing, "The row has no address."),
+            Err(invalid) => self.issue("email", IssueCode::Invalid, &format!("The value {invalid}.")),
+        }
+    }
+
+    fn take_consent(&mut self, name: &str, value: &Value) {
+        self.consent = flag(value);
+        if self.consent.is_none() && !is_blank(value) {
+            self.issue(name, IssueCode::WrongType, "The value must be true or false.");
+        }
+    }
+
+    /// A column without a value takes the value away; where the first value stays, it says nothing.
+    fn take_field(&mut self, rule: &FieldRule, value: &Value) {
+        match (is_blank(value), rule.preserve_if_absent) {
+            (true, true) => {}
+            (true, false) => {
+                // An alias without a value does not take away what the field's other name gave.
+                self.fields.entry(rule.local.clone()).or_insert(Change::Clear);
+            }
+            (false, _) => {
+                self.fields.insert(rule.local.clone(), Change::Set(value.clone()));
+            }
+        }
+    }
+
+    fn issue(&mut self, name: &str, code: IssueCode, message: &str) {
+        self.issues.push(FieldIssue::new(self.rules.path_of(name), code, message));
+    }
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => match number.as_i64() {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            _ => None,
+        },
+        Value::String(text) => match text.trim().to_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "1" => Some(true),
+            "false" | "f" | "no" | "n" | "0" => Some(false),
+            _ => None,
+        },
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A row's entry in the roster.
+pub(super) fn entry(row: &SourceRow) -> RosterEntry {
+    RosterEntry { id: digest(&row.id), content: content(row) }
+}
+
+/// The digest of an id, as [`Identity`] makes it.
+pub(super) fn digest(id: &str) -> [u8; 16] {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&Sha256::digest(id.trim().as_bytes())[..16]);
+    digest
+}
+
+/// A digest of what a row says; never 0, which stands for one that is not known.
+fn content(row: &SourceRow) -> u64 {
+    let text = json!([row.updated_at, row.deleted, row.fields]).to_string();
+    let mut first = [0; 8];
+    first.copy_from_slice(&Sha256::digest(text.as_bytes())[..8]);
+    u64::from_be_bytes(first).max(1)
+}

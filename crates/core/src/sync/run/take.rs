@@ -1,0 +1,447 @@
+//! From the source into Tandem's table: rows that change a record are stored with it, and the record is marked.
+
+use std::collections::HashSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::catalog::FieldCatalog;
+use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
+use crate::domain::identity::{Email, Identity, RecordKey};
+use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::record::{Change, Record};
+use crate::error::{Failure, Result};
+use crate::policy;
+use crate::ports::bulk::Mark;
+use crate::ports::runs::{RosterEntry, SyncState};
+use crate::ports::source::{RowStatus, SourceCursor, SourceOrder, SourceRow};
+use crate::ports::{Attempt, Resolved, Save, Stored};
+use crate::sync::plan::{self, Draft, Rulebook};
+use crate::sync::push::{self, Choice};
+use crate::sync::services::Desk;
+use crate::sync::vanished::Vanished;
+
+use super::pass::Roster;
+use super::row::{self, Incoming};
+use super::{PAGE, Run, Step, Stopped, deleted_apart};
+
+/// How often a row is planned anew because its record, or one that it shares an identity with, was changed meanwhile.
+const ROUNDS: usize = 12;
+
+/// As many rows that are read once more are compared with their records, more with the roster.
+const FEW: usize = 25;
+
+/// Whether a row's rejection was reported before.
+pub(super) type OldNews<'a> = dyn Fn(&RosterEntry) -> bool + Send + Sync + 'a;
+
+/// How many rejected rows are remembered from one run to the next: those that are read once more.
+const MOST_REJECTED: usize = 1_000;
+
+/// A row with what is to be done about it.
+pub(super) struct Planned {
+    pub(super) row: Incoming,
+    pub(super) draft: Draft,
+    /// Whether the row's id was known before.
+    pub(super) known: bool,
+}
+
+/// Rows of a round: planned, unfit to be contacts, and those that have to wait for another row's change.
+#[derive(Default)]
+pub(super) struct Round {
+    pub(super) planned: Vec<Planned>,
+    pub(super) unfit: Vec<(Incoming, Failure)>,
+    pub(super) waiting: Vec<Incoming>,
+}
+
+impl Run<'_> {
+    /// Takes what changed since the last run.
+    pub(super) async fn take_changes(&mut self) -> Step<()> {
+        let overlap = self.desk.services.source.overlap();
+        let mut after = changes_begin_at(&self.state, overlap);
+        let mut known: Option<Roster> = None;
+        loop {
+            self.in_time()?;
+            let read_at = self.now();
+            let (source, scope) = (&self.desk.services.source, &self.desk.integration.scope);
+            let page = source.page(scope, SourceOrder::Changed, &after, PAGE).await?;
+            let read = page.rows.len();
+            let rows = if read > FEW && !later(&page.next, &self.state.cursor) {
+                let known = match &known {
+                    Some(known) => known,
+                    None => known.insert(self.roster(self.state.generation).await?),
+                };
+                self.without_known(page.rows, known)
+            } else {
+                page.rows
+            };
+            self.take(rows, &|_| false).await?;
+            self.state.read_at = Some(read_at);
+            if later(&page.next, &self.state.cursor) {
+                self.state.cursor = page.next.clone();
+            }
+            if read > 0 {
+                self.save().await?;
+            }
+            if !page.more {
+                self.state.reconciled_at.get_or_insert(read_at);
+                return Ok(());
+            }
+            after = page.next;
+        }
+    }
+
+    /// Of rows that were taken before and are read once more, those that are as they were when they came.
+    fn without_known(&mut self, rows: Vec<SourceRow>, known: &Roster) -> Vec<SourceRow> {
+        let (same, others): (Vec<SourceRow>, Vec<SourceRow>) = rows.into_iter().partition(|row| {
+            let entry = row::entry(row);
+            known.get(&entry.id) == Some(&entry.content)
+        });
+        self.log.rows += same.len() as u64;
+        self.log.unchanged += same.len() as u64;
+        others
+    }
+
+    /// Takes rows. `is_old_news` tells of a row whether its rejection was reported before.
+    pub(super) async fn take(&mut self, rows: Vec<SourceRow>, is_old_news: &OldNews<'_>) -> Step<()> {
+        self.log.rows += rows.len() as u64;
+        let (gone, rows) = deleted_apart(rows);
+        let mut waiting = Vec::new();
+        for row in rows {
+            match row::read(&row, &self.desk.integration.rules, self.now()) {
+                Ok(incoming) => waiting.push(incoming),
+                Err(issue) => self.reject(&row.id, row::digest(&row.id), 1, issue, is_old_news).await?,
+            }
+        }
+        for _ in 0..ROUNDS {
+            if waiting.is_empty() {
+                break;
+            }
+            waiting = self.take_round(waiting, is_old_news).await?;
+        }
+        for row in waiting {
+            let message = "The record is being changed by others all the time: the next run takes the row.";
+            self.problem(&row.row, FieldIssue::new("id", IssueCode::Deferred, message));
+        }
+        let gone: Vec<[u8; 16]> = gone.iter().map(|row| row::digest(&row.id)).collect();
+        self.take_gone(&gone).await
+    }
+
+    /// Takes rows of different records; gives those back that have to wait for the others.
+    async fn take_round(&mut self, rows: Vec<Incoming>, is_old_news: &OldNews<'_>) -> Step<Vec<Incoming>> {
+        let Round { planned, unfit, mut waiting } = self.desk.plan_rows(rows).await?;
+        for (row, failure) in unfit {
+            let issue = first_issue(&row, &failure);
+            self.reject(&row.row, row.entry.id, row.entry.content, issue, is_old_news).await?;
+        }
+        let (changed, same): (Vec<Planned>, Vec<Planned>) =
+            planned.into_iter().partition(|planned| changes_something(&planned.draft));
+        self.log.unchanged += same.len() as u64;
+        self.mark_unsettled(&same).await?;
+        self.guard_losses(changed.iter().filter(|planned| blanks_something(planned)).count())?;
+        let new: Vec<RosterEntry> = changed.iter().filter(|one| !one.known).map(|one| one.row.entry).collect();
+        self.enrol(&new).await?;
+        let stored = self.store(changed).await?;
+        self.note_contents(&new).await?;
+        for (planned, attempt) in stored {
+            match attempt {
+                Attempt::Done => self.count(&planned),
+                Attempt::Contended => waiting.push(planned.row),
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// A pass over all rows sees to it that nothing is left behind that a mark was lost of.
+    async fn mark_unsettled(&self, same: &[Planned]) -> Result<()> {
+        if self.state.pass.as_ref().is_none_or(|pass| !pass.thorough) {
+            return Ok(());
+        }
+        let now = self.now();
+        let unsettled = same.iter().filter(|planned| is_to_be_sent(&planned.draft));
+        let mark = |planned: &Planned| Mark {
+            record: planned.draft.key.clone(),
+            version: planned.draft.record.version - 1,
+            attempts: 0,
+            due_at: now,
+        };
+        let marks: Vec<Mark> = unsettled.map(mark).collect();
+        self.desk.services.bulk.mark_many(&self.desk.integration.scope, &marks).await
+    }
+
+    /// Stops before more is lost than a person would expect.
+    fn guard_losses(&mut self, more: usize) -> Step<()> {
+        self.state.losses += more as u64;
+        let allowed = policy::losses_allowed(self.state.known);
+        if self.state.losses <= allowed || self.options.accept_losses {
+            return Ok(());
+        }
+        Err(Stopped::Halted(format!(
+            "{} or more of {} known rows are gone or lost values, more than the {allowed} that a run may delete or blank. \
+             If that is meant, run `tandem sync --accept-losses`.",
+            self.state.losses, self.state.known
+        )))
+    }
+
+    /// Notes new rows before their records are made, so that a row that vanishes is missed whenever this process dies.
+    async fn enrol(&mut self, new: &[RosterEntry]) -> Result<()> {
+        if self.state.pass.is_some() {
+            return Ok(());
+        }
+        self.state.known += new.len() as u64;
+        let bare: Vec<RosterEntry> = new.iter().map(|entry| RosterEntry { content: 0, ..*entry }).collect();
+        self.desk.services.runs.enrol(&self.desk.integration.scope, self.state.generation, &bare).await
+    }
+
+    /// Notes what new rows said, now that their records are stored: until then, they must not pass for known.
+    async fn note_contents(&self, new: &[RosterEntry]) -> Result<()> {
+        if self.state.pass.is_some() {
+            return Ok(());
+        }
+        self.desk.services.runs.enrol(&self.desk.integration.scope, self.state.generation, new).await
+    }
+
+    async fn store(&self, changed: Vec<Planned>) -> Result<Vec<(Planned, Attempt)>> {
+        let saves: Vec<(Save, bool)> =
+            changed.iter().map(|planned| (save_of(&planned.draft), is_to_be_sent(&planned.draft))).collect();
+        let attempts = self.desk.services.bulk.save_many(&self.desk.integration.scope, &saves, self.now()).await?;
+        Ok(changed.into_iter().zip(attempts).collect())
+    }
+
+    fn count(&mut self, planned: &Planned) {
+        self.changed_known |= planned.draft.remote_id().is_some();
+        let mut shared = false;
+        for issue in &planned.draft.issues {
+            shared |= issue.code == IssueCode::SharedIdentity;
+            *self.log.issues.entry(issue_name(issue)).or_default() += 1;
+        }
+        if shared {
+            self.log.shared += 1;
+        }
+    }
+
+    /// A row that is no contact is reported once: in the log and at the source.
+    async fn reject(
+        &mut self,
+        row: &str,
+        id: [u8; 16],
+        content: u64,
+        issue: FieldIssue,
+        is_old_news: &OldNews<'_>,
+    ) -> Result<()> {
+        let reported = self.rejected_before.get(row) == Some(&content);
+        if self.state.rejected.len() >= MOST_REJECTED {
+            self.state.rejected.clear();
+        }
+        self.state.rejected.insert(row.to_owned(), content);
+        if reported || is_old_news(&RosterEntry { id, content }) {
+            self.log.unchanged += 1;
+            return Ok(());
+        }
+        self.log.rejected += 1;
+        *self.log.issues.entry(issue_name(&issue)).or_default() += 1;
+        let error = Some(format!("{}: {}", issue.field, issue.message));
+        let status = RowStatus { id: row.to_owned(), contact: None, hash: None, synced_at: None, error };
+        self.problem(row, issue);
+        self.desk.services.source.report(&self.desk.integration.scope, &[status]).await
+    }
+
+    /// Records whose rows are gone are marked as gone, and what follows is done when they are sent.
+    pub(super) async fn take_gone(&mut self, ids: &[[u8; 16]]) -> Step<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let gone = self.desk.records_of(ids).await?;
+        self.log.gone += gone.len() as u64;
+        if self.desk.integration.vanished == Vanished::Keep {
+            return Ok(());
+        }
+        self.guard_losses(gone.len())?;
+        let now = self.now();
+        let mut saves = Vec::new();
+        for (key, record) in gone {
+            saves.push((self.desk.gone_save(key, record, now).await?, true));
+        }
+        // Whoever changed one of the records meanwhile knows it as there: the next pass finds it gone again.
+        self.desk.services.bulk.save_many(&self.desk.integration.scope, &saves, now).await?;
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// Plans rows, without writing anything. Of rows that share a record or an identity, the first is planned.
+    pub(super) async fn plan_rows(&self, rows: Vec<Incoming>) -> Result<Round> {
+        let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
+        let identities: Vec<_> = rows.iter().map(Incoming::identities).collect();
+        let resolved = bulk.resolve_many(scope, &identities).await?;
+        let mut round = Round::default();
+        let mut chosen: Vec<(Incoming, Resolved, Choice)> = Vec::new();
+        let mut taken = HashSet::new();
+        for ((row, resolved), (external, email)) in rows.into_iter().zip(resolved).zip(identities) {
+            match push::choose(&resolved, external, email) {
+                Err(failure) => round.unfit.push((row, failure)),
+                Ok(choice) if is_free(&mut taken, &choice) => chosen.push((row, resolved, choice)),
+                Ok(_) => round.waiting.push(row),
+            }
+        }
+        round.planned = self.plan_chosen(chosen).await?;
+        Ok(round)
+    }
+
+    async fn plan_chosen(&self, chosen: Vec<(Incoming, Resolved, Choice)>) -> Result<Vec<Planned>> {
+        if chosen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let catalog = self.catalog().await;
+        let keys: Vec<RecordKey> = chosen.iter().map(|(_, _, choice)| choice.key.clone()).collect();
+        let stored = self.services.bulk.load_many(&self.integration.scope, &keys).await?;
+        let mut planned = Vec::new();
+        for ((row, resolved, choice), stored) in chosen.into_iter().zip(stored) {
+            planned.push(self.plan_row(row, resolved, choice, stored, catalog.as_deref()).await?);
+        }
+        Ok(planned)
+    }
+
+    async fn plan_row(
+        &self,
+        mut row: Incoming,
+        resolved: Resolved,
+        choice: Choice,
+        stored: Stored,
+        catalog: Option<&FieldCatalog>,
+    ) -> Result<Planned> {
+        let known = resolved.by_external_id.is_some();
+        let consent = match choice.consent_elsewhere(&stored, &resolved, row.email.as_ref()) {
+            Some(identity) => {
+                self.services.contacts.resolve(&self.integration.scope, None, Some(&identity)).await?.consent
+            }
+            None => resolved.consent,
+        };
+        drop_idle_clears(&mut row, stored.record.as_ref());
+        let found = choice.found(stored, consent, Some(&row.id), row.email.as_ref());
+        let draft = plan::plan(&row.change, found, &self.rulebook(catalog), self.now());
+        Ok(Planned { row, draft, known })
+    }
+
+    /// The rules that plans of this integration follow.
+    pub(super) fn rulebook<'a>(&'a self, catalog: Option<&'a FieldCatalog>) -> Rulebook<'a> {
+        let integration = &self.integration;
+        Rulebook {
+            rules: &integration.rules,
+            vocabulary: &*integration.vocabulary,
+            catalog,
+            enrolment: integration.enrolment.as_ref(),
+            vanished: &integration.vanished,
+        }
+    }
+
+    /// The platform's fields, as last read.
+    pub(super) async fn catalog(&self) -> Option<std::sync::Arc<FieldCatalog>> {
+        let Self { services, integration } = self;
+        let (catalogs, platform) = (&*services.catalogs, &*integration.platform);
+        integration.reference.catalog(&integration.scope, self.now(), catalogs, platform).await
+    }
+
+    /// The records that belong to rows, by the digests of the rows' ids, and to no other row by now.
+    pub(super) async fn records_of(&self, ids: &[[u8; 16]]) -> Result<Vec<(RecordKey, Record)>> {
+        let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
+        let mut records = Vec::new();
+        for ids in ids.chunks(PAGE) {
+            let identities: Vec<_> = ids.iter().map(|id| (Some(Identity::external_of(id)), None)).collect();
+            let resolved = bulk.resolve_many(scope, &identities).await?;
+            let keys: Vec<RecordKey> = resolved.into_iter().filter_map(|found| found.by_external_id).collect();
+            let stored = bulk.load_many(scope, &keys).await?;
+            let there = keys.into_iter().zip(stored).filter_map(|(key, stored)| Some((key, stored.record?)));
+            let mine = there.filter(|(_, record)| {
+                let id = record.external_id.as_ref().map(|id| row::digest(id.as_str()));
+                record.gone_since.is_none() && id.is_some_and(|id| ids.contains(&id))
+            });
+            records.extend(mine);
+        }
+        Ok(records)
+    }
+
+    async fn gone_save(&self, key: RecordKey, record: Record, now: Timestamp) -> Result<Save> {
+        let consent = match (&self.integration.vanished, record.email.as_ref().map(Email::identity)) {
+            (Vanished::Unsubscribe, Some(email)) => {
+                let resolved = self.services.contacts.resolve(&self.integration.scope, None, Some(&email)).await?;
+                let mut ledger = resolved.consent;
+                ledger.take(ConsentEntry {
+                    status: ConsentStatus::OptedOut,
+                    source: ConsentSource::Application,
+                    at: now,
+                    proof: Some("the application does not have the record any more".to_owned()),
+                });
+                Some((email, ledger))
+            }
+            _ => None,
+        };
+        let record = Record { gone_since: Some(now), version: record.version + 1, updated_at: now, ..record };
+        Ok(Save { key, record, claim: Vec::new(), release: Vec::new(), consent })
+    }
+}
+
+/// Where the rows begin that a run has to read. Rows may have been committed behind the cursor, shortly before it was
+/// reached.
+pub(super) fn changes_begin_at(state: &SyncState, overlap: SignedDuration) -> SourceCursor {
+    let cursor = &state.cursor;
+    let Some((reached, read_at)) = cursor.updated_at.zip(state.read_at) else { return cursor.clone() };
+    let settled = policy::after(read_at, -overlap);
+    if reached <= settled { cursor.clone() } else { SourceCursor { updated_at: Some(settled), id: None } }
+}
+
+/// Whether no other row of the round is about the record or claims one of its identities.
+fn is_free(taken: &mut HashSet<String>, choice: &Choice) -> bool {
+    let names = choice.unclaimed.iter().map(|identity| format!("{:?} {}", identity.kind(), identity.digest()));
+    let names: Vec<String> = names.chain([choice.key.as_str().to_owned()]).collect();
+    let free = names.iter().all(|name| !taken.contains(name));
+    if free {
+        taken.extend(names);
+    }
+    free
+}
+
+/// A column without a value takes away only what the record has.
+fn drop_idle_clears(row: &mut Incoming, record: Option<&Record>) {
+    row.change.fields.retain(|name, change| match change {
+        Change::Set(_) => true,
+        Change::Clear => record.and_then(|record| record.fields.get(name)).is_some_and(|value| !value.is_null()),
+    });
+}
+
+pub(super) fn changes_something(draft: &Draft) -> bool {
+    draft.record_changed || draft.consent_changed || !draft.claim.is_empty()
+}
+
+/// Whether the platform has to be told.
+pub(super) fn is_to_be_sent(draft: &Draft) -> bool {
+    !draft.platform_is_settled() || draft.has_open_memberships()
+}
+
+fn blanks_something(planned: &Planned) -> bool {
+    planned.known && planned.draft.remote_id().is_some() && !planned.draft.clear.is_empty()
+}
+
+pub(super) fn save_of(draft: &Draft) -> Save {
+    Save {
+        key: draft.key.clone(),
+        record: draft.record.clone(),
+        claim: draft.claim.clone(),
+        release: draft.release.clone().into_iter().collect(),
+        consent: push::consent_of(draft),
+    }
+}
+
+/// What is wrong with the row itself, rather than what follows from it.
+pub(super) fn first_issue(row: &Incoming, failure: &Failure) -> FieldIssue {
+    let about_email = row.change.issues.iter().find(|issue| issue.field.ends_with("email"));
+    let issue = about_email.or(failure.fields.first()).cloned();
+    issue.unwrap_or_else(|| FieldIssue::new("id", IssueCode::Invalid, failure.message.clone()))
+}
+
+pub(super) fn issue_name(issue: &FieldIssue) -> String {
+    let code = serde_json::to_value(issue.code).ok();
+    format!("{}: {}", issue.field, code.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default())
+}
+
+fn later(next: &SourceCursor, than: &SourceCursor) -> bool {
+    (next.updated_at, &next.id) > (than.updated_at, &than.id)
+}

@@ -1,0 +1,125 @@
+//! `tandem runs`: what sync runs did.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use clap::Args;
+use tandem_app::config::Environment;
+use tandem_app::store::RunTable;
+use tandem_core::domain::scope::Scope;
+use tandem_core::ports::runs::{RunEnd, RunLog, RunStore};
+
+use crate::failure::CommandError;
+use crate::installation::Installation;
+use crate::output::Output;
+
+/// How many runs are looked through for one.
+const MOST: usize = 200;
+
+/// Options of `tandem runs`.
+#[derive(Args)]
+pub struct Runs {
+    /// One run in detail, with the rows that were rejected or failed.
+    id: Option<String>,
+    /// How many runs to list.
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+}
+
+/// Runs the command.
+pub async fn runs(
+    command: &Runs,
+    data_dir: &Path,
+    environment: &Environment,
+    output: &Output,
+) -> Result<(), CommandError> {
+    let installation = Installation::open(data_dir, environment).await?;
+    let store = RunTable::new(installation.foundation.table.clone());
+    let limit = if command.id.is_some() { MOST } else { command.limit.clamp(1, MOST) };
+    let listed = store.runs(&Scope::default_mautic(), limit).await?;
+    match &command.id {
+        None => output.result(&listed, table(&listed)),
+        Some(id) => {
+            let found = listed.iter().find(|run| run.id == *id);
+            let run =
+                found.ok_or_else(|| CommandError::Undone("there is no such run: see `tandem runs`".to_owned()))?;
+            output.result(run, detail(run));
+        }
+    }
+    Ok(())
+}
+
+fn table(runs: &[RunLog]) -> String {
+    if runs.is_empty() {
+        return "no run yet".to_owned();
+    }
+    let line = |run: &RunLog| {
+        format!(
+            "{}  {}  {:<8}  rows {}  created {}  updated {}  failed {}  rejected {}  calls {}  {:.1} s",
+            run.id,
+            run.started_at.strftime("%Y-%m-%d %H:%M:%S"),
+            end(run.end),
+            run.rows,
+            run.created,
+            run.updated,
+            run.failed,
+            run.rejected,
+            run.calls,
+            run.busy_ms as f64 / 1000.0
+        )
+    };
+    runs.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn detail(run: &RunLog) -> String {
+    let mut text = summary(run);
+    for problem in &run.problems {
+        // Writing to a string can't fail.
+        let _infallible = writeln!(text, "  {}  {}: {}", problem.id, problem.issue.field, problem.issue.message);
+    }
+    text
+}
+
+/// A run's counts, a line each.
+pub fn summary(run: &RunLog) -> String {
+    let mut text = String::new();
+    let counts = [
+        ("rows read", run.rows),
+        ("unchanged", run.unchanged),
+        ("created", run.created),
+        ("updated", run.updated),
+        ("failed", run.failed),
+        ("rejected", run.rejected),
+        ("shared", run.shared),
+        ("gone", run.gone),
+        ("memberships", run.memberships),
+        ("pulled", run.pulled),
+        ("conflicts", run.conflicts),
+        ("waiting", run.waiting),
+        ("Mautic calls", run.calls),
+        ("bytes", run.bytes),
+        ("milliseconds", run.busy_ms),
+    ];
+    // Writing to a string can't fail, here and below.
+    let _infallible = writeln!(text, "run {} {}", run.id, end(run.end));
+    for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        let _infallible = writeln!(text, "  {name:<14}{count}");
+    }
+    for (issue, count) in &run.issues {
+        let _infallible = writeln!(text, "    {count:>6}  {issue}");
+    }
+    if let Some(error) = &run.error {
+        let _infallible = writeln!(text, "  {error}");
+    }
+    text
+}
+
+fn end(end: RunEnd) -> &'static str {
+    match end {
+        RunEnd::Running => "running",
+        RunEnd::Finished => "finished",
+        RunEnd::Paused => "paused",
+        RunEnd::Halted => "halted",
+        RunEnd::Failed => "failed",
+    }
+}

@@ -1,0 +1,186 @@
+//! `tandem sync`: a sync run at the terminal, or what it would do.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tandem_app::config::Environment;
+use tandem_app::system::SystemClock;
+use tandem_core::domain::scope::Scope;
+use tandem_core::error::{Failure, FailureKind};
+use tandem_core::policy;
+use tandem_core::ports::Clock;
+use tandem_core::ports::runs::RunLog;
+use tandem_core::sync::run::dry_run::{FieldPlan, PlannedAction, PlannedChange};
+use tandem_core::sync::run::{Ran, Stopped, SyncOptions};
+use tandem_core::sync::services::Desk;
+
+use crate::failure::CommandError;
+use crate::installation::Installation;
+use crate::output::Output;
+use crate::runs::summary;
+
+/// A person at a terminal waits for a pause that is no longer than this.
+const WAITED: SignedDuration = SignedDuration::from_mins(3);
+/// How often a failure that may pass is tried again.
+const TRIES: u32 = 5;
+/// The pause before a further try.
+const PAUSE: Duration = Duration::from_secs(3);
+/// How long another run is waited for: a killed one keeps its lease for half a minute.
+const BUSY: u32 = 20;
+
+/// Options of `tandem sync`.
+#[derive(Args)]
+pub struct Sync {
+    /// Print what would be done, field by field, and change nothing. The output holds personal data.
+    #[arg(long)]
+    dry_run: bool,
+    /// Read all rows and compare each with what was sent; find those that are gone.
+    #[arg(long)]
+    full: bool,
+    /// Deletions and blanks are meant, however many they are.
+    #[arg(long)]
+    accept_losses: bool,
+    /// The integration to sync.
+    #[arg(long, default_value = "mautic")]
+    integration: String,
+}
+
+/// Runs the command.
+pub async fn sync(
+    command: &Sync,
+    data_dir: &Path,
+    environment: &Environment,
+    output: &Output,
+) -> Result<(), CommandError> {
+    let installation = Installation::open(data_dir, environment).await?;
+    let desk = installation.foundation.desk()?.ok_or_else(|| {
+        CommandError::Undone("no Mautic is configured: set MAUTIC_BASE_URL, or run `tandem dev --simulate`".to_owned())
+    })?;
+    let known = Scope::default_mautic().integration.to_string();
+    if command.integration != known {
+        return Err(CommandError::Undone(format!("there is no such integration; there is {known}")));
+    }
+    if command.dry_run {
+        return dry_run(&desk, command.full, output).await;
+    }
+    let progress = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  {msg}") {
+        progress.set_style(style);
+    }
+    let ran = run(&desk, command, &progress).await;
+    progress.finish_and_clear();
+    conclude(ran?, output)
+}
+
+/// Runs, and goes on after short pauses and failures that pass.
+async fn run(desk: &Desk, command: &Sync, progress: &ProgressBar) -> Result<Ran, CommandError> {
+    let observer = |log: &RunLog| progress.set_message(progress_line(log));
+    let options = SyncOptions {
+        full: command.full,
+        accept_losses: command.accept_losses,
+        observer: &observer,
+        ..SyncOptions::default()
+    };
+    let (mut failures, mut busy) = (0, 0);
+    loop {
+        let ran = match desk.sync(options).await {
+            Err(failure) if failure.kind == FailureKind::Conflict && busy < BUSY => {
+                busy += 1;
+                progress.set_message("another run is under way: waiting for it");
+                desk.services.sleep.sleep(PAUSE).await;
+                continue;
+            }
+            ran => ran?,
+        };
+        let wait = match &ran.stopped {
+            Some(Stopped::Paused(moment)) => short_wait(*moment),
+            Some(Stopped::Failed(failure)) if passes(failure) && failures < TRIES => {
+                failures += 1;
+                Some(PAUSE)
+            }
+            Some(Stopped::Failed(_) | Stopped::Halted(_)) | None => None,
+        };
+        match wait {
+            Some(wait) => desk.services.sleep.sleep(wait).await,
+            None => return Ok(ran),
+        }
+    }
+}
+
+fn passes(failure: &Failure) -> bool {
+    policy::may_pass_soon(failure.kind) || failure.kind == FailureKind::Storage
+}
+
+fn short_wait(moment: Timestamp) -> Option<Duration> {
+    let wait = moment.duration_since(SystemClock.now());
+    (wait <= WAITED).then(|| Duration::try_from(wait).unwrap_or_default().max(Duration::from_millis(200)))
+}
+
+fn progress_line(log: &RunLog) -> String {
+    format!(
+        "{} rows read, {} created, {} updated, {} failed, {} memberships, {} calls",
+        log.rows, log.created, log.updated, log.failed, log.memberships, log.calls
+    )
+}
+
+fn conclude(ran: Ran, output: &Output) -> Result<(), CommandError> {
+    output.result(&ran.log, summary(&ran.log));
+    match ran.stopped {
+        None => Ok(()),
+        Some(Stopped::Paused(moment)) => Err(CommandError::Undone(format!(
+            "Mautic takes no more calls until {moment}: the schedule goes on then, or this command"
+        ))),
+        Some(Stopped::Halted(reason)) => Err(CommandError::Undone(reason)),
+        Some(Stopped::Failed(failure)) => Err(failure.into()),
+    }
+}
+
+async fn dry_run(desk: &Desk, full: bool, output: &Output) -> Result<(), CommandError> {
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut sink = |change: PlannedChange| {
+        *counts.entry(name(change.action)).or_default() += 1;
+        if change.action != PlannedAction::Unchanged {
+            output.result(&change, shown(&change));
+        }
+    };
+    let waiting = desk.dry_run(full, &mut sink).await?;
+    let text: Vec<String> = counts.iter().map(|(name, count)| format!("{name:<10}{count}")).collect();
+    output.result(
+        &json!({"counts": counts, "waiting": waiting}),
+        format!("{}\nwaiting   {waiting} from runs before\nNothing was changed.", text.join("\n")),
+    );
+    Ok(())
+}
+
+fn name(action: PlannedAction) -> &'static str {
+    match action {
+        PlannedAction::Create => "create",
+        PlannedAction::Update => "update",
+        PlannedAction::Unchanged => "unchanged",
+        PlannedAction::Join => "join",
+        PlannedAction::Reject => "reject",
+        PlannedAction::Gone => "gone",
+    }
+}
+
+fn shown(change: &PlannedChange) -> String {
+    let mut lines = vec![format!("{:<8}{}", name(change.action), change.id)];
+    lines.extend(change.fields.iter().map(field_line));
+    lines.extend(change.join.iter().map(|segment| format!("    + segment {segment}")));
+    lines.extend(change.leave.iter().map(|segment| format!("    - segment {segment}")));
+    lines.extend(change.issues.iter().map(|issue| format!("    ! {}: {}", issue.field, issue.message)));
+    lines.join("\n")
+}
+
+fn field_line(field: &FieldPlan) -> String {
+    match (&field.before, &field.after) {
+        (Value::Null, after) => format!("    + {} = {after}", field.field),
+        (before, Value::Null) => format!("    - {} (was {before})", field.field),
+        (before, after) => format!("    ~ {} = {after} (was {before})", field.field),
+    }
+}
