@@ -91,6 +91,8 @@ impl Foundation {
             deliveries: Arc::new(MauticDeliveries),
             rules: Arc::clone(&self.rules),
             vocabulary: Arc::new(MauticVocabulary),
+            pull_interval: self.config.pull_interval,
+            conflict: self.config.conflict,
             enrolment: self.config.enrolment.clone(),
             vanished: self.config.vanished.clone(),
             reference: Arc::default(),
@@ -98,10 +100,13 @@ impl Foundation {
         Ok(Some(Desk { services: self.services(), integration }))
     }
 
-    /// The application's rows in Tandem's own table.
+    /// Tandem's own table of the application's rows; `None` when they live elsewhere.
     #[must_use]
-    pub fn records(&self) -> RecordsTable {
-        RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))
+    pub fn records(&self) -> Option<RecordsTable> {
+        match self.config.source {
+            SourceConfig::Records => Some(RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))),
+            SourceConfig::Supabase(_) => None,
+        }
     }
 
     /// Where the application's records live.
@@ -124,7 +129,7 @@ impl Foundation {
             bulk: Arc::new(BulkTable::new(self.table.clone())),
             runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
-            source: self.source(),
+            source: Arc::clone(&self.source),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),
         }
@@ -141,7 +146,7 @@ impl Foundation {
             rules: Arc::clone(&self.rules),
             keys: Arc::new(keys),
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
-            records: Arc::new(self.records()),
+            records: self.records().map(Arc::new),
             budget: self.budgets(),
             webhook_secrets: self.config.webhook_secrets.clone(),
             clock: Arc::clone(&self.clock),
@@ -165,10 +170,10 @@ impl JobHandler for Desk {
     }
 }
 
-/// The project has an HTTP client of its own: that of the platforms counts their calls.
-fn supabase(config: &SourceConfig, clock: &Arc<dyn Clock>) -> Result<Option<Arc<Supabase>>> {
-    match config {
-        SourceConfig::Records => Ok(None),
+/// A source that is called over HTTP has a client of its own: that of the platforms counts their calls.
+fn source(config: &SourceConfig, table: &Table, clock: &Arc<dyn Clock>) -> Result<Arc<dyn RecordSource>> {
+    Ok(match config {
+        SourceConfig::Records => Arc::new(RecordsTable::new(table.clone(), Arc::clone(clock))),
         SourceConfig::Supabase(settings) => {
             Supabase::new(settings.clone(), Http::default(), Arc::clone(clock)).map(|project| Some(Arc::new(project)))
         }

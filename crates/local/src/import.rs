@@ -58,19 +58,12 @@ pub async fn import(
     output: &Output,
 ) -> Result<(), CommandError> {
     if options.source == Target::Supabase {
-        return Err(CommandError::Undone(
-            "with the source supabase, records live in that database: put them in there, and the next sync reads them. \
-             `tandem import` fills Tandem's own table, the source records"
-                .to_owned(),
-        ));
+        return Err(elsewhere());
     }
     let mut file = CsvFile::open(&options.file, &options.id_column)?;
     let installation = Installation::open(data_dir, environment).await?;
-    let mut import = Import {
-        records: installation.foundation.records(),
-        scope: Scope::default_mautic(),
-        summary: Summary::default(),
-    };
+    let records = installation.foundation.records().ok_or_else(elsewhere)?;
+    let mut import = Import { records, scope: Scope::default_mautic(), summary: Summary::default() };
     let (begun, progress) = (SystemClock.now(), progress(file.length()));
     let stored = import.all(&mut file, &progress).await;
     progress.finish_and_clear();
@@ -83,6 +76,14 @@ pub async fn import(
         }
         Err(error) => Err(CommandError::Undone(format!("{error}\n{}", summary.so_far()))),
     }
+}
+
+fn elsewhere() -> CommandError {
+    CommandError::Undone(
+        "the source of records is supabase: they live in that database. Put them in there, and the next sync reads them. \
+         `tandem import` fills Tandem's own table, which is the source with TANDEM_SOURCE=records"
+            .to_owned(),
+    )
 }
 
 fn progress(length: u64) -> ProgressBar {

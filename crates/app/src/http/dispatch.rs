@@ -10,7 +10,9 @@ use tracing::Instrument;
 
 use super::envelope::{ApiError, Reply, Started};
 use super::input::Input;
-use super::operations::{delete_contact, export_contact, identify, membership, ping, sync_campaigns, upsert_contact};
+use super::operations::{
+    delete_contact, export_contact, identify, membership, ping, sync_campaigns, sync_contacts, upsert_contact,
+};
 use super::{AppState, auth, idempotency, request};
 
 /// The actions of `mautic-sync`.
@@ -30,6 +32,8 @@ pub enum Action {
     ExportContact,
     /// Which campaigns there are.
     SyncCampaigns,
+    /// Bring chosen records to Mautic.
+    SyncContacts,
 }
 
 /// The names of the actions, for requests and for the message that lists them.
@@ -44,6 +48,7 @@ const ACTIONS: &[(&str, Action)] = &[
     ("delete_contact", Action::DeleteContact),
     ("export_contact", Action::ExportContact),
     ("sync_campaigns", Action::SyncCampaigns),
+    ("sync_contacts", Action::SyncContacts),
 ];
 
 /// Handles a call.
@@ -54,6 +59,11 @@ pub async fn mautic_sync(State(state): State<AppState>, headers: HeaderMap, body
 /// Handles a call of the path that implies the action `sync_campaigns`; its body may be empty.
 pub async fn campaigns(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response<Body> {
     answer(&state, &headers, body, Some("sync_campaigns")).await
+}
+
+/// Handles a call of the path that implies the action `sync_contacts`.
+pub async fn contacts(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response<Body> {
+    answer(&state, &headers, body, Some("sync_contacts")).await
 }
 
 async fn answer(state: &AppState, headers: &HeaderMap, body: Body, implied: Option<&str>) -> Response<Body> {
@@ -178,5 +188,6 @@ async fn perform(state: &AppState, started: &Started, call: &Call) -> Reply {
         Action::DeleteContact => delete_contact::delete_contact(state, started, input).await,
         Action::ExportContact => export_contact::export_contact(state, started, input).await,
         Action::SyncCampaigns => sync_campaigns::sync_campaigns(state).await,
+        Action::SyncContacts => sync_contacts::sync_contacts(state, started, input).await,
     }
 }

@@ -34,8 +34,8 @@ pub struct AppState {
     pub keys: Arc<KeyRing>,
     /// Answers of calls that carried an idempotency key.
     pub idempotency: Arc<IdempotencyStore>,
-    /// The application's rows in Tandem's own table.
-    pub records: Arc<RecordsTable>,
+    /// Tandem's own table of the application's rows; `None` when they live elsewhere.
+    pub records: Option<Arc<RecordsTable>>,
     /// The table, for the health check.
     pub budget: Arc<dyn BudgetStore>,
     /// The secrets that deliveries may be signed with.
@@ -71,6 +71,7 @@ fn mautic_sync_routes() -> Router<AppState> {
     Router::new()
         .route("/mautic-sync", post(dispatch::mautic_sync))
         .route("/mautic-sync/campaigns", post(dispatch::campaigns))
+        .route("/mautic-sync/contacts", post(dispatch::contacts))
         .route("/records", post(operations::records::records))
         .route("/health", get(operations::health::health))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
+use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::error::Result;
@@ -17,7 +17,7 @@ use crate::http::dispatch::{self, Caller};
 use crate::http::envelope::{ApiError, Reply, Started};
 use crate::http::{idempotency, request};
 use crate::rows::read_row;
-use crate::store::RowOutcome;
+use crate::store::{RecordsTable, RowOutcome};
 
 /// The most records of one call.
 const MOST_RECORDS: usize = 500;
@@ -33,20 +33,28 @@ pub async fn records(State(state): State<AppState>, headers: HeaderMap, body: Bo
 }
 
 async fn handle(state: &AppState, started: &Started, headers: &HeaderMap, body: Body) -> Reply {
-    match dispatch::admit(state, started, headers, body, LARGEST).await {
-        Ok(caller) => idempotency::if_named(state, started, headers, &caller, store(state, &caller)).await,
-        Err(error) => Reply::Failed(error),
-    }
+    let caller = match dispatch::admit(state, started, headers, body, LARGEST).await {
+        Ok(caller) => caller,
+        Err(error) => return Reply::Failed(error),
+    };
+    let Some(records) = &state.records else { return Reply::Failed(elsewhere()) };
+    idempotency::if_named(state, started, headers, &caller, store(state, records, &caller)).await
 }
 
-async fn store(state: &AppState, caller: &Caller) -> Reply {
+/// Nobody would ever read what is stored here.
+fn elsewhere() -> ApiError {
+    let message = "the records live in another source (TANDEM_SOURCE): put them in there";
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "other_source", message)
+}
+
+async fn store(state: &AppState, records: &RecordsTable, caller: &Caller) -> Reply {
     let items = match items(&caller.body) {
         Ok(items) => items,
         Err(error) => return Reply::Failed(error),
     };
     let read: Vec<_> = items.iter().enumerate().map(|(index, item)| read_item(index, item)).collect();
     let rows: Vec<SourceRow> = read.iter().filter_map(|row| row.as_ref().ok()).cloned().collect();
-    match outcomes(state, &rows).await {
+    match outcomes(state, records, &rows).await {
         Ok(outcomes) => {
             let data = told(&items, read, outcomes);
             if state.desk.is_some() { Reply::Done(data) } else { demo("records", data) }
@@ -56,9 +64,9 @@ async fn store(state: &AppState, caller: &Caller) -> Reply {
 }
 
 /// What becomes of the rows; in demo mode, that they would be stored.
-async fn outcomes(state: &AppState, rows: &[SourceRow]) -> Result<Vec<RowOutcome>> {
+async fn outcomes(state: &AppState, records: &RecordsTable, rows: &[SourceRow]) -> Result<Vec<RowOutcome>> {
     match &state.desk {
-        Some(desk) => state.records.put(&desk.integration.scope, rows).await,
+        Some(desk) => records.put(&desk.integration.scope, rows).await,
         None => Ok(vec![RowOutcome::Stored; rows.len()]),
     }
 }

@@ -80,7 +80,7 @@ impl RecordsTable {
             let now = self.clock.now();
             let mut changes = Vec::new();
             for index in open {
-                match decide(&rows[index], &known, now)? {
+                match decide(&rows[index], &known, arrival(now, index))? {
                     Decision::Nothing(outcome) => outcomes[index] = outcome,
                     Decision::Write(change) => {
                         outcomes[index] = RowOutcome::Stored;
@@ -160,6 +160,12 @@ fn newest_of_each(rows: &[SourceRow]) -> Vec<usize> {
     let mut indices: Vec<usize> = newest.into_values().collect();
     indices.sort_unstable();
     indices
+}
+
+/// Rows of one call arrive a microsecond apart, in their order: a reader's place among them is told by its moment.
+fn arrival(now: Timestamp, index: usize) -> Timestamp {
+    let behind = SignedDuration::from_micros(i64::try_from(index).unwrap_or_default());
+    now.saturating_add(behind).unwrap_or(now)
 }
 
 fn decide(row: &SourceRow, known: &HashMap<String, State>, now: Timestamp) -> Result<Decision> {

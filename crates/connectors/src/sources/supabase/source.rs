@@ -19,7 +19,7 @@ impl RecordSource for Supabase {
         self.has_updated_at().await
     }
 
-    /// `now()` is when a transaction began, and its rows can be read when it ends: five minutes cover all but the longest.
+    /// `updated_at` is set when a transaction begins, and nobody sees the row before it ends.
     fn overlap(&self) -> SignedDuration {
         SignedDuration::from_mins(5)
     }

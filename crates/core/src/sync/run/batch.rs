@@ -9,13 +9,13 @@ use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::Task;
+use crate::mapping::is_same;
 use crate::policy;
 use crate::ports::bulk::{LOOK_UP, Mark, Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
 use crate::sync::plan;
 use crate::sync::services::Desk;
 use crate::sync::settle;
-use crate::webhook::echo;
 
 use super::memberships::Joining;
 use super::send::{Item, Queues};
@@ -337,7 +337,7 @@ impl Run<'_> {
     fn found_there(&self, queues: &mut Queues, mut item: Item, found: &[RemoteContact]) {
         let Some(contact) = contact_of(&item, found) else { return };
         item.draft.link.remote_id = Some(contact.id.clone());
-        let shown = |name: &str, value: &Value| echo::is_same(value, contact.fields.get(name));
+        let shown = |name: &str, value: &Value| is_same(value, contact.fields.get(name));
         item.draft.set = item.draft.wanted.clone();
         item.draft.set.retain(|name, value| name.starts_with('@') || !shown(name, value));
         item.draft.clear.retain(|name| contact.fields.get(name).is_some_and(|value| !value.is_null()));
@@ -433,9 +433,7 @@ impl Done {
         let mut link = draft.link.clone();
         let known = self.held.item.pointed == Some(self.contact.id.clone());
         link.follow_merge(self.contact.id.clone());
-        link.snapshot = plan::snapshot(&draft.wanted, &draft.clear, refused);
-        link.state = LinkState::Synced;
-        link.error = None;
+        plan::note_written(&mut link, draft, refused, &self.contact);
         link.updated_at = now;
         let mut consent = None;
         if let Some(entry) = self.unknown_opt_out() {

@@ -322,7 +322,7 @@ impl Desk {
     }
 
     /// The rules that plans of this integration follow.
-    pub(super) fn rulebook<'a>(&'a self, catalog: Option<&'a FieldCatalog>) -> Rulebook<'a> {
+    pub(crate) fn rulebook<'a>(&'a self, catalog: Option<&'a FieldCatalog>) -> Rulebook<'a> {
         let integration = &self.integration;
         Rulebook {
             rules: &integration.rules,
