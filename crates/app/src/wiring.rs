@@ -40,8 +40,8 @@ pub struct Foundation {
     pub queue: Arc<dyn JobQueue>,
     /// The HTTP client of all connectors.
     pub http: Http,
-    /// The Supabase project that the application's records live in; `None` when they live in the table.
-    pub supabase: Option<Arc<Supabase>>,
+    /// Where the application's records live.
+    pub source: Arc<dyn RecordSource>,
     /// The field rules of the default integration.
     pub rules: Arc<RuleSet>,
     /// Tells the time; a test may put its own in this place.
@@ -56,8 +56,8 @@ impl Foundation {
     pub fn new(config: Config, table: Table, queue: Arc<dyn JobQueue>) -> Result<Self> {
         let rules = Arc::new(RuleSet::parse(FIELDS)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let supabase = supabase(&config.source, &clock)?;
-        Ok(Self { config, table, queue, http: Http::default(), supabase, rules, clock })
+        let source = source(&config.source, &table, &clock)?;
+        Ok(Self { config, table, queue, http: Http::default(), source, rules, clock })
     }
 
     /// The client of the default Mautic; `None` in demo mode.
@@ -106,15 +106,6 @@ impl Foundation {
         match self.config.source {
             SourceConfig::Records => Some(RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))),
             SourceConfig::Supabase(_) => None,
-        }
-    }
-
-    /// Where the application's records live.
-    #[must_use]
-    pub fn source(&self) -> Arc<dyn RecordSource> {
-        match &self.supabase {
-            Some(supabase) => Arc::clone(supabase) as Arc<dyn RecordSource>,
-            None => Arc::new(self.records()),
         }
     }
 
@@ -175,9 +166,9 @@ fn source(config: &SourceConfig, table: &Table, clock: &Arc<dyn Clock>) -> Resul
     Ok(match config {
         SourceConfig::Records => Arc::new(RecordsTable::new(table.clone(), Arc::clone(clock))),
         SourceConfig::Supabase(settings) => {
-            Supabase::new(settings.clone(), Http::default(), Arc::clone(clock)).map(|project| Some(Arc::new(project)))
+            Arc::new(Supabase::new(settings.clone(), Http::default(), Arc::clone(clock))?)
         }
-    }
+    })
 }
 
 fn secret_of(settings: &Settings) -> &[u8] {
