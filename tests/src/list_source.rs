@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use serde_json::Value;
 use tandem_core::domain::engagement::EngagementEvent;
+use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::runs::RunLog;
@@ -161,6 +162,11 @@ impl RecordSource for ListSource {
 
     async fn take_back(&self, _: &Scope, pulled: &[Pulled]) -> Result<()> {
         self.called()?.pulled.extend(pulled.iter().cloned());
+        Ok(())
+    }
+
+    async fn forget(&self, _: &Scope, id: &ExternalId) -> Result<()> {
+        self.called()?.rows.remove(id.as_str());
         Ok(())
     }
 

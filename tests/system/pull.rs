@@ -1,69 +1,30 @@
 //! What marketing people change in Mautic comes back to the application's records.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_core::domain::consent::ConsentStatus;
-use tandem_core::domain::engagement::EngagementEvent;
 use tandem_core::domain::link::{Lease, Link, LinkState, RemoteId};
 use tandem_core::domain::record::Record;
-use tandem_core::domain::scope::Scope;
-use tandem_core::error::Result;
 use tandem_core::ports::bulk::Taken;
-use tandem_core::ports::runs::{RunLog, SyncState};
-use tandem_core::ports::source::{Person, Pulled, RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow};
-use tandem_core::ports::{Attempt, BudgetStore, Feedback, RecordSource, Save};
+use tandem_core::ports::runs::SyncState;
+use tandem_core::ports::{Attempt, BudgetStore, Save};
 use tandem_core::sync::conflict::Side;
 use tandem_core::sync::pull::{PullCounts, PullEnd, pull_is_due};
 use tandem_core::sync::services::Desk;
 use tandem_core::sync::whom::Whom;
 use tandem_simulators::mautic::WebhookMode;
+use tandem_tests::list_source::ListSource;
 use tandem_tests::system::{Options, System};
-
-/// A source that remembers what it was handed.
-#[derive(Default)]
-struct Notebook {
-    pulled: Mutex<Vec<Pulled>>,
-}
-
-#[async_trait]
-impl RecordSource for Notebook {
-    fn overlap(&self) -> SignedDuration {
-        SignedDuration::ZERO
-    }
-    async fn tells_changes(&self, _: &Scope) -> Result<bool> {
-        Ok(true)
-    }
-    async fn page(&self, _: &Scope, _: SourceOrder, after: &SourceCursor, _: usize) -> Result<SourcePage> {
-        Ok(SourcePage { next: after.clone(), ..SourcePage::default() })
-    }
-    async fn rows(&self, _: &Scope, _: &[String]) -> Result<Vec<SourceRow>> {
-        Ok(Vec::new())
-    }
-    async fn report(&self, _: &Scope, _: &[RowStatus]) -> Result<()> {
-        Ok(())
-    }
-    async fn report_run(&self, _: &Scope, _: &RunLog) -> Result<()> {
-        Ok(())
-    }
-    async fn take_back(&self, _: &Scope, pulled: &[Pulled]) -> Result<()> {
-        self.pulled.lock().unwrap().extend_from_slice(pulled);
-        Ok(())
-    }
-    async fn tell(&self, _: &Scope, _: &Person, _: &Feedback, _: &[EngagementEvent]) -> Result<()> {
-        Ok(())
-    }
-}
 
 /// A system with one person whom the application and Mautic agree on.
 struct Office {
     system: System,
     desk: Desk,
-    notebook: Arc<Notebook>,
+    notebook: ListSource,
     state: SyncState,
     contact: String,
 }
@@ -73,9 +34,9 @@ const EMAIL: &str = "ada@example.com";
 impl Office {
     async fn open(options: Options) -> Self {
         let system = System::with(options).await;
-        let notebook = Arc::new(Notebook::default());
+        let notebook = ListSource::default();
         let mut desk = system.desk();
-        desk.services.source = Arc::clone(&notebook) as Arc<dyn RecordSource>;
+        desk.services.source = Arc::new(notebook.clone());
         let mut office = Self { system, desk, notebook, state: SyncState::default(), contact: String::new() };
         let agreed = json!({"city": "Perth", "first_name": "Ada", "phone": "0412 345 678", "country": "AU"});
         office.contact = office.says(agreed).await;
@@ -139,7 +100,7 @@ impl Office {
 
     /// What the source was handed, oldest first.
     fn handed(&self) -> Vec<Value> {
-        self.notebook.pulled.lock().unwrap().iter().map(|pulled| json!(pulled.fields)).collect()
+        self.notebook.pulled().iter().map(|pulled| json!(pulled.fields)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use tandem_app::store::{ApiKeySecret, ApiKeys};
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::ports::RecordSource;
 use tandem_core::ports::source::{SourceCursor, SourceOrder, SourceRow};
+use tandem_core::sync::run::SyncOptions;
 use tandem_tests::client::Answer;
 use tandem_tests::system::{KEY, Options, System};
 
@@ -266,4 +267,19 @@ async fn hostile_records_never_make_the_server_fail() {
     let count = rows.len();
     rows.dedup_by(|one, other| one.id == other.id);
     assert_eq!(rows.len(), count);
+}
+
+#[tokio::test]
+async fn a_person_who_is_deleted_is_not_brought_back_by_the_row_that_was_handed_over() {
+    let system = System::start().await;
+    let row = json!({"records": [{"id": "r1", "email": "gone@example.com", "first_name": "Gone"}]});
+    system.caller.send(request(&system).json(&row)).await.unwrap();
+    let desk = system.desk();
+    desk.sync(SyncOptions::default()).await.unwrap();
+    assert_eq!(system.contacts_with("gone@example.com").len(), 1);
+    let deleted = system.caller.call(&json!({"action": "delete_contact", "id": "r1"})).await.unwrap();
+    assert_eq!(deleted.status, 200);
+    let full = desk.sync(SyncOptions { full: true, ..SyncOptions::default() }).await.unwrap();
+    assert_eq!((full.stopped, full.log.rows), (None, 0));
+    assert!(system.contacts_with("gone@example.com").is_empty());
 }

@@ -13,7 +13,9 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tandem_app::config::{Config, Environment};
 use tandem_app::system::SystemClock;
+use tandem_core::error::FailureKind;
 use tandem_core::ports::Clock;
+use tandem_core::sync::run::SyncOptions;
 
 use crate::connect::{MauticOptions, connect_mautic};
 use crate::dev::{DevOptions, Server, announce, interrupted};
@@ -77,6 +79,7 @@ struct Summary {
     outcomes: BTreeMap<&'static str, u64>,
     rejected: BTreeMap<String, u64>,
     field_issues: BTreeMap<String, u64>,
+    memberships: u64,
     mautic_calls: u64,
     duration: SignedDuration,
 }
@@ -93,9 +96,21 @@ async fn send_all(server: &Server, bodies: Vec<Value>) -> Result<Summary, Comman
         progress.inc(1);
     }
     progress.finish_and_clear();
+    summary.memberships = memberships(server).await?;
     summary.duration = SystemClock.now().duration_since(begun);
     summary.mautic_calls = server.foundation.http.calls() - calls;
     Ok(summary)
+}
+
+/// Single calls leave the segments to the sync run, which puts many contacts into one with one call.
+async fn memberships(server: &Server) -> Result<u64, CommandError> {
+    let Some(desk) = server.foundation.desk()? else { return Ok(0) };
+    match desk.sync(SyncOptions::default()).await {
+        Ok(ran) => Ok(ran.log.memberships),
+        // The schedule's own run is under way, and does it.
+        Err(failure) if failure.kind == FailureKind::Conflict => Ok(0),
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 async fn send(client: &Client, server: &Server, body: Value) -> Result<Value, CommandError> {
@@ -148,7 +163,7 @@ impl Summary {
         json!({
             "created": self.of("created"), "updated": self.of("updated"), "unchanged": self.of("unchanged"),
             "queued": self.of("queued"), "rejected": self.rejected, "fieldIssues": self.field_issues,
-            "mauticCalls": self.mautic_calls, "seconds": self.seconds(),
+            "memberships": self.memberships, "mauticCalls": self.mautic_calls, "seconds": self.seconds(),
         })
     }
 
@@ -167,7 +182,13 @@ impl Summary {
         for (issue, count) in &self.field_issues {
             let _infallible = writeln!(text, "    {count:>4}  {issue}");
         }
-        let _infallible = writeln!(text, "Mautic calls  {}\nseconds       {:.1}", self.mautic_calls, self.seconds());
+        let _infallible = writeln!(
+            text,
+            "memberships   {}\nMautic calls  {}\nseconds       {:.1}",
+            self.memberships,
+            self.mautic_calls,
+            self.seconds()
+        );
         text
     }
 }

@@ -4,6 +4,7 @@ pub mod cold_init;
 pub mod costs;
 pub mod latency;
 pub mod process;
+pub mod sync;
 pub mod webhooks;
 
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use tandem_tests::bench::{Measured, cold_init, costs, latency, process, webhooks};
+use tandem_tests::bench::{Measured, cold_init, costs, latency, process, sync, webhooks};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -12,7 +12,8 @@ async fn main() -> ExitCode {
     let latency = tell(latency::run().await);
     let process = tell(process::run().await);
     let webhooks = tell(webhooks::run().await);
-    if cold && costs && latency && process && webhooks { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let sync = tell(sync::run().await);
+    if cold && costs && latency && process && webhooks && sync { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints figures as soon as they are there.

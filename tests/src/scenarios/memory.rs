@@ -1,10 +1,16 @@
 //! `memory`: the function as it is deployed imports many customers in little memory, from the application's rows in the
 //! table.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use serde_json::json;
 use tandem_app::store::RecordsTable;
 use tandem_app::system::SystemClock;
 use tandem_core::domain::scope::Scope;
+use tandem_core::ports::Clock;
 use tandem_core::ports::source::SourceRow;
 
 use super::import::system;
@@ -34,20 +40,32 @@ pub async fn run(size: Size) -> Proof {
     Ok(told.join("; "))
 }
 
-async fn import(program: &std::path::Path, count: usize) -> Proof {
-    let (system, sqs) = (system(std::sync::Arc::new(SystemClock)).await, SqsStub::start().await);
-    let expected = fill(&system, count).await?;
-    let process = FunctionProcess::start(program, &environment(&system, &sqs)).await;
-    process.cold_init().await;
-    let begun = tandem_core::ports::Clock::now(&SystemClock);
-    process.invoke(&json!({})).await.map_err(|error| error.to_string())?;
-    let took = tandem_core::ports::Clock::now(&SystemClock).duration_since(begun);
-    let peak = process.memory_kib("VmHWM").unwrap_or(u64::MAX);
-    let busy = process.processor_time().unwrap_or_default();
-    let there = system.mautic.stats().contacts;
-    if there != expected {
-        return Err(format!("of {expected} customers, {there} are there"));
+/// What an import of so many rows took, as figures of the benchmark: name, value, unit.
+///
+/// # Errors
+/// When the function is not built, or the import is not right.
+pub(crate) async fn figures(sizes: &[usize]) -> Result<Vec<(String, f64, &'static str)>, String> {
+    let program = paths::release("scheduled-sync").ok_or("scheduled-sync is not built for release")?;
+    let mut figures = Vec::new();
+    for count in sizes {
+        let Taken { peak, took, busy } = measure(&program, *count).await?;
+        figures.push((format!("function_import_{count}_peak_memory"), peak as f64, "KiB"));
+        figures.push((format!("function_import_{count}_time"), took.as_secs_f64() * 1e3, "ms"));
+        figures.push((format!("function_import_{count}_processor_time"), busy.as_secs_f64() * 1e3, "ms"));
     }
+    Ok(figures)
+}
+
+/// What an import took.
+struct Taken {
+    /// In KiB.
+    peak: u64,
+    took: SignedDuration,
+    busy: Duration,
+}
+
+async fn import(program: &Path, count: usize) -> Proof {
+    let Taken { peak, took, busy } = measure(program, count).await?;
     if peak > MOST {
         return Err(format!("{count} rows took {peak} KiB"));
     }
@@ -59,13 +77,28 @@ async fn import(program: &std::path::Path, count: usize) -> Proof {
     ))
 }
 
+async fn measure(program: &Path, count: usize) -> Result<Taken, String> {
+    let (system, sqs) = (system(Arc::new(SystemClock)).await, SqsStub::start().await);
+    let expected = fill(&system, count).await?;
+    let process = FunctionProcess::start(program, &environment(&system, &sqs)).await;
+    process.cold_init().await;
+    let begun = SystemClock.now();
+    process.invoke(&json!({})).await.map_err(|error| error.to_string())?;
+    let took = SystemClock.now().duration_since(begun);
+    let peak = process.memory_kib("VmHWM").unwrap_or(u64::MAX);
+    let busy = process.processor_time().unwrap_or_default();
+    let there = system.mautic.stats().contacts;
+    if there != expected {
+        return Err(format!("of {expected} customers, {there} are there"));
+    }
+    Ok(Taken { peak, took, busy })
+}
+
 /// Puts so many customers into the table; gives how many contacts they are.
 async fn fill(system: &System, count: usize) -> Result<usize, String> {
-    let customers = customers::all();
-    let records = RecordsTable::new(system.table.table().clone(), std::sync::Arc::new(SystemClock));
+    let records = RecordsTable::new(system.table.table().clone(), Arc::new(SystemClock));
     let mut addresses = std::collections::BTreeSet::new();
-    let numbered = (0..count).map(|number| (number / customers.len(), &customers[number % customers.len()]));
-    let rows: Vec<SourceRow> = numbered.map(|(round, row)| in_round(round, row)).collect();
+    let rows = numbered(count);
     for row in &rows {
         let email = row.fields.get("email").and_then(|email| email.as_str()).unwrap_or_default();
         let customer = [("email".to_owned(), email.to_owned())].into();
@@ -75,6 +108,13 @@ async fn fill(system: &System, count: usize) -> Result<usize, String> {
         records.put(&Scope::default_mautic(), some).await.map_err(|failure| failure.to_string())?;
     }
     Ok(addresses.len())
+}
+
+/// So many customers: the file's, once more as somebody else when they are too few.
+pub(crate) fn numbered(count: usize) -> Vec<SourceRow> {
+    let customers = customers::all();
+    let numbered = (0..count).map(|number| (number / customers.len(), &customers[number % customers.len()]));
+    numbered.map(|(round, row)| in_round(round, row)).collect()
 }
 
 /// A customer once more, as somebody else.

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tandem_core::domain::engagement::EngagementEvent;
+use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::runs::RunLog;
@@ -137,6 +138,10 @@ impl RecordSource for RecordsTable {
     /// would hand them over as the application's. They are in the record's link, where `tandem contact show` finds them.
     async fn take_back(&self, _: &Scope, _: &[Pulled]) -> Result<()> {
         Ok(())
+    }
+
+    async fn forget(&self, scope: &Scope, id: &ExternalId) -> Result<()> {
+        self.erase(scope, id.as_str()).await
     }
 
     /// The feedback beside the record and the ledger of events say it already, in the same table.

@@ -123,6 +123,9 @@ pub trait RecordSource: Send + Sync {
     async fn report_run(&self, scope: &Scope, run: &RunLog) -> Result<()>;
     /// Hands over what people changed on the platform. One call for 500.
     async fn take_back(&self, scope: &Scope, pulled: &[Pulled]) -> Result<()>;
+    /// A person's data are erased: forgets the row, where Tandem itself keeps it. Rows of the application's own database are
+    /// the application's to erase. A few calls.
+    async fn forget(&self, scope: &Scope, id: &ExternalId) -> Result<()>;
     /// Tells what is known of a person: consent, whether mail arrives, and every event. A few calls.
     async fn tell(&self, scope: &Scope, person: &Person, feedback: &Feedback, events: &[EngagementEvent])
     -> Result<()>;

@@ -57,7 +57,12 @@ impl Desk {
     }
 
     async fn forget(&self, known: &Known) -> Result<()> {
-        let Some((key, _)) = &known.record else { return self.forget_contacts(known).await };
+        let Some((key, stored)) = &known.record else { return self.forget_contacts(known).await };
+        let id = stored.record.as_ref().and_then(|record| record.external_id.as_ref());
+        if let Some(id) = id {
+            // First of all: a row that is left behind would bring the contact back.
+            self.services.source.forget(&self.integration.scope, id).await?;
+        }
         self.services.contacts.erase(&self.integration.scope, key, &known.identities(), &known.contacts).await
     }
 

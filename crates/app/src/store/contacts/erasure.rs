@@ -9,14 +9,14 @@ use super::rows;
 use crate::store::keys;
 use crate::store::transaction::Transacted;
 
-/// Erases a record, its link, what its source was told, its pointers, and the ledgers of its contacts: events, what
+/// Erases a record, its link and mark, what its source was told, its pointers, and the ledgers of its contacts: events, what
 /// follows from them, what was observed. Pointers and ledgers that belong to another record by now stay. The consent of
 /// the address stays too, and raw deliveries go when their time is over.
 ///
 /// The ledgers go first: who dies on the way finds the record again, and by it the contacts whose ledgers are left.
 pub(super) async fn erase(parts: &Parts<'_>, identities: &[Identity], remote: &[RemoteId]) -> Result<()> {
     clear_ledgers(parts, remote).await?;
-    let items = [keys::record, keys::link, keys::feedback, keys::contested]
+    let items = [keys::record, keys::link, keys::feedback, keys::contested, keys::mark]
         .map(|item| parts.deletion(item(parts.scope, parts.key)));
     let mut writes = items.into_iter().collect::<Result<Vec<_>>>()?;
     let pointers = identities.iter().map(|identity| keys::identity(parts.scope, identity));

@@ -93,6 +93,24 @@ impl RecordsTable {
         Err(storage("rows of the application are being written by too many at once"))
     }
 
+    /// Deletes a row, whoever writes it meanwhile. One read and one write call.
+    pub(super) async fn erase(&self, scope: &Scope, id: &str) -> Result<()> {
+        let digest = keys::row_digest(id);
+        for _ in 0..TRIES {
+            let Some(found) = self.table.get(keys::row(scope, &digest)).await? else { return Ok(()) };
+            let state: State = row(found)?;
+            let unchanged = Condition::new("state_version = :version").number(":version", state.state_version);
+            let parts = vec![
+                self.table.deleting(keys::row(scope, &digest), Some(unchanged))?,
+                self.table.deleting(keys::arrival(scope, moment(state.arrived_at)?, &digest), None)?,
+            ];
+            if Attempt::from(self.table.transact(parts).await?) == Attempt::Done {
+                return Ok(());
+            }
+        }
+        Err(storage("a row of the application is being written by too many at once"))
+    }
+
     /// The stored states of rows, by their digests.
     async fn known(&self, scope: &Scope, rows: &[SourceRow], open: &[usize]) -> Result<HashMap<String, State>> {
         let keys = open.iter().map(|index| keys::row(scope, &keys::row_digest(&rows[*index].id))).collect();

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use tandem_core::domain::engagement::EngagementEvent;
+use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::runs::RunLog;
@@ -42,6 +43,10 @@ impl RecordSource for Supabase {
 
     async fn take_back(&self, _: &Scope, pulled: &[Pulled]) -> Result<()> {
         self.write_changes(pulled).await
+    }
+
+    async fn forget(&self, _: &Scope, _: &ExternalId) -> Result<()> {
+        Ok(())
     }
 
     async fn tell(
