@@ -1,6 +1,6 @@
 //! From the source into Tandem's table: rows that change a record are stored with it, and the record is marked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 
@@ -311,7 +311,9 @@ impl Desk {
         for ids in ids.chunks(PAGE) {
             let identities: Vec<_> = ids.iter().map(|id| (Some(Identity::external_of(id)), None)).collect();
             let resolved = bulk.resolve_many(scope, &identities).await?;
-            let keys: Vec<RecordKey> = resolved.into_iter().filter_map(|found| found.by_external_id).collect();
+            // Rows that share a contact lead to one record.
+            let keys: BTreeSet<RecordKey> = resolved.into_iter().filter_map(|found| found.by_external_id).collect();
+            let keys: Vec<RecordKey> = keys.into_iter().collect();
             let stored = bulk.load_many(scope, &keys).await?;
             let there = keys.into_iter().zip(stored).filter_map(|(key, stored)| Some((key, stored.record?)));
             let mine = there.filter(|(_, record)| {
