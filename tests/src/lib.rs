@@ -21,6 +21,7 @@ pub mod paths;
 pub mod runtime_api;
 pub mod scenarios;
 pub mod sqs_stub;
+pub mod supabase;
 pub mod system;
 
 /// The connector's own contract test, which the proof suite runs too.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use serde_json::Value;
 use tandem_core::domain::engagement::EngagementEvent;
 use tandem_core::domain::scope::Scope;
@@ -118,6 +119,10 @@ pub fn source_row(row: &Row) -> SourceRow {
 impl RecordSource for ListSource {
     async fn tells_changes(&self, _: &Scope) -> Result<bool> {
         Ok(!self.held().untold)
+    }
+
+    fn overlap(&self) -> SignedDuration {
+        SignedDuration::from_mins(5)
     }
 
     async fn page(&self, _: &Scope, order: SourceOrder, after: &SourceCursor, limit: usize) -> Result<SourcePage> {

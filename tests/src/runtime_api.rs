@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// How long an invocation may take, as the function is told.
-const TIMEOUT: Duration = Duration::from_secs(29);
+const TIMEOUT: Duration = Duration::from_secs(900);
 
 /// What a function answered: its result, or the error that it reported.
 pub type Answered = Result<Value, Value>;

@@ -40,8 +40,11 @@ const EXPECTED: &[Expected] = &[
     expected("malformed-json.json", 400, "malformed_json", 400),
     expected("no-key.json", 401, "unauthenticated", 401),
     expected("ping.json", 200, "mautic", 200),
+    expected("records.json", 200, "results", 200),
     expected("remove_from_campaign.json", 404, "not_found", 200),
     expected("remove_from_segment.json", 404, "not_found", 200),
+    expected("sync_campaigns.json", 200, "campaigns", 200),
+    expected("sync_contacts.json", 200, "results", 200),
     // The id may be known already, which only a table can tell: then the rest of the contact is taken.
     expected("upsert_contact-bad-email.json", 422, "invalid_request", 200),
     expected("upsert_contact.json", 200, "contactId", 200),

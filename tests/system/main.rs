@@ -3,6 +3,7 @@
 
 mod auth;
 mod bad_input;
+mod campaigns;
 mod consent;
 mod demo_mode;
 mod enrolment;
@@ -14,8 +15,10 @@ mod health;
 mod identify;
 mod membership;
 mod once;
+mod records_api;
 mod release_binary;
 mod secrets;
+mod supabase_source;
 mod sync_run;
 mod upsert;
 mod webhook_effects;

@@ -11,6 +11,8 @@ use tandem_core::error::FailureKind;
 use tandem_core::ports::Clock;
 use tandem_core::ports::runs::{RunEnd, RunLog};
 use tandem_core::ports::source::SourceRow;
+use tandem_core::sync::change::PushAction;
+use tandem_core::sync::run::chosen::ChosenOutcome;
 use tandem_core::sync::run::dry_run::{PlannedAction, PlannedChange};
 use tandem_core::sync::run::{Ran, Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
@@ -371,4 +373,36 @@ async fn a_dry_run_tells_each_field_and_changes_nothing() {
     let field = update.fields.iter().find(|field| field.field == "firstname").unwrap();
     assert_eq!((&field.before, &field.after), (&json!("Name1"), &json!("Other")));
     assert_eq!(plans.iter().filter(|plan| plan.action == PlannedAction::Create).count(), 1);
+}
+
+#[tokio::test]
+async fn chosen_rows_are_synced_at_once_and_each_is_answered() {
+    let shop = Shop::with([person(1, 1), row("2", 1, json!({"email": "n/a"}))]).await;
+    let ids = ["id-0001", "2", "nobody", "id-0001"].map(str::to_owned);
+    let chosen = shop.desk.sync_chosen(&ids, "test").await.unwrap();
+    let names: Vec<&str> = chosen
+        .iter()
+        .map(|one| match &one.outcome {
+            ChosenOutcome::Done { .. } => "done",
+            ChosenOutcome::Queued => "queued",
+            ChosenOutcome::Missing => "missing",
+            ChosenOutcome::Rejected(_) => "rejected",
+        })
+        .collect();
+    assert_eq!(names, ["done", "rejected", "missing", "done"]);
+    assert_eq!(shop.system.contact("p1@example.com").fields["firstname"], "Name1");
+    // The membership waits for a run, which sets many in one call.
+    assert_eq!(shop.sync().await.memberships, 1);
+}
+
+#[tokio::test]
+async fn many_chosen_rows_are_stored_and_sent_by_a_run() {
+    let shop = Shop::with((0..60).map(|n| person(n, 1))).await;
+    let ids: Vec<String> = (0..60).map(|n| format!("id-{n:04}")).collect();
+    let chosen = shop.desk.sync_chosen(&ids, "test").await.unwrap();
+    assert!(chosen.iter().all(|one| one.outcome == ChosenOutcome::Queued));
+    shop.desk.continue_sync("test").await.unwrap();
+    assert_eq!(shop.system.mautic.contacts().len(), 60);
+    let again = shop.desk.sync_chosen(&ids, "test").await.unwrap();
+    assert!(again.iter().all(|one| matches!(one.outcome, ChosenOutcome::Done { action: PushAction::Unchanged, .. })));
 }

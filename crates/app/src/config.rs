@@ -1,5 +1,7 @@
 //! Configuration from environment variables: read once, checked as a whole, all problems reported together.
 
+mod source;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use tandem_core::sync::enrolment::Enrolment;
 use tandem_core::sync::vanished::Vanished;
 use tandem_core::webhook::proof::Secrets;
 use tandem_core::webhook::repair::Hook;
+
+pub use source::SourceConfig;
 
 /// The names and values of a process's environment. The only way by which configuration gets in.
 #[derive(Clone, Default)]
@@ -56,6 +60,8 @@ impl fmt::Debug for Environment {
 pub struct Config {
     /// The default Mautic; `None` is demo mode.
     pub mautic: Option<Settings>,
+    /// Where the application's records live.
+    pub source: SourceConfig,
     /// High-value enrolment, when it is on.
     pub enrolment: Option<Enrolment>,
     /// The table's name.
@@ -114,6 +120,7 @@ impl Config {
         let mut problems = Vec::new();
         let config = Self {
             mautic: mautic(environment, &mut problems),
+            source: source::source(environment, &mut problems),
             enrolment: enrolment(environment, &mut problems),
             table: environment.get(&["TANDEM_TABLE"]).unwrap_or("tandem").to_owned(),
             queue_url: environment.get(&["TANDEM_QUEUE_URL"]).map(str::to_owned),

@@ -6,6 +6,7 @@ pub mod http;
 #[cfg(feature = "local")]
 pub mod local_table;
 pub mod queue;
+pub mod rows;
 pub mod sealing;
 pub mod secrets;
 pub mod store;

@@ -8,17 +8,18 @@ use tandem_connectors::http::Http;
 use tandem_connectors::mautic::vocabulary::MauticVocabulary;
 use tandem_connectors::mautic::webhook::MauticDeliveries;
 use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Settings};
+use tandem_connectors::sources::supabase::Supabase;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::jobs::message::Job;
 use tandem_core::jobs::runner::Verdict;
 use tandem_core::mapping::RuleSet;
 use tandem_core::ports::bulk::BulkPlatform;
-use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, PlatformEvents, Sleep};
+use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, PlatformEvents, RecordSource, Sleep};
 use tandem_core::sync::services::{Desk, Integration, Services};
 use tracing::Instrument;
 
-use crate::config::Config;
+use crate::config::{Config, SourceConfig};
 use crate::http::{AppState, KeyRing};
 use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
@@ -39,6 +40,8 @@ pub struct Foundation {
     pub queue: Arc<dyn JobQueue>,
     /// The HTTP client of all connectors.
     pub http: Http,
+    /// Where the application's records live.
+    pub source: Arc<dyn RecordSource>,
     /// The field rules of the default integration.
     pub rules: Arc<RuleSet>,
     /// Tells the time; a test may put its own in this place.
@@ -49,10 +52,12 @@ impl Foundation {
     /// Puts the parts together.
     ///
     /// # Errors
-    /// `Misconfigured` when the field rules can't be read.
+    /// `Misconfigured` when the field rules can't be read, or the source's key can't be sent.
     pub fn new(config: Config, table: Table, queue: Arc<dyn JobQueue>) -> Result<Self> {
         let rules = Arc::new(RuleSet::parse(FIELDS)?);
-        Ok(Self { config, table, queue, http: Http::default(), rules, clock: Arc::new(SystemClock) })
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let source = source(&config.source, &table, &clock)?;
+        Ok(Self { config, table, queue, http: Http::default(), source, rules, clock })
     }
 
     /// The client of the default Mautic; `None` in demo mode.
@@ -93,6 +98,15 @@ impl Foundation {
         Ok(Some(Desk { services: self.services(), integration }))
     }
 
+    /// Tandem's own table of the application's rows; `None` when they live elsewhere.
+    #[must_use]
+    pub fn records(&self) -> Option<RecordsTable> {
+        match self.config.source {
+            SourceConfig::Records => Some(RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))),
+            SourceConfig::Supabase(_) => None,
+        }
+    }
+
     fn services(&self) -> Services {
         Services {
             clock: Arc::clone(&self.clock),
@@ -104,7 +118,7 @@ impl Foundation {
             bulk: Arc::new(BulkTable::new(self.table.clone())),
             runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
-            source: Arc::new(RecordsTable::new(self.table.clone())),
+            source: Arc::clone(&self.source),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),
         }
@@ -121,6 +135,7 @@ impl Foundation {
             rules: Arc::clone(&self.rules),
             keys: Arc::new(keys),
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
+            records: self.records().map(Arc::new),
             budget: self.budgets(),
             webhook_secrets: self.config.webhook_secrets.clone(),
             clock: Arc::clone(&self.clock),
@@ -142,6 +157,16 @@ impl JobHandler for Desk {
         let span = tracing::info_span!("job", correlation_id = %job.correlation_id);
         self.run(job, attempt).instrument(span).await
     }
+}
+
+/// A source that is called over HTTP has a client of its own: that of the platforms counts their calls.
+fn source(config: &SourceConfig, table: &Table, clock: &Arc<dyn Clock>) -> Result<Arc<dyn RecordSource>> {
+    Ok(match config {
+        SourceConfig::Records => Arc::new(RecordsTable::new(table.clone(), Arc::clone(clock))),
+        SourceConfig::Supabase(settings) => {
+            Arc::new(Supabase::new(settings.clone(), Http::default(), Arc::clone(clock))?)
+        }
+    })
 }
 
 fn secret_of(settings: &Settings) -> &[u8] {

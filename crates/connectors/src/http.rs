@@ -76,6 +76,8 @@ pub struct Call {
     pub url: Url,
     /// The `Authorization` header.
     pub authorization: Option<HeaderValue>,
+    /// Headers besides it, and besides what the client sends by itself.
+    pub headers: HeaderMap,
     /// What it carries.
     pub body: Body,
     /// How long it may take.
@@ -175,7 +177,8 @@ fn prepared(client: &Client, call: Call) -> RequestBuilder {
         Patience::Usual => USUAL,
         Patience::Bulk => BULK,
     };
-    let mut request = client.request(call.method, call.url).timeout(patience).header(ACCEPT, "application/json");
+    let mut request = client.request(call.method, call.url).timeout(patience);
+    request = request.headers(call.headers).header(ACCEPT, "application/json");
     if let Some(authorization) = call.authorization {
         request = request.header(AUTHORIZATION, authorization);
     }

@@ -29,11 +29,7 @@ pub const RUN_LEASE: SignedDuration = SignedDuration::from_secs(30);
 pub const RUN_BEAT: Duration = Duration::from_secs(8);
 
 /// How long a job of the queue works at a run before it lets another job go on.
-pub const RUN_SLICE: SignedDuration = SignedDuration::from_secs(240);
-
-/// Rows that were changed so shortly before they were read may have been overtaken by others that were not committed
-/// yet: they are read once more.
-pub const SOURCE_OVERLAP: SignedDuration = SignedDuration::from_mins(5);
+pub const RUN_SLICE: SignedDuration = SignedDuration::from_secs(110);
 
 /// How often all rows are read to find those that are gone.
 pub const RECONCILED_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);

@@ -5,6 +5,7 @@ mod contact;
 mod demo;
 mod dev;
 mod failure;
+mod import;
 mod installation;
 mod jobs;
 mod keys;
@@ -50,6 +51,8 @@ enum Command {
     /// Check a platform and make what it lacks.
     #[command(subcommand)]
     Connect(connect::Connect),
+    /// Put the records of a CSV file into Tandem's own table, for applications without a database that Tandem can read.
+    Import(import::ImportOptions),
     /// Bring what changed at the source to the platform.
     Sync(sync::Sync),
     /// The log of sync runs.
@@ -86,6 +89,7 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Dev(options) => dev::dev(&options, data_dir, environment, output).await,
         Command::Demo(options) => demo::demo(&options, data_dir, environment, output).await,
         Command::Connect(command) => connect::connect(&command, data_dir, &environment, output).await,
+        Command::Import(options) => import::import(&options, data_dir, &environment, output).await,
         Command::Sync(command) => sync::sync(&command, data_dir, &environment, output).await,
         Command::Runs(command) => runs::runs(&command, data_dir, &environment, output).await,
         Command::Keys(command) => keys::keys(&command, data_dir, &environment, output).await,

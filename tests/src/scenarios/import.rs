@@ -128,14 +128,20 @@ fn wrong_segments(system: &System, newest: &BTreeMap<String, &Row>) -> Vec<Strin
     (held != wanted).then(|| format!("{held} memberships are set, and {wanted} should be")).into_iter().collect()
 }
 
-async fn system(clock: Arc<dyn Clock>) -> System {
+/// A system whose Mautic answers at once, and that runs no jobs.
+pub(super) async fn system(clock: Arc<dyn Clock>) -> System {
     let mautic = MauticOptions::default().race_window(Duration::ZERO).latency(Duration::ZERO);
     System::with(Options { mautic, clock, ..Options::default() }.without_worker()).await
 }
 
 fn desk_with(system: &System, rows: &[Row]) -> Desk {
+    desk_over(system, &ListSource::of(rows.iter().map(source_row)))
+}
+
+/// A desk whose rows are those of the source.
+pub(super) fn desk_over(system: &System, source: &ListSource) -> Desk {
     let mut desk = system.desk();
-    desk.services.source = Arc::new(ListSource::of(rows.iter().map(source_row)));
+    desk.services.source = Arc::new(source.clone());
     desk
 }
 

@@ -110,7 +110,7 @@ async fn connect(server: &DevServer, folder: &std::path::Path, mautic: &RunningM
 }
 
 /// One call in ten fails: a fiftieth each by a rate limit, an error, garbage, a time-out, a lost reply.
-fn faults(size: Size) -> Vec<FaultRule> {
+pub(super) fn faults(size: Size) -> Vec<FaultRule> {
     let share = 0.02;
     let mut limited = FaultRule::new(FaultKind::Status).status(429).rate(share, 1);
     limited.retry_after = Some(1);

@@ -2,13 +2,16 @@
 
 pub mod contract;
 pub mod import;
+pub mod import_faults;
 pub mod kill;
+pub mod memory;
 pub mod outage;
 pub mod race;
 pub mod retry;
 pub mod sample;
 pub mod storm;
 mod target;
+pub mod unchanged;
 pub mod webhooks;
 
 /// How large a scenario is run.
@@ -35,7 +38,20 @@ impl Size {
 pub type Proof = Result<String, String>;
 
 /// The scenarios' names, in the order in which `all` runs them.
-pub const NAMES: &[&str] = &["contract", "race", "sample", "kill", "webhooks", "storm", "outage", "retry", "import"];
+pub const NAMES: &[&str] = &[
+    "contract",
+    "race",
+    "sample",
+    "kill",
+    "webhooks",
+    "storm",
+    "outage",
+    "retry",
+    "import",
+    "unchanged",
+    "memory",
+    "import-faults",
+];
 
 /// Runs a scenario.
 pub async fn run(name: &str, size: Size) -> Proof {
@@ -49,6 +65,9 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "outage" => outage::run(size).await,
         "retry" => retry::run(size).await,
         "import" => import::run(size).await,
+        "unchanged" => unchanged::run(size).await,
+        "memory" => memory::run(size).await,
+        "import-faults" => import_faults::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }

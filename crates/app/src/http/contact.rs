@@ -11,11 +11,7 @@ use tandem_core::mapping::rules::{FieldRule, Target};
 use tandem_core::sync::change::{ContactChange, Subject};
 
 use super::input::Input;
-
-/// The longest text that is kept of one field, in bytes. Beyond it, no platform field could take it.
-const LONGEST_TEXT: usize = 8_192;
-/// The most fields of one contact.
-const MOST_FIELDS: usize = 200;
+use crate::rows::{LONGEST_TEXT, MOST_FIELDS};
 
 /// Parts of a payload that hold fields, and what stands before their names in the record.
 const PARTS: &[(&str, &str)] =

@@ -10,7 +10,9 @@ use tracing::Instrument;
 
 use super::envelope::{ApiError, Reply, Started};
 use super::input::Input;
-use super::operations::{delete_contact, export_contact, identify, membership, ping, upsert_contact};
+use super::operations::{
+    delete_contact, export_contact, identify, membership, ping, sync_campaigns, sync_contacts, upsert_contact,
+};
 use super::{AppState, auth, idempotency, request};
 
 /// The actions of `mautic-sync`.
@@ -28,6 +30,10 @@ pub enum Action {
     DeleteContact,
     /// All that is held about a person.
     ExportContact,
+    /// Which campaigns there are.
+    SyncCampaigns,
+    /// Bring chosen records to Mautic.
+    SyncContacts,
 }
 
 /// The names of the actions, for requests and for the message that lists them.
@@ -41,49 +47,109 @@ const ACTIONS: &[(&str, Action)] = &[
     ("remove_from_segment", Action::Membership(membership::Kind::RemoveFromSegment)),
     ("delete_contact", Action::DeleteContact),
     ("export_contact", Action::ExportContact),
+    ("sync_campaigns", Action::SyncCampaigns),
+    ("sync_contacts", Action::SyncContacts),
 ];
 
 /// Handles a call.
 pub async fn mautic_sync(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response<Body> {
-    let started = Started::new(&state, &headers);
-    let span = tracing::info_span!("mautic_sync", correlation_id = %started.correlation_id);
-    let (operation, reply) = handle(&state, &started, &headers, body).instrument(span).await;
-    started.answer(&state, operation, &reply)
+    answer(&state, &headers, body, None).await
 }
 
-async fn handle(state: &AppState, started: &Started, headers: &HeaderMap, body: Body) -> (&'static str, Reply) {
-    let call = match read(state, started, headers, body).await {
-        Ok(call) => call,
-        Err(error) => return ("refused", Reply::Failed(error)),
-    };
-    let reply = match idempotency::key(headers) {
-        Ok(None) => perform(state, started, &call).await,
-        Ok(Some(key)) => {
-            idempotency::once(state, started, &call.tenant, key, &call.body, perform(state, started, &call)).await
+/// Handles a call of the path that implies the action `sync_campaigns`; its body may be empty.
+pub async fn campaigns(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response<Body> {
+    answer(&state, &headers, body, Some("sync_campaigns")).await
+}
+
+/// Handles a call of the path that implies the action `sync_contacts`.
+pub async fn contacts(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response<Body> {
+    answer(&state, &headers, body, Some("sync_contacts")).await
+}
+
+async fn answer(state: &AppState, headers: &HeaderMap, body: Body, implied: Option<&str>) -> Response<Body> {
+    let started = Started::new(state, headers);
+    let span = tracing::info_span!("mautic_sync", correlation_id = %started.correlation_id);
+    let (operation, reply) = handle(state, &started, headers, body, implied).instrument(span).await;
+    started.answer(state, operation, &reply)
+}
+
+async fn handle(
+    state: &AppState,
+    started: &Started,
+    headers: &HeaderMap,
+    body: Body,
+    implied: Option<&str>,
+) -> (&'static str, Reply) {
+    match read(state, started, headers, body, implied).await {
+        Ok(call) => {
+            let work = perform(state, started, &call);
+            (call.name, idempotency::if_named(state, started, headers, &call.caller, work).await)
         }
-        Err(error) => Reply::Failed(error),
-    };
-    (call.name, reply)
+        Err(error) => ("refused", Reply::Failed(error)),
+    }
+}
+
+/// A caller who may call, and what came.
+pub struct Caller {
+    /// Whose key it is.
+    pub tenant: TenantId,
+    /// The body of the call.
+    pub body: Vec<u8>,
 }
 
 /// A call that may be performed.
 struct Call {
-    tenant: TenantId,
     name: &'static str,
     action: Action,
     object: Map<String, Value>,
-    body: Vec<u8>,
     api_key: String,
+    caller: Caller,
 }
 
-async fn read(state: &AppState, started: &Started, headers: &HeaderMap, body: Body) -> Result<Call, ApiError> {
+async fn read(
+    state: &AppState,
+    started: &Started,
+    headers: &HeaderMap,
+    body: Body,
+    implied: Option<&str>,
+) -> Result<Call, ApiError> {
+    let caller = match implied {
+        None => admit(state, started, headers, body, request::LARGEST).await?,
+        Some(_) => admit_bare(state, started, headers, body).await?,
+    };
+    let object = request::parse_object(&caller.body)?;
+    let (name, action) = action_of(Input::root(&object), implied).map_err(|issue| ApiError::invalid(vec![issue]))?;
+    let api_key = auth::bearer(headers).unwrap_or_default().to_owned();
+    Ok(Call { name, action, object, api_key, caller })
+}
+
+/// Lets a caller with a good key in, and reads a body of JSON.
+///
+/// # Errors
+/// 401 and 403 for whoever may not call, before the body is read; as [`request::read_body`].
+pub async fn admit(
+    state: &AppState,
+    started: &Started,
+    headers: &HeaderMap,
+    body: Body,
+    largest: usize,
+) -> Result<Caller, ApiError> {
+    let tenant = permitted(state, started, headers).await?;
+    Ok(Caller { tenant, body: request::read_body(headers, body, largest).await? })
+}
+
+/// The same for a path that says it all: no body is an empty object.
+async fn admit_bare(state: &AppState, started: &Started, headers: &HeaderMap, body: Body) -> Result<Caller, ApiError> {
+    let tenant = permitted(state, started, headers).await?;
+    let body = request::read_bytes(body, request::LARGEST).await?;
+    let body = if body.is_empty() { b"{}".to_vec() } else { body };
+    Ok(Caller { tenant, body })
+}
+
+async fn permitted(state: &AppState, started: &Started, headers: &HeaderMap) -> Result<TenantId, ApiError> {
     let tenant = state.keys.tenant(headers, started.at).await?;
     has_integration(state, &tenant)?;
-    let body = request::read_body(headers, body).await?;
-    let object = request::parse_object(&body)?;
-    let (name, action) = action_of(Input::root(&object)).map_err(|issue| ApiError::invalid(vec![issue]))?;
-    let api_key = auth::bearer(headers).unwrap_or_default().to_owned();
-    Ok(Call { tenant, name, action, object, body, api_key })
+    Ok(tenant)
 }
 
 /// A tenant without an integration of its own must not reach the data of the one that has it.
@@ -95,16 +161,21 @@ fn has_integration(state: &AppState, tenant: &TenantId) -> Result<(), ApiError> 
     Err(ApiError::new(StatusCode::FORBIDDEN, "no_integration", message))
 }
 
-fn action_of(input: Input<'_>) -> Result<(&'static str, Action), FieldIssue> {
+/// The action that the call names. A path that implies one takes no other.
+fn action_of(input: Input<'_>, implied: Option<&str>) -> Result<(&'static str, Action), FieldIssue> {
     let known = || ACTIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let Some(given) = input.text("action")? else {
-        return Err(input.issue("action", IssueCode::Missing, format!("Name an action: {}.", known())));
+    let given = match (input.text("action")?, implied) {
+        (None, Some(implied)) => implied,
+        (None, None) => {
+            return Err(input.issue("action", IssueCode::Missing, format!("Name an action: {}.", known())));
+        }
+        (Some(given), Some(implied)) if given != implied => {
+            return Err(input.issue("action", IssueCode::NotInList, format!("The action of this path is {implied}.")));
+        }
+        (Some(given), _) => given,
     };
-    ACTIONS
-        .iter()
-        .find(|(name, _)| *name == given)
-        .copied()
-        .ok_or_else(|| input.issue("action", IssueCode::NotInList, format!("The actions are {}.", known())))
+    let found = ACTIONS.iter().find(|(name, _)| *name == given).copied();
+    found.ok_or_else(|| input.issue("action", IssueCode::NotInList, format!("The actions are {}.", known())))
 }
 
 async fn perform(state: &AppState, started: &Started, call: &Call) -> Reply {
@@ -116,5 +187,7 @@ async fn perform(state: &AppState, started: &Started, call: &Call) -> Reply {
         Action::Membership(kind) => membership::change(state, started, input, kind).await,
         Action::DeleteContact => delete_contact::delete_contact(state, started, input).await,
         Action::ExportContact => export_contact::export_contact(state, started, input).await,
+        Action::SyncCampaigns => sync_campaigns::sync_campaigns(state).await,
+        Action::SyncContacts => sync_contacts::sync_contacts(state, started, input).await,
     }
 }

@@ -9,17 +9,33 @@ use tandem_core::domain::scope::TenantId;
 use tandem_core::policy;
 
 use super::AppState;
+use super::dispatch::Caller;
 use super::envelope::{ApiError, Reply, Started};
 use crate::store::{Start, StoredAnswer};
 
 /// The header that names a call.
 const HEADER: &str = "idempotency-key";
 
+/// Performs a call, once if it is named.
+pub async fn if_named(
+    state: &AppState,
+    started: &Started,
+    headers: &HeaderMap,
+    caller: &Caller,
+    work: impl Future<Output = Reply>,
+) -> Reply {
+    match key(headers) {
+        Ok(None) => work.await,
+        Ok(Some(key)) => once(state, started, &caller.tenant, key, &caller.body, work).await,
+        Err(error) => Reply::Failed(error),
+    }
+}
+
 /// The key that the request carries.
 ///
 /// # Errors
 /// 422 for one that is no header text of 1 to 255 visible characters.
-pub fn key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+fn key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let Some(value) = headers.get(HEADER) else { return Ok(None) };
     let key = value.to_str().ok().map(str::trim).filter(|key| (1..=255).contains(&key.len()));
     key.map(Some).ok_or_else(|| {
@@ -29,7 +45,7 @@ pub fn key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
 }
 
 /// Performs a call, or gives the answer that an earlier call with the same key got.
-pub async fn once(
+async fn once(
     state: &AppState,
     started: &Started,
     tenant: &TenantId,

@@ -5,6 +5,9 @@ use tandem_core::domain::identity::{Email, ExternalId};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::domain::link::RemoteId;
 
+/// The longest name that Mautic gives anything, in characters.
+const LONGEST_NAME: usize = 255;
+
 /// A part of a request, and the path that leads to it.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
@@ -87,6 +90,19 @@ impl<'a> Input<'a> {
         match number {
             Some(number) => Ok(Some(RemoteId(number.to_string()))),
             None => Err(self.issue(name, IssueCode::Invalid, "The value must be a positive whole number.")),
+        }
+    }
+
+    /// A name of something of Mautic, without blanks around it; a blank one is absent.
+    ///
+    /// # Errors
+    /// When it is no text, or longer than any name of Mautic.
+    pub fn name(&self, name: &str) -> Result<Option<&'a str>, FieldIssue> {
+        match self.text(name)?.map(str::trim).filter(|text| !text.is_empty()) {
+            Some(text) if text.chars().count() > LONGEST_NAME => {
+                Err(self.issue(name, IssueCode::TooLong, format!("A name takes at most {LONGEST_NAME} characters.")))
+            }
+            text => Ok(text),
         }
     }
 

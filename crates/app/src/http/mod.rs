@@ -5,7 +5,7 @@ mod contact;
 mod dispatch;
 mod envelope;
 mod idempotency;
-mod input;
+pub(crate) mod input;
 mod operations;
 mod request;
 mod webhook;
@@ -21,7 +21,7 @@ use tandem_core::webhook::proof::Secrets;
 
 pub use auth::KeyRing;
 
-use crate::store::IdempotencyStore;
+use crate::store::{IdempotencyStore, RecordsTable};
 
 /// What the operations work with. Cloning is cheap.
 #[derive(Clone)]
@@ -34,6 +34,8 @@ pub struct AppState {
     pub keys: Arc<KeyRing>,
     /// Answers of calls that carried an idempotency key.
     pub idempotency: Arc<IdempotencyStore>,
+    /// Tandem's own table of the application's rows; `None` when they live elsewhere.
+    pub records: Option<Arc<RecordsTable>>,
     /// The table, for the health check.
     pub budget: Arc<dyn BudgetStore>,
     /// The secrets that deliveries may be signed with.
@@ -66,7 +68,12 @@ pub fn all(state: AppState) -> Router {
 }
 
 fn mautic_sync_routes() -> Router<AppState> {
-    Router::new().route("/mautic-sync", post(dispatch::mautic_sync)).route("/health", get(operations::health::health))
+    Router::new()
+        .route("/mautic-sync", post(dispatch::mautic_sync))
+        .route("/mautic-sync/campaigns", post(dispatch::campaigns))
+        .route("/mautic-sync/contacts", post(dispatch::contacts))
+        .route("/records", post(operations::records::records))
+        .route("/health", get(operations::health::health))
 }
 
 fn mautic_webhook_routes() -> Router<AppState> {

@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 
 use super::envelope::ApiError;
 
-/// The largest body that is read, in bytes.
+/// The largest body of a call about one contact, in bytes.
 pub const LARGEST: usize = 1024 * 1024;
 
-/// The body's bytes.
+/// The bytes of a body that is JSON.
 ///
 /// # Errors
-/// 415 for another content type than JSON, 413 over [`LARGEST`], 400 when the body breaks off.
-pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+/// 415 for another content type than JSON, 413 over `largest` bytes, 400 when the body breaks off.
+pub async fn read_body(headers: &HeaderMap, body: Body, largest: usize) -> Result<Vec<u8>, ApiError> {
     if !is_json(headers) {
         return Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -22,7 +22,7 @@ pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiEr
             "send the body as \"Content-Type: application/json\"",
         ));
     }
-    read_bytes(body, LARGEST).await
+    read_bytes(body, largest).await
 }
 
 /// The body's bytes, whatever they are.
@@ -41,22 +41,30 @@ pub async fn read_bytes(body: Body, largest: usize) -> Result<Vec<u8>, ApiError>
     }
 }
 
-/// The body as a JSON object. serde_json stops at 128 levels, so deep nesting is an error and no stack overflow.
+/// The body as a JSON object.
 ///
 /// # Errors
-/// 400 with the place where the text stops being JSON.
+/// As [`parse`]; 400 for anything else than an object.
 pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(malformed("the body must be a JSON object".to_owned())),
-        Err(error) => {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Err(malformed(format!("the body is no JSON that can be read ({place})")))
-        }
+    match parse(body)? {
+        Value::Object(object) => Ok(object),
+        _ => Err(malformed("the body must be a JSON object".to_owned())),
     }
 }
 
-fn malformed(message: String) -> ApiError {
+/// The body as JSON. serde_json stops at 128 levels, so deep nesting is an error and no stack overflow.
+///
+/// # Errors
+/// 400 with the place where the text stops being JSON.
+pub fn parse(body: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        malformed(format!("the body is no JSON that can be read ({place})"))
+    })
+}
+
+/// 400: the body is JSON of another kind, or none.
+pub fn malformed(message: String) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", message)
 }
 

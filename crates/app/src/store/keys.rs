@@ -4,6 +4,8 @@
 //! what all integrations of a tenant share, `K#…` for API keys, which are looked up before the tenant is known. Names of
 //! tenants and integrations can't hold a `#`, and text from outside only stands last, so no two things share a key.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use tandem_core::domain::identity::{Identity, IdentityKind, RecordKey};
 use tandem_core::domain::link::RemoteId;
@@ -26,6 +28,9 @@ pub const RECORD: &str = "record";
 pub const LINK: &str = "link";
 /// What the sort keys of a contact's events begin with.
 pub const EVENTS: &str = "event#";
+
+/// Into how many partitions the application's rows are spread, by the first digit of the digest of their id.
+pub const ROW_SHARDS: usize = 16;
 
 /// The longest id that stands in a sort key as it is, in bytes; DynamoDB takes 1,024 with what stands before it.
 const LONGEST_ID: usize = 200;
@@ -270,6 +275,66 @@ pub fn listed_api_key(tenant: &TenantId, hash: &str) -> Key {
     key(api_key_partition(tenant), hash)
 }
 
+/// What stands in keys for the id of an application's row, which may be anything: 128 bits of SHA-256, in hex.
+#[must_use]
+pub fn row_digest(id: &str) -> String {
+    let digest = Sha256::digest(id.as_bytes());
+    hex::encode(&digest[..16])
+}
+
+/// The shard that a row belongs to.
+#[must_use]
+pub fn row_shard_of(digest: &str) -> usize {
+    digest.get(..1).and_then(|digit| usize::from_str_radix(digit, 16).ok()).unwrap_or(0)
+}
+
+/// A partition of the application's rows, in the order of their digests.
+#[must_use]
+pub fn row_shard(scope: &Scope, shard: usize) -> String {
+    of_integration(scope, &format!("rows#{shard:x}"))
+}
+
+/// A row of the application.
+#[must_use]
+pub fn row(scope: &Scope, digest: &str) -> Key {
+    key(row_shard(scope, row_shard_of(digest)), digest)
+}
+
+/// The name of the month (in UTC) whose partition holds the rows that arrived at this moment.
+#[must_use]
+pub fn month(arrival: Timestamp) -> String {
+    arrival.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string()
+}
+
+/// The partition of the rows whose newest state arrived in a month, in the order of their arrival.
+#[must_use]
+pub fn arrivals(scope: &Scope, month: &str) -> String {
+    of_integration(scope, &format!("arrivals#{month}"))
+}
+
+/// A row among those that arrived in its month.
+#[must_use]
+pub fn arrival(scope: &Scope, arrival: Timestamp, digest: &str) -> Key {
+    key(arrivals(scope, &month(arrival)), format!("{}#{digest}", sortable(arrival)))
+}
+
+/// What stands after everything that arrived before this moment, and after the row of this digest that arrived at it.
+#[must_use]
+pub fn behind_arrival(arrival: Timestamp, digest: Option<&str>) -> String {
+    format!("{}#{}", sortable(arrival), digest.unwrap_or_default())
+}
+
+/// The months in which rows arrived.
+#[must_use]
+pub fn arrival_months(scope: &Scope) -> Key {
+    key(of_integration(scope, "arrivals"), "months")
+}
+
+/// Microseconds as text that sorts as they do; moments before 1970, in which nothing arrived, are taken for its beginning.
+fn sortable(moment: Timestamp) -> String {
+    format!("{:018}", moment.as_microsecond().max(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,6 +359,16 @@ mod tests {
         assert!(long.sk.len() < 1_024);
         assert_ne!(long, event(&scope, &contact, &"x".repeat(5_001)));
         assert_ne!(long, event(&scope, &contact, long.sk.trim_start_matches("event#h#")));
+    }
+
+    #[test]
+    fn arrivals_sort_by_time_and_then_by_row() {
+        let scope = scope("a", "b");
+        let at = |micros: i64| Timestamp::from_microsecond(micros).unwrap();
+        let rising = [(-5, "f"), (1, "0"), (1, "1"), (999_999, "0"), (1_000_000, "0"), (1_795_000_000_000_000, "0")];
+        let keys = rising.map(|(micros, digest)| arrival(&scope, at(micros), digest).sk);
+        assert!(keys.is_sorted_by(|one, other| one < other), "{keys:?}");
+        assert!(behind_arrival(at(1), None) < keys[1] && behind_arrival(at(1), Some("0")) == keys[1]);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use feedback::FeedbackTable;
 pub use idempotency::{IdempotencyStore, Start, StoredAnswer};
 pub use meter::Meter;
 pub use parked::ParkedTable;
-pub use records::RecordsTable;
+pub use records::{RecordsTable, RowOutcome};
 pub use runs::RunTable;
 pub use table::Table;
 pub use tokens::TokenTable;

@@ -12,12 +12,15 @@ use super::transaction::Transacted;
 /// The most items that one call takes.
 const AT_MOST: usize = 100;
 
+/// The most bytes of items that one call takes: DynamoDB takes 4 MB, and counts the names of attributes too.
+const BYTES_AT_MOST: usize = 3_500_000;
+
 /// Writes that belong together: all of them or none.
 pub(super) type Group = Vec<TransactWriteItem>;
 
 impl Table {
     /// Writes groups, each all or none; says of each, in order, whether it was written. As few calls as fit a hundred items
-    /// each, a few of them at a time; one call more for each pack with a group that is refused.
+    /// and 3.5 MB each, a few of them at a time; one call more for each pack with a group that is refused.
     pub(super) async fn transact_many(&self, groups: Vec<Group>) -> Result<Vec<Attempt>> {
         let packs = futures::stream::iter(packed(groups)).map(|pack| self.transact_pack(pack)).buffered(CALLS_AT_ONCE);
         packs.try_concat().await
@@ -70,18 +73,25 @@ fn refused_groups(groups: &[(usize, Group)], positions: &[usize]) -> Vec<usize> 
 
 fn packed(groups: Vec<Group>) -> Vec<Vec<Group>> {
     let mut packs: Vec<Vec<Group>> = Vec::new();
-    let mut room = 0;
+    let (mut items, mut bytes) = (0, 0);
     for group in groups {
+        let (more_items, more_bytes) = (group.len(), group.iter().map(bytes_put).sum::<usize>());
         match packs.last_mut() {
-            Some(pack) if group.len() <= room => {
-                room -= group.len();
+            Some(pack) if items + more_items <= AT_MOST && bytes + more_bytes <= BYTES_AT_MOST => {
+                (items, bytes) = (items + more_items, bytes + more_bytes);
                 pack.push(group);
             }
             _ => {
-                room = AT_MOST.saturating_sub(group.len());
+                (items, bytes) = (more_items, more_bytes);
                 packs.push(vec![group]);
             }
         }
     }
     packs
+}
+
+/// The bytes of text that an item which is put holds; its numbers hardly count.
+fn bytes_put(write: &TransactWriteItem) -> usize {
+    let texts = write.put().into_iter().flat_map(|put| put.item().values()).filter_map(|value| value.as_s().ok());
+    texts.map(String::len).sum()
 }

@@ -17,4 +17,5 @@ mod ledger;
 mod local_queue;
 mod local_worker;
 mod platform_state;
+mod records;
 mod runs;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tandem_core::domain::scope::Scope;
@@ -178,6 +178,7 @@ impl Client {
             method: request.method.clone(),
             url,
             authorization: Some(authorization),
+            headers: HeaderMap::new(),
             body: request.body.clone().map_or(Body::Empty, Body::Json),
             patience: request.patience,
         };

@@ -1,6 +1,7 @@
 //! The token request itself.
 
 use jiff::{SignedDuration, Timestamp};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use tandem_core::error::{Effect, Failure, FailureKind, Result};
@@ -43,6 +44,7 @@ impl TokenEndpoint {
             method: Method::POST,
             url: self.url.clone(),
             authorization: None,
+            headers: HeaderMap::new(),
             body: Body::Form(self.form()),
             patience: Patience::Usual,
         };

@@ -16,6 +16,10 @@ pub struct Seen {
     /// Path and query, encoded.
     pub target: String,
     pub authorization: String,
+    /// The header `apikey`.
+    pub api_key: String,
+    /// The header `prefer`.
+    pub prefer: String,
     pub body: Value,
 }
 
@@ -105,11 +109,16 @@ impl Stub {
 async fn read(request: Request) -> Seen {
     let (parts, body) = request.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.unwrap();
-    let authorization = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        let value = parts.headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
     Seen {
         method: parts.method.to_string(),
         target: parts.uri.to_string(),
-        authorization: authorization.unwrap_or_default().to_owned(),
+        authorization: header("authorization"),
+        api_key: header("apikey"),
+        prefer: header("prefer"),
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Feedback;
@@ -37,7 +37,8 @@ impl fmt::Debug for SourceRow {
 /// The order in which rows are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceOrder {
-    /// By `(updated_at, id)`: what changed last comes last.
+    /// By `(updated_at, id)`: what changed last comes last. A source that is handed its rows goes by the time at which it
+    /// was, for they may come late.
     Changed,
     /// By id: every row once, whatever changes meanwhile.
     Id,
@@ -46,7 +47,7 @@ pub enum SourceOrder {
 /// Up to where rows were read; the default is before the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCursor {
-    /// The last row's `updated_at`; unused when reading by id.
+    /// The last row's place in time: its `updated_at`, or when it was handed over. Unused when reading by id.
     pub updated_at: Option<Timestamp>,
     /// The last row's id. Absent with an `updated_at`: every row of that moment is still to be read.
     pub id: Option<String>,
@@ -109,6 +110,9 @@ impl fmt::Debug for Pulled {
 pub trait RecordSource: Send + Sync {
     /// Whether rows say when they were changed, so that [`SourceOrder::Changed`] can be asked for. One call at most.
     async fn tells_changes(&self, scope: &Scope) -> Result<bool>;
+    /// How long before a row can be read its place in [`SourceOrder::Changed`] may be given to it: rows that were read
+    /// within this time of their change may have been overtaken by others, and are read once more.
+    fn overlap(&self) -> SignedDuration;
     /// At most `limit` rows that come after `after` in `order`. One call.
     async fn page(&self, scope: &Scope, order: SourceOrder, after: &SourceCursor, limit: usize) -> Result<SourcePage>;
     /// The rows with these ids (at most 200) that are there, in any order. One call.

@@ -5,6 +5,7 @@ pub mod change;
 pub mod enrolment;
 pub mod erase;
 pub mod export;
+pub mod lists;
 pub mod membership;
 pub mod plan;
 pub mod push;

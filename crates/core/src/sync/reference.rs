@@ -1,4 +1,4 @@
-//! The platform's fields and stages: read rarely, kept in the table and in the process.
+//! The platform's fields, stages, campaigns and segments: read rarely, kept in the table and in the process.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,9 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::catalog::FieldCatalog;
 use crate::error::{FailureKind, Result};
+use crate::ports::bulk::{BulkPlatform, RemoteList};
 use crate::ports::{CatalogStore, MarketingPlatform};
 
 use crate::domain::scope::Scope;
+
+use super::lists::ListKind;
 
 /// How long a process trusts its own copy before it looks into the table again.
 const PROCESS_COPY: SignedDuration = SignedDuration::from_secs(5);
@@ -20,11 +23,16 @@ const STAGES: SignedDuration = SignedDuration::from_mins(5);
 /// A value and the moment it was obtained.
 type Dated<T> = Mutex<Option<(Timestamp, T)>>;
 
+/// Campaigns or segments.
+pub type Lists = Arc<Vec<RemoteList>>;
+
 /// The process's copies.
 #[derive(Default)]
 pub struct ReferenceData {
     catalog: Dated<Arc<FieldCatalog>>,
     stages: Dated<Arc<Vec<(String, String)>>>,
+    campaigns: Dated<Lists>,
+    segments: Dated<Lists>,
 }
 
 impl ReferenceData {
@@ -66,6 +74,41 @@ impl ReferenceData {
         };
         let found = stages.iter().find(|(stage, _)| stage.eq_ignore_ascii_case(name.trim()));
         Ok(found.map(|(_, id)| id.clone()))
+    }
+
+    /// The platform's lists of a kind, from a copy that is younger than `age` if there is one; says whether they are.
+    ///
+    /// # Errors
+    /// As the platform fails.
+    pub async fn lists(
+        &self,
+        kind: ListKind,
+        age: SignedDuration,
+        now: Timestamp,
+        platform: &dyn BulkPlatform,
+    ) -> Result<(Lists, bool)> {
+        if let Some(copy) = fresh(self.copy_of(kind), now, age) {
+            return Ok((copy, true));
+        }
+        let lists = match kind {
+            ListKind::Campaign => platform.campaigns().await?,
+            ListKind::Segment => platform.segments().await?,
+        };
+        Ok((keep(self.copy_of(kind), now, Arc::new(lists)), false))
+    }
+
+    /// The lists of a kind as last read, however old.
+    #[must_use]
+    pub fn last_lists(&self, kind: ListKind) -> Option<Lists> {
+        let held = self.copy_of(kind).lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().map(|(_, lists)| Arc::clone(lists))
+    }
+
+    fn copy_of(&self, kind: ListKind) -> &Dated<Lists> {
+        match kind {
+            ListKind::Campaign => &self.campaigns,
+            ListKind::Segment => &self.segments,
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
-use tandem_core::jobs::message::MembershipList;
 use tandem_core::sync::change::Outcome;
+use tandem_core::sync::lists::ListKind;
 
 use super::{accepted, demo, failed, whom};
 use crate::http::AppState;
@@ -31,32 +31,65 @@ impl Kind {
         }
     }
 
-    fn list(self, input: Input<'_>) -> Result<MembershipList, FieldIssue> {
+    fn list(self) -> ListKind {
         match self {
-            Self::AddToCampaign | Self::RemoveFromCampaign => Ok(MembershipList::Campaign(id(input, "campaignId")?)),
-            Self::AddToSegment | Self::RemoveFromSegment => Ok(MembershipList::Segment(id(input, "segmentId")?)),
+            Self::AddToCampaign | Self::RemoveFromCampaign => ListKind::Campaign,
+            Self::AddToSegment | Self::RemoveFromSegment => ListKind::Segment,
         }
     }
 }
 
-fn id(input: Input<'_>, name: &str) -> Result<String, FieldIssue> {
-    let id = input.remote_id(name)?;
-    id.map(|id| id.0).ok_or_else(|| input.issue(name, IssueCode::Missing, "Give the number of the list."))
+/// Which list the caller means.
+#[derive(Debug, PartialEq)]
+enum Wanted {
+    /// The one with this number.
+    Number(String),
+    /// The one with this name, and the field that gives it.
+    Named(String, &'static str),
+}
+
+/// Reads the number of the list, or its name: from the field of names, or from the field of numbers when that holds none.
+fn wanted(input: Input<'_>, kind: ListKind) -> Result<Wanted, FieldIssue> {
+    let (id, name) = match kind {
+        ListKind::Campaign => ("campaignId", "campaignName"),
+        ListKind::Segment => ("segmentId", "segmentName"),
+    };
+    match (input.remote_id(id), input.name(id)) {
+        (Ok(Some(number)), _) => Ok(Wanted::Number(number.0)),
+        (Ok(None), _) => {
+            let given = input.name(name)?.map(|given| Wanted::Named(given.to_owned(), name));
+            given.ok_or_else(|| input.issue(id, IssueCode::Missing, format!("Give {id} or {name}.")))
+        }
+        (Err(_), Ok(Some(text))) if text.parse::<f64>().is_ok_and(f64::is_finite) => {
+            Err(input.issue(id, IssueCode::Invalid, "The value must be a positive whole number, or a name."))
+        }
+        (Err(_), Ok(Some(text))) => Ok(Wanted::Named(text.to_owned(), id)),
+        (Err(issue), _) => Err(issue),
+    }
 }
 
 /// Makes the change, or queues it.
 pub async fn change(state: &AppState, started: &Started, input: Input<'_>, kind: Kind) -> Reply {
-    let (whom, list) = match (whom(input), kind.list(input)) {
-        (Ok(whom), Ok(list)) => (whom, list),
-        (whom, list) => {
-            let issues = whom.err().unwrap_or_default().into_iter().chain(list.err());
+    let (whom, wanted) = match (whom(input), wanted(input, kind.list())) {
+        (Ok(whom), Ok(wanted)) => (whom, wanted),
+        (whom, wanted) => {
+            let issues = whom.err().unwrap_or_default().into_iter().chain(wanted.err());
             return Reply::Failed(ApiError::invalid(issues.collect()));
         }
     };
     let Some(desk) = &state.desk else {
-        return demo("membership", json!({"contactId": whom.contact, "list": list}));
+        let (Wanted::Number(list) | Wanted::Named(list, _)) = wanted;
+        return demo("membership", json!({"contactId": whom.contact, "list": kind.list().with_id(list)}));
     };
-    match desk.set_membership(&whom, list.clone(), kind.member(), &started.correlation_id).await {
+    let list = match wanted {
+        Wanted::Number(number) => Ok(kind.list().with_id(number)),
+        Wanted::Named(name, field) => desk.list_named(kind.list(), &name, field).await,
+    };
+    let list = match list {
+        Ok(list) => list,
+        Err(failure) => return failed(state, failure),
+    };
+    match desk.set_membership(&whom, list, kind.member(), &started.correlation_id).await {
         Ok(Outcome::Done(contact)) => Reply::Done(json!({
             "success": true,
             "contactId": contact,

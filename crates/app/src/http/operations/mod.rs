@@ -6,6 +6,9 @@ pub mod health;
 pub mod identify;
 pub mod membership;
 pub mod ping;
+pub mod records;
+pub mod sync_campaigns;
+pub mod sync_contacts;
 pub mod upsert_contact;
 
 use serde_json::{Value, json};

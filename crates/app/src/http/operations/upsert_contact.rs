@@ -61,7 +61,8 @@ fn done(pushed: &Pushed) -> Value {
     })
 }
 
-fn action(action: PushAction) -> &'static str {
+/// How answers call what was done.
+pub fn action(action: PushAction) -> &'static str {
     match action {
         PushAction::Created => "created",
         PushAction::Updated => "updated",

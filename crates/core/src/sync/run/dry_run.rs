@@ -78,7 +78,7 @@ impl Desk {
         let (order, mut after) = if all {
             (SourceOrder::Id, SourceCursor::default())
         } else {
-            (SourceOrder::Changed, take::changes_begin_at(&state))
+            (SourceOrder::Changed, take::changes_begin_at(&state, self.services.source.overlap()))
         };
         let mut planner = Planner { desk: self, joined: HashSet::new(), seen: HashSet::new() };
         loop {

@@ -11,7 +11,7 @@ use super::row;
 use super::{PAGE, Run, Step};
 
 /// Digests of rows' contents by the digests of their ids.
-type Roster = HashMap<[u8; 16], u64>;
+pub(super) type Roster = HashMap<[u8; 16], u64>;
 
 impl Run<'_> {
     /// Whether all rows are read: one is under way, was asked for, is due, or the source can't tell what changed.
@@ -100,14 +100,14 @@ impl Run<'_> {
 
     /// Whatever changed before the pass began was read by it.
     fn changes_are_read_until(&mut self, pass: &Pass) {
-        let began = policy::after(pass.started_at, -policy::SOURCE_OVERLAP);
+        let began = policy::after(pass.started_at, -self.desk.services.source.overlap());
         if self.state.cursor.updated_at.is_none_or(|reached| reached < began) {
             self.state.cursor = SourceCursor { updated_at: Some(began), id: None };
             self.state.read_at = Some(pass.started_at);
         }
     }
 
-    async fn roster(&self, generation: u64) -> Result<Roster> {
+    pub(super) async fn roster(&self, generation: u64) -> Result<Roster> {
         let entries = self.desk.services.runs.roster(&self.desk.integration.scope, generation).await?;
         let mut roster = Roster::with_capacity(entries.len());
         for RosterEntry { id, content } in entries {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
@@ -20,11 +20,15 @@ use crate::sync::push::{self, Choice};
 use crate::sync::services::Desk;
 use crate::sync::vanished::Vanished;
 
+use super::pass::Roster;
 use super::row::{self, Incoming};
 use super::{PAGE, Run, Step, Stopped, deleted_apart};
 
 /// How often a row is planned anew because its record, or one that it shares an identity with, was changed meanwhile.
 const ROUNDS: usize = 12;
+
+/// As many rows that are read once more are compared with their records, more with the roster.
+const FEW: usize = 25;
 
 /// Whether a row's rejection was reported before.
 pub(super) type OldNews<'a> = dyn Fn(&RosterEntry) -> bool + Send + Sync + 'a;
@@ -51,19 +55,30 @@ pub(super) struct Round {
 impl Run<'_> {
     /// Takes what changed since the last run.
     pub(super) async fn take_changes(&mut self) -> Step<()> {
-        let mut after = changes_begin_at(&self.state);
+        let overlap = self.desk.services.source.overlap();
+        let mut after = changes_begin_at(&self.state, overlap);
+        let mut known: Option<Roster> = None;
         loop {
             self.in_time()?;
             let read_at = self.now();
             let (source, scope) = (&self.desk.services.source, &self.desk.integration.scope);
             let page = source.page(scope, SourceOrder::Changed, &after, PAGE).await?;
-            let rows = page.rows.len();
-            self.take(page.rows, &|_| false).await?;
+            let read = page.rows.len();
+            let rows = if read > FEW && !later(&page.next, &self.state.cursor) {
+                let known = match &known {
+                    Some(known) => known,
+                    None => known.insert(self.roster(self.state.generation).await?),
+                };
+                self.without_known(page.rows, known)
+            } else {
+                page.rows
+            };
+            self.take(rows, &|_| false).await?;
             self.state.read_at = Some(read_at);
             if later(&page.next, &self.state.cursor) {
                 self.state.cursor = page.next.clone();
             }
-            if rows > 0 {
+            if read > 0 {
                 self.save().await?;
             }
             if !page.more {
@@ -72,6 +87,17 @@ impl Run<'_> {
             }
             after = page.next;
         }
+    }
+
+    /// Of rows that were taken before and are read once more, those that are as they were when they came.
+    fn without_known(&mut self, rows: Vec<SourceRow>, known: &Roster) -> Vec<SourceRow> {
+        let (same, others): (Vec<SourceRow>, Vec<SourceRow>) = rows.into_iter().partition(|row| {
+            let entry = row::entry(row);
+            known.get(&entry.id) == Some(&entry.content)
+        });
+        self.log.rows += same.len() as u64;
+        self.log.unchanged += same.len() as u64;
+        others
     }
 
     /// Takes rows. `is_old_news` tells of a row whether its rejection was reported before.
@@ -111,8 +137,11 @@ impl Run<'_> {
         self.log.unchanged += same.len() as u64;
         self.mark_unsettled(&same).await?;
         self.guard_losses(changed.iter().filter(|planned| blanks_something(planned)).count())?;
-        self.enrol(&changed).await?;
-        for (planned, attempt) in self.store(changed).await? {
+        let new: Vec<RosterEntry> = changed.iter().filter(|one| !one.known).map(|one| one.row.entry).collect();
+        self.enrol(&new).await?;
+        let stored = self.store(changed).await?;
+        self.note_contents(&new).await?;
+        for (planned, attempt) in stored {
             match attempt {
                 Attempt::Done => self.count(&planned),
                 Attempt::Contended => waiting.push(planned.row),
@@ -153,14 +182,21 @@ impl Run<'_> {
     }
 
     /// Notes new rows before their records are made, so that a row that vanishes is missed whenever this process dies.
-    async fn enrol(&mut self, changed: &[Planned]) -> Result<()> {
+    async fn enrol(&mut self, new: &[RosterEntry]) -> Result<()> {
         if self.state.pass.is_some() {
             return Ok(());
         }
-        let new = changed.iter().filter(|planned| !planned.known);
-        let entries: Vec<RosterEntry> = new.map(|planned| RosterEntry { content: 0, ..planned.row.entry }).collect();
-        self.state.known += entries.len() as u64;
-        self.desk.services.runs.enrol(&self.desk.integration.scope, self.state.generation, &entries).await
+        self.state.known += new.len() as u64;
+        let bare: Vec<RosterEntry> = new.iter().map(|entry| RosterEntry { content: 0, ..*entry }).collect();
+        self.desk.services.runs.enrol(&self.desk.integration.scope, self.state.generation, &bare).await
+    }
+
+    /// Notes what new rows said, now that their records are stored: until then, they must not pass for known.
+    async fn note_contents(&self, new: &[RosterEntry]) -> Result<()> {
+        if self.state.pass.is_some() {
+            return Ok(());
+        }
+        self.desk.services.runs.enrol(&self.desk.integration.scope, self.state.generation, new).await
     }
 
     async fn store(&self, changed: Vec<Planned>) -> Result<Vec<(Planned, Attempt)>> {
@@ -347,10 +383,10 @@ impl Desk {
 
 /// Where the rows begin that a run has to read. Rows may have been committed behind the cursor, shortly before it was
 /// reached.
-pub(super) fn changes_begin_at(state: &SyncState) -> SourceCursor {
+pub(super) fn changes_begin_at(state: &SyncState, overlap: SignedDuration) -> SourceCursor {
     let cursor = &state.cursor;
     let Some((reached, read_at)) = cursor.updated_at.zip(state.read_at) else { return cursor.clone() };
-    let settled = policy::after(read_at, -policy::SOURCE_OVERLAP);
+    let settled = policy::after(read_at, -overlap);
     if reached <= settled { cursor.clone() } else { SourceCursor { updated_at: Some(settled), id: None } }
 }
 

@@ -1,0 +1,196 @@
+//! Storing rows, many at a time.
+//!
+//! A row's two items, and the removal of the place that it had among the arrivals, are one transaction, whose condition is
+//! the version of the state that was read. Whoever loses a race reads again and decides anew.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tandem_core::domain::scope::Scope;
+use tandem_core::error::Result;
+use tandem_core::ports::Attempt;
+use tandem_core::ports::source::SourceRow;
+
+use super::{RecordsTable, State};
+use crate::store::condition::Condition;
+use crate::store::failure::storage;
+use crate::store::keys;
+use crate::store::row::{document, item, moment, parsed, row};
+use crate::store::transactions::Group;
+
+/// How often rows are tried anew because others wrote them first. Of those that try, one gets through each time.
+const TRIES: u32 = 30;
+/// How much longer each further try waits before it begins.
+const PAUSE: Duration = Duration::from_millis(5);
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RowOutcome {
+    /// It is the newest state, and stored.
+    Stored,
+    /// It was stored already.
+    Unchanged,
+    /// A newer state is stored.
+    Stale,
+    /// A newer state of the row came in the same call.
+    Superseded,
+}
+
+/// What has to be done with a row.
+enum Decision {
+    Nothing(RowOutcome),
+    Write(Box<Change>),
+}
+
+/// A row's new state, and where the one before it stands among the arrivals.
+struct Change {
+    state: State,
+    /// The version that was read and the moment at which it arrived.
+    before: Option<(u64, Timestamp)>,
+    arrival: Timestamp,
+    digest: String,
+}
+
+/// The list of months has no attributes beside its document.
+#[derive(Serialize)]
+struct Nothing {}
+
+/// The index of a row among those of the call, and its change.
+type Indexed = (usize, Box<Change>);
+
+impl RecordsTable {
+    /// Stores rows' newer states. A row without `updated_at` is as new as its arrival; of several states of one row the
+    /// newest is taken, of equal ones the last. Outcomes are in the order of the rows. Doing it twice is doing it once.
+    ///
+    /// One read call for 100 rows, and one write call for 33 (50 when they are new).
+    ///
+    /// # Errors
+    /// `Invalid` for a row over 350 KB; `Storage`, and then rows may have been stored or not.
+    pub async fn put(&self, scope: &Scope, rows: &[SourceRow]) -> Result<Vec<RowOutcome>> {
+        let mut outcomes = vec![RowOutcome::Superseded; rows.len()];
+        let mut open = newest_of_each(rows);
+        for attempt in 0..TRIES {
+            if open.is_empty() {
+                return Ok(outcomes);
+            }
+            tokio::time::sleep(PAUSE * attempt).await;
+            let known = self.known(scope, rows, &open).await?;
+            let now = self.clock.now();
+            let mut changes = Vec::new();
+            for index in open {
+                match decide(&rows[index], &known, arrival(now, index))? {
+                    Decision::Nothing(outcome) => outcomes[index] = outcome,
+                    Decision::Write(change) => {
+                        outcomes[index] = RowOutcome::Stored;
+                        changes.push((index, change));
+                    }
+                }
+            }
+            open = self.write(scope, changes).await?;
+        }
+        Err(storage("rows of the application are being written by too many at once"))
+    }
+
+    /// The stored states of rows, by their digests.
+    async fn known(&self, scope: &Scope, rows: &[SourceRow], open: &[usize]) -> Result<HashMap<String, State>> {
+        let keys = open.iter().map(|index| keys::row(scope, &keys::row_digest(&rows[*index].id))).collect();
+        let found = self.table.get_many(keys).await?;
+        found.into_iter().map(|(key, item)| Ok((key.sk, row(item)?))).collect()
+    }
+
+    /// Writes changes; gives those that lost a race.
+    async fn write(&self, scope: &Scope, changes: Vec<Indexed>) -> Result<Vec<usize>> {
+        self.list_months(scope, &changes).await?;
+        let groups = changes.iter().map(|(_, change)| self.parts(scope, change)).collect::<Result<_>>()?;
+        let attempts = self.table.transact_many(groups).await?;
+        let lost = changes.iter().zip(attempts).filter(|(_, attempt)| *attempt == Attempt::Contended);
+        Ok(lost.map(|((index, _), _)| *index).collect())
+    }
+
+    fn parts(&self, scope: &Scope, change: &Change) -> Result<Group> {
+        let unchanged = match change.before {
+            None => Condition::absent(),
+            Some((version, _)) => Condition::new("state_version = :version").number(":version", version),
+        };
+        let Change { state, digest, .. } = change;
+        let mut parts = vec![
+            self.table.putting(item(keys::row(scope, digest), state)?, Some(unchanged))?,
+            self.table.putting(item(keys::arrival(scope, change.arrival, digest), state)?, None)?,
+        ];
+        if let Some((_, place)) = change.before {
+            parts.push(self.table.deleting(keys::arrival(scope, place, digest), None)?);
+        }
+        Ok(parts)
+    }
+
+    /// Sees that readers find the months of these changes, before anything is stored there.
+    async fn list_months(&self, scope: &Scope, changes: &[Indexed]) -> Result<()> {
+        let months: BTreeMap<String, String> = changes
+            .iter()
+            .map(|(_, change)| keys::month(change.arrival))
+            .map(|month| (keys::arrivals(scope, &month), month))
+            .collect();
+        for (partition, month) in months {
+            if !self.is_listed(&partition) {
+                let add = |months: &mut BTreeSet<String>| months.insert(month.clone());
+                self.table.amend(keys::arrival_months(scope), add, |_| Nothing {}).await?;
+                self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(partition);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_listed(&self, partition: &str) -> bool {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).contains(partition)
+    }
+}
+
+/// The indices of the rows that no other state of the same row supersedes, in order.
+fn newest_of_each(rows: &[SourceRow]) -> Vec<usize> {
+    let mut newest: HashMap<&str, usize> = HashMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        let rank = |row: &SourceRow| row.updated_at.unwrap_or(Timestamp::MAX);
+        let known = newest.entry(&row.id).or_insert(index);
+        if rank(row) >= rank(&rows[*known]) {
+            *known = index;
+        }
+    }
+    let mut indices: Vec<usize> = newest.into_values().collect();
+    indices.sort_unstable();
+    indices
+}
+
+/// Rows of one call arrive a microsecond apart, in their order: a reader's place among them is told by its moment.
+fn arrival(now: Timestamp, index: usize) -> Timestamp {
+    let behind = SignedDuration::from_micros(i64::try_from(index).unwrap_or_default());
+    now.saturating_add(behind).unwrap_or(now)
+}
+
+fn decide(row: &SourceRow, known: &HashMap<String, State>, now: Timestamp) -> Result<Decision> {
+    let digest = keys::row_digest(&row.id);
+    let Some(stored) = known.get(&digest) else {
+        let document = document(&SourceRow { updated_at: row.updated_at.or(Some(now)), ..row.clone() })?;
+        let state = State { state_version: 1, arrived_at: now.as_microsecond(), document };
+        return Ok(Decision::Write(Box::new(Change { state, before: None, arrival: now, digest })));
+    };
+    let stored_at = parsed::<SourceRow>(&stored.document)?.updated_at;
+    // Compared as text: a number may come out of JSON by a bit other than it went in.
+    let same = SourceRow { updated_at: row.updated_at.or(stored_at), ..row.clone() };
+    if document(&same)? == stored.document {
+        return Ok(Decision::Nothing(RowOutcome::Unchanged));
+    }
+    if row.updated_at.is_some_and(|at| Some(at) < stored_at) {
+        return Ok(Decision::Nothing(RowOutcome::Stale));
+    }
+    let state = SourceRow { updated_at: row.updated_at.or(stored_at.max(Some(now))), ..row.clone() };
+    let place = moment(stored.arrived_at)?;
+    let arrival = now.max(place.saturating_add(SignedDuration::from_micros(1)).unwrap_or(place));
+    let state = State {
+        state_version: stored.state_version + 1,
+        arrived_at: arrival.as_microsecond(),
+        document: document(&state)?,
+    };
+    Ok(Decision::Write(Box::new(Change { state, before: Some((stored.state_version, place)), arrival, digest })))
+}
