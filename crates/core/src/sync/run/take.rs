@@ -167,17 +167,19 @@ impl Run<'_> {
         self.desk.services.bulk.mark_many(&self.desk.integration.scope, &marks).await
     }
 
-    /// Stops before more is lost than a person would expect.
+    /// Stops before more is lost than a person would expect. What stops the run is not counted: the next one meets it again,
+    /// unless the source was mended.
     fn guard_losses(&mut self, more: usize) -> Step<()> {
-        self.state.losses += more as u64;
+        let losses = self.state.losses + more as u64;
         let allowed = policy::losses_allowed(self.state.known);
-        if self.state.losses <= allowed || self.options.accept_losses {
+        if losses <= allowed || self.options.accept_losses {
+            self.state.losses = losses;
             return Ok(());
         }
         Err(Stopped::Halted(format!(
-            "{} or more of {} known rows are gone or lost values, more than the {allowed} that a run may delete or blank. \
+            "{losses} or more of {} known rows are gone or lost values, more than the {allowed} that a run may delete or blank. \
              If that is meant, run `tandem sync --accept-losses`.",
-            self.state.losses, self.state.known
+            self.state.known
         )))
     }
 
