@@ -1,6 +1,7 @@
 //! The port.
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use tandem_core::domain::engagement::EngagementEvent;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
@@ -16,6 +17,11 @@ use super::convert::uuid;
 impl RecordSource for Supabase {
     async fn tells_changes(&self, _: &Scope) -> Result<bool> {
         self.has_updated_at().await
+    }
+
+    /// `updated_at` is set when a transaction begins, and nobody sees the row before it ends.
+    fn overlap(&self) -> SignedDuration {
+        SignedDuration::from_mins(5)
     }
 
     async fn page(&self, _: &Scope, order: SourceOrder, after: &SourceCursor, limit: usize) -> Result<SourcePage> {
