@@ -146,6 +146,16 @@ async fn a_row_without_a_sound_address_is_reported_once_with_its_reason() {
 }
 
 #[tokio::test]
+async fn ids_of_any_length_and_number_stop_no_run() {
+    let long = |n: usize| row(&format!("{n:0>20000}"), 1, json!({"email": format!("p{n}@example.com")}));
+    let refused = |n: usize| row(&format!("{n:0>191}"), 1, json!({"email": "n/a"}));
+    let shop = Shop::with((0..40).map(long).chain((100..1_300).map(refused)).chain([person(1, 2)])).await;
+    let log = shop.sync().await;
+    assert_eq!((log.rejected, log.created), (1_240, 1));
+    assert_eq!(shop.sync().await.end, RunEnd::Finished);
+}
+
+#[tokio::test]
 async fn one_bad_contact_holds_up_no_other_and_is_tried_again_later() {
     let rows = (0..5).map(|n| person(n, 1)).chain([row("bad", 1, json!({"email": "bad@example.com", "website": "x"}))]);
     let shop = Shop::with(rows).await;

@@ -35,7 +35,7 @@ pub struct SyncState {
     pub pull: Option<ChangeCursor>,
     /// When the last look for changes on the platform began.
     pub pulled_at: Option<Timestamp>,
-    /// Rows that were rejected of late, with digests of their content: they are reported once.
+    /// Rows that were rejected of late, by digests of their ids, with digests of their content: they are reported once.
     pub rejected: BTreeMap<String, u64>,
     /// When the run that paused goes on by itself.
     pub resume_at: Option<Timestamp>,

@@ -229,11 +229,12 @@ impl Run<'_> {
         issue: FieldIssue,
         is_old_news: &OldNews<'_>,
     ) -> Result<()> {
-        let reported = self.rejected_before.get(row) == Some(&content);
+        let digest = hex::encode(id);
+        let reported = self.rejected_before.get(&digest) == Some(&content);
         if self.state.rejected.len() >= MOST_REJECTED {
             self.state.rejected.clear();
         }
-        self.state.rejected.insert(row.to_owned(), content);
+        self.state.rejected.insert(digest, content);
         if reported || is_old_news(&RosterEntry { id, content }) {
             self.log.unchanged += 1;
             return Ok(());
