@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tandem_connectors::mautic::settings::{Auth, Settings};
+use tandem_core::mapping::Strategy;
 use tandem_core::sync::enrolment::Enrolment;
 use tandem_core::sync::vanished::Vanished;
 use tandem_core::webhook::proof::Secrets;
@@ -62,6 +64,10 @@ pub struct Config {
     pub mautic: Option<Settings>,
     /// Where the application's records live.
     pub source: SourceConfig,
+    /// What happens to a field that both sides changed.
+    pub conflict: Strategy,
+    /// How long after a look for changes in Mautic the next one is due.
+    pub pull_interval: SignedDuration,
     /// High-value enrolment, when it is on.
     pub enrolment: Option<Enrolment>,
     /// The table's name.
@@ -121,6 +127,8 @@ impl Config {
         let config = Self {
             mautic: mautic(environment, &mut problems),
             source: source::source(environment, &mut problems),
+            conflict: conflict(environment, &mut problems),
+            pull_interval: pull_interval(environment, &mut problems),
             enrolment: enrolment(environment, &mut problems),
             table: environment.get(&["TANDEM_TABLE"]).unwrap_or("tandem").to_owned(),
             queue_url: environment.get(&["TANDEM_QUEUE_URL"]).map(str::to_owned),
@@ -194,6 +202,23 @@ fn hook(environment: &Environment, problems: &mut Vec<String>) -> Option<Hook> {
         return None;
     };
     Some(Hook { url, secret: secret.to_owned() })
+}
+
+fn conflict(environment: &Environment, problems: &mut Vec<String>) -> Strategy {
+    let text = environment.get(&["TANDEM_CONFLICT_STRATEGY"]);
+    text.map(str::parse)
+        .transpose()
+        .unwrap_or_else(|what: &str| {
+            problems.push(format!("TANDEM_CONFLICT_STRATEGY {what}"));
+            None
+        })
+        .unwrap_or_default()
+}
+
+/// A run without changes shall make no call of Mautic, so that not every run looks there.
+fn pull_interval(environment: &Environment, problems: &mut Vec<String>) -> SignedDuration {
+    let minutes = parsed::<u32>(environment, "TANDEM_PULL_INTERVAL_MINUTES", problems).unwrap_or(60);
+    SignedDuration::from_mins(minutes.into())
 }
 
 fn vanished(environment: &Environment, problems: &mut Vec<String>) -> Vanished {
@@ -283,6 +308,17 @@ mod tests {
             ("MAUTIC_CLIENT_ID", "  "),
         ]);
         assert!(matches!(Config::read(&older).unwrap().mautic.unwrap().auth(), Auth::Basic { .. }));
+    }
+
+    #[test]
+    fn what_happens_to_a_field_that_both_sides_changed_can_be_chosen() {
+        let chosen = |name: &str| Config::read(&environment(&[("TANDEM_CONFLICT_STRATEGY", name)])).map(|c| c.conflict);
+        assert_eq!(Config::read(&environment(&[])).unwrap().conflict, Strategy::LastWriteWins);
+        assert_eq!(chosen("field_merge"), Ok(Strategy::FieldMerge));
+        assert_eq!(chosen("Manual"), Ok(Strategy::Manual));
+        assert!(chosen("mine").unwrap_err().to_string().contains("last_write_wins"));
+        let often = Config::read(&environment(&[("TANDEM_PULL_INTERVAL_MINUTES", "5")])).unwrap();
+        assert_eq!(often.pull_interval, SignedDuration::from_mins(5));
     }
 
     #[test]

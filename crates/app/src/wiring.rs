@@ -91,6 +91,8 @@ impl Foundation {
             deliveries: Arc::new(MauticDeliveries),
             rules: Arc::clone(&self.rules),
             vocabulary: Arc::new(MauticVocabulary),
+            pull_interval: self.config.pull_interval,
+            conflict: self.config.conflict,
             enrolment: self.config.enrolment.clone(),
             vanished: self.config.vanished.clone(),
             reference: Arc::default(),

@@ -135,6 +135,14 @@ pub struct Save {
     pub consent: Option<(Identity, ConsentLedger)>,
 }
 
+impl Save {
+    /// A record's newer state and nothing else.
+    #[must_use]
+    pub fn of(key: &RecordKey, record: &Record) -> Self {
+        Self { key: key.clone(), record: record.clone(), claim: Vec::new(), release: Vec::new(), consent: None }
+    }
+}
+
 /// The end of a write.
 #[derive(Clone, Debug)]
 pub struct Commit {
@@ -181,7 +189,8 @@ pub trait ContactStore: Send + Sync {
     /// Erases a record, its link and its pointers. Consent stays, under the digest of the address. One write call or two.
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()>;
     /// Puts a link in the place of the stored one, if that has `revision` and nobody writes the contact just now; points
-    /// the link's remote id, if any, to the record. One write call.
+    /// the link's remote id, if any, to the record, and lists the record when a person has to decide a field of it. One write
+    /// call.
     async fn relink(
         &self,
         scope: &Scope,
@@ -190,6 +199,9 @@ pub trait ContactStore: Send + Sync {
         revision: u64,
         now: Timestamp,
     ) -> Result<Attempt>;
+    /// Records with a field that a person has to decide, as far as [`ContactStore::relink`] noted it; some may be decided by
+    /// now. At most `limit`. One read call.
+    async fn contested(&self, scope: &Scope, limit: usize) -> Result<Vec<RecordKey>>;
     /// Takes a statement into the consent ledger of an address. One read call and, when it changes something, one write.
     async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome>;
     /// The newest wish about a membership. One read call.

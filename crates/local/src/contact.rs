@@ -43,10 +43,7 @@ pub async fn contact(
     output: &Output,
 ) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
-    let desk = installation.foundation.desk()?;
-    let desk = desk.ok_or_else(|| {
-        CommandError::Undone("no Mautic is configured: set MAUTIC_BASE_URL and credentials".to_owned())
-    })?;
+    let desk = desk(&installation)?;
     match command {
         Contact::Show { email } => {
             let known = desk.know(&whom(email)?).await?;
@@ -79,7 +76,15 @@ async fn delete(desk: &Desk, whom: &Whom, output: &Output) -> Result<(), Command
     Ok(())
 }
 
-fn whom(email: &str) -> Result<Whom, CommandError> {
+/// The desk of the default integration.
+pub fn desk(installation: &Installation) -> Result<Desk, CommandError> {
+    let unconfigured =
+        || CommandError::Undone("no Mautic is configured: set MAUTIC_BASE_URL and credentials".to_owned());
+    installation.foundation.desk()?.ok_or_else(unconfigured)
+}
+
+/// The person who has an address.
+pub fn whom(email: &str) -> Result<Whom, CommandError> {
     let parsed = email.parse::<Email>();
     let email = parsed.map_err(|error| CommandError::Undone(format!("the text given {error}")))?;
     Ok(Whom { email: Some(email), ..Whom::default() })

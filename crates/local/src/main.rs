@@ -1,5 +1,6 @@
 //! The `tandem` command: every function in one process, and the operator's tools.
 
+mod conflicts;
 mod connect;
 mod contact;
 mod demo;
@@ -63,6 +64,9 @@ enum Command {
     /// Jobs that wait for a person.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// Fields that both sides changed and that a person has to decide.
+    #[command(subcommand)]
+    Conflicts(conflicts::Conflicts),
     /// One person's data.
     #[command(subcommand)]
     Contact(contact::Contact),
@@ -94,6 +98,7 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Runs(command) => runs::runs(&command, data_dir, &environment, output).await,
         Command::Keys(command) => keys::keys(&command, data_dir, &environment, output).await,
         Command::Jobs(command) => jobs::jobs(&command, data_dir, &environment, output).await,
+        Command::Conflicts(command) => conflicts::conflicts(&command, data_dir, &environment, output).await,
         Command::Contact(command) => contact::contact(&command, data_dir, &environment, output).await,
     }
 }

@@ -42,6 +42,9 @@ pub struct Sync {
     /// Read all rows and compare each with what was sent; find those that are gone.
     #[arg(long)]
     full: bool,
+    /// Look for changes made in Mautic now, instead of once an hour.
+    #[arg(long)]
+    pull: bool,
     /// Deletions and blanks are meant, however many they are.
     #[arg(long)]
     accept_losses: bool,
@@ -83,6 +86,7 @@ async fn run(desk: &Desk, command: &Sync, progress: &ProgressBar) -> Result<Ran,
     let options = SyncOptions {
         full: command.full,
         accept_losses: command.accept_losses,
+        pull: command.pull,
         observer: &observer,
         ..SyncOptions::default()
     };

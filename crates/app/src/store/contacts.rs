@@ -102,11 +102,16 @@ impl ContactStore for ContactTable {
         now: Timestamp,
     ) -> Result<Attempt> {
         let parts = self.parts(scope, key);
-        let mut writes = vec![parts.unheld_link(link, revision, now)?];
+        let mut writes = vec![parts.unheld_link(link, revision, now)?, parts.listing(link)?];
         if let Some(remote) = &link.remote_id {
             writes.push(parts.pointer(keys::remote(scope, remote))?);
         }
         self.table.transact(writes).await.map(Attempt::from)
+    }
+
+    async fn contested(&self, scope: &Scope, limit: usize) -> Result<Vec<RecordKey>> {
+        let items = self.table.partition(keys::contested_partition(scope), Some(limit)).await?;
+        items.into_iter().map(rows::pointed_to).collect()
     }
 
     async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome> {

@@ -71,6 +71,18 @@ pub fn feedback(scope: &Scope, record: &RecordKey) -> Key {
     key(record_partition(scope, record), "feedback")
 }
 
+/// The partition that lists the records with a field that a person has to decide.
+#[must_use]
+pub fn contested_partition(scope: &Scope) -> String {
+    of_integration(scope, "contested")
+}
+
+/// A record in the list of those with a field that a person has to decide.
+#[must_use]
+pub fn contested(scope: &Scope, record: &RecordKey) -> Key {
+    key(contested_partition(scope), record.as_str())
+}
+
 /// The pointer from an identity to its record.
 #[must_use]
 pub fn identity(scope: &Scope, identity: &Identity) -> Key {

@@ -119,7 +119,9 @@ async fn what_arrived_last_is_read_last_whatever_the_application_calls_its_time(
 #[tokio::test]
 async fn a_cursor_without_an_id_gives_every_row_of_its_moment_again() {
     let rows = rows().await;
-    rows.put(&many(5)).await;
+    for row in many(5) {
+        rows.put_one(row).await;
+    }
     let (_, cursor) = rows.read(SourceOrder::Changed, SourceCursor::default(), 2).await;
     let again = rows.read(SourceOrder::Changed, SourceCursor { id: None, ..cursor.clone() }, 2).await.0;
     assert_eq!(ids(&again).len(), 5);

@@ -78,6 +78,17 @@ impl BulkPlatform for Mautic {
         Ok(campaigns.into_iter().map(list).collect())
     }
 
+    async fn read_many(&self, ids: &[RemoteId]) -> Result<Vec<ChangedContact>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
+        let request = Request::get("contacts").filtered(0, "id", "in", names.join(",")).with("limit", ids.len());
+        let answer: Contacts = self.client.call(request.in_bulk()).await?;
+        let found = changed_contacts(answer, Timestamp::UNIX_EPOCH)?;
+        Ok(found.into_iter().filter(|changed| ids.contains(&changed.contact.id)).collect())
+    }
+
     /// `date_modified` of a contact that was never changed is null, so both dates are asked for; by id, because an order by
     /// date repeats and skips rows across pages (recording `145-where-date_added`).
     async fn changed(&self, cursor: &ChangeCursor, limit: usize) -> Result<ChangedPage> {
@@ -91,12 +102,7 @@ impl BulkPlatform for Mautic {
         let after = cursor.after.as_ref().map(contact_number).transpose()?.unwrap_or_default();
         let request = request.filtered(1, "id", "gt", after).with("orderBy", "id").with("orderByDir", "asc");
         let answer: Contacts = self.client.call(request.with("limit", limit).in_bulk()).await?;
-        let mut contacts = Vec::new();
-        for contact in answer.contacts.into_values() {
-            let at = dated(contact.date_modified.as_deref(), contact.date_added.as_deref());
-            let contact = remote_contact(contact).ok_or_else(|| errors::garbled(false))?;
-            contacts.push(ChangedContact { contact, at: at.unwrap_or(cursor.since) });
-        }
+        let mut contacts = changed_contacts(answer, cursor.since)?;
         contacts.sort_by_key(|changed| contact_number(&changed.contact.id).unwrap_or_default());
         let more = contacts.len() >= limit;
         Ok(ChangedPage { contacts, more })
@@ -106,6 +112,16 @@ impl BulkPlatform for Mautic {
 fn replacement(rewrite: &Rewrite, found: &[WholeContact]) -> Option<Replacement> {
     let whole = found.iter().find(|whole| whole.contact.id == rewrite.id)?.clone();
     Some(Replacement { whole, write: rewrite.write.clone(), clear: rewrite.clear.clone() })
+}
+
+/// The contacts of an answer; one without any date has `undated`.
+fn changed_contacts(answer: Contacts, undated: Timestamp) -> Result<Vec<ChangedContact>> {
+    let changed = |contact: super::wire::Contact| {
+        let at = dated(contact.date_modified.as_deref(), contact.date_added.as_deref());
+        let contact = remote_contact(contact).ok_or_else(|| errors::garbled(false))?;
+        Ok(ChangedContact { contact, at: at.unwrap_or(undated) })
+    };
+    answer.contacts.into_values().map(changed).collect()
 }
 
 fn dated(modified: Option<&str>, added: Option<&str>) -> Option<Timestamp> {

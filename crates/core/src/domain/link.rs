@@ -28,7 +28,7 @@ pub enum LinkState {
     Synced,
     /// The last write was refused; `error` says why.
     Error,
-    /// Both sides changed one field and a person has to choose.
+    /// As [`LinkState::Synced`], but for the fields in `conflicts`: both sides changed them, and a person has to choose.
     Conflict,
 }
 
@@ -48,13 +48,10 @@ pub struct Link {
     /// The segments that Tandem put the contact into, by name.
     #[serde(default)]
     pub segments: BTreeSet<String>,
-    /// What the platform was last seen to hold of what only comes from there, by remote name.
+    /// What the platform was last seen to hold where that can't be known from the snapshot: what only comes from there, by
+    /// remote name, and the stage (`@stage`), which the snapshot names also when the platform has none of that name.
     #[serde(default)]
     pub seen: BTreeMap<String, Value>,
-    /// Values of the application that the platform's took the place of, by local name: until the application says
-    /// something else, its old value is no change.
-    #[serde(default)]
-    pub overlaid: BTreeMap<String, Value>,
     /// Fields that both sides changed, by local name; a person has to decide.
     #[serde(default)]
     pub conflicts: BTreeMap<String, FieldConflict>,
@@ -67,6 +64,21 @@ pub struct Link {
 }
 
 impl Link {
+    /// The snapshot, when it is what the platform holds as far as Tandem knows.
+    #[must_use]
+    pub fn base(&self) -> Option<&BTreeMap<String, Value>> {
+        match self.state {
+            LinkState::Synced | LinkState::Conflict => Some(&self.snapshot),
+            LinkState::Pending | LinkState::Error => None,
+        }
+    }
+
+    /// The state of a link whose last write is done.
+    #[must_use]
+    pub fn settled_state(&self) -> LinkState {
+        if self.conflicts.is_empty() { LinkState::Synced } else { LinkState::Conflict }
+    }
+
     /// A link whose remote contact is not known yet.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
@@ -78,7 +90,6 @@ impl Link {
             campaigns: BTreeSet::new(),
             segments: BTreeSet::new(),
             seen: BTreeMap::new(),
-            overlaid: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             error: None,
             revision: 0,
@@ -110,9 +121,9 @@ impl fmt::Debug for Link {
 /// One field's two values.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldConflict {
-    /// What the application wants.
+    /// What the application wants, as it says it.
     pub application: Value,
-    /// What the platform holds.
+    /// What the platform holds, in the form in which Tandem would send it; `null` for nothing.
     pub platform: Value,
     /// When it was found, by Tandem's clock.
     pub since: Timestamp,

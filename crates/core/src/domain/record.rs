@@ -20,13 +20,17 @@ pub struct Record {
     pub email: Option<Email>,
     /// All other fields.
     pub fields: Fields,
-    /// When the record was last changed, by Tandem's clock.
+    /// When the application changed the record last, by Tandem's clock. What comes from the platform does not count.
     pub updated_at: Timestamp,
     /// Grows by one with every change; the guard of optimistic writes.
     pub version: u64,
     /// Since when the application does not have it any more.
     #[serde(default)]
     pub gone_since: Option<Timestamp>,
+    /// Values of the application that the platform's took the place of, by the rules' local names: until the application
+    /// says something else, its old value is no change. Kept with the fields, so that no crash parts the two.
+    #[serde(default)]
+    pub overlaid: Fields,
 }
 
 impl std::fmt::Debug for Record {

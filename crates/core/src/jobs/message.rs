@@ -66,6 +66,14 @@ pub enum Task {
         /// Which contact.
         contact: RemoteId,
     },
+    /// Hand over to the source what people changed on the platform, as the record has it at the time of running.
+    #[serde(rename = "take_back_v1")]
+    TakeBack {
+        /// Which record.
+        record: RecordKey,
+        /// When the platform says that it was changed.
+        at: Timestamp,
+    },
     /// Go on with the sync run of the integration.
     #[serde(rename = "sync_v1")]
     Sync,

@@ -48,6 +48,7 @@ impl Desk {
             Task::ApplyDelivery { digest } => self.apply_kept(digest, &job.correlation_id).await,
             Task::CheckGone { contact } => self.check_gone(contact).await,
             Task::WriteBack { contact } => self.write_back(contact).await,
+            Task::TakeBack { record, at } => self.take_back(record, *at).await,
             Task::Sync => self.continue_sync(&job.correlation_id).await,
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
             Task::DeleteContact { contact } => self.delete_later(contact, job).await,

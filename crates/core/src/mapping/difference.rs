@@ -12,9 +12,15 @@ use serde_json::{Number, Value};
 pub fn changed(wanted: &BTreeMap<String, Value>, sent: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     wanted
         .iter()
-        .filter(|(name, value)| sent.get(*name).is_none_or(|sent| canonical(sent) != canonical(value)))
+        .filter(|(name, value)| sent.get(*name).is_none_or(|sent| !is_equal(sent, value)))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
+}
+
+/// Whether two of the application's values are one value.
+#[must_use]
+pub fn is_equal(one: &Value, other: &Value) -> bool {
+    canonical(one) == canonical(other)
 }
 
 /// The value with every whole number written as an integer.

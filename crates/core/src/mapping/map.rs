@@ -71,7 +71,7 @@ fn all_fields(record: &Record) -> Fields {
 }
 
 /// The record's country, which telephone numbers and states are read by.
-fn country(fields: &Fields, rules: &RuleSet, vocabulary: &dyn Vocabulary) -> Option<Country> {
+pub(super) fn country(fields: &Fields, rules: &RuleSet, vocabulary: &dyn Vocabulary) -> Option<Country> {
     let rule = rules.rules().iter().find(|rule| rule.transform == Transform::Country)?;
     let given = match given(fields, rule) {
         Given::Value(_, value) => Some(value),
@@ -81,15 +81,19 @@ fn country(fields: &Fields, rules: &RuleSet, vocabulary: &dyn Vocabulary) -> Opt
 }
 
 /// What a record holds for a rule.
-enum Given<'a> {
+pub(crate) enum Given<'a> {
+    /// Nothing was ever said.
     Absent,
+    /// Blank text.
     Blank,
+    /// The value was taken away.
     Null,
+    /// A value, and the name under which it stands.
     Value(&'a str, &'a Value),
 }
 
 /// The first value among the rule's names that is not blank; else whether there was a `null` or a blank.
-fn given<'a>(fields: &'a Fields, rule: &'a FieldRule) -> Given<'a> {
+pub(crate) fn given<'a>(fields: &'a Fields, rule: &'a FieldRule) -> Given<'a> {
     let mut found = Given::Absent;
     for name in rule.names().chain(rule.from.as_deref()) {
         match fields.get(name) {
@@ -106,12 +110,13 @@ fn given<'a>(fields: &'a Fields, rule: &'a FieldRule) -> Given<'a> {
     found
 }
 
-struct Mapping<'a> {
-    fields: &'a Fields,
-    rules: &'a RuleSet,
-    vocabulary: &'a dyn Vocabulary,
-    catalog: Option<&'a FieldCatalog>,
-    country: Option<Country>,
+/// What the transforms of one record look at.
+pub(super) struct Mapping<'a> {
+    pub(super) fields: &'a Fields,
+    pub(super) rules: &'a RuleSet,
+    pub(super) vocabulary: &'a dyn Vocabulary,
+    pub(super) catalog: Option<&'a FieldCatalog>,
+    pub(super) country: Option<Country>,
 }
 
 impl Mapping<'_> {
@@ -152,7 +157,8 @@ impl Mapping<'_> {
         Ok(())
     }
 
-    fn transformed(&self, rule: &FieldRule, remote: Option<&RemoteField>, value: &Value) -> Outcome {
+    /// A value in the platform's form; `None` when it is blank.
+    pub(super) fn transformed(&self, rule: &FieldRule, remote: Option<&RemoteField>, value: &Value) -> Outcome {
         let own = rule.remote_field.as_ref().map(|field| field.options.as_slice()).unwrap_or_default();
         let live = remote.map(|field| field.options.as_slice()).filter(|options| !options.is_empty());
         let kind = remote.map(|field| field.kind);
@@ -170,7 +176,7 @@ impl Mapping<'_> {
     }
 
     /// The platform's field as its catalog lists it; `None` when there is nothing to look up.
-    fn remote_field(&self, rule: &FieldRule) -> Result<Option<&RemoteField>, Problem> {
+    pub(super) fn remote_field(&self, rule: &FieldRule) -> Result<Option<&RemoteField>, Problem> {
         match (self.catalog, &rule.remote) {
             (Some(catalog), Some(name)) if rule.catalog => match catalog.fields.get(name) {
                 Some(field) => Ok(Some(field)),

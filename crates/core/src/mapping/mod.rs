@@ -2,13 +2,19 @@
 
 pub mod difference;
 pub mod map;
+pub mod reverse;
 pub mod rules;
+pub mod same;
 mod transforms;
 pub mod vocabulary;
 pub mod zero;
 
-pub use difference::changed;
+pub use difference::{changed, is_equal};
 pub use map::{Mapped, map};
-pub use rules::{FieldRule, RuleSet};
+pub use reverse::Reader;
+pub use rules::{FieldRule, RuleSet, Strategy};
+pub use same::is_same;
+#[cfg(test)]
+pub(crate) use transforms::tests::SmallVocabulary;
 pub use vocabulary::{Country, Vocabulary};
 pub use zero::casts_to_zero;

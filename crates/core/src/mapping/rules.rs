@@ -43,6 +43,8 @@ pub struct FieldRule {
     /// The first value stays: a field that is absent or `null` here is never cleared there.
     #[serde(default)]
     pub preserve_if_absent: bool,
+    /// What happens when both sides changed the field; `None` leaves it to the integration.
+    pub conflict: Option<Strategy>,
     /// Whether the platform lists this field among its contact fields.
     #[serde(default = "listed")]
     pub catalog: bool,
@@ -70,6 +72,45 @@ impl FieldRule {
                 Target::Segments | Target::None => false,
             },
             Direction::Pull => false,
+        }
+    }
+
+    /// Whether values come back from the platform. Who somebody is and what was said about being mailed never do: an
+    /// address is an identity, and consent has rules of its own.
+    #[must_use]
+    pub fn pulls(&self) -> bool {
+        let comes_back = matches!(self.direction, Direction::Pull | Direction::Both)
+            && matches!(self.target, Target::Field | Target::Tags | Target::Stage);
+        let is_value = !matches!(self.transform, Transform::Constant(_) | Transform::Email);
+        comes_back && is_value && !NEVER_PULLED.contains(&self.local.as_str())
+    }
+}
+
+/// Local fields that no platform may change.
+const NEVER_PULLED: &[&str] = &["id", "email", "marketing_opt_in", "updated_at"];
+
+/// What happens to a field that both sides changed since they last agreed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The side that changed later stands; the application, when neither did.
+    #[default]
+    LastWriteWins,
+    /// Sets are merged; of other fields the application's value stands, unless it is blank.
+    FieldMerge,
+    /// Neither is overwritten: a person chooses.
+    Manual,
+}
+
+impl std::str::FromStr for Strategy {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        match text.trim().to_lowercase().as_str() {
+            "last_write_wins" => Ok(Self::LastWriteWins),
+            "field_merge" => Ok(Self::FieldMerge),
+            "manual" => Ok(Self::Manual),
+            _ => Err("must be last_write_wins, field_merge or manual"),
         }
     }
 }

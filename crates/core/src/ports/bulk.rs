@@ -100,6 +100,8 @@ pub trait BulkPlatform: Send + Sync {
     async fn add_to_segment(&self, segment: &str, contacts: &[RemoteId]) -> Result<Vec<bool>>;
     /// All campaigns. One call.
     async fn campaigns(&self) -> Result<Vec<RemoteList>>;
+    /// The contacts with these ids (at most [`BATCH`]) that are there, in any order. One call.
+    async fn read_many(&self, ids: &[RemoteId]) -> Result<Vec<ChangedContact>>;
     /// Contacts that were changed or made, by id, at most `limit`. One call.
     async fn changed(&self, cursor: &ChangeCursor, limit: usize) -> Result<ChangedPage>;
 }

@@ -35,12 +35,23 @@ pub struct SyncState {
     pub pull: Option<ChangeCursor>,
     /// When the last look for changes on the platform began.
     pub pulled_at: Option<Timestamp>,
+    /// What the look that is under way found so far.
+    pub look: Look,
     /// Rows that were rejected of late, by digests of their ids, with digests of their content: they are reported once.
     pub rejected: BTreeMap<String, u64>,
     /// When the run that paused goes on by itself.
     pub resume_at: Option<Timestamp>,
     /// The log of the run under way; it goes on in a continuation.
     pub run: Option<RunLog>,
+}
+
+/// What a look for changes on the platform found so far. Moments are by the platform's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// The newest change.
+    pub newest: Option<Timestamp>,
+    /// The oldest change of a contact that was left for the next look: somebody was writing it.
+    pub left: Option<Timestamp>,
 }
 
 /// A pass over all rows.

@@ -1,13 +1,18 @@
 //! Bringing one contact to the platform: what to do is planned without I/O ([`plan`]), and done by one small loop
-//! ([`push`]) that holds the contact's lease while it writes ([`write`]).
+//! ([`push`]) that holds the contact's lease while it writes ([`write`]). And back: what people change there is found
+//! ([`pull`]), brought together with what the application wants ([`conflict`]), and handed to the source ([`take_back`]).
 
 pub mod change;
+pub mod conflict;
+pub mod contested;
 pub mod enrolment;
 pub mod erase;
 pub mod export;
 pub mod lists;
 pub mod membership;
+pub mod overlay;
 pub mod plan;
+pub mod pull;
 pub mod push;
 pub mod reference;
 pub mod run;
@@ -15,6 +20,7 @@ pub mod schedule;
 pub mod segments;
 pub mod services;
 mod settle;
+pub mod take_back;
 pub mod vanished;
 pub mod whom;
 pub mod write;

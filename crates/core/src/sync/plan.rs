@@ -10,21 +10,25 @@ use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentSource, ConsentStatus};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
-use crate::domain::link::{Lease, Link, LinkState, RemoteId};
+use crate::domain::link::{Lease, Link, RemoteId};
+use crate::domain::platform::RemoteContact;
 use crate::domain::platform::{ContactWrite, DoNotContact};
-use crate::domain::record::{Fields, Record, filled, patched, source_updated_at};
-use crate::mapping::{self, Mapped, RuleSet, Vocabulary};
+use crate::domain::record::{Fields, Record, filled, source_updated_at};
+use crate::mapping::rules::Target;
+use crate::mapping::{self, FieldRule, Mapped, RuleSet, Vocabulary};
 use crate::ports::Stored;
 
 use super::change::{ContactChange, Subject, Visitor};
+use super::conflict::MERGED;
 use super::enrolment::Enrolment;
+use super::overlay::{self, Overlaid};
 use super::segments;
 use super::vanished::Vanished;
 
 /// The snapshot's key for the tags that Tandem set. `@` can't stand in a platform's field name.
-const TAGS: &str = "@tags";
+pub(super) const TAGS: &str = "@tags";
 /// The snapshot's key for the stage that Tandem set.
-const STAGE: &str = "@stage";
+pub(super) const STAGE: &str = "@stage";
 /// The snapshot's key for whether Tandem knows that mail is forbidden there.
 pub(crate) const MAIL: &str = "@mail";
 /// The value of [`MAIL`].
@@ -92,6 +96,8 @@ pub struct Draft {
     pub clear: Vec<String>,
     /// What differs from what was last sent.
     pub set: BTreeMap<String, Value>,
+    /// Names of [`Draft::wanted`] that are not written: both sides changed them, and a person has to choose.
+    pub withheld: BTreeSet<String>,
     /// The segments that the contact shall be in; `None` when the record says nothing of segments.
     pub segments: Option<BTreeSet<String>>,
     /// The campaign to put the contact into.
@@ -112,7 +118,7 @@ impl Draft {
     /// Whether the platform has all of it already.
     #[must_use]
     pub fn platform_is_settled(&self) -> bool {
-        self.link.state == LinkState::Synced
+        self.link.base().is_some()
             && self.link.remote_id.is_some()
             && self.set.is_empty()
             && self.clear.is_empty()
@@ -161,22 +167,21 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let (consent_changed, opted_in_by_person) = take_consent(change, &mut consent, &mut issues);
     let stale = is_stale(change, stored.record.as_ref());
     issues.extend(stale.then(stale_issue));
-    let (record, record_changed) = new_record(change, stored.record.as_ref(), email, stale, now);
+    let (record, record_changed) = new_record(change, stored.record.as_ref(), email, stale, book.rules, now);
     let release = given_up(stored.record.as_ref(), &record);
     let link_known = stored.link.is_some();
     let link = stored.link.unwrap_or_else(|| Link::new(now));
     let opted_in_by_person = opted_in_by_person || opt_in_is_unfinished(&consent, &link);
     let (mut wanted, clear_wanted, mapped_issues) = wanted(&record, &consent, book);
     issues.extend(mapped_issues);
-    if link.snapshot.contains_key(TAGS) {
-        // Tags that Tandem set, and that nothing speaks of any more, go.
-        wanted.entry(TAGS.to_owned()).or_insert_with(|| json!([]));
-    }
+    end_unspoken_tags(&mut wanted, &link);
     let segments = segments::wanted(&record, book.rules);
     issues.extend(segments.issues);
-    let base = if link.state == LinkState::Synced { Some(&link.snapshot) } else { None };
-    let set = set_of(&wanted, base);
-    let clear = clear_of(clear_wanted, base);
+    let withheld = withheld(&link, book.rules);
+    let mut set = set_of(&wanted, link.base());
+    set.retain(|name, _| !withheld.contains(name));
+    let mut clear = clear_of(clear_wanted, link.base());
+    clear.retain(|name| !withheld.contains(name));
     let enrol = enrolment(book, &record.fields, &consent, &link);
     Draft {
         key,
@@ -193,6 +198,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
         wanted,
         clear,
         set,
+        withheld,
         segments: segments.names,
         enrol,
         visitor: change.visitor.clone(),
@@ -223,7 +229,7 @@ fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut
 fn opt_in_is_unfinished(consent: &ConsentLedger, link: &Link) -> bool {
     let by_person =
         |entry: &ConsentEntry| entry.source == ConsentSource::Person && entry.status == ConsentStatus::OptedIn;
-    link.state != LinkState::Synced && link.snapshot.contains_key(MAIL) && consent.standing().is_some_and(by_person)
+    link.base().is_none() && link.snapshot.contains_key(MAIL) && consent.standing().is_some_and(by_person)
 }
 
 /// Whether the application changed the record after the state that now arrives: it comes late, or out of order.
@@ -242,6 +248,7 @@ fn new_record(
     old: Option<&Record>,
     email: Option<Email>,
     stale: bool,
+    rules: &RuleSet,
     now: Timestamp,
 ) -> (Record, bool) {
     let given = match &change.subject {
@@ -249,12 +256,11 @@ fn new_record(
         Subject::Person { .. } | Subject::Known(_) => None,
     };
     let email = email.filter(|_| !stale || old.is_none_or(|old| old.email.is_none()));
-    let merge = if stale { filled } else { patched };
-    let empty = Fields::new();
+    let Overlaid { fields, overlaid } = new_fields(change, old, stale, rules);
     let record = Record {
         external_id: given.or_else(|| old.and_then(|old| old.external_id.clone())),
         email: email.or_else(|| old.and_then(|old| old.email.clone())),
-        fields: merge(old.map_or(&empty, |old| &old.fields), &change.fields),
+        fields,
         updated_at: now,
         version: old.map_or(0, |old| old.version) + 1,
         gone_since: match change.subject {
@@ -262,14 +268,41 @@ fn new_record(
             Subject::Person { .. } => None,
             Subject::Known(_) => old.and_then(|old| old.gone_since),
         },
+        overlaid,
     };
     let same = old.is_some_and(|old| {
         old.external_id == record.external_id
             && old.email == record.email
             && old.fields == record.fields
+            && old.overlaid == record.overlaid
             && old.gone_since == record.gone_since
     });
     (record, !same)
+}
+
+fn new_fields(change: &ContactChange, old: Option<&Record>, stale: bool, rules: &RuleSet) -> Overlaid {
+    match old {
+        None => Overlaid { fields: filled(&Fields::new(), &change.fields), overlaid: Fields::new() },
+        Some(old) if stale => Overlaid { fields: filled(&old.fields, &change.fields), overlaid: old.overlaid.clone() },
+        Some(old) => overlay::after_patch(old, &change.fields, rules),
+    }
+}
+
+/// The names of what a person has to decide, as the snapshot calls it. A contact that is made anew has no conflicts.
+pub(crate) fn withheld(link: &Link, rules: &RuleSet) -> BTreeSet<String> {
+    let contested = link.conflicts.keys().filter(|_| link.remote_id.is_some());
+    contested.filter_map(|local| rules.rule_of(local)).filter_map(key_of).collect()
+}
+
+/// The name of a rule's value in a snapshot.
+#[must_use]
+pub fn key_of(rule: &FieldRule) -> Option<String> {
+    match rule.target {
+        Target::Field => rule.remote.clone(),
+        Target::Tags => Some(TAGS.to_owned()),
+        Target::Stage => Some(STAGE.to_owned()),
+        Target::Segments | Target::None => None,
+    }
 }
 
 fn given_up(old: Option<&Record>, new: &Record) -> Option<Identity> {
@@ -304,6 +337,13 @@ pub(crate) fn wanted(
         wanted.insert(MAIL.to_owned(), json!(FORBIDDEN));
     }
     (wanted, cleared.into_iter().collect(), issues)
+}
+
+/// Tags that Tandem set, and that nothing speaks of any more, go.
+pub(super) fn end_unspoken_tags(wanted: &mut BTreeMap<String, Value>, link: &Link) {
+    if link.snapshot.contains_key(TAGS) {
+        wanted.entry(TAGS.to_owned()).or_insert_with(|| json!([]));
+    }
 }
 
 fn set_of(wanted: &BTreeMap<String, Value>, base: Option<&BTreeMap<String, Value>>) -> BTreeMap<String, Value> {
@@ -356,18 +396,37 @@ fn texts(value: Option<&Value>) -> Vec<&str> {
     value.and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
 }
 
+/// Notes on the link that the draft's write succeeded: all that was wanted but for what the platform refused, the blanks as
+/// `null`. What a person has to decide keeps the value that both sides last agreed on. `contact` is the platform's answer.
+pub fn note_written(link: &mut Link, draft: &Draft, refused: &[String], contact: &RemoteContact) {
+    let mut sent = draft.wanted.clone();
+    sent.extend(draft.clear.iter().map(|name| (name.clone(), Value::Null)));
+    sent.retain(|name, _| !refused.contains(name) && !draft.withheld.contains(name));
+    let agreed = link.snapshot.iter().filter(|(name, _)| draft.withheld.contains(*name));
+    sent.extend(agreed.map(|(name, value)| (name.clone(), value.clone())));
+    link.snapshot = sent;
+    if draft.withheld.is_empty() {
+        link.conflicts.clear();
+    }
+    note_stage(link, contact);
+    link.seen.remove(MERGED);
+    link.state = link.settled_state();
+    link.error = None;
+}
+
+/// A stage of that name is there: from now on it is what the platform was last seen to hold.
+fn note_stage(link: &mut Link, contact: &RemoteContact) {
+    let sent = link.snapshot.get(STAGE).and_then(Value::as_str);
+    if let (Some(sent), Some(shown)) = (sent, &contact.stage)
+        && sent.trim().eq_ignore_ascii_case(shown.trim())
+    {
+        link.seen.insert(STAGE.to_owned(), json!(shown));
+    }
+}
+
 /// A digest of what shall stand on the platform, in hex.
 #[must_use]
 pub fn digest(wanted: &BTreeMap<String, Value>) -> String {
     let text = serde_json::to_string(wanted).unwrap_or_default();
     hex::encode(&Sha256::digest(text.as_bytes())[..8])
-}
-
-/// What the link remembers as sent once the write succeeded: all that was wanted, the blanks as `null`.
-#[must_use]
-pub fn snapshot(wanted: &BTreeMap<String, Value>, cleared: &[String], refused: &[String]) -> BTreeMap<String, Value> {
-    let mut sent = wanted.clone();
-    sent.extend(cleared.iter().map(|name| (name.clone(), Value::Null)));
-    sent.retain(|name, _| !refused.contains(name));
-    sent
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::jobs::message::{Job, Task};
-use crate::mapping::{RuleSet, Vocabulary};
+use crate::mapping::{RuleSet, Strategy, Vocabulary};
 use crate::ports::bulk::{BulkPlatform, BulkStore};
 use crate::ports::runs::RunStore;
 use crate::ports::{
@@ -67,6 +67,10 @@ pub struct Integration {
     pub rules: Arc<RuleSet>,
     /// The platform's own names of countries, regions, locales and time zones.
     pub vocabulary: Arc<dyn Vocabulary>,
+    /// How long after a look for changes on the platform the next one is due.
+    pub pull_interval: SignedDuration,
+    /// What happens to a field that both sides changed, unless its rule says otherwise.
+    pub conflict: Strategy,
     /// When a contact is put into the high-value campaign; `None` when that is switched off.
     pub enrolment: Option<Enrolment>,
     /// What becomes of contacts whose records the application does not have any more.

@@ -55,15 +55,15 @@ impl Writing<'_> {
 const OPT_IN_FIELD: &str = "marketing_opt_in";
 
 pub(super) fn learn(ledger: &mut ConsentLedger, entry: &DoNotContact, at: Timestamp) {
+    ledger.take(statement(entry, at));
+}
+
+/// What the platform's entry says of being mailed.
+pub(super) fn statement(entry: &DoNotContact, at: Timestamp) -> ConsentEntry {
     let proof = match entry.reason {
         DoNotContactReason::Unsubscribed => "platform: unsubscribed",
         DoNotContactReason::Bounced => "platform: bounced",
         DoNotContactReason::Manual => "platform: set by hand",
     };
-    ledger.take(ConsentEntry {
-        status: ConsentStatus::OptedOut,
-        source: ConsentSource::Platform,
-        at,
-        proof: Some(proof.to_owned()),
-    });
+    ConsentEntry { status: ConsentStatus::OptedOut, source: ConsentSource::Platform, at, proof: Some(proof.to_owned()) }
 }

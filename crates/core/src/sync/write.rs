@@ -243,6 +243,8 @@ impl<'a> Writing<'a> {
         self.link.remote_id = None;
         self.link.snapshot.clear();
         self.link.campaigns.clear();
+        self.link.seen.clear();
+        self.draft.withheld.clear();
         self.draft.enrol = self.campaign();
         match Box::pin(self.target()).await? {
             Target::Made(contact, action) => {
@@ -327,9 +329,7 @@ impl<'a> Writing<'a> {
         let now = self.desk.now();
         let known = self.link.remote_id.as_ref() == Some(&wrote.contact.id);
         self.link.follow_merge(wrote.contact.id.clone());
-        self.link.snapshot = plan::snapshot(&self.draft.wanted, &self.draft.clear, &self.refused);
-        self.link.state = LinkState::Synced;
-        self.link.error = None;
+        plan::note_written(&mut self.link, &self.draft, &self.refused, &wrote.contact);
         let kept_address = self.refused.iter().any(|name| name == "email");
         let release = self.draft.release.clone().filter(|_| !kept_address);
         let identity = self.draft.record.email.as_ref().map(|email| email.identity());

@@ -2,16 +2,15 @@
 //! numbers and shows booleans as 1 and 0 (recording `068-contact-custom-fields`). And in its usual mode it tells of a write
 //! before it answers it: then the write is not committed yet, and what it sent follows from the record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp, civil};
 use serde_json::Value;
 
 use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::{Email, RecordKey};
-use crate::domain::link::{LinkState, RemoteId};
+use crate::domain::link::RemoteId;
 use crate::error::Result;
-use crate::mapping::RuleSet;
+use crate::mapping::{RuleSet, is_same};
 use crate::ports::Stored;
 use crate::sync::plan::{self, Rulebook};
 use crate::sync::services::Desk;
@@ -30,12 +29,13 @@ impl Desk {
         let known = contacts.by_remote_id(scope, contact).await?;
         let Some((key, consent)) = self.writer_of(entry, known).await? else { return Ok(false) };
         let stored = contacts.load(scope, &key).await?;
-        let shows_ours = match stored.link.as_ref().map(|link| link.state) {
-            None => return Ok(false),
-            Some(LinkState::Synced) => shows_all(&snapshot_of(&stored), fields),
-            Some(LinkState::Pending | LinkState::Error | LinkState::Conflict) => {
-                shows_none_but(&self.being_sent(&stored, &consent), fields)
-            }
+        let Some(link) = &stored.link else { return Ok(false) };
+        // What a person has to decide is known to differ.
+        let contested = plan::withheld(link, &self.integration.rules);
+        let fields = &fields.iter().filter(|(name, _)| !contested.contains(*name)).map(owned).collect::<Fields>();
+        let shows_ours = match link.base() {
+            Some(_) => shows_all(&without(snapshot_of(&stored), &contested), fields),
+            None => shows_none_but(&without(self.being_sent(&stored, &consent), &contested), fields),
         };
         let sent = [snapshot_of(&stored), self.being_sent(&stored, &consent)];
         Ok(shows_ours && shows_nothing_else(&sent, fields, &self.integration.rules))
@@ -67,10 +67,19 @@ impl Desk {
     }
 }
 
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
 fn snapshot_of(stored: &Stored) -> Fields {
     let snapshot = stored.link.iter().flat_map(|link| &link.snapshot);
     let sent = snapshot.filter(|(name, value)| !name.starts_with('@') && !value.is_null());
     sent.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn without(mut fields: Fields, names: &BTreeSet<String>) -> Fields {
+    fields.retain(|name, _| !names.contains(name));
+    fields
 }
 
 /// Every value that was sent is shown.
@@ -91,75 +100,4 @@ fn shows_nothing_else(sent: &[Fields], shown: &Fields, rules: &RuleSet) -> bool 
         let was_sent = sent.iter().any(|sent| sent.contains_key(name));
         was_sent || shown.get(name).is_none_or(|shown| shown.is_null() || shown == "")
     })
-}
-
-/// Half of the last place that Mautic keeps of a number by default.
-const ROUNDING: f64 = 0.005;
-/// What is cut off a moment.
-const CUT: SignedDuration = SignedDuration::from_secs(60);
-
-/// Whether the platform shows what was sent, as far as it keeps it.
-pub(crate) fn is_same(sent: &Value, shown: Option<&Value>) -> bool {
-    let shown = shown.unwrap_or(&Value::Null);
-    if sent == shown {
-        return true;
-    }
-    if let (Some(sent), Some(shown)) = (number(sent), number(shown)) {
-        return (sent - shown).abs() <= ROUNDING;
-    }
-    if let (Some(sent), Some(shown)) = (moment(sent), moment(shown)) {
-        return sent.duration_since(shown).abs() < CUT;
-    }
-    match (text(sent), text(shown)) {
-        (Some(sent), Some(shown)) => sent == shown,
-        _ => false,
-    }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-fn moment(value: &Value) -> Option<Timestamp> {
-    let text = value.as_str()?;
-    text.parse().ok().or_else(|| {
-        let local: civil::DateTime = text.parse().ok()?;
-        jiff::tz::TimeZone::UTC.to_timestamp(local).ok()
-    })
-}
-
-fn text(value: &Value) -> Option<&str> {
-    value.as_str().map(str::trim)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_the_platform_made_of_a_value_is_still_that_value() {
-        for (sent, shown) in [
-            (json!("2026-11-01T10:20:30Z"), json!("2026-11-01 10:20:00")),
-            (json!(1234.567), json!("1234.57")),
-            (json!(true), json!(1)),
-            (json!("vip"), json!(" vip")),
-            (json!(0), json!("0")),
-        ] {
-            assert!(is_same(&sent, Some(&shown)), "{sent} {shown}");
-        }
-    }
-
-    #[test]
-    fn another_value_is_another_value() {
-        assert!(!is_same(&json!("vip"), Some(&json!("regular"))));
-        assert!(!is_same(&json!(5), Some(&json!(6))));
-        assert!(!is_same(&json!("vip"), None));
-    }
 }

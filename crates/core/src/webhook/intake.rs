@@ -189,14 +189,20 @@ impl Desk {
             EntryKind::Saved { .. }
             | EntryKind::Points { .. }
             | EntryKind::Segment { .. }
-            | EntryKind::Company { .. } => {
-                self.services.events.observe(&self.integration.scope, &contact, entry).await.map(drop)
-            }
+            | EntryKind::Company { .. } => self.take_note(entry, &contact, correlation_id).await,
             EntryKind::Gone => {
                 self.defer(Task::CheckGone { contact }, correlation_id, Duration::from_secs(1)).await.map(drop)
             }
             EntryKind::Noted => Ok(()),
         }
+    }
+
+    /// What is newest of a contact is observed, and what marketing changed comes back to the record.
+    async fn take_note(&self, entry: &Entry, contact: &RemoteId, correlation_id: &str) -> Result<()> {
+        if self.services.events.observe(&self.integration.scope, contact, entry).await? {
+            self.merge_told(entry, contact, correlation_id).await?;
+        }
+        Ok(())
     }
 
     /// The contact's number; for older shapes that carry an address only, by the record that has it.
@@ -266,7 +272,7 @@ impl Desk {
     }
 
     /// One job tells the source about all that happens until it runs.
-    async fn tell_source(&self, contact: &RemoteId, by: &str, correlation_id: &str) -> Result<()> {
+    pub(crate) async fn tell_source(&self, contact: &RemoteId, by: &str, correlation_id: &str) -> Result<()> {
         if !self.services.events.mark_for_write_back(&self.integration.scope, contact, by).await? {
             return Ok(());
         }

@@ -4,6 +4,7 @@ pub mod deletion;
 pub(crate) mod echo;
 pub mod entry;
 pub mod intake;
+mod merge;
 pub mod proof;
 pub mod repair;
 pub mod watch;

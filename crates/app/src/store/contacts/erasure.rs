@@ -16,7 +16,8 @@ use crate::store::transaction::Transacted;
 /// The ledgers go first: who dies on the way finds the record again, and by it the contacts whose ledgers are left.
 pub(super) async fn erase(parts: &Parts<'_>, identities: &[Identity], remote: &[RemoteId]) -> Result<()> {
     clear_ledgers(parts, remote).await?;
-    let items = [keys::record, keys::link, keys::feedback].map(|item| parts.deletion(item(parts.scope, parts.key)));
+    let items = [keys::record, keys::link, keys::feedback, keys::contested]
+        .map(|item| parts.deletion(item(parts.scope, parts.key)));
     let mut writes = items.into_iter().collect::<Result<Vec<_>>>()?;
     let pointers = identities.iter().map(|identity| keys::identity(parts.scope, identity));
     for pointer in pointers.chain(remote.iter().map(|id| keys::remote(parts.scope, id))) {

@@ -113,6 +113,12 @@ impl Parts<'_> {
         self.table.putting(item(keys::link(self.scope, self.key), &row)?, Some(unheld))
     }
 
+    /// The record's place in the list of those with a field that a person has to decide.
+    pub(super) fn listing(&self, link: &Link) -> Result<TransactWriteItem> {
+        let place = keys::contested(self.scope, self.key);
+        if link.conflicts.is_empty() { self.deletion(place) } else { self.pointer(place) }
+    }
+
     /// An identity's pointer to the record, if it does not lead elsewhere.
     pub(super) fn claim(&self, identity: &Identity) -> Result<TransactWriteItem> {
         let item = item(keys::identity(self.scope, identity), &self.to_record())?;

@@ -67,4 +67,4 @@ fn invalid(message: &str) -> Problem {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

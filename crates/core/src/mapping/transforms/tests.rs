@@ -6,7 +6,7 @@ use super::*;
 use crate::mapping::vocabulary::Country;
 
 /// Knows Australia and the United States, and no more.
-pub(in crate::mapping) struct SmallVocabulary;
+pub(crate) struct SmallVocabulary;
 
 impl Vocabulary for SmallVocabulary {
     fn country(&self, given: &str) -> Option<Country> {

@@ -9,13 +9,13 @@ use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::Task;
+use crate::mapping::is_same;
 use crate::policy;
 use crate::ports::bulk::{LOOK_UP, Mark, Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
 use crate::sync::plan;
 use crate::sync::services::Desk;
 use crate::sync::settle;
-use crate::webhook::echo;
 
 use super::memberships::Joining;
 use super::send::{Item, Queues};
@@ -59,6 +59,10 @@ impl Run<'_> {
     async fn batch(&mut self, queues: &mut Queues, kind: Kind) -> Step<()> {
         let size = queues.pace.size();
         let items = first_of(queue(queues, kind), size);
+        let items = if kind == Kind::Create { items } else { self.looked_at(queues, kind, items).await? };
+        if items.is_empty() {
+            return Ok(());
+        }
         self.desk.integration.platform.ready().await?;
         let held = self.take_leases(items).await?;
         if held.is_empty() {
@@ -75,6 +79,28 @@ impl Run<'_> {
             }
             Err(failure) => self.batch_failed(queues, kind, held, failure).await,
         }
+    }
+
+    /// Those of the contacts whose state on the platform is known. The others are looked at, planned anew with what marketing
+    /// changed meanwhile, and come back by their queues.
+    async fn looked_at(&mut self, queues: &mut Queues, kind: Kind, items: Vec<Item>) -> Step<Vec<Item>> {
+        let (known, unknown): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.looked);
+        if unknown.is_empty() {
+            return Ok(known);
+        }
+        let ids: Vec<RemoteId> = unknown.iter().filter_map(|item| item.draft.remote_id().cloned()).collect();
+        match self.desk.look_before(&ids, &self.log.id).await {
+            Ok(counts) => {
+                self.note_pulled(&counts);
+                let marks = unknown.into_iter().map(|item| item.mark).collect();
+                self.place_all(marks, true, queues).await?;
+            }
+            Err(failure) => {
+                queue(queues, kind).extend(unknown);
+                self.after_batch_failure(queues, failure)?;
+            }
+        }
+        Ok(known)
     }
 
     /// Takes the leases of a batch's contacts; those that somebody else has by now are put off.
@@ -337,7 +363,8 @@ impl Run<'_> {
     fn found_there(&self, queues: &mut Queues, mut item: Item, found: &[RemoteContact]) {
         let Some(contact) = contact_of(&item, found) else { return };
         item.draft.link.remote_id = Some(contact.id.clone());
-        let shown = |name: &str, value: &Value| echo::is_same(value, contact.fields.get(name));
+        item.looked = true;
+        let shown = |name: &str, value: &Value| is_same(value, contact.fields.get(name));
         item.draft.set = item.draft.wanted.clone();
         item.draft.set.retain(|name, value| name.starts_with('@') || !shown(name, value));
         item.draft.clear.retain(|name| contact.fields.get(name).is_some_and(|value| !value.is_null()));
@@ -433,9 +460,7 @@ impl Done {
         let mut link = draft.link.clone();
         let known = self.held.item.pointed == Some(self.contact.id.clone());
         link.follow_merge(self.contact.id.clone());
-        link.snapshot = plan::snapshot(&draft.wanted, &draft.clear, refused);
-        link.state = LinkState::Synced;
-        link.error = None;
+        plan::note_written(&mut link, draft, refused, &self.contact);
         link.updated_at = now;
         let mut consent = None;
         if let Some(entry) = self.unknown_opt_out() {

@@ -27,6 +27,7 @@ use crate::ports::bulk::Usage;
 use crate::ports::runs::{MOST_PROBLEMS, RowProblem, RunEnd, RunLease, RunLog, SyncState};
 use crate::ports::source::SourceRow;
 
+use super::pull::{PullCounts, PullEnd, pull_is_due};
 use super::services::Desk;
 
 /// Told how far a run came.
@@ -41,6 +42,8 @@ pub struct SyncOptions<'a> {
     pub accept_losses: bool,
     /// Only take what changed at the source; leave the platform alone.
     pub take_only: bool,
+    /// Look for what marketing changed, though the last look was not long ago.
+    pub pull: bool,
     /// Stop before this moment.
     pub until: Option<Timestamp>,
     /// Told how far the run came.
@@ -49,7 +52,7 @@ pub struct SyncOptions<'a> {
 
 impl Default for SyncOptions<'_> {
     fn default() -> Self {
-        Self { full: false, accept_losses: false, take_only: false, until: None, observer: &|_| {} }
+        Self { full: false, accept_losses: false, take_only: false, pull: false, until: None, observer: &|_| {} }
     }
 }
 
@@ -96,8 +99,6 @@ struct Run<'a> {
     /// What the log said of use and time when this process took it over.
     logged_before: (u64, u64, u64),
     began_at: Timestamp,
-    /// Whether records of known contacts were changed by this run.
-    changed_known: bool,
     /// Rows that the run before rejected.
     rejected_before: BTreeMap<String, u64>,
     /// Contacts that others hold come free at this moment.
@@ -164,7 +165,6 @@ impl<'a> Run<'a> {
             logged_before: (log.calls, log.bytes, log.busy_ms),
             log,
             began_at: now,
-            changed_known: false,
             held_until: None,
         }
     }
@@ -181,11 +181,39 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.state.resume_at = None;
+        self.pull_if_due().await?;
         self.send_all().await?;
         match self.held_until {
             Some(moment) => Err(Stopped::Paused(moment)),
             None => Ok(()),
         }
+    }
+
+    /// Looks for what marketing changed, when the last look is long enough ago. The first run of all only notes from when on
+    /// changes count: before it, nothing was agreed.
+    async fn pull_if_due(&mut self) -> Step<()> {
+        let (now, interval) = (self.now(), self.desk.integration.pull_interval);
+        if self.state.pulled_at.is_none() {
+            self.desk.begin_look(&mut self.state);
+            return Ok(());
+        }
+        if !pull_is_due(&self.state, now, interval) && !self.options.pull {
+            return Ok(());
+        }
+        let until = self.options.until.map_or(Timestamp::MAX, |until| policy::after(until, -LONGEST_STEP));
+        let counts = self.desk.pull(&mut self.state, until, &self.log.id).await?;
+        self.note_pulled(&counts);
+        self.save().await?;
+        match counts.end {
+            PullEnd::Finished | PullEnd::OutOfBudget(None) => Ok(()),
+            PullEnd::OutOfTime => Err(Stopped::Paused(now)),
+            PullEnd::OutOfBudget(Some(reset)) => Err(Stopped::Paused(reset)),
+        }
+    }
+
+    fn note_pulled(&mut self, counts: &PullCounts) {
+        self.log.pulled += counts.changed;
+        self.log.conflicts += counts.contested;
     }
 
     /// Writes the log and gives the lease back.

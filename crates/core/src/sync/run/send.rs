@@ -36,6 +36,8 @@ pub(super) struct Item {
     pub(super) maybe_made: bool,
     /// The contact that leads to the record already.
     pub(super) pointed: Option<RemoteId>,
+    /// What the platform holds was looked at since the run began.
+    pub(super) looked: bool,
 }
 
 /// Contacts by what they need.
@@ -146,16 +148,21 @@ impl Run<'_> {
         for mark in early {
             self.wait_for(mark.due_at);
         }
-        if due.is_empty() {
+        self.place_all(due, false, queues).await
+    }
+
+    /// Plans records and puts each where it belongs. `looked` says that what the platform holds of them was looked at.
+    pub(super) async fn place_all(&mut self, marks: Vec<Mark>, looked: bool, queues: &mut Queues) -> Step<()> {
+        if marks.is_empty() {
             return Ok(());
         }
         let (mut finished, mut put_off, mut synced) = (Vec::new(), Vec::new(), Vec::new());
-        for (mark, draft) in self.desk.plan_marked(due).await? {
+        for (mark, draft) in self.desk.plan_marked(marks).await? {
             let Some(draft) = draft else {
                 finished.push(mark);
                 continue;
             };
-            match self.place(mark, draft, queues).await? {
+            match self.place(mark, draft, looked, queues).await? {
                 Placed::Queued => {}
                 Placed::Settled(mark, draft) => {
                     finished.push(mark);
@@ -174,14 +181,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn place(&mut self, mark: Mark, draft: Draft, queues: &mut Queues) -> Result<Placed> {
+    async fn place(&mut self, mark: Mark, draft: Draft, looked: bool, queues: &mut Queues) -> Result<Placed> {
         let now = self.now();
         let held = draft.lease.as_ref().map(|lease| lease.until).filter(|until| *until > now);
         if let Some(until) = held {
             return Ok(Placed::PutOff(self.held(mark, until)));
         }
         if self.is_to_be_deleted(&draft) {
-            queues.delete.push_back(Item::new(mark, draft));
+            queues.delete.push_back(Item::new(mark, draft, looked));
             return Ok(Placed::Queued);
         }
         if draft.platform_is_settled() {
@@ -193,7 +200,7 @@ impl Run<'_> {
             self.desk.defer(task, &self.log.id, Duration::ZERO).await?;
             return Ok(Placed::PutOff(Mark { due_at: policy::after(now, JOB), ..mark }));
         }
-        let item = Item::new(mark, draft);
+        let item = Item::new(mark, draft, looked);
         match (item.draft.remote_id().is_some(), item.needs_rewrite()) {
             (true, true) => queues.rewrite.push_back(item),
             (true, false) => queues.update.push_back(item),
@@ -300,9 +307,9 @@ enum Placed {
 }
 
 impl Item {
-    fn new(mark: Mark, draft: Draft) -> Self {
+    fn new(mark: Mark, draft: Draft, looked: bool) -> Self {
         let pointed = draft.link.remote_id.clone();
-        Self { mark, draft, refused: Vec::new(), maybe_made: false, pointed }
+        Self { mark, draft, refused: Vec::new(), maybe_made: false, pointed, looked }
     }
 
     /// Zeros and blanks reach a known contact only when it is written as a whole.

@@ -209,7 +209,6 @@ impl Run<'_> {
     }
 
     fn count(&mut self, planned: &Planned) {
-        self.changed_known |= planned.draft.remote_id().is_some();
         let mut shared = false;
         for issue in &planned.draft.issues {
             shared |= issue.code == IssueCode::SharedIdentity;
@@ -325,7 +324,7 @@ impl Desk {
     }
 
     /// The rules that plans of this integration follow.
-    pub(super) fn rulebook<'a>(&'a self, catalog: Option<&'a FieldCatalog>) -> Rulebook<'a> {
+    pub(crate) fn rulebook<'a>(&'a self, catalog: Option<&'a FieldCatalog>) -> Rulebook<'a> {
         let integration = &self.integration;
         Rulebook {
             rules: &integration.rules,

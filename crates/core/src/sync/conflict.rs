@@ -1,0 +1,284 @@
+//! Both sides' changes brought together, three-way: what the application wants now, what the platform shows now, and what they
+//! last agreed on. Pure. Consent is none of it: see [`super::pull`].
+
+mod question;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::domain::consent::ConsentLedger;
+use crate::domain::link::{FieldConflict, Link};
+use crate::domain::platform::RemoteContact;
+use crate::domain::record::{Fields, Record};
+use crate::mapping::reverse::{self, Reader};
+use crate::mapping::rules::{FieldRule, Strategy, Target};
+
+use super::overlay::{self, Overlaid};
+use super::plan::{self, Rulebook, STAGE};
+use question::Question;
+
+/// The key in [`Link::seen`] for the moment, by the platform's clock, of what was merged last. It goes when Tandem writes.
+pub(super) const MERGED: &str = "@at";
+
+/// What the platform shows of a contact.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// Fields by the platform's names, `null` ones left out.
+    pub fields: &'a Fields,
+    /// Whether a field that is not among them is blank. Else nothing is told of it.
+    pub complete: bool,
+    /// All tags, when they are told.
+    pub tags: Option<&'a [String]>,
+    /// The stage, when one is told. One that is not told may be there all the same.
+    pub stage: Option<&'a str>,
+    /// When the platform says that the contact was changed.
+    pub at: Timestamp,
+}
+
+impl<'a> Shown<'a> {
+    /// A whole contact.
+    #[must_use]
+    pub fn whole(contact: &'a RemoteContact, at: Timestamp) -> Self {
+        let stage = contact.stage.as_deref();
+        Self { fields: &contact.fields, complete: true, tags: Some(&contact.tags), stage, at }
+    }
+
+    /// Some fields of a contact.
+    #[must_use]
+    pub const fn fields(fields: &'a Fields, at: Timestamp) -> Self {
+        Self { fields, complete: false, tags: None, stage: None, at }
+    }
+}
+
+/// What comes of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Merged {
+    /// The record's new state, when something came back to it: a version more.
+    pub record: Option<Record>,
+    /// The link's new state, when there is one: a revision more.
+    pub link: Option<Link>,
+    /// What came back, by the application's own names; `null` where a value was taken away.
+    pub pulled: Fields,
+    /// How many fields a person has to decide since now.
+    pub contested: usize,
+    /// How many values of the platform the application could not read: they stay where they are.
+    pub unreadable: usize,
+}
+
+impl Merged {
+    /// Whether nothing but what is known was shown.
+    #[must_use]
+    pub fn is_echo(&self) -> bool {
+        self.record.is_none() && self.link.is_none()
+    }
+}
+
+/// Whether something shown at `at` is news to the link: not older than what was merged or written last.
+#[must_use]
+pub fn is_newer(link: &Link, at: Timestamp) -> bool {
+    let merged = link.seen.get(MERGED).and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
+    at > merged.unwrap_or(link.updated_at)
+}
+
+/// Brings both sides together. A field that one side changed goes to the other; of one that both changed, `strategy` decides,
+/// or the field's own rule. What the platform has to be told of is not in the result: it is what [`plan::plan`] finds between
+/// the record and the link as they then stand.
+#[must_use]
+pub fn merge(
+    record: &Record,
+    link: &Link,
+    shown: &Shown<'_>,
+    book: &Rulebook<'_>,
+    strategy: Strategy,
+    now: Timestamp,
+) -> Merged {
+    let (mut wanted, cleared, _) = plan::wanted(record, &ConsentLedger::default(), book);
+    plan::end_unspoken_tags(&mut wanted, link);
+    let cleared = cleared.into_iter().collect::<BTreeSet<_>>();
+    let reader = Reader::new(shown.fields, &record.fields, book.rules, book.vocabulary, book.catalog);
+    let changed_at = record.source_updated_at().unwrap_or(record.updated_at);
+    let mut merging = Merging {
+        strategy,
+        application_is_later: changed_at >= shown.at,
+        now,
+        state: Overlaid { fields: record.fields.clone(), overlaid: record.overlaid.clone() },
+        link: link.clone(),
+        contested: 0,
+        unreadable: 0,
+    };
+    for rule in book.rules.rules().iter().filter(|rule| rule.pulls() && reader.has_field(rule)) {
+        let sides = question::Sides { record, link, shown, reader: &reader, wanted: &wanted, cleared: &cleared };
+        if let Some(question) = sides.of(rule) {
+            merging.answer(&question);
+        }
+    }
+    merging.merged(record, link, shown.at)
+}
+
+/// Who gets what, once both sides changed a field.
+enum Verdict {
+    Platform,
+    Application,
+    Nobody,
+}
+
+struct Merging {
+    strategy: Strategy,
+    application_is_later: bool,
+    now: Timestamp,
+    state: Overlaid,
+    link: Link,
+    contested: usize,
+    unreadable: usize,
+}
+
+impl Merging {
+    fn answer(&mut self, question: &Question<'_>) {
+        if self.link.conflicts.contains_key(&question.rule.local) {
+            return self.look_at_conflict(question);
+        }
+        if question.platform_changed {
+            self.take_up(question);
+        }
+    }
+
+    fn take_up(&mut self, question: &Question<'_>) {
+        if question.is_agreed {
+            return self.remember(question, question.agreed_value());
+        }
+        match self.verdict(question) {
+            // What is no value of the field can't come back; the application's, when it has news, goes over it.
+            Verdict::Platform if question.readable => self.take(question),
+            Verdict::Platform => self.unreadable += 1,
+            Verdict::Application => self.remember(question, question.platform.clone()),
+            Verdict::Nobody => self.contest(question),
+        }
+    }
+
+    fn verdict(&self, question: &Question<'_>) -> Verdict {
+        if !question.application_changed {
+            return Verdict::Platform;
+        }
+        let platform_wins = match question.rule.conflict.unwrap_or(self.strategy) {
+            Strategy::Manual => return Verdict::Nobody,
+            Strategy::LastWriteWins => !self.application_is_later,
+            Strategy::FieldMerge => question.rule.target == Target::Tags || question.application_is_blank,
+        };
+        if platform_wins && question.readable { Verdict::Platform } else { Verdict::Application }
+    }
+
+    /// The platform's value comes back.
+    fn take(&mut self, question: &Question<'_>) {
+        let rule = question.rule;
+        let whole = question.application_changed && rule.conflict.unwrap_or(self.strategy) != Strategy::FieldMerge;
+        let value = match rule.target {
+            Target::Tags if !whole => question.merged_set(),
+            Target::Tags | Target::Field | Target::Stage | Target::Segments | Target::None => {
+                reverse::local(rule, &question.platform)
+            }
+        };
+        self.state.overlay(rule, &value);
+        let known =
+            if rule.target == Target::Tags && !whole { question.known_set() } else { question.platform.clone() };
+        self.remember(question, known);
+    }
+
+    fn contest(&mut self, question: &Question<'_>) {
+        self.contested += 1;
+        let conflict = FieldConflict {
+            application: question.application.clone(),
+            platform: question.platform.clone(),
+            since: self.now,
+        };
+        self.link.conflicts.insert(question.rule.local.clone(), conflict);
+    }
+
+    /// A person has to decide, unless both sides say the same by now.
+    fn look_at_conflict(&mut self, question: &Question<'_>) {
+        if question.is_agreed {
+            self.link.conflicts.remove(&question.rule.local);
+            return self.remember(question, question.agreed_value());
+        }
+        if let Some(conflict) = self.link.conflicts.get_mut(&question.rule.local) {
+            conflict.application = question.application.clone();
+            conflict.platform = question.platform.clone();
+        }
+    }
+
+    /// What the platform holds, in the form in which Tandem would send it.
+    fn remember(&mut self, question: &Question<'_>, value: Value) {
+        if question.rule.target == Target::Stage {
+            self.link.seen.insert(STAGE.to_owned(), value.clone());
+        }
+        let place = if question.rule.pushes() { &mut self.link.snapshot } else { &mut self.link.seen };
+        place.insert(question.key.clone(), value);
+    }
+
+    fn merged(self, record: &Record, link: &Link, at: Timestamp) -> Merged {
+        let Self { now, state, link: mut after, contested, unreadable, .. } = self;
+        let pulled: Fields =
+            state.fields.iter().filter(|(name, value)| record.fields.get(*name) != Some(value)).map(owned).collect();
+        if after.base().is_some() {
+            after.state = after.settled_state();
+        }
+        let link_changed = after != *link;
+        if link_changed {
+            after.seen.insert(MERGED.to_owned(), json!(at));
+            after.revision += 1;
+            after.updated_at = now;
+        }
+        let same = state.fields == record.fields && state.overlaid == record.overlaid;
+        let Overlaid { fields, overlaid } = state;
+        let next = Record { fields, overlaid, version: record.version + 1, ..record.clone() };
+        Merged { record: (!same).then_some(next), link: link_changed.then_some(after), pulled, contested, unreadable }
+    }
+}
+
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
+/// Which side a person chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The application's value goes to the platform.
+    Application,
+    /// The platform's value comes back.
+    Platform,
+}
+
+/// Ends the conflict of a rule's field; `None` when there is none. The application's value, when it is chosen, is what
+/// [`plan::plan`] then finds to be written.
+#[must_use]
+pub fn resolve(record: &Record, link: &Link, rule: &FieldRule, side: Side, now: Timestamp) -> Option<Merged> {
+    let mut link = link.clone();
+    let conflict = link.conflicts.remove(&rule.local)?;
+    link.snapshot.insert(plan::key_of(rule)?, conflict.platform.clone());
+    if rule.target == Target::Stage {
+        link.seen.insert(STAGE.to_owned(), conflict.platform.clone());
+    }
+    if link.base().is_some() {
+        link.state = link.settled_state();
+    }
+    link.revision += 1;
+    link.updated_at = now;
+    let mut state = Overlaid { fields: record.fields.clone(), overlaid: record.overlaid.clone() };
+    if side == Side::Platform {
+        state.overlay(rule, &reverse::local(rule, &conflict.platform));
+    }
+    let name = overlay::name_in_use(&state.fields, rule);
+    let pulled = state.fields.get(&name).filter(|_| side == Side::Platform).map(|value| (name.clone(), value.clone()));
+    let changed = state.fields != record.fields || state.overlaid != record.overlaid;
+    let Overlaid { fields, overlaid } = state;
+    let next = Record { fields, overlaid, version: record.version + 1, ..record.clone() };
+    Some(Merged {
+        record: changed.then_some(next),
+        link: Some(link),
+        pulled: pulled.into_iter().collect(),
+        ..Merged::default()
+    })
+}

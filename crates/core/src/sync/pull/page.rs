@@ -1,0 +1,203 @@
+//! One page of changed contacts. The source is handed what came back before the record has it, and the record has it before
+//! the link says so: whoever dies on the way is followed by a look that finds the same page and both sides agreed.
+
+use crate::domain::consent::ConsentLedger;
+use crate::domain::identity::{Email, RecordKey};
+use crate::domain::link::{Link, RemoteId};
+use crate::domain::platform::{DoNotContact, DoNotContactReason, OWN_OPT_OUT};
+use crate::domain::record::Record;
+use crate::error::{FailureKind, Result};
+use crate::ports::bulk::ChangedContact;
+use crate::ports::{Attempt, Save, Stored};
+use crate::sync::conflict::{self, Merged, Shown};
+use crate::sync::plan::MAIL;
+use crate::sync::services::Desk;
+use crate::sync::settle::statement;
+use crate::sync::take_back::handed_over;
+
+use super::PullCounts;
+use jiff::Timestamp;
+
+/// A changed contact with what is stored of it.
+struct Known {
+    changed: ChangedContact,
+    key: RecordKey,
+    record: Record,
+    link: Link,
+}
+
+impl Desk {
+    /// Takes in a page; gives the oldest change of a contact that was left for the next look.
+    pub(super) async fn take_in(
+        &self,
+        page: Vec<ChangedContact>,
+        counts: &mut PullCounts,
+        correlation_id: &str,
+    ) -> Result<Option<Timestamp>> {
+        let seen = page.len();
+        let mut left = Vec::new();
+        let known = self.known(page, &mut left).await?;
+        self.learn_opt_outs(&known, counts, correlation_id).await?;
+        let merged = self.merged(known, counts).await;
+        self.hand_over(&merged).await?;
+        let held_up = self.keep_all(&merged).await?;
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        counts.contacts += count(seen);
+        counts.left += count(left.len() + held_up.len());
+        counts.unknown += count(seen.saturating_sub(left.len() + merged.len()));
+        Ok(left.into_iter().chain(held_up).min())
+    }
+
+    /// The contacts that a record belongs to and that nobody writes just now.
+    async fn known(&self, page: Vec<ChangedContact>, left: &mut Vec<Timestamp>) -> Result<Vec<Known>> {
+        let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
+        let ids: Vec<RemoteId> = page.iter().map(|changed| changed.contact.id.clone()).collect();
+        let mut keys = bulk.by_remote_ids(scope, &ids).await?;
+        self.follow_merges(&page, &mut keys, left).await?;
+        let found: Vec<_> = page.into_iter().zip(keys).filter_map(|(changed, key)| Some((changed, key?))).collect();
+        let keys: Vec<RecordKey> = found.iter().map(|(_, key)| key.clone()).collect();
+        let stored = bulk.load_many(scope, &keys).await?;
+        let now = self.now();
+        let mut known = Vec::new();
+        for ((changed, key), stored) in found.into_iter().zip(stored) {
+            let Stored { record: Some(record), link: Some(link), lease } = stored else { continue };
+            if link.remote_id.as_ref() != Some(&changed.contact.id) {
+                continue;
+            }
+            if lease.is_some_and(|lease| lease.until > now) {
+                left.push(changed.at);
+            } else {
+                known.push(Known { changed, key, record, link });
+            }
+        }
+        Ok(known)
+    }
+
+    /// A contact that no record belongs to may be the survivor of a merge that nobody told of: it has the address of a record
+    /// whose own contact is another. One call for each of those.
+    async fn follow_merges(
+        &self,
+        page: &[ChangedContact],
+        keys: &mut [Option<RecordKey>],
+        left: &mut Vec<Timestamp>,
+    ) -> Result<()> {
+        let (services, scope) = (&self.services, &self.integration.scope);
+        let address = |changed: &ChangedContact| changed.contact.email.as_deref()?.parse::<Email>().ok();
+        let strangers = page.iter().zip(keys.iter_mut()).filter(|(_, key)| key.is_none());
+        let addressed: Vec<_> =
+            strangers.filter_map(|(changed, key)| Some((changed, key, address(changed)?.identity()))).collect();
+        let identities: Vec<_> = addressed.iter().map(|(_, _, identity)| (None, Some(identity.clone()))).collect();
+        let resolved = services.bulk.resolve_many(scope, &identities).await?;
+        for ((changed, key, _), resolved) in addressed.into_iter().zip(resolved) {
+            let Some(owner) = resolved.by_email else { continue };
+            let link = services.contacts.load(scope, &owner).await?.link;
+            let Some(known) = link.and_then(|link| link.remote_id) else { continue };
+            match self.check_gone(&known).await {
+                Ok(()) => *key = services.contacts.by_remote_id(scope, &changed.contact.id).await?,
+                Err(failure) if failure.kind == FailureKind::Conflict => left.push(changed.at),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// An opt-out that the platform shows is learnt, and the source is told. No time and no strategy decides it.
+    async fn learn_opt_outs(&self, known: &[Known], counts: &mut PullCounts, correlation_id: &str) -> Result<()> {
+        let shown =
+            known.iter().filter_map(|known| Some((known, news(known)?, known.record.email.as_ref()?.identity())));
+        let shown: Vec<_> = shown.collect();
+        let identities: Vec<_> = shown.iter().map(|(_, _, identity)| (None, Some(identity.clone()))).collect();
+        let resolved = self.services.bulk.resolve_many(&self.integration.scope, &identities).await?;
+        for ((known, entry, identity), resolved) in shown.into_iter().zip(resolved) {
+            if is_known(entry, &resolved.consent) {
+                continue;
+            }
+            let at = known.changed.at;
+            let said = statement(entry, at);
+            self.services.contacts.amend_consent(&self.integration.scope, &identity, said).await?;
+            let contact = &known.changed.contact.id;
+            self.tell_source(contact, &format!("dnc:{contact}:{at}"), correlation_id).await?;
+            counts.opted_out += 1;
+        }
+        Ok(())
+    }
+
+    async fn merged(&self, known: Vec<Known>, counts: &mut PullCounts) -> Vec<(Known, Merged)> {
+        let Self { services, integration } = self;
+        let now = self.now();
+        let catalog =
+            integration.reference.catalog(&integration.scope, now, &*services.catalogs, &*integration.platform).await;
+        let book = self.rulebook(catalog.as_deref());
+        let merge = |known: Known| {
+            let shown = Shown::whole(&known.changed.contact, known.changed.at);
+            let merged = conflict::merge(&known.record, &known.link, &shown, &book, integration.conflict, now);
+            (known, merged)
+        };
+        let merged: Vec<_> = known.into_iter().map(merge).collect();
+        for (_, merged) in &merged {
+            counts.echoes += u64::from(merged.is_echo());
+            counts.changed += u64::from(!merged.pulled.is_empty());
+            counts.contested += u64::try_from(merged.contested).unwrap_or(u64::MAX);
+            counts.unreadable += u64::try_from(merged.unreadable).unwrap_or(u64::MAX);
+        }
+        merged
+    }
+
+    async fn hand_over(&self, merged: &[(Known, Merged)]) -> Result<()> {
+        let pulled = merged
+            .iter()
+            .filter_map(|(known, merged)| handed_over(&known.record, merged.pulled.clone(), known.changed.at));
+        let pulled: Vec<_> = pulled.collect();
+        if pulled.is_empty() {
+            return Ok(());
+        }
+        self.services.source.take_back(&self.integration.scope, &pulled).await
+    }
+
+    /// Stores records, then links; gives the changes of those contacts that another writer came first to.
+    async fn keep_all(&self, merged: &[(Known, Merged)]) -> Result<Vec<Timestamp>> {
+        let (bulk, scope, now) = (&self.services.bulk, &self.integration.scope, self.now());
+        let (saved, links): (Vec<_>, Vec<_>) = merged.iter().partition(|(_, merged)| merged.record.is_some());
+        let save = |(known, merged): &&(Known, Merged)| Some((Save::of(&known.key, merged.record.as_ref()?), false));
+        let saves: Vec<_> = saved.iter().filter_map(save).collect();
+        let mut held_up = Vec::new();
+        let mut relinked: Vec<&(Known, Merged)> = links;
+        for (one, attempt) in saved.into_iter().zip(bulk.save_many(scope, &saves, now).await?) {
+            match attempt {
+                Attempt::Done => relinked.push(one),
+                Attempt::Contended => held_up.push(one.0.changed.at),
+            }
+        }
+        held_up.extend(self.relink_all(&relinked).await?);
+        Ok(held_up)
+    }
+
+    /// Links with fields that a person has to decide, now or until now, go one by one: they are listed on their own.
+    async fn relink_all(&self, merged: &[&(Known, Merged)]) -> Result<Vec<Timestamp>> {
+        let (services, scope, now) = (&self.services, &self.integration.scope, self.now());
+        let moved = merged.iter().filter_map(|(known, merged)| Some((known, merged.link.as_ref()?)));
+        let (contested, plain): (Vec<_>, Vec<_>) =
+            moved.partition(|(known, link)| !known.link.conflicts.is_empty() || !link.conflicts.is_empty());
+        let links: Vec<_> = plain.iter().map(|(known, link)| (known.key.clone(), (*link).clone())).collect();
+        let mut attempts = services.bulk.relink_many(scope, &links, now).await?;
+        for (known, link) in &contested {
+            attempts.push(services.contacts.relink(scope, &known.key, link, known.link.revision, now).await?);
+        }
+        let all = plain.into_iter().chain(contested).zip(attempts);
+        let held_up = all.filter(|(_, attempt)| *attempt == Attempt::Contended);
+        Ok(held_up.map(|((known, _), _)| known.changed.at).collect())
+    }
+}
+
+/// The entry that forbids mail, unless Tandem knew of one when it wrote the contact last. An address that takes no mail is no
+/// word of the person.
+fn news(known: &Known) -> Option<&DoNotContact> {
+    let entry = known.changed.contact.mail_forbidden()?;
+    let is_word = entry.reason != DoNotContactReason::Bounced;
+    (is_word && !known.link.snapshot.contains_key(MAIL)).then_some(entry)
+}
+
+/// Whether the ledger knows better: of the opt-out, or that Tandem's own entry is one that the person took back since.
+fn is_known(entry: &DoNotContact, ledger: &ConsentLedger) -> bool {
+    ledger.opted_out() || (entry.comments == OWN_OPT_OUT && ledger.opted_in())
+}
