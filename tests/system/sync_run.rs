@@ -146,6 +146,16 @@ async fn a_row_without_a_sound_address_is_reported_once_with_its_reason() {
 }
 
 #[tokio::test]
+async fn ids_of_any_length_and_number_stop_no_run() {
+    let long = |n: usize| row(&format!("{n:0>20000}"), 1, json!({"email": format!("p{n}@example.com")}));
+    let refused = |n: usize| row(&format!("{n:0>191}"), 1, json!({"email": "n/a"}));
+    let shop = Shop::with((0..40).map(long).chain((100..1_300).map(refused)).chain([person(1, 2)])).await;
+    let log = shop.sync().await;
+    assert_eq!((log.rejected, log.created), (1_240, 1));
+    assert_eq!(shop.sync().await.end, RunEnd::Finished);
+}
+
+#[tokio::test]
 async fn one_bad_contact_holds_up_no_other_and_is_tried_again_later() {
     let rows = (0..5).map(|n| person(n, 1)).chain([row("bad", 1, json!({"email": "bad@example.com", "website": "x"}))]);
     let shop = Shop::with(rows).await;
@@ -230,6 +240,50 @@ async fn a_run_that_would_blank_more_than_a_tenth_stops_before_it_sends_anything
     let accepted = shop.run(SyncOptions { accept_losses: true, ..SyncOptions::default() }).await;
     assert_eq!((accepted.stopped, accepted.log.updated), (None, 40));
     assert!(!shop.system.contact("p9@example.com").fields.contains_key("firstname"));
+}
+
+#[tokio::test]
+async fn a_run_that_halted_goes_on_when_the_source_is_mended() {
+    let shop = Shop::with((0..40).map(|n| person(n, 1))).await;
+    shop.sync().await;
+    let blanked = (0..40).map(|n| {
+        let mut row = person(n, 2);
+        row.fields.insert("first_name".to_owned(), Value::Null);
+        row
+    });
+    shop.source.put(blanked);
+    assert!(matches!(shop.run(SyncOptions::default()).await.stopped, Some(Stopped::Halted(_))));
+    shop.source.put((0..40).map(|n| person(n, 3)));
+    assert_eq!(shop.sync().await.end, RunEnd::Finished);
+    assert_eq!(shop.system.contact("p9@example.com").fields["firstname"], "Name9");
+}
+
+#[tokio::test]
+async fn rows_that_are_back_after_a_run_halted_are_not_gone() {
+    let mut shop = Shop::with((0..40).map(|n| person(n, 1))).await;
+    shop.desk.integration.vanished = Vanished::Delete;
+    shop.sync().await;
+    shop.source.lose(&(0..30).map(|n| format!("id-{n:04}")).collect());
+    assert!(matches!(shop.full().await.stopped, Some(Stopped::Halted(_))));
+    shop.source.put((0..40).map(|n| person(n, 1)));
+    let accepted = shop.run(SyncOptions { accept_losses: true, ..SyncOptions::default() }).await;
+    assert_eq!((accepted.stopped, accepted.log.end), (None, RunEnd::Finished));
+    assert_eq!(shop.system.mautic.contacts().len(), 40);
+    shop.source.lose(&BTreeSet::from(["id-0000".to_owned()]));
+    assert_eq!(shop.full().await.stopped, None);
+    assert_eq!(shop.system.mautic.contacts().len(), 39);
+}
+
+#[tokio::test]
+async fn rows_that_share_a_contact_and_vanish_together_take_it_with_them() {
+    let twins = ["one", "other"].map(|id| row(id, 1, json!({"email": "same@example.com", "first_name": "Same"})));
+    let mut shop = Shop::with((0..20).map(|n| person(n, 1)).chain(twins)).await;
+    shop.desk.integration.vanished = Vanished::Delete;
+    assert_eq!(shop.sync().await.created, 21);
+    shop.source.lose(&BTreeSet::from(["one".to_owned(), "other".to_owned()]));
+    let ran = shop.full().await;
+    assert_eq!((ran.stopped, ran.log.gone), (None, 1));
+    assert!(shop.system.contacts_with("same@example.com").is_empty());
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ impl Table {
 
     /// The items of a partition in the order of their sort keys, at most `limit`. One read call per megabyte.
     pub(super) async fn partition(&self, pk: String, limit: Option<usize>) -> Result<Vec<Item>> {
-        self.query(Condition::new("pk = :pk").text(":pk", pk), limit).await
+        self.query(Condition::new("pk = :pk").text(":pk", pk), limit, true).await
     }
 
     /// Items of a partition that come after a sort key, at most `limit`. One read call per megabyte.
@@ -76,22 +76,12 @@ impl Table {
             None => Condition::new("pk = :pk"),
             Some(after) => Condition::new("pk = :pk AND sk > :after").text(":after", after),
         };
-        self.query(keys.text(":pk", pk), Some(limit)).await
+        self.query(keys.text(":pk", pk), Some(limit), true).await
     }
 
-    /// The items of a partition against the order of their sort keys, at most `limit`. One read call.
+    /// The items of a partition against the order of their sort keys, at most `limit`. One read call per megabyte.
     pub(super) async fn partition_from_end(&self, pk: String, limit: usize) -> Result<Vec<Item>> {
-        let request = self
-            .client
-            .query()
-            .table_name(&*self.name)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(pk))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .scan_index_forward(false)
-            .consistent_read(true);
-        let answer = request.send().await.map_err(|e| of_sdk(SERVICE, "Query", &e))?;
-        Ok(answer.items.unwrap_or_default())
+        self.query(Condition::new("pk = :pk").text(":pk", pk), Some(limit), false).await
     }
 
     /// Those of any number of items that are there, by key. One read call for 100 of them, a few calls at a time.
@@ -109,10 +99,10 @@ impl Table {
     /// The items of a partition whose sort keys begin with `prefix`, in their order. One read call per megabyte.
     pub(super) async fn partition_with_prefix(&self, pk: String, prefix: &str) -> Result<Vec<Item>> {
         let keys = Condition::new("pk = :pk AND begins_with(sk, :prefix)").text(":pk", pk).text(":prefix", prefix);
-        self.query(keys, None).await
+        self.query(keys, None, true).await
     }
 
-    async fn query(&self, keys: Condition, limit: Option<usize>) -> Result<Vec<Item>> {
+    async fn query(&self, keys: Condition, limit: Option<usize>, forward: bool) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -128,6 +118,7 @@ impl Table {
                 .set_expression_attribute_values(Some(keys.values.clone()))
                 .set_limit(left.map(|left| i32::try_from(left).unwrap_or(i32::MAX)))
                 .set_exclusive_start_key(start)
+                .scan_index_forward(forward)
                 .consistent_read(true);
             let answer = request.send().await.map_err(|e| of_sdk(SERVICE, "Query", &e))?;
             items.extend(answer.items.unwrap_or_default());

@@ -84,9 +84,9 @@ impl BulkStore for BulkTable {
 
     async fn load_many(&self, scope: &Scope, records: &[RecordKey]) -> Result<Vec<Stored>> {
         let both = |key: &RecordKey| [keys::record(scope, key), keys::link(scope, key)];
-        let mut found = self.table.get_many(records.iter().flat_map(both).collect()).await?;
-        let mut stored = |key| rows::stored(both(key).iter().filter_map(|key| found.remove(key)).collect());
-        records.iter().map(&mut stored).collect()
+        let found = self.table.get_many(records.iter().flat_map(both).collect()).await?;
+        let stored = |key| rows::stored(both(key).iter().filter_map(|key| found.get(key).cloned()).collect());
+        records.iter().map(stored).collect()
     }
 
     async fn by_remote_ids(&self, scope: &Scope, ids: &[RemoteId]) -> Result<Vec<Option<RecordKey>>> {

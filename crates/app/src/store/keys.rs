@@ -186,7 +186,7 @@ pub fn roster_partition(scope: &Scope, generation: u64) -> String {
     of_integration(scope, &format!("roster#{generation}"))
 }
 
-/// A part of a roster. Names are time-ordered.
+/// A part of a roster, named by a digest of what it holds.
 #[must_use]
 pub fn roster(scope: &Scope, generation: u64, part: &str) -> Key {
     key(roster_partition(scope, generation), part)

@@ -21,7 +21,7 @@ pub struct RunTable {
 }
 
 /// The state, and who may change it. `lease_until` is in microseconds.
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct StateRow {
     fence_number: u64,
     document: String,
@@ -53,10 +53,11 @@ impl RunTable {
 
     /// Writes the state if the lease is still the one given.
     async fn write(&self, scope: &Scope, lease: &RunLease, row: &StateRow) -> Result<Attempt> {
-        Ok(match self.table.put_if(item(keys::run_state(scope), row)?, held_by(lease)).await? {
-            Put::Done => Attempt::Done,
-            Put::Refused(_) => Attempt::Contended,
-        })
+        let written = match self.table.put_if(item(keys::run_state(scope), row)?, held_by(lease)).await? {
+            Put::Done => true,
+            Put::Refused(there) => is_written(there, row)?,
+        };
+        Ok(if written { Attempt::Done } else { Attempt::Contended })
     }
 }
 
@@ -74,21 +75,17 @@ impl RunStore for RunTable {
         if held {
             return Ok(None);
         }
-        let (before, document_before) = match stored {
-            Some(row) => (Some(row.fence_number), row.document),
-            None => (None, document(&SyncState::default())?),
+        let as_read = as_read(stored.as_ref());
+        let (fence, document_before) = match stored {
+            Some(row) => (row.fence_number + 1, row.document),
+            None => (1, document(&SyncState::default())?),
         };
-        let fence = before.unwrap_or_default() + 1;
         let state = parsed(&document_before)?;
         let row = StateRow {
             fence_number: fence,
             document: document_before,
             lease_owner: Some(owner.to_owned()),
             lease_until: Some(until.as_microsecond()),
-        };
-        let as_read = match before {
-            None => Condition::absent(),
-            Some(before) => Condition::new("fence_number = :before").number(":before", before),
         };
         match self.table.put_if(item(keys::run_state(scope), &row)?, as_read).await? {
             Put::Done => Ok(Some((RunLease { owner: owner.to_owned(), fence, until }, state))),
@@ -149,13 +146,29 @@ impl RunStore for RunTable {
     }
 }
 
+/// Nothing was written since the state was read: a run whose lease is over can still save and end, until another takes it.
+fn as_read(stored: Option<&StateRow>) -> Condition {
+    let Some(row) = stored else { return Condition::absent() };
+    let same_lease = match row.lease_until {
+        None => Condition::new("fence_number = :before AND attribute_not_exists(lease_until)"),
+        Some(seen) => Condition::new("fence_number = :before AND lease_until = :seen").number(":seen", seen),
+    };
+    same_lease.number(":before", row.fence_number)
+}
+
 fn held_by(lease: &RunLease) -> Condition {
     Condition::new("fence_number = :fence AND lease_owner = :owner")
         .number(":fence", lease.fence)
         .text(":owner", &lease.owner)
 }
 
-/// The SDK repeats a request whose answer was lost: then what refuses it is its own first try.
+/// The SDK repeats a request whose answer was lost: then what refuses it is its own first try. Here the end of a lease,
+/// which only its owner can write.
+fn is_written(there: Item, written: &StateRow) -> Result<bool> {
+    Ok(!there.is_empty() && row::<StateRow>(there)? == *written)
+}
+
+/// The same for a lease that was taken.
 fn begun_by(there: Item, owner: &str, fence: u64) -> Result<bool> {
     if there.is_empty() {
         return Ok(false);

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
 
 mod api_keys;
+mod bulk;
 mod consent;
 mod contacts;
 mod deliveries;
 mod erasure;
+mod faults;
 mod feedback;
 mod fixture;
 mod idempotency;
@@ -16,3 +18,4 @@ mod local_queue;
 mod local_worker;
 mod platform_state;
 mod records;
+mod runs;

@@ -37,7 +37,7 @@ pub struct SyncState {
     pub pulled_at: Option<Timestamp>,
     /// What the look that is under way found so far.
     pub look: Look,
-    /// Rows that were rejected of late, with digests of their content: they are reported once.
+    /// Rows that were rejected of late, by digests of their ids, with digests of their content: they are reported once.
     pub rejected: BTreeMap<String, u64>,
     /// When the run that paused goes on by itself.
     pub resume_at: Option<Timestamp>,

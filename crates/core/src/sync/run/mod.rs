@@ -311,11 +311,17 @@ impl<'a> Run<'a> {
     }
 
     fn problem(&mut self, row: &str, issue: crate::domain::issue::FieldIssue) {
-        if self.log.problems.len() < MOST_PROBLEMS {
-            self.log.problems.push(RowProblem { id: row.to_owned(), issue });
+        let told: usize = self.log.problems.iter().map(|problem| problem.id.len() + problem.issue.message.len()).sum();
+        if self.log.problems.len() < MOST_PROBLEMS && told < MOST_TEXT {
+            self.log.problems.push(RowProblem { id: row.chars().take(LONGEST_ID).collect(), issue });
         }
     }
 }
+
+/// How many bytes a log's problems may take: it is stored in one item, and in the state's.
+const MOST_TEXT: usize = 150_000;
+/// As much is told of an id, in characters: no longer one is taken.
+const LONGEST_ID: usize = 191;
 
 /// What a step of a run takes at most: a batch call that is given up, and the writes of the table around it.
 const LONGEST_STEP: SignedDuration = SignedDuration::from_secs(75);

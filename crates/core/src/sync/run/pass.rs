@@ -8,7 +8,7 @@ use crate::ports::runs::{Pass, RosterEntry};
 use crate::ports::source::{SourceCursor, SourceOrder, SourcePage, SourceRow};
 
 use super::row;
-use super::{PAGE, Run, Step};
+use super::{PAGE, Run, Step, Stopped};
 
 /// Digests of rows' contents by the digests of their ids.
 pub(super) type Roster = HashMap<[u8; 16], u64>;
@@ -87,7 +87,11 @@ impl Run<'_> {
         let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
         let seen: HashSet<[u8; 16]> = runs.roster(scope, pass.generation).await?.iter().map(|entry| entry.id).collect();
         let gone: Vec<[u8; 16]> = known.into_keys().filter(|id| !seen.contains(id)).collect();
-        self.take_gone(&gone).await?;
+        let taken = self.take_gone(&gone).await;
+        if let Err(Stopped::Halted(_)) = &taken {
+            self.begin_anew(&pass).await?;
+        }
+        taken?;
         let old = std::mem::replace(&mut self.state.generation, pass.generation);
         self.state.known = seen.len() as u64;
         self.state.pass = None;
@@ -95,6 +99,15 @@ impl Run<'_> {
         self.changes_are_read_until(&pass);
         self.save().await?;
         self.desk.services.runs.forget_roster(&self.desk.integration.scope, old).await?;
+        Ok(())
+    }
+
+    /// A person has to decide, and may mend the source: the next run reads all rows again and is not held to what this one saw.
+    async fn begin_anew(&mut self, pass: &Pass) -> Step<()> {
+        let (cursor, generation, started_at) = (SourceCursor::default(), pass.generation + 1, self.now());
+        self.state.pass = Some(Pass { cursor, generation, seen: 0, thorough: pass.thorough, started_at });
+        self.save().await?;
+        self.desk.services.runs.forget_roster(&self.desk.integration.scope, pass.generation).await?;
         Ok(())
     }
 

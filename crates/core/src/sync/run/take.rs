@@ -1,6 +1,6 @@
 //! From the source into Tandem's table: rows that change a record are stored with it, and the record is marked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -167,17 +167,19 @@ impl Run<'_> {
         self.desk.services.bulk.mark_many(&self.desk.integration.scope, &marks).await
     }
 
-    /// Stops before more is lost than a person would expect.
+    /// Stops before more is lost than a person would expect. What stops the run is not counted: the next one meets it again,
+    /// unless the source was mended.
     fn guard_losses(&mut self, more: usize) -> Step<()> {
-        self.state.losses += more as u64;
+        let losses = self.state.losses + more as u64;
         let allowed = policy::losses_allowed(self.state.known);
-        if self.state.losses <= allowed || self.options.accept_losses {
+        if losses <= allowed || self.options.accept_losses {
+            self.state.losses = losses;
             return Ok(());
         }
         Err(Stopped::Halted(format!(
-            "{} or more of {} known rows are gone or lost values, more than the {allowed} that a run may delete or blank. \
+            "{losses} or more of {} known rows are gone or lost values, more than the {allowed} that a run may delete or blank. \
              If that is meant, run `tandem sync --accept-losses`.",
-            self.state.losses, self.state.known
+            self.state.known
         )))
     }
 
@@ -226,11 +228,12 @@ impl Run<'_> {
         issue: FieldIssue,
         is_old_news: &OldNews<'_>,
     ) -> Result<()> {
-        let reported = self.rejected_before.get(row) == Some(&content);
+        let digest = hex::encode(id);
+        let reported = self.rejected_before.get(&digest) == Some(&content);
         if self.state.rejected.len() >= MOST_REJECTED {
             self.state.rejected.clear();
         }
-        self.state.rejected.insert(row.to_owned(), content);
+        self.state.rejected.insert(digest, content);
         if reported || is_old_news(&RosterEntry { id, content }) {
             self.log.unchanged += 1;
             return Ok(());
@@ -346,7 +349,9 @@ impl Desk {
         for ids in ids.chunks(PAGE) {
             let identities: Vec<_> = ids.iter().map(|id| (Some(Identity::external_of(id)), None)).collect();
             let resolved = bulk.resolve_many(scope, &identities).await?;
-            let keys: Vec<RecordKey> = resolved.into_iter().filter_map(|found| found.by_external_id).collect();
+            // Rows that share a contact lead to one record.
+            let keys: BTreeSet<RecordKey> = resolved.into_iter().filter_map(|found| found.by_external_id).collect();
+            let keys: Vec<RecordKey> = keys.into_iter().collect();
             let stored = bulk.load_many(scope, &keys).await?;
             let there = keys.into_iter().zip(stored).filter_map(|(key, stored)| Some((key, stored.record?)));
             let mine = there.filter(|(_, record)| {
