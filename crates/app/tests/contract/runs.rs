@@ -10,7 +10,7 @@ use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::ports::Attempt;
 use tandem_core::ports::bulk::ChangeCursor;
 use tandem_core::ports::runs::{
-    MOST_PROBLEMS, Pass, RosterEntry, RowProblem, RunEnd, RunLease, RunLog, RunStore, SyncState,
+    Look, MOST_PROBLEMS, Pass, RosterEntry, RowProblem, RunEnd, RunLease, RunLog, RunStore, SyncState,
 };
 use tandem_core::ports::source::SourceCursor;
 
@@ -60,6 +60,7 @@ fn full_state() -> SyncState {
         losses: 3,
         pull: Some(ChangeCursor { since: moment, after: Some(remote("12")) }),
         pulled_at: Some(at(START + 4)),
+        look: Look { newest: Some(moment), left: Some(at(START + 6)) },
         rejected: HOSTILE.iter().map(|name| ((*name).to_owned(), u64::MAX)).collect(),
         resume_at: Some(at(START + 5)),
         run: Some(RunLog { problems: HOSTILE.iter().map(problem).collect(), ..log("r", START) }),
