@@ -445,6 +445,8 @@ async fn chosen_rows_are_synced_at_once_and_each_is_answered() {
         .collect();
     assert_eq!(names, ["done", "rejected", "missing", "done"]);
     assert_eq!(shop.system.contact("p1@example.com").fields["firstname"], "Name1");
+    let again = shop.desk.sync_chosen(&ids[..1], "test").await.unwrap();
+    assert!(matches!(again[0].outcome, ChosenOutcome::Done { action: PushAction::Unchanged, .. }));
     // The membership waits for a run, which sets many in one call.
     assert_eq!(shop.sync().await.memberships, 1);
 }

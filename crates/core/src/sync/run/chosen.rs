@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::domain::identity::RecordKey;
 use crate::domain::issue::FieldIssue;
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
+use crate::ports::Attempt;
 use crate::ports::source::SourceRow;
-use crate::sync::change::{Outcome, PushAction};
+use crate::sync::change::{ContactChange, Outcome, PushAction};
 use crate::sync::push::For;
 use crate::sync::services::Desk;
 
@@ -80,60 +82,66 @@ impl Desk {
                 }
             }
         }
-        let synced = if incoming.len() <= AT_ONCE {
-            self.push_rows(incoming, correlation_id).await?
-        } else {
-            self.store_rows(incoming, correlation_id).await?
-        };
+        let synced = self.store_rows(incoming, correlation_id).await?;
         chosen.extend(synced.into_iter().map(|one| (one.id.clone(), one)));
         Ok(ids.iter().filter_map(|id| chosen.get(id).cloned()).collect())
     }
 
     fn read_row(&self, row: &SourceRow) -> Result<Incoming, Box<Chosen>> {
         row::read(row, &self.integration.rules, self.now()).map_err(|issue| {
-            let failure = Failure::new(crate::error::FailureKind::Invalid, issue.message.clone());
+            let failure = Failure::new(FailureKind::Invalid, issue.message.clone());
             Box::new(rejected(&row.id, failure.with_fields(vec![issue.clone()]), vec![issue]))
         })
     }
 
-    async fn push_rows(&self, rows: Vec<Incoming>, correlation_id: &str) -> Result<Vec<Chosen>> {
-        let mut chosen = Vec::new();
-        for row in rows {
-            let outcome = match self.push(&row.change, correlation_id, For::Caller).await {
-                Ok(Outcome::Done(pushed)) => Chosen {
-                    id: row.row,
-                    outcome: ChosenOutcome::Done { action: pushed.action, contact: pushed.contact },
-                    issues: pushed.issues,
-                },
-                Ok(Outcome::Queued(queued)) => {
-                    Chosen { id: row.row, outcome: ChosenOutcome::Queued, issues: queued.issues }
-                }
-                Err(failure) => {
-                    let issue = take::first_issue(&row, &failure);
-                    rejected(&row.row, failure, vec![issue])
-                }
-            };
-            chosen.push(outcome);
-        }
-        Ok(chosen)
-    }
-
+    /// Stores rows as a run does; few are then written at once.
     async fn store_rows(&self, mut rows: Vec<Incoming>, correlation_id: &str) -> Result<Vec<Chosen>> {
-        let mut chosen = Vec::new();
+        let (mut chosen, mut stored) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             if rows.is_empty() {
                 break;
             }
-            rows = self.store_round(rows, &mut chosen).await?;
+            rows = self.store_round(rows, &mut chosen, &mut stored).await?;
         }
-        let left =
-            rows.into_iter().map(|row| Chosen { id: row.row, outcome: ChosenOutcome::Queued, issues: Vec::new() });
+        let left = rows.into_iter().map(|row| queued(row.row, Vec::new()));
         chosen.extend(left);
-        self.defer(Task::Sync, correlation_id, Duration::ZERO).await?;
+        if stored.is_empty() {
+            return Ok(chosen);
+        }
+        if stored.len() > AT_ONCE {
+            self.defer(Task::Sync, correlation_id, Duration::ZERO).await?;
+            chosen.extend(stored.into_iter().map(|(_, one)| one));
+            return Ok(chosen);
+        }
+        for (key, one) in stored {
+            chosen.push(self.push_stored(key, one, correlation_id).await);
+        }
         Ok(chosen)
     }
 
-    async fn store_round(&self, rows: Vec<Incoming>, chosen: &mut Vec<Chosen>) -> Result<Vec<Incoming>> {
+    async fn push_stored(&self, key: RecordKey, one: Chosen, correlation_id: &str) -> Chosen {
+        match self.push(&ContactChange::refresh(key), correlation_id, For::Caller).await {
+            Ok(Outcome::Done(pushed)) => {
+                let outcome = ChosenOutcome::Done { action: pushed.action, contact: pushed.contact };
+                Chosen { outcome, ..one }
+            }
+            Ok(Outcome::Queued(_)) => one,
+            Err(failure) => {
+                let issues = failure.fields.clone();
+                Chosen {
+                    issues: one.issues.into_iter().chain(issues).collect(),
+                    ..rejected(&one.id, failure, Vec::new())
+                }
+            }
+        }
+    }
+
+    async fn store_round(
+        &self,
+        rows: Vec<Incoming>,
+        chosen: &mut Vec<Chosen>,
+        stored: &mut Vec<(RecordKey, Chosen)>,
+    ) -> Result<Vec<Incoming>> {
         let Round { planned, unfit, mut waiting } = self.plan_rows(rows).await?;
         chosen.extend(unfit.into_iter().map(|(row, failure)| {
             let issue = take::first_issue(&row, &failure);
@@ -153,14 +161,16 @@ impl Desk {
         let attempts = self.services.bulk.save_many(&self.integration.scope, &saves, self.now()).await?;
         for (one, attempt) in changed.into_iter().zip(attempts) {
             match attempt {
-                crate::ports::Attempt::Done => {
-                    chosen.push(Chosen { id: one.row.row, outcome: ChosenOutcome::Queued, issues: one.draft.issues });
-                }
-                crate::ports::Attempt::Contended => waiting.push(one.row),
+                Attempt::Done => stored.push((one.draft.key.clone(), queued(one.row.row, one.draft.issues))),
+                Attempt::Contended => waiting.push(one.row),
             }
         }
         Ok(waiting)
     }
+}
+
+fn queued(id: String, issues: Vec<FieldIssue>) -> Chosen {
+    Chosen { id, outcome: ChosenOutcome::Queued, issues }
 }
 
 fn rejected(id: &str, failure: Failure, issues: Vec<FieldIssue>) -> Chosen {
