@@ -1,5 +1,7 @@
 //! Segments and tags.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::error::Result;
@@ -45,10 +47,9 @@ impl Mautic {
         let path = format!("segments/{}/contacts/add", number(segment, "segment")?);
         let request = Request::post(path).carrying(&json!({"ids": ids}))?.in_bulk();
         let answer: BulkAdded = self.client.call(request).await?;
-        let added = |id: &RemoteId| {
-            answer.details.0.iter().any(|(contact, outcome)| *contact == id.0 && outcome.success.is_truthy())
-        };
-        Ok(contacts.iter().map(added).collect())
+        let added = answer.details.0.into_iter().filter(|(_, outcome)| outcome.success.is_truthy());
+        let added: HashSet<String> = added.map(|(contact, _)| contact).collect();
+        Ok(contacts.iter().map(|id| added.contains(&id.0)).collect())
     }
 
     /// The names of all tags (recording `057-tags-list`).

@@ -1,7 +1,7 @@
 //! Segments: made when they are missing, members added many at a time, and taken out one by one, because there is no other
 //! call for it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crate::domain::link::{Link, RemoteId};
@@ -25,11 +25,11 @@ pub(super) struct Joining {
     pub(super) remove: Vec<String>,
 }
 
-/// What was done, by contact: names of segments.
+/// What was done, by segment: its members and those who left, and contacts that the platform does not know.
 #[derive(Default)]
 struct Done {
-    added: HashMap<RemoteId, BTreeSet<String>>,
-    removed: HashMap<RemoteId, BTreeSet<String>>,
+    added: BTreeMap<String, HashSet<RemoteId>>,
+    removed: BTreeMap<String, HashSet<RemoteId>>,
     unknown: HashSet<RemoteId>,
 }
 
@@ -137,7 +137,7 @@ impl Run<'_> {
                     Err(failure) => return Err(failure.into()),
                 }
             }
-            done.removed.entry(one.contact.clone()).or_default().insert(name.clone());
+            done.removed.entry(name.clone()).or_default().insert(one.contact.clone());
         }
         Ok(())
     }
@@ -173,10 +173,11 @@ impl Run<'_> {
 impl Done {
     /// Notes an answer; gives how many became members.
     fn added(&mut self, name: &str, contacts: &[RemoteId], known: &[bool]) -> u64 {
+        let members = self.added.entry(name.to_owned()).or_default();
         let mut count = 0;
         for (contact, known) in contacts.iter().zip(known) {
             if *known {
-                self.added.entry(contact.clone()).or_default().insert(name.to_owned());
+                members.insert(contact.clone());
                 count += 1;
             } else {
                 self.unknown.insert(contact.clone());
@@ -186,21 +187,20 @@ impl Done {
     }
 
     fn concerns(&self, contact: &RemoteId) -> bool {
-        self.added.contains_key(contact) || self.removed.contains_key(contact)
+        self.added.values().chain(self.removed.values()).any(|contacts| contacts.contains(contact))
     }
 
     fn is_all(&self, one: &Joining) -> bool {
-        let has = |done: &HashMap<RemoteId, BTreeSet<String>>, names: &[String]| {
-            names.iter().all(|name| done.get(&one.contact).is_some_and(|done| done.contains(name)))
+        let has = |done: &BTreeMap<String, HashSet<RemoteId>>, names: &[String]| {
+            names.iter().all(|name| done.get(name).is_some_and(|contacts| contacts.contains(&one.contact)))
         };
         has(&self.added, &one.add) && has(&self.removed, &one.remove)
     }
 
     fn noted(&self, contact: &RemoteId, mut link: Link) -> Link {
-        link.segments.extend(self.added.get(contact).into_iter().flatten().cloned());
-        if let Some(removed) = self.removed.get(contact) {
-            link.segments.retain(|name| !removed.contains(name));
-        }
+        let added = self.added.iter().filter(|(_, contacts)| contacts.contains(contact));
+        link.segments.extend(added.map(|(name, _)| name.clone()));
+        link.segments.retain(|name| !self.removed.get(name).is_some_and(|contacts| contacts.contains(contact)));
         link.revision += 1;
         link
     }

@@ -24,6 +24,9 @@ use super::pass::Roster;
 use super::row::{self, Incoming};
 use super::{PAGE, Run, Step, Stopped, deleted_apart};
 
+/// How many rows are planned at a time. A plan with all that is read and written for it takes some 100 KB.
+const AT_A_TIME: usize = 100;
+
 /// How often a row is planned anew because its record, or one that it shares an identity with, was changed meanwhile.
 const ROUNDS: usize = 12;
 
@@ -111,9 +114,23 @@ impl Run<'_> {
                 Err(issue) => self.reject(&row.id, row::digest(&row.id), 1, issue, is_old_news).await?,
             }
         }
+        let mut waiting = waiting.into_iter();
+        loop {
+            let some: Vec<Incoming> = waiting.by_ref().take(AT_A_TIME).collect();
+            if some.is_empty() {
+                break;
+            }
+            self.take_some(some, is_old_news).await?;
+        }
+        let gone: Vec<[u8; 16]> = gone.iter().map(|row| row::digest(&row.id)).collect();
+        self.take_gone(&gone).await
+    }
+
+    /// Takes a part of a page.
+    async fn take_some(&mut self, mut waiting: Vec<Incoming>, is_old_news: &OldNews<'_>) -> Step<()> {
         for _ in 0..ROUNDS {
             if waiting.is_empty() {
-                break;
+                return Ok(());
             }
             waiting = self.take_round(waiting, is_old_news).await?;
         }
@@ -121,8 +138,7 @@ impl Run<'_> {
             let message = "The record is being changed by others all the time: the next run takes the row.";
             self.problem(&row.row, FieldIssue::new("id", IssueCode::Deferred, message));
         }
-        let gone: Vec<[u8; 16]> = gone.iter().map(|row| row::digest(&row.id)).collect();
-        self.take_gone(&gone).await
+        Ok(())
     }
 
     /// Takes rows of different records; gives those back that have to wait for the others.
