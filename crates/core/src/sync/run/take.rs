@@ -227,20 +227,35 @@ impl Run<'_> {
         is_old_news: &OldNews<'_>,
     ) -> Result<()> {
         let reported = self.rejected_before.get(row) == Some(&content);
+        if reported || is_old_news(&RosterEntry { id, content }) {
+            self.remember_rejected(row, content);
+            self.log.unchanged += 1;
+            return Ok(());
+        }
+        let error = Some(format!("{}: {}", issue.field, issue.message));
+        let status = RowStatus { id: row.to_owned(), contact: None, hash: None, synced_at: None, error };
+        self.desk.services.source.report(&self.desk.integration.scope, &[status]).await?;
+        // Not before the source knows: or the row, read once more, would pass for one that was reported.
+        self.remember_rejected(row, content);
+        self.log.rejected += 1;
+        *self.log.issues.entry(issue_name(&issue)).or_default() += 1;
+        self.problem(row, issue);
+        Ok(())
+    }
+
+    fn remember_rejected(&mut self, row: &str, content: u64) {
         if self.state.rejected.len() >= MOST_REJECTED {
             self.state.rejected.clear();
         }
         self.state.rejected.insert(row.to_owned(), content);
-        if reported || is_old_news(&RosterEntry { id, content }) {
-            self.log.unchanged += 1;
-            return Ok(());
+    }
+
+    /// A run that stopped may not have come to the rows again that the one before reported: the next one does.
+    pub(super) fn keep_rejected_before(&mut self) {
+        let room = MOST_REJECTED.saturating_sub(self.state.rejected.len());
+        for (row, content) in std::mem::take(&mut self.rejected_before).into_iter().take(room) {
+            self.state.rejected.entry(row).or_insert(content);
         }
-        self.log.rejected += 1;
-        *self.log.issues.entry(issue_name(&issue)).or_default() += 1;
-        let error = Some(format!("{}: {}", issue.field, issue.message));
-        let status = RowStatus { id: row.to_owned(), contact: None, hash: None, synced_at: None, error };
-        self.problem(row, issue);
-        self.desk.services.source.report(&self.desk.integration.scope, &[status]).await
     }
 
     /// Records whose rows are gone are marked as gone, and what follows is done when they are sent.
