@@ -10,6 +10,7 @@ pub mod race;
 pub mod retry;
 pub mod sample;
 pub mod storm;
+pub mod supabase;
 mod target;
 pub mod unchanged;
 pub mod webhooks;
@@ -51,6 +52,7 @@ pub const NAMES: &[&str] = &[
     "unchanged",
     "memory",
     "import-faults",
+    "supabase",
 ];
 
 /// Runs a scenario.
@@ -68,6 +70,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "unchanged" => unchanged::run(size).await,
         "memory" => memory::run(size).await,
         "import-faults" => import_faults::run(size).await,
+        "supabase" => supabase::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }
