@@ -413,11 +413,13 @@ fn is_free(taken: &mut HashSet<String>, choice: &Choice) -> bool {
     free
 }
 
-/// A column without a value takes away only what the record has.
+/// A column without a value takes away only what the record has; and where a value of the platform, blank or not, stands in
+/// the place of the application's, it says what the application holds by now.
 fn drop_idle_clears(row: &mut Incoming, record: Option<&Record>) {
+    let has = |record: &Record, name: &str| record.fields.get(name).is_some_and(|value| !value.is_null());
     row.change.fields.retain(|name, change| match change {
         Change::Set(_) => true,
-        Change::Clear => record.and_then(|record| record.fields.get(name)).is_some_and(|value| !value.is_null()),
+        Change::Clear => record.is_some_and(|record| has(record, name) || record.overlaid.contains_key(name)),
     });
 }
 
