@@ -6,6 +6,7 @@ pub mod import_faults;
 pub mod kill;
 pub mod memory;
 pub mod outage;
+pub mod pull;
 pub mod race;
 pub mod retry;
 pub mod sample;
@@ -53,6 +54,7 @@ pub const NAMES: &[&str] = &[
     "memory",
     "import-faults",
     "supabase",
+    "pull",
 ];
 
 /// Runs a scenario.
@@ -71,6 +73,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "memory" => memory::run(size).await,
         "import-faults" => import_faults::run(size).await,
         "supabase" => supabase::run(size).await,
+        "pull" => pull::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }
