@@ -6,10 +6,12 @@ pub mod import_faults;
 pub mod kill;
 pub mod memory;
 pub mod outage;
+pub mod pull;
 pub mod race;
 pub mod retry;
 pub mod sample;
 pub mod storm;
+pub mod supabase;
 mod target;
 pub mod unchanged;
 pub mod webhooks;
@@ -51,6 +53,8 @@ pub const NAMES: &[&str] = &[
     "unchanged",
     "memory",
     "import-faults",
+    "supabase",
+    "pull",
 ];
 
 /// Runs a scenario.
@@ -68,6 +72,8 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "unchanged" => unchanged::run(size).await,
         "memory" => memory::run(size).await,
         "import-faults" => import_faults::run(size).await,
+        "supabase" => supabase::run(size).await,
+        "pull" => pull::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::link::{Link, RemoteId};
 use crate::domain::platform::{DoNotContact, DoNotContactReason, OWN_OPT_OUT};
 use crate::domain::record::Record;
 use crate::error::{FailureKind, Result};
-use crate::ports::bulk::ChangedContact;
+use crate::ports::bulk::{ChangedContact, Mark};
 use crate::ports::{Attempt, Save, Stored};
 use crate::sync::conflict::{self, Merged, Shown};
 use crate::sync::plan::MAIL;
@@ -101,7 +101,8 @@ impl Desk {
         Ok(())
     }
 
-    /// An opt-out that the platform shows is learnt, and the source is told. No time and no strategy decides it.
+    /// An opt-out that the platform shows is learnt, and the source is told. No time and no strategy decides it. The record is
+    /// marked before, for the run to correct the field that still shows an opt-in there.
     async fn learn_opt_outs(&self, known: &[Known], counts: &mut PullCounts, correlation_id: &str) -> Result<()> {
         let shown =
             known.iter().filter_map(|known| Some((known, news(known)?, known.record.email.as_ref()?.identity())));
@@ -114,6 +115,9 @@ impl Desk {
             }
             let at = known.changed.at;
             let said = statement(entry, at);
+            let mark =
+                Mark { record: known.key.clone(), version: known.record.version, attempts: 0, due_at: self.now() };
+            self.services.bulk.mark_many(&self.integration.scope, &[mark]).await?;
             self.services.contacts.amend_consent(&self.integration.scope, &identity, said).await?;
             let contact = &known.changed.contact.id;
             self.tell_source(contact, &format!("dnc:{contact}:{at}"), correlation_id).await?;

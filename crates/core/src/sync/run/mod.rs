@@ -241,6 +241,8 @@ impl<'a> Run<'a> {
         };
         if stopped.is_none() {
             self.state.losses = 0;
+        } else {
+            self.keep_rejected_before();
         }
         let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
         let ended = runs.end(scope, &self.lease, &self.state).await?;

@@ -47,6 +47,26 @@ pub(super) struct Planned {
     pub(super) known: bool,
 }
 
+/// A row that is no contact.
+struct Rejected {
+    /// The application's id, as the source wrote it.
+    row: String,
+    entry: RosterEntry,
+    issue: FieldIssue,
+}
+
+impl Rejected {
+    fn unfit((row, failure): (Incoming, Failure)) -> Self {
+        let issue = first_issue(&row, &failure);
+        Self { row: row.row, entry: row.entry, issue }
+    }
+
+    fn status(&self) -> RowStatus {
+        let error = Some(format!("{}: {}", self.issue.field, self.issue.message));
+        RowStatus { id: self.row.clone(), contact: None, hash: None, synced_at: None, error }
+    }
+}
+
 /// Rows of a round: planned, unfit to be contacts, and those that have to wait for another row's change.
 #[derive(Default)]
 pub(super) struct Round {
@@ -107,13 +127,14 @@ impl Run<'_> {
     pub(super) async fn take(&mut self, rows: Vec<SourceRow>, is_old_news: &OldNews<'_>) -> Step<()> {
         self.log.rows += rows.len() as u64;
         let (gone, rows) = deleted_apart(rows);
-        let mut waiting = Vec::new();
+        let (mut waiting, mut unreadable) = (Vec::new(), Vec::new());
         for row in rows {
             match row::read(&row, &self.desk.integration.rules, self.now()) {
                 Ok(incoming) => waiting.push(incoming),
-                Err(issue) => self.reject(&row.id, row::digest(&row.id), 1, issue, is_old_news).await?,
+                Err(issue) => unreadable.push(Rejected { entry: row::entry(&row), row: row.id, issue }),
             }
         }
+        self.reject(unreadable, is_old_news).await?;
         let mut waiting = waiting.into_iter();
         loop {
             let some: Vec<Incoming> = waiting.by_ref().take(AT_A_TIME).collect();
@@ -144,10 +165,7 @@ impl Run<'_> {
     /// Takes rows of different records; gives those back that have to wait for the others.
     async fn take_round(&mut self, rows: Vec<Incoming>, is_old_news: &OldNews<'_>) -> Step<Vec<Incoming>> {
         let Round { planned, unfit, mut waiting } = self.desk.plan_rows(rows).await?;
-        for (row, failure) in unfit {
-            let issue = first_issue(&row, &failure);
-            self.reject(&row.row, row.entry.id, row.entry.content, issue, is_old_news).await?;
-        }
+        self.reject(unfit.into_iter().map(Rejected::unfit).collect(), is_old_news).await?;
         let (changed, same): (Vec<Planned>, Vec<Planned>) =
             planned.into_iter().partition(|planned| changes_something(&planned.draft));
         self.log.unchanged += same.len() as u64;
@@ -235,31 +253,42 @@ impl Run<'_> {
         }
     }
 
-    /// A row that is no contact is reported once: in the log and at the source.
-    async fn reject(
-        &mut self,
-        row: &str,
-        id: [u8; 16],
-        content: u64,
-        issue: FieldIssue,
-        is_old_news: &OldNews<'_>,
-    ) -> Result<()> {
-        let digest = hex::encode(id);
-        let reported = self.rejected_before.get(&digest) == Some(&content);
+    /// Rows that are no contacts are reported once: in the log and at the source. One call of the source for all of them.
+    async fn reject(&mut self, rejected: Vec<Rejected>, is_old_news: &OldNews<'_>) -> Result<()> {
+        let is_old = |one: &Rejected| {
+            self.rejected_before.get(&hex::encode(one.entry.id)) == Some(&one.entry.content) || is_old_news(&one.entry)
+        };
+        let (old, new): (Vec<Rejected>, Vec<Rejected>) = rejected.into_iter().partition(is_old);
+        self.log.unchanged += old.len() as u64;
+        if !new.is_empty() {
+            let statuses: Vec<RowStatus> = new.iter().map(Rejected::status).collect();
+            self.desk.services.source.report(&self.desk.integration.scope, &statuses).await?;
+        }
+        // Not before the source knows: or a row that is read once more would pass for one that was reported.
+        for one in old.iter().chain(&new) {
+            self.remember_rejected(&one.entry);
+        }
+        for one in new {
+            self.log.rejected += 1;
+            *self.log.issues.entry(issue_name(&one.issue)).or_default() += 1;
+            self.problem(&one.row, one.issue);
+        }
+        Ok(())
+    }
+
+    fn remember_rejected(&mut self, entry: &RosterEntry) {
         if self.state.rejected.len() >= MOST_REJECTED {
             self.state.rejected.clear();
         }
-        self.state.rejected.insert(digest, content);
-        if reported || is_old_news(&RosterEntry { id, content }) {
-            self.log.unchanged += 1;
-            return Ok(());
+        self.state.rejected.insert(hex::encode(entry.id), entry.content);
+    }
+
+    /// A run that stopped may not have come to the rows again that the one before reported: the next one does.
+    pub(super) fn keep_rejected_before(&mut self) {
+        let room = MOST_REJECTED.saturating_sub(self.state.rejected.len());
+        for (row, content) in std::mem::take(&mut self.rejected_before).into_iter().take(room) {
+            self.state.rejected.entry(row).or_insert(content);
         }
-        self.log.rejected += 1;
-        *self.log.issues.entry(issue_name(&issue)).or_default() += 1;
-        let error = Some(format!("{}: {}", issue.field, issue.message));
-        let status = RowStatus { id: row.to_owned(), contact: None, hash: None, synced_at: None, error };
-        self.problem(row, issue);
-        self.desk.services.source.report(&self.desk.integration.scope, &[status]).await
     }
 
     /// Records whose rows are gone are marked as gone, and what follows is done when they are sent.
@@ -419,11 +448,13 @@ fn is_free(taken: &mut HashSet<String>, choice: &Choice) -> bool {
     free
 }
 
-/// A column without a value takes away only what the record has.
+/// A column without a value takes away only what the record has; and where a value of the platform, blank or not, stands in
+/// the place of the application's, it says what the application holds by now.
 fn drop_idle_clears(row: &mut Incoming, record: Option<&Record>) {
+    let has = |record: &Record, name: &str| record.fields.get(name).is_some_and(|value| !value.is_null());
     row.change.fields.retain(|name, change| match change {
         Change::Set(_) => true,
-        Change::Clear => record.and_then(|record| record.fields.get(name)).is_some_and(|value| !value.is_null()),
+        Change::Clear => record.is_some_and(|record| has(record, name) || record.overlaid.contains_key(name)),
     });
 }
 
