@@ -402,8 +402,13 @@ pub fn note_written(link: &mut Link, draft: &Draft, refused: &[String], contact:
     let mut sent = draft.wanted.clone();
     sent.extend(draft.clear.iter().map(|name| (name.clone(), Value::Null)));
     sent.retain(|name, _| !refused.contains(name) && !draft.withheld.contains(name));
-    let agreed = link.snapshot.iter().filter(|(name, _)| draft.withheld.contains(*name));
-    sent.extend(agreed.map(|(name, value)| (name.clone(), value.clone())));
+    // What is known to be blank stays so: or it would be cleared once more.
+    let stays = link
+        .snapshot
+        .iter()
+        .filter(|(name, value)| draft.withheld.contains(*name) || value.is_null() && !sent.contains_key(*name));
+    let stays: Vec<_> = stays.map(|(name, value)| (name.clone(), value.clone())).collect();
+    sent.extend(stays);
     link.snapshot = sent;
     if draft.withheld.is_empty() {
         link.conflicts.clear();
