@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tandem_core::error::{Failure, FailureKind};
+use tandem_core::policy;
 use tandem_core::ports::JobQueue;
 
 use crate::config::{Config, ConfigProblems, Environment};
@@ -45,10 +46,11 @@ pub async fn scheduled_sync() -> Result<(), Error> {
     let (desk, hook) = (&desk, foundation.config.hook.as_ref());
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde::de::IgnoredAny>| async move {
         let (id, deadline) = (&event.context.request_id, deadline_of(&event.context));
+        // One of them failing must not keep the other from being done. The watch comes last: on an old Mautic it may read its
+        // history for days, with all the calls that there are.
+        let ran = desk.sync_on_schedule(deadline.map(|end| policy::after(end, -FOR_THE_WATCH)), id).await;
         let watched = desk.watch(hook, id).await;
-        // One of them failing must not keep the other from being done.
-        let ran = desk.sync_on_schedule(deadline, id).await?;
-        tracing::info!(watched = ?watched?, synced = ran.is_some(), "looked after the integration");
+        tracing::info!(watched = ?watched?, synced = ran?.is_some(), "looked after the integration");
         Ok::<_, Error>(())
     }))
     .await
@@ -67,6 +69,9 @@ pub async fn queue_worker() -> Result<(), Error> {
     }))
     .await
 }
+
+/// What a run leaves of an invocation's time to the watch.
+const FOR_THE_WATCH: SignedDuration = SignedDuration::from_secs(60);
 
 /// When Lambda ends the invocation.
 fn deadline_of(context: &lambda_runtime::Context) -> Option<Timestamp> {

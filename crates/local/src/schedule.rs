@@ -31,13 +31,14 @@ pub async fn run(desk: Desk, hook: Option<Hook>, stopped: impl Future<Output = (
 
 async fn look(desk: &Desk, hook: Option<&Hook>, watch: bool) {
     let correlation_id = SystemEntropy.id();
+    // The watch comes last: on an old Mautic it may read its history for days, with all the calls that there are.
+    let synced = if watch { desk.sync_on_schedule(None, &correlation_id).await.map(drop) } else { Ok(()) };
     let looked = if watch {
         desk.watch(hook, &correlation_id).await.map(drop)
     } else {
         desk.pick_up_abandoned(&correlation_id).await.map(drop)
     };
-    let synced = if watch { desk.sync_on_schedule(None, &correlation_id).await.map(drop) } else { Ok(()) };
-    for failure in [looked, synced].into_iter().filter_map(Result::err) {
+    for failure in [synced, looked].into_iter().filter_map(Result::err) {
         tracing::warn!(%correlation_id, "the schedule will look again: {failure}");
     }
 }
