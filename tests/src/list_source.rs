@@ -27,6 +27,7 @@ struct Held {
     rows: BTreeMap<String, SourceRow>,
     untold: bool,
     calls: u64,
+    pass_next: u32,
     fail_next: u32,
     statuses: BTreeMap<String, RowStatus>,
     runs: Vec<RunLog>,
@@ -61,7 +62,13 @@ impl ListSource {
 
     /// As many of the next calls fail.
     pub fn fail_next(&self, calls: u32) {
-        self.held().fail_next = calls;
+        self.fail_after(0, calls);
+    }
+
+    /// As many of the calls fail that come after some that don't.
+    pub fn fail_after(&self, pass: u32, calls: u32) {
+        let mut held = self.held();
+        (held.pass_next, held.fail_next) = (pass, calls);
     }
 
     /// Calls so far.
@@ -95,7 +102,9 @@ impl ListSource {
     fn called(&self) -> Result<MutexGuard<'_, Held>> {
         let mut held = self.held();
         held.calls += 1;
-        if held.fail_next > 0 {
+        if held.pass_next > 0 {
+            held.pass_next -= 1;
+        } else if held.fail_next > 0 {
             held.fail_next -= 1;
             return Err(Failure::new(FailureKind::Unavailable, "the source is away"));
         }

@@ -462,3 +462,13 @@ async fn many_chosen_rows_are_stored_and_sent_by_a_run() {
     let again = shop.desk.sync_chosen(&ids, "test").await.unwrap();
     assert!(again.iter().all(|one| matches!(one.outcome, ChosenOutcome::Done { action: PushAction::Unchanged, .. })));
 }
+
+#[tokio::test]
+async fn a_source_that_can_not_be_told_of_a_batch_is_told_by_the_next_run() {
+    let shop = Shop::with((0..10).map(|n| person(n, 1))).await;
+    // The page is read, and then the source is away for the report.
+    shop.source.fail_after(1, 1);
+    assert!(shop.run(SyncOptions::default()).await.stopped.is_some());
+    shop.sync().await;
+    assert!((0..10).all(|n| shop.source.status(&format!("id-{n:04}")).is_some_and(|status| status.contact.is_some())));
+}

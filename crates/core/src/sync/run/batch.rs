@@ -3,37 +3,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::domain::link::{Lease, Link, LinkState, RemoteId};
-use crate::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason, RemoteContact};
+use crate::domain::link::{Link, LinkState, RemoteId};
+use crate::domain::platform::{ContactWrite, DoNotContact};
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::Task;
-use crate::mapping::is_same;
 use crate::policy;
-use crate::ports::bulk::{LOOK_UP, Mark, Outcomes, Rewrite, Taken};
+use crate::ports::bulk::{Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
 use crate::sync::plan;
 use crate::sync::services::Desk;
-use crate::sync::settle;
 
-use super::memberships::Joining;
+use super::held::{Done, Held, taken};
+use super::look_up::first_of;
 use super::send::{Item, Queues};
 use super::{Run, Step};
-
-/// A contact whose lease is ours.
-pub(super) struct Held {
-    item: Item,
-    link: Link,
-    lease: Lease,
-}
-
-/// A contact that was written.
-struct Done {
-    held: Held,
-    contact: RemoteContact,
-    created: bool,
-}
 
 /// What is to be called.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -216,7 +199,7 @@ impl Run<'_> {
         let commits: Vec<Commit> = done.iter().map(|done| done.commit(now)).collect();
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
         let attempts = bulk.commit_many(scope, &commits).await?;
-        let (mut finished, mut synced) = (Vec::new(), Vec::new());
+        let (mut finished, mut synced, mut joining) = (Vec::new(), Vec::new(), Vec::new());
         for (done, attempt) in done.iter().zip(attempts) {
             if attempt == Attempt::Contended {
                 continue;
@@ -231,11 +214,13 @@ impl Run<'_> {
                 continue;
             }
             match done.joining() {
-                Some(joining) => queues.joining.push(joining),
+                Some(open) => joining.push(open),
                 None => finished.push(done.held.item.mark.clone()),
             }
         }
+        // Before anything takes the marks away: a source that can't be told now is told by the next run.
         self.report_synced(&synced).await?;
+        queues.joining.extend(joining);
         self.desk.services.bulk.unmark_many(&self.desk.integration.scope, &finished).await?;
         Ok(())
     }
@@ -263,7 +248,7 @@ impl Run<'_> {
     }
 
     /// Ends leases as if nothing had been begun.
-    async fn release(&self, held: impl Iterator<Item = &Held>) -> Result<()> {
+    pub(super) async fn release(&self, held: impl Iterator<Item = &Held>) -> Result<()> {
         let commits: Vec<Commit> = held.map(|held| held.released(held.item.draft.link.clone())).collect();
         self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await.map(drop)
     }
@@ -312,85 +297,6 @@ impl Run<'_> {
             }
         }
     }
-
-    /// The contacts may have been made: those that the platform finds were. Of the others nobody knows as long as the call
-    /// may still be under way: their leases stay.
-    async fn resolve_lost_reply(&mut self, queues: &mut Queues, held: Vec<Held>, failure: Failure) -> Step<()> {
-        let mut unknown = Vec::new();
-        let mut left: VecDeque<Held> = held.into();
-        let mut silent = false;
-        while !left.is_empty() {
-            let some = first_of(&mut left, LOOK_UP);
-            let emails: Vec<_> = some.iter().filter_map(|held| held.item.draft.record.email.clone()).collect();
-            let found = if silent { Ok(Vec::new()) } else { self.desk.integration.bulk.find_many(&emails).await };
-            silent |= found.is_err();
-            let found = found.unwrap_or_default();
-            let (made, not_found): (Vec<Held>, Vec<Held>) =
-                some.into_iter().partition(|held| contact_of(&held.item, &found).is_some());
-            self.release(made.iter()).await?;
-            for held in made {
-                self.found_there(queues, Item { maybe_made: true, ..held.given_back() }, &found);
-            }
-            unknown.extend(not_found);
-        }
-        let put_off: Vec<Mark> = unknown.into_iter().map(|held| self.held(held.item.mark, held.lease.until)).collect();
-        self.desk.services.bulk.mark_many(&self.desk.integration.scope, &put_off).await?;
-        self.after_batch_failure(queues, failure)
-    }
-
-    /// Looks contacts up by their addresses, before another create.
-    pub(super) async fn look_up(&mut self, queues: &mut Queues) -> Step<()> {
-        let items = first_of(&mut queues.look_up, LOOK_UP);
-        let emails: Vec<_> = items.iter().filter_map(|item| item.draft.record.email.clone()).collect();
-        let found = match self.desk.integration.bulk.find_many(&emails).await {
-            Ok(found) => found,
-            Err(failure) => {
-                queues.look_up.extend(items);
-                return self.after_batch_failure(queues, failure);
-            }
-        };
-        for item in items {
-            if contact_of(&item, &found).is_some() {
-                self.found_there(queues, item, &found);
-            } else {
-                queues.create.push_back(Item { maybe_made: false, ..item });
-            }
-        }
-        Ok(())
-    }
-
-    /// The contact is there already: what it holds is the base of what is still to be written.
-    fn found_there(&self, queues: &mut Queues, mut item: Item, found: &[RemoteContact]) {
-        let Some(contact) = contact_of(&item, found) else { return };
-        item.draft.link.remote_id = Some(contact.id.clone());
-        item.looked = true;
-        let shown = |name: &str, value: &Value| is_same(value, contact.fields.get(name));
-        item.draft.set = item.draft.wanted.clone();
-        item.draft.set.retain(|name, value| name.starts_with('@') || !shown(name, value));
-        item.draft.clear.retain(|name| contact.fields.get(name).is_some_and(|value| !value.is_null()));
-        if item.needs_rewrite() { queues.rewrite.push_back(item) } else { queues.update.push_back(item) }
-    }
-
-    /// Deletes contacts whose records are gone, and all that is kept of them.
-    pub(super) async fn delete_batch(&mut self, queues: &mut Queues) -> Step<()> {
-        let items = first_of(&mut queues.delete, queues.pace.size());
-        let ids: Vec<RemoteId> = items.iter().filter_map(|item| item.draft.remote_id().cloned()).collect();
-        if let Err(failure) = self.desk.integration.bulk.delete_many(&ids).await {
-            queues.delete.extend(items);
-            return self.after_batch_failure(queues, failure);
-        }
-        let (services, scope) = (&self.desk.services, &self.desk.integration.scope);
-        for item in &items {
-            let draft = &item.draft;
-            let emails = draft.record.email.iter().map(|email| email.identity());
-            let identities: Vec<_> = emails.chain(draft.record.external_id.iter().map(|id| id.identity())).collect();
-            let remote: Vec<RemoteId> = draft.link.remote_id.iter().chain(&draft.link.aliases).cloned().collect();
-            services.contacts.erase(scope, &draft.key, &identities, &remote).await?;
-        }
-        let marks: Vec<Mark> = items.into_iter().map(|item| item.mark).collect();
-        services.bulk.unmark_many(scope, &marks).await?;
-        Ok(())
-    }
 }
 
 /// Where a contact goes that was not written.
@@ -406,114 +312,10 @@ enum Next {
 /// How long a job has for a contact that it writes alone.
 const ALONE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
-impl Held {
-    fn remote_id(&self) -> Option<RemoteId> {
-        self.item.draft.remote_id().cloned()
-    }
-
-    /// The commit that only ends the lease, and leaves this link behind.
-    fn released(&self, link: Link) -> Commit {
-        let link = Link { revision: self.link.revision + 1, updated_at: self.link.updated_at, ..link };
-        Commit {
-            key: self.item.draft.key.clone(),
-            link,
-            owner: self.lease.owner.clone(),
-            release: Vec::new(),
-            point: Vec::new(),
-            consent: None,
-        }
-    }
-
-    /// The item after its lease was given back: the link went on by two revisions.
-    fn given_back(mut self) -> Item {
-        self.item.draft.link.revision = self.link.revision + 1;
-        self.item.draft.link_known = true;
-        self.item
-    }
-}
-
-impl Done {
-    /// The person opted out, and the platform would mail all the same.
-    fn may_be_mailed_wrongly(&self) -> bool {
-        self.held.item.draft.consent.opted_out() && self.contact.mail_forbidden().is_none()
-    }
-
-    /// An opt-out that the platform knows and Tandem does not. A bounce is no word of the person.
-    fn unknown_opt_out(&self) -> Option<&DoNotContact> {
-        let entry = self.contact.mail_forbidden()?;
-        (entry.reason != DoNotContactReason::Bounced && !self.held.item.draft.consent.opted_out()).then_some(entry)
-    }
-
-    /// Whether the contact is to be planned once more: an opt-out was learnt, or mail could not be forbidden.
-    fn leaves_something(&self) -> bool {
-        self.unknown_opt_out().is_some() || self.held.item.refused.iter().any(|name| name == plan::MAIL)
-    }
-
-    fn joining(&self) -> Option<Joining> {
-        let (add, remove) = self.held.item.draft.segment_changes();
-        let joining = Joining { mark: self.held.item.mark.clone(), contact: self.contact.id.clone(), add, remove };
-        (!joining.add.is_empty() || !joining.remove.is_empty()).then_some(joining)
-    }
-
-    fn commit(&self, now: jiff::Timestamp) -> Commit {
-        let (draft, refused) = (&self.held.item.draft, &self.held.item.refused);
-        let mut link = draft.link.clone();
-        let known = self.held.item.pointed == Some(self.contact.id.clone());
-        link.follow_merge(self.contact.id.clone());
-        plan::note_written(&mut link, draft, refused, &self.contact);
-        link.updated_at = now;
-        let mut consent = None;
-        if let Some(entry) = self.unknown_opt_out() {
-            let mut ledger = draft.consent.clone();
-            settle::learn(&mut ledger, entry, now);
-            consent = draft.record.email.as_ref().map(|email| (email.identity(), ledger));
-            plan::note_forbidden(&mut link.snapshot);
-        }
-        let point = if known { Vec::new() } else { vec![self.contact.id.clone()] };
-        Commit { point, consent, ..self.held.released(link) }
-    }
-}
-
-impl Item {
-    /// Leaves out the fields that the platform refused; false when that was no use, or the address itself is refused.
-    fn leaves_out(&mut self, failure: &Failure) -> bool {
-        let named = failure.fields.iter().map(|issue| issue.field.clone());
-        let news: Vec<String> = named
-            .filter(|name| name != "email" && self.draft.wanted.contains_key(name) && !self.refused.contains(name))
-            .collect();
-        let some = !news.is_empty() && policy::is_refusal(failure.kind);
-        if some {
-            self.refused.extend(news);
-        }
-        some
-    }
-}
-
-fn taken(item: &Item, owner: &str, until: jiff::Timestamp, now: jiff::Timestamp) -> Taken {
-    let mut link = item.draft.link.clone();
-    link.revision += 1;
-    link.state = LinkState::Pending;
-    link.updated_at = now;
-    Taken { key: item.draft.key.clone(), link, lease: Lease { owner: owner.to_owned(), until } }
-}
-
 fn queue(queues: &mut Queues, kind: Kind) -> &mut VecDeque<Item> {
     match kind {
         Kind::Create => &mut queues.create,
         Kind::Update => &mut queues.update,
         Kind::Rewrite => &mut queues.rewrite,
     }
-}
-
-fn first_of<T>(queue: &mut VecDeque<T>, count: usize) -> Vec<T> {
-    queue.drain(..count.min(queue.len())).collect()
-}
-
-/// The contact with the item's address; of several, the oldest.
-fn contact_of<'a>(item: &Item, found: &'a [RemoteContact]) -> Option<&'a RemoteContact> {
-    let email = item.draft.record.email.as_ref()?;
-    let has = |contact: &&RemoteContact| {
-        contact.email.as_deref().is_some_and(|address| address.eq_ignore_ascii_case(email.as_str()))
-    };
-    found.iter().filter(has).min_by_key(|contact| (contact.id.0.len(), contact.id.0.clone()))
 }

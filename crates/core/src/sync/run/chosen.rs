@@ -14,8 +14,8 @@ use crate::sync::change::{ContactChange, Outcome, PushAction};
 use crate::sync::push::For;
 use crate::sync::services::Desk;
 
+use super::planned::{self, Round};
 use super::row::{self, Incoming};
-use super::take::{self, Round};
 
 /// As many rows are written while the caller waits: one call of the platform each.
 pub const AT_ONCE: usize = 25;
@@ -144,20 +144,20 @@ impl Desk {
     ) -> Result<Vec<Incoming>> {
         let Round { planned, unfit, mut waiting } = self.plan_rows(rows).await?;
         chosen.extend(unfit.into_iter().map(|(row, failure)| {
-            let issue = take::first_issue(&row, &failure);
+            let issue = planned::first_issue(&row, &failure);
             rejected(&row.row, failure, vec![issue])
         }));
         let mut changed = Vec::new();
         for one in planned {
             match one.draft.remote_id().cloned() {
-                Some(contact) if !take::changes_something(&one.draft) && !take::is_to_be_sent(&one.draft) => {
+                Some(contact) if !planned::changes_something(&one.draft) && !planned::is_to_be_sent(&one.draft) => {
                     let outcome = ChosenOutcome::Done { action: PushAction::Unchanged, contact };
                     chosen.push(Chosen { id: one.row.row, outcome, issues: one.draft.issues });
                 }
                 _ => changed.push(one),
             }
         }
-        let saves: Vec<_> = changed.iter().map(|one| (take::save_of(&one.draft), true)).collect();
+        let saves: Vec<_> = changed.iter().map(|one| (planned::save_of(&one.draft), true)).collect();
         let attempts = self.services.bulk.save_many(&self.integration.scope, &saves, self.now()).await?;
         for (one, attempt) in changed.into_iter().zip(attempts) {
             match attempt {

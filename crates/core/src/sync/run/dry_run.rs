@@ -13,8 +13,9 @@ use crate::sync::plan::Draft;
 use crate::sync::services::Desk;
 
 use super::PAGE;
+use super::planned::{self, Planned, Round};
 use super::row;
-use super::take::{self, Planned, Round};
+use super::take;
 
 /// What would be done about a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -131,7 +132,7 @@ impl Planner<'_> {
         }
         let Round { planned, unfit, waiting } = self.desk.plan_rows(incoming).await?;
         for (row, failure) in unfit {
-            sink(bare(&row.row, PlannedAction::Reject, vec![take::first_issue(&row, &failure)]));
+            sink(bare(&row.row, PlannedAction::Reject, vec![planned::first_issue(&row, &failure)]));
         }
         for row in waiting {
             sink(bare(&row.row, PlannedAction::Join, row.change.issues));
@@ -152,7 +153,7 @@ impl Planner<'_> {
 
     fn action_of(&mut self, draft: &Draft) -> PlannedAction {
         if draft.remote_id().is_some() {
-            let same = !take::changes_something(draft) && !take::is_to_be_sent(draft);
+            let same = !planned::changes_something(draft) && !planned::is_to_be_sent(draft);
             return if same { PlannedAction::Unchanged } else { PlannedAction::Update };
         }
         let is_new =

@@ -7,9 +7,12 @@
 mod batch;
 pub mod chosen;
 pub mod dry_run;
+mod held;
+mod look_up;
 mod memberships;
 mod pace;
 mod pass;
+mod planned;
 mod row;
 mod send;
 mod take;

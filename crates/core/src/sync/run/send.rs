@@ -156,7 +156,8 @@ impl Run<'_> {
         if marks.is_empty() {
             return Ok(());
         }
-        let (mut finished, mut put_off, mut synced) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut finished, mut put_off) = (Vec::new(), Vec::new());
+        let (mut synced, mut joining) = (Vec::new(), Vec::new());
         for (mark, draft) in self.desk.plan_marked(marks).await? {
             let Some(draft) = draft else {
                 finished.push(mark);
@@ -168,15 +169,19 @@ impl Run<'_> {
                     finished.push(mark);
                     synced.extend(draft);
                 }
-                Placed::Joining(draft) => synced.push(draft),
+                Placed::Joining(draft, open) => {
+                    joining.push(open);
+                    synced.push(draft);
+                }
                 Placed::PutOff(mark) => put_off.push(mark),
             }
         }
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
         bulk.mark_many(scope, &put_off).await?;
-        // The run before may have died between the write and the report.
+        // The run before may have died between the write and the report. Memberships wait for it: they take marks away.
         let told: Vec<_> = synced.iter().filter_map(|draft| Some((draft, draft.remote_id()?))).collect();
         self.report_synced(&told).await?;
+        queues.joining.extend(joining);
         bulk.unmark_many(scope, &finished).await?;
         Ok(())
     }
@@ -192,7 +197,7 @@ impl Run<'_> {
             return Ok(Placed::Queued);
         }
         if draft.platform_is_settled() {
-            return Ok(Self::place_settled(mark, draft, queues));
+            return Ok(Self::place_settled(mark, draft));
         }
         if draft.opted_in_by_person || draft.enrol.is_some() {
             // There is no batch call for these: a job writes the contact alone.
@@ -213,14 +218,13 @@ impl Run<'_> {
     }
 
     /// The platform has all of the contact's values; memberships may be open.
-    fn place_settled(mark: Mark, draft: Draft, queues: &mut Queues) -> Placed {
+    fn place_settled(mark: Mark, draft: Draft) -> Placed {
         let (add, remove) = draft.segment_changes();
         let Some(contact) = draft.remote_id().cloned() else { return Placed::Settled(mark, None) };
         if add.is_empty() && remove.is_empty() {
             return Placed::Settled(mark, Some(draft));
         }
-        queues.joining.push(Joining { mark, contact, add, remove });
-        Placed::Joining(draft)
+        Placed::Joining(draft, Joining { mark, contact, add, remove })
     }
 
     fn is_to_be_deleted(&self, draft: &Draft) -> bool {
@@ -301,7 +305,7 @@ enum Placed {
     /// Nowhere: all is done. With the draft, if there is a contact.
     Settled(Mark, Option<Draft>),
     /// Only memberships are open.
-    Joining(Draft),
+    Joining(Draft, Joining),
     /// It can't be sent now.
     PutOff(Mark),
 }

@@ -1,26 +1,18 @@
 //! From the source into Tandem's table: rows that change a record are stored with it, and the record is marked.
 
-use std::collections::{BTreeSet, HashSet};
+use jiff::SignedDuration;
 
-use jiff::{SignedDuration, Timestamp};
-
-use crate::domain::catalog::FieldCatalog;
-use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
-use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
-use crate::domain::record::{Change, Record};
 use crate::error::{Failure, Result};
 use crate::policy;
 use crate::ports::bulk::Mark;
 use crate::ports::runs::{RosterEntry, SyncState};
 use crate::ports::source::{RowStatus, SourceCursor, SourceOrder, SourceRow};
-use crate::ports::{Attempt, Resolved, Save, Stored};
-use crate::sync::plan::{self, Draft, Rulebook};
-use crate::sync::push::{self, Choice};
-use crate::sync::services::Desk;
+use crate::ports::{Attempt, Save};
 use crate::sync::vanished::Vanished;
 
 use super::pass::Roster;
+use super::planned::{Planned, Round, blanks_something, changes_something, first_issue, is_to_be_sent, save_of};
 use super::row::{self, Incoming};
 use super::{PAGE, Run, Step, Stopped, deleted_apart};
 
@@ -38,14 +30,6 @@ pub(super) type OldNews<'a> = dyn Fn(&RosterEntry) -> bool + Send + Sync + 'a;
 
 /// How many rejected rows are remembered from one run to the next: those that are read once more.
 const MOST_REJECTED: usize = 1_000;
-
-/// A row with what is to be done about it.
-pub(super) struct Planned {
-    pub(super) row: Incoming,
-    pub(super) draft: Draft,
-    /// Whether the row's id was known before.
-    pub(super) known: bool,
-}
 
 /// A row that is no contact.
 struct Rejected {
@@ -65,14 +49,6 @@ impl Rejected {
         let error = Some(format!("{}: {}", self.issue.field, self.issue.message));
         RowStatus { id: self.row.clone(), contact: None, hash: None, synced_at: None, error }
     }
-}
-
-/// Rows of a round: planned, unfit to be contacts, and those that have to wait for another row's change.
-#[derive(Default)]
-pub(super) struct Round {
-    pub(super) planned: Vec<Planned>,
-    pub(super) unfit: Vec<(Incoming, Failure)>,
-    pub(super) waiting: Vec<Incoming>,
 }
 
 impl Run<'_> {
@@ -313,121 +289,6 @@ impl Run<'_> {
     }
 }
 
-impl Desk {
-    /// Plans rows, without writing anything. Of rows that share a record or an identity, the first is planned.
-    pub(super) async fn plan_rows(&self, rows: Vec<Incoming>) -> Result<Round> {
-        let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
-        let identities: Vec<_> = rows.iter().map(Incoming::identities).collect();
-        let resolved = bulk.resolve_many(scope, &identities).await?;
-        let mut round = Round::default();
-        let mut chosen: Vec<(Incoming, Resolved, Choice)> = Vec::new();
-        let mut taken = HashSet::new();
-        for ((row, resolved), (external, email)) in rows.into_iter().zip(resolved).zip(identities) {
-            match push::choose(&resolved, external, email) {
-                Err(failure) => round.unfit.push((row, failure)),
-                Ok(choice) if is_free(&mut taken, &choice) => chosen.push((row, resolved, choice)),
-                Ok(_) => round.waiting.push(row),
-            }
-        }
-        round.planned = self.plan_chosen(chosen).await?;
-        Ok(round)
-    }
-
-    async fn plan_chosen(&self, chosen: Vec<(Incoming, Resolved, Choice)>) -> Result<Vec<Planned>> {
-        if chosen.is_empty() {
-            return Ok(Vec::new());
-        }
-        let catalog = self.catalog().await;
-        let keys: Vec<RecordKey> = chosen.iter().map(|(_, _, choice)| choice.key.clone()).collect();
-        let stored = self.services.bulk.load_many(&self.integration.scope, &keys).await?;
-        let mut planned = Vec::new();
-        for ((row, resolved, choice), stored) in chosen.into_iter().zip(stored) {
-            planned.push(self.plan_row(row, resolved, choice, stored, catalog.as_deref()).await?);
-        }
-        Ok(planned)
-    }
-
-    async fn plan_row(
-        &self,
-        mut row: Incoming,
-        resolved: Resolved,
-        choice: Choice,
-        stored: Stored,
-        catalog: Option<&FieldCatalog>,
-    ) -> Result<Planned> {
-        let known = resolved.by_external_id.is_some();
-        let consent = match choice.consent_elsewhere(&stored, &resolved, row.email.as_ref()) {
-            Some(identity) => {
-                self.services.contacts.resolve(&self.integration.scope, None, Some(&identity)).await?.consent
-            }
-            None => resolved.consent,
-        };
-        drop_idle_clears(&mut row, stored.record.as_ref());
-        let found = choice.found(stored, consent, Some(&row.id), row.email.as_ref());
-        let draft = plan::plan(&row.change, found, &self.rulebook(catalog), self.now());
-        Ok(Planned { row, draft, known })
-    }
-
-    /// The rules that plans of this integration follow.
-    pub(crate) fn rulebook<'a>(&'a self, catalog: Option<&'a FieldCatalog>) -> Rulebook<'a> {
-        let integration = &self.integration;
-        Rulebook {
-            rules: &integration.rules,
-            vocabulary: &*integration.vocabulary,
-            catalog,
-            enrolment: integration.enrolment.as_ref(),
-            vanished: &integration.vanished,
-        }
-    }
-
-    /// The platform's fields, as last read.
-    pub(super) async fn catalog(&self) -> Option<std::sync::Arc<FieldCatalog>> {
-        let Self { services, integration } = self;
-        let (catalogs, platform) = (&*services.catalogs, &*integration.platform);
-        integration.reference.catalog(&integration.scope, self.now(), catalogs, platform).await
-    }
-
-    /// The records that belong to rows, by the digests of the rows' ids, and to no other row by now.
-    pub(super) async fn records_of(&self, ids: &[[u8; 16]]) -> Result<Vec<(RecordKey, Record)>> {
-        let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
-        let mut records = Vec::new();
-        for ids in ids.chunks(PAGE) {
-            let identities: Vec<_> = ids.iter().map(|id| (Some(Identity::external_of(id)), None)).collect();
-            let resolved = bulk.resolve_many(scope, &identities).await?;
-            // Rows that share a contact lead to one record.
-            let keys: BTreeSet<RecordKey> = resolved.into_iter().filter_map(|found| found.by_external_id).collect();
-            let keys: Vec<RecordKey> = keys.into_iter().collect();
-            let stored = bulk.load_many(scope, &keys).await?;
-            let there = keys.into_iter().zip(stored).filter_map(|(key, stored)| Some((key, stored.record?)));
-            let mine = there.filter(|(_, record)| {
-                let id = record.external_id.as_ref().map(|id| row::digest(id.as_str()));
-                record.gone_since.is_none() && id.is_some_and(|id| ids.contains(&id))
-            });
-            records.extend(mine);
-        }
-        Ok(records)
-    }
-
-    async fn gone_save(&self, key: RecordKey, record: Record, now: Timestamp) -> Result<Save> {
-        let consent = match (&self.integration.vanished, record.email.as_ref().map(Email::identity)) {
-            (Vanished::Unsubscribe, Some(email)) => {
-                let resolved = self.services.contacts.resolve(&self.integration.scope, None, Some(&email)).await?;
-                let mut ledger = resolved.consent;
-                ledger.take(ConsentEntry {
-                    status: ConsentStatus::OptedOut,
-                    source: ConsentSource::Application,
-                    at: now,
-                    proof: Some("the application does not have the record any more".to_owned()),
-                });
-                Some((email, ledger))
-            }
-            _ => None,
-        };
-        let record = Record { gone_since: Some(now), version: record.version + 1, updated_at: now, ..record };
-        Ok(Save { key, record, claim: Vec::new(), release: Vec::new(), consent })
-    }
-}
-
 /// Where the rows begin that a run has to read. Rows may have been committed behind the cursor, shortly before it was
 /// reached.
 pub(super) fn changes_begin_at(state: &SyncState, overlap: SignedDuration) -> SourceCursor {
@@ -435,57 +296,6 @@ pub(super) fn changes_begin_at(state: &SyncState, overlap: SignedDuration) -> So
     let Some((reached, read_at)) = cursor.updated_at.zip(state.read_at) else { return cursor.clone() };
     let settled = policy::after(read_at, -overlap);
     if reached <= settled { cursor.clone() } else { SourceCursor { updated_at: Some(settled), id: None } }
-}
-
-/// Whether no other row of the round is about the record or claims one of its identities.
-fn is_free(taken: &mut HashSet<String>, choice: &Choice) -> bool {
-    let names = choice.unclaimed.iter().map(|identity| format!("{:?} {}", identity.kind(), identity.digest()));
-    let names: Vec<String> = names.chain([choice.key.as_str().to_owned()]).collect();
-    let free = names.iter().all(|name| !taken.contains(name));
-    if free {
-        taken.extend(names);
-    }
-    free
-}
-
-/// A column without a value takes away only what the record has; and where a value of the platform, blank or not, stands in
-/// the place of the application's, it says what the application holds by now.
-fn drop_idle_clears(row: &mut Incoming, record: Option<&Record>) {
-    let has = |record: &Record, name: &str| record.fields.get(name).is_some_and(|value| !value.is_null());
-    row.change.fields.retain(|name, change| match change {
-        Change::Set(_) => true,
-        Change::Clear => record.is_some_and(|record| has(record, name) || record.overlaid.contains_key(name)),
-    });
-}
-
-pub(super) fn changes_something(draft: &Draft) -> bool {
-    draft.record_changed || draft.consent_changed || !draft.claim.is_empty()
-}
-
-/// Whether the platform has to be told.
-pub(super) fn is_to_be_sent(draft: &Draft) -> bool {
-    !draft.platform_is_settled() || draft.has_open_memberships()
-}
-
-fn blanks_something(planned: &Planned) -> bool {
-    planned.known && planned.draft.remote_id().is_some() && !planned.draft.clear.is_empty()
-}
-
-pub(super) fn save_of(draft: &Draft) -> Save {
-    Save {
-        key: draft.key.clone(),
-        record: draft.record.clone(),
-        claim: draft.claim.clone(),
-        release: draft.release.clone().into_iter().collect(),
-        consent: push::consent_of(draft),
-    }
-}
-
-/// What is wrong with the row itself, rather than what follows from it.
-pub(super) fn first_issue(row: &Incoming, failure: &Failure) -> FieldIssue {
-    let about_email = row.change.issues.iter().find(|issue| issue.field.ends_with("email"));
-    let issue = about_email.or(failure.fields.first()).cloned();
-    issue.unwrap_or_else(|| FieldIssue::new("id", IssueCode::Invalid, failure.message.clone()))
 }
 
 pub(super) fn issue_name(issue: &FieldIssue) -> String {
