@@ -472,3 +472,15 @@ async fn a_source_that_can_not_be_told_of_a_batch_is_told_by_the_next_run() {
     shop.sync().await;
     assert!((0..10).all(|n| shop.source.status(&format!("id-{n:04}")).is_some_and(|status| status.contact.is_some())));
 }
+
+#[tokio::test]
+async fn rows_that_are_taken_while_a_run_is_paused_do_not_end_it() {
+    let shop = Shop::with((0..10).map(|n| person(n, 1))).await;
+    let taking = SyncOptions { take_only: true, ..SyncOptions::default() };
+    let taken = shop.run(taking).await;
+    assert_eq!((taken.stopped, taken.log.end, shop.system.mautic.contacts().len()), (None, RunEnd::Paused, 0));
+    shop.source.put([person(10, 2)]);
+    shop.run(taking).await;
+    let sent = shop.sync().await;
+    assert_eq!((sent.id, sent.rows, sent.created), (taken.log.id, 11, 11));
+}

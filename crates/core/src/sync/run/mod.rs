@@ -223,10 +223,12 @@ impl<'a> Run<'a> {
     async fn conclude(mut self, worked: Step<()>) -> Result<Ran> {
         let stopped = worked.err();
         let now = self.now();
+        // A run that only takes leaves the sending, and with it the end, to the run that paused.
+        let is_over = stopped.is_none() && !self.options.take_only;
         self.log.finished_at = Some(now);
         self.log.end = match &stopped {
-            None => RunEnd::Finished,
-            Some(Stopped::Paused(_)) => RunEnd::Paused,
+            None if is_over => RunEnd::Finished,
+            None | Some(Stopped::Paused(_)) => RunEnd::Paused,
             Some(Stopped::Halted(_)) => RunEnd::Halted,
             Some(Stopped::Failed(_)) => RunEnd::Failed,
         };
@@ -236,15 +238,16 @@ impl<'a> Run<'a> {
             Some(Stopped::Failed(failure)) => Some(failure.message.clone()),
         };
         self.count_use();
-        self.state.run = (stopped.is_some() && !self.options.take_only).then(|| self.log.clone());
+        self.state.run = (!is_over).then(|| self.log.clone());
         self.state.resume_at = match (&stopped, self.options.take_only) {
             (Some(Stopped::Paused(moment)), _) => Some(*moment),
             (_, true) => self.state.resume_at,
             (_, false) => None,
         };
-        if stopped.is_none() {
+        if is_over {
             self.state.losses = 0;
-        } else {
+        }
+        if stopped.is_some() {
             self.keep_rejected_before();
         }
         let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
