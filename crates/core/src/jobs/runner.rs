@@ -50,6 +50,7 @@ impl Desk {
             Task::WriteBack { contact } => self.write_back(contact).await,
             Task::TakeBack { record, at } => self.take_back(record, *at).await,
             Task::Sync => self.continue_sync(&job.correlation_id).await,
+            Task::ApplyEvent { .. } => Ok(()),
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
             Task::DeleteContact { contact } => self.delete_later(contact, job).await,
         }
