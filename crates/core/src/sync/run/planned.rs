@@ -103,13 +103,6 @@ impl Desk {
         }
     }
 
-    /// The platform's fields, as last read.
-    pub(super) async fn catalog(&self) -> Option<Arc<FieldCatalog>> {
-        let Self { services, integration } = self;
-        let (catalogs, platform) = (&*services.catalogs, &*integration.platform);
-        integration.reference.catalog(&integration.scope, self.now(), catalogs, platform).await
-    }
-
     /// The records that belong to rows, by the digests of the rows' ids, and to no other row by now.
     pub(super) async fn records_of(&self, ids: &[[u8; 16]]) -> Result<Vec<(RecordKey, Record)>> {
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
