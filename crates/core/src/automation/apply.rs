@@ -4,7 +4,6 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::domain::identity::RecordKey;
 use crate::domain::link::RemoteId;
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::{MembershipChange, MembershipList};

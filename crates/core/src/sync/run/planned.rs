@@ -1,7 +1,6 @@
 //! Rows as plans of their contacts: read and planned many at a time, without writing anything.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
