@@ -30,6 +30,8 @@ pub struct AppState {
     pub desk: Option<Desk>,
     /// Field rules, for reading requests: there also in demo mode.
     pub rules: Arc<tandem_core::mapping::RuleSet>,
+    /// Lifecycle rules, for reading events: there also in demo mode.
+    pub lifecycle: Arc<tandem_core::automation::rulebook::RuleBook>,
     /// Who may call.
     pub keys: Arc<KeyRing>,
     /// Answers of calls that carried an idempotency key.
