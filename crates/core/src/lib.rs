@@ -3,6 +3,7 @@
 //!
 //! Everything that touches the world (time, chance, tables, queues, platforms) comes in through [`ports`].
 
+pub mod automation;
 pub mod domain;
 pub mod error;
 pub mod jobs;

@@ -1,7 +1,7 @@
 //! The HTTP edge: one router for Lambda and for `tandem dev`, one operation per file.
 
 mod auth;
-mod contact;
+pub(crate) mod contact;
 mod dispatch;
 mod envelope;
 mod idempotency;
@@ -9,6 +9,7 @@ pub(crate) mod input;
 mod operations;
 mod request;
 mod routes;
+pub(crate) mod visitor;
 mod webhook;
 
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct AppState {
     pub desk: Option<Desk>,
     /// Field rules, for reading requests: there also in demo mode.
     pub rules: Arc<tandem_core::mapping::RuleSet>,
+    /// Lifecycle rules, for reading events: there also in demo mode.
+    pub lifecycle: Arc<tandem_core::automation::rulebook::RuleBook>,
     /// Who may call.
     pub keys: Arc<KeyRing>,
     /// Answers of calls that carried an idempotency key.

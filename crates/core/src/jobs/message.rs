@@ -77,6 +77,12 @@ pub enum Task {
     /// Go on with the sync run of the integration.
     #[serde(rename = "sync_v1")]
     Sync,
+    /// Do what a stored lifecycle event asks for.
+    #[serde(rename = "apply_event_v1")]
+    ApplyEvent {
+        /// The event's id.
+        event: String,
+    },
     /// Finish an `identify` that ran out of its time.
     #[serde(rename = "identify_v1")]
     Identify {

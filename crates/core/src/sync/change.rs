@@ -22,7 +22,7 @@ pub enum Subject {
 }
 
 /// A visitor of the website who turns out to be the subject.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Visitor {
     /// The contact number in the visitor's browser. A cookie: anyone can forge it.
     pub id: RemoteId,

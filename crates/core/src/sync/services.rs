@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::automation::rulebook::RuleBook;
 use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::jobs::message::{Job, Task};
 use crate::mapping::{RuleSet, Strategy, Vocabulary};
 use crate::ports::bulk::{BulkPlatform, BulkStore};
+use crate::ports::lifecycle::LifecycleStore;
 use crate::ports::runs::RunStore;
 use crate::ports::{
     CatalogStore, Clock, ContactStore, Entropy, EventStore, FeedbackStore, JobQueue, MarketingPlatform, ParkedJobs,
@@ -40,6 +42,8 @@ pub struct Services {
     pub bulk: Arc<dyn BulkStore>,
     /// Sync runs.
     pub runs: Arc<dyn RunStore>,
+    /// Lifecycle events, and what is remembered of their users.
+    pub lifecycle: Arc<dyn LifecycleStore>,
     /// What the source was last told.
     pub feedback: Arc<dyn FeedbackStore>,
     /// Where the application's records live.
@@ -71,6 +75,8 @@ pub struct Integration {
     pub pull_interval: SignedDuration,
     /// What happens to a field that both sides changed, unless its rule says otherwise.
     pub conflict: Strategy,
+    /// What follows from lifecycle events.
+    pub lifecycle: Arc<RuleBook>,
     /// When a contact is put into the high-value campaign; `None` when that is switched off.
     pub enrolment: Option<Enrolment>,
     /// What becomes of contacts whose records the application does not have any more.

@@ -1,0 +1,423 @@
+//! What an event changes, worked out from the rules and from what is remembered of its user. Pure.
+//!
+//! Each target (a field, a list) belongs to the newest event that speaks of it. What an event does to the user's tier can
+//! depend on events before it; so those events are remembered in order and gone through again when one arrives late. The
+//! end is the same in whatever order events arrive.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::domain::record::Fields;
+use crate::error::{Failure, FailureKind, Result};
+
+use super::event::Moment;
+use super::rulebook::{CheckedRule, RuleBook};
+use super::rules::{ConsentWord, Direction, Tier, TierMode};
+use super::subject::{Context, Past, REMEMBERED, Subject, Written};
+use super::target::Target;
+use super::template::{Given, Template};
+
+/// What an event changes.
+#[derive(Clone, Debug, Default)]
+pub struct Derived {
+    /// What is remembered from now on.
+    pub subject: Subject,
+    /// Targets whose value is to be written.
+    pub writes: Vec<(Target, Written)>,
+    /// Targets of the event that a later event decided already.
+    pub superseded: Vec<Target>,
+    /// Numbers to add to fields.
+    pub adds: Vec<(String, f64)>,
+    /// What the person says about being mailed.
+    pub opted_in: Option<bool>,
+    /// Whether the person is deleted.
+    pub erase: bool,
+    /// Why parts of the rules were not applied.
+    pub notes: Vec<String>,
+}
+
+/// What one event writes.
+#[derive(Default)]
+struct Effects {
+    writes: BTreeMap<Target, Value>,
+    first: BTreeMap<Target, Value>,
+}
+
+/// The tier before and after an event.
+struct Change {
+    name: String,
+    old: Option<String>,
+    new: Option<String>,
+    direction: Direction,
+    speaks: bool,
+}
+
+/// Works out what an event changes.
+///
+/// # Errors
+/// `Invalid` when it names no tier and must, or no number; `NotFound` when the rules know no tier for what it names.
+pub fn derive(book: &RuleBook, subject: &Subject, event: &Past, properties: &Fields) -> Result<Derived> {
+    check(book, event)?;
+    let mut derived = Derived { subject: subject.clone(), ..Derived::default() };
+    pace(book, event, &mut derived);
+    let decided = if book.is_about_tiers(event.name.as_str()) {
+        if derived.subject.remember(event.clone()) {
+            forget_oldest(book, &mut derived.subject);
+        } else if !derived.subject.is_remembered(&event.by) {
+            derived.notes.push("older than all that is remembered of the user's tiers".to_owned());
+            return Ok(derived);
+        }
+        gone_through(book, &derived.subject)
+    } else {
+        let paced = &derived.subject.paced;
+        let mut context = context_before(book, subject, &event.by);
+        let effects = effects(book, event, &mut context, |index| paced.get(&index) == Some(&event.by.at));
+        of_one(effects, &event.by)
+    };
+    decide(&mut derived, decided, event);
+    apart_from_targets(book, event, properties, &mut derived)?;
+    derived.subject.newest = derived.subject.newest.take().max(Some(event.by.clone()));
+    derived.subject.version += 1;
+    Ok(derived)
+}
+
+/// What can be said to be wrong with an event by itself.
+///
+/// # Errors
+/// As [`derive`].
+pub fn check(book: &RuleBook, event: &Past) -> Result<()> {
+    let named = named_tier(book, &event.facts)?;
+    if named.is_none() && book.needs_tier(event.name.as_str()) {
+        return Err(Failure::new(FailureKind::Invalid, "properties.new_tier: the event must name the new tier"));
+    }
+    old_tier(book, &event.facts).map(drop)
+}
+
+/// Rules that are applied only so often: notes those that apply now, and leaves a note on the others.
+fn pace(book: &RuleBook, event: &Past, derived: &mut Derived) {
+    for (index, rule) in book.rules_for(event.name.as_str()) {
+        let Some(every) = rule.at_most_every else { continue };
+        let last = derived.subject.paced.get(&index);
+        if last.is_some_and(|last| event.by.at.duration_since(*last) < every) {
+            derived.notes.push(format!("applied less than {every:#} ago"));
+        } else {
+            derived.subject.paced.insert(index, event.by.at);
+        }
+    }
+}
+
+/// What the remembered events lead to, one after the other.
+fn gone_through(book: &RuleBook, subject: &Subject) -> Vec<(Target, Written, bool)> {
+    let mut context = subject.base.clone();
+    let mut newest: BTreeMap<Target, Written> = BTreeMap::new();
+    let mut oldest: BTreeMap<Target, Written> = BTreeMap::new();
+    for past in &subject.timeline {
+        let Effects { writes, first } = effects(book, past, &mut context, |_| true);
+        let written = |value| Written { by: past.by.clone(), value };
+        newest.extend(writes.into_iter().map(|(target, value)| (target, written(value))));
+        for (target, value) in first {
+            oldest.entry(target).or_insert_with(|| written(value));
+        }
+    }
+    let newest = newest.into_iter().map(|(target, written)| (target, written, false));
+    newest.chain(oldest.into_iter().map(|(target, written)| (target, written, true))).collect()
+}
+
+/// Where the user stood before an event.
+fn context_before(book: &RuleBook, subject: &Subject, by: &Moment) -> Context {
+    let mut context = subject.base.clone();
+    for past in subject.timeline.iter().take_while(|past| past.by < *by) {
+        effects(book, past, &mut context, |_| true);
+    }
+    context
+}
+
+fn of_one(effects: Effects, by: &Moment) -> Vec<(Target, Written, bool)> {
+    let written = |value| Written { by: by.clone(), value };
+    let newest = effects.writes.into_iter().map(|(target, value)| (target, written(value), false));
+    let oldest = effects.first.into_iter().map(|(target, value)| (target, written(value), true));
+    newest.chain(oldest).collect()
+}
+
+/// Keeps the timeline short: the oldest event becomes part of what was before.
+fn forget_oldest(book: &RuleBook, subject: &mut Subject) {
+    while subject.timeline.len() > REMEMBERED {
+        let past = subject.timeline.remove(0);
+        effects(book, &past, &mut subject.base, |_| true);
+        subject.base_until = Some(past.by);
+    }
+}
+
+/// Holds what should be against what was decided before.
+fn decide(derived: &mut Derived, decided: Vec<(Target, Written, bool)>, event: &Past) {
+    for (target, written, is_first) in decided {
+        let before = derived.subject.decided.get(&target);
+        let is_own = written.by == event.by;
+        let stands = match before {
+            None => false,
+            Some(before) if is_first => before.by <= written.by,
+            // What remembered events decided is decided anew by all of them together.
+            Some(before) => before.by > written.by && !derived.subject.is_remembered(&before.by),
+        };
+        if stands {
+            if is_own && before.is_some_and(|before| before.by != written.by) {
+                derived.superseded.push(target);
+            }
+            continue;
+        }
+        let same = before.is_some_and(|before| before.value == written.value);
+        // A field is written again: something else than an event may have changed it meanwhile.
+        let again = matches!(target, Target::Field(_)) && is_own;
+        derived.subject.decided.insert(target.clone(), written.clone());
+        if !same || again {
+            derived.writes.push((target, written));
+        }
+    }
+}
+
+/// What belongs to no target: sums, consent, deletion.
+fn apart_from_targets(book: &RuleBook, event: &Past, properties: &Fields, derived: &mut Derived) -> Result<()> {
+    let currency = properties.get("currency").and_then(Value::as_str);
+    let given = Given { at: event.by.at, name: event.name.as_str(), tier: None, old_tier: None, properties };
+    for (_, rule) in book.rules_for(event.name.as_str()).filter(|(_, rule)| has_properties(rule, properties)) {
+        match rule.consent {
+            None => {}
+            Some(ConsentWord::OptIn) => derived.opted_in = Some(true),
+            Some(ConsentWord::OptOut) => derived.opted_in = Some(false),
+        }
+        derived.erase |= rule.erase;
+        if !rule.add.is_empty() && !book.takes_currency(currency) {
+            derived.notes.push("the payment is in another currency than the one that is added up".to_owned());
+            continue;
+        }
+        for (field, template, minus) in &rule.add {
+            let number = number(template, &given).ok_or_else(|| no_number(template))?;
+            derived.adds.push((field.clone(), if *minus { -number } else { number }));
+        }
+    }
+    Ok(())
+}
+
+fn number(template: &Template, given: &Given<'_>) -> Option<f64> {
+    amount(&template.value(given)?)
+}
+
+/// A finite number, also one that is given as text.
+#[must_use]
+pub fn amount(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|number| number.is_finite())
+}
+
+fn no_number(template: &Template) -> Failure {
+    let name = template.property().unwrap_or("amount");
+    Failure::new(FailureKind::Invalid, format!("properties.{name}: the event must give a number"))
+}
+
+/// What one event writes, and where the user stands after it. Rules that are paced apply if `is_its_turn`.
+fn effects(book: &RuleBook, past: &Past, context: &mut Context, is_its_turn: impl Fn(usize) -> bool) -> Effects {
+    let change = change_tier(book, past, context);
+    let given = Given {
+        at: past.by.at,
+        name: past.name.as_str(),
+        tier: change.new.as_deref(),
+        old_tier: change.old.as_deref(),
+        properties: &past.facts,
+    };
+    let applies = |rule: &CheckedRule| {
+        has_properties(rule, &past.facts)
+            && rule.direction.as_ref().is_none_or(|wanted| wanted.contains(&change.direction))
+    };
+    let rules: Vec<&CheckedRule> = book
+        .rules_for(&change.name)
+        .filter(|(index, rule)| applies(rule) && (rule.at_most_every.is_none() || is_its_turn(*index)))
+        .map(|(_, rule)| rule)
+        .collect();
+    let mut effects = Effects::default();
+    for rule in &rules {
+        effects.writes.extend(rule.out_of.iter().map(|target| (target.clone(), json!(false))));
+        effects.writes.extend(values(&rule.set, &given));
+        effects.first.extend(values(&rule.first, &given));
+    }
+    if change.speaks {
+        effects.writes.extend(lists_of_tiers(book.tiers(), &change));
+    }
+    for rule in &rules {
+        effects.writes.extend(rule.into.iter().map(|target| (target.clone(), json!(true))));
+    }
+    effects
+}
+
+fn values<'a>(
+    templates: &'a [(Target, Template)],
+    given: &'a Given<'_>,
+) -> impl Iterator<Item = (Target, Value)> + use<'a> {
+    templates.iter().filter_map(|(target, template)| Some((target.clone(), template.value(given)?)))
+}
+
+/// Whether the event has the properties that a rule asks for.
+fn has_properties(rule: &CheckedRule, properties: &Fields) -> bool {
+    rule.properties.iter().all(|(name, wanted)| {
+        let value = properties.get(name);
+        match wanted {
+            Value::Array(several) => value.is_some_and(|value| several.contains(value)),
+            wanted => value == Some(wanted),
+        }
+    })
+}
+
+/// Into the tier's segment, out of those of the others; the same for campaigns when the tier changes.
+fn lists_of_tiers(tiers: &[Tier], change: &Change) -> Vec<(Target, Value)> {
+    let mut lists = Vec::new();
+    for tier in tiers {
+        let is_new = change.new.as_ref() == Some(&tier.name);
+        if change.new.is_some() || tier.paid {
+            lists.extend(tier.segment.clone().map(|key| (Target::Segment(key), json!(is_new))));
+        }
+        if change.direction != Direction::Same || change.new.is_none() {
+            lists.extend(tier.campaign.clone().map(|key| (Target::Campaign(key), json!(is_new))));
+        }
+    }
+    lists
+}
+
+/// The tier after the event; the context is taken there.
+fn change_tier(book: &RuleBook, past: &Past, context: &mut Context) -> Change {
+    let mode = book.rules_for(past.name.as_str()).find_map(|(_, rule)| rule.tier);
+    let before = context.tier.clone();
+    let said = old_tier(book, &past.facts).ok().flatten();
+    let unchanged = |context: &Context| Change {
+        name: past.name.as_str().to_owned(),
+        old: said.clone().or_else(|| before.clone()),
+        new: context.tier.clone(),
+        direction: Direction::Same,
+        speaks: false,
+    };
+    let Some(mode) = mode else { return unchanged(context) };
+    let named = named_tier(book, &past.facts).ok().flatten();
+    let Some(tier) = tier_by(mode, named, book, context) else {
+        return if mode == TierMode::None { cancelled(book, past, context) } else { unchanged(context) };
+    };
+    settle(book, past, context, tier);
+    let old = said.or(before);
+    let direction = match mode {
+        // Who comes back, or signs up once more, did not change plans.
+        TierMode::Back => Direction::Same,
+        TierMode::First | TierMode::New | TierMode::None => direction(book, old.as_deref(), context.tier.as_deref()),
+    };
+    Change { name: past.name.as_str().to_owned(), old, new: context.tier.clone(), direction, speaks: true }
+}
+
+fn tier_by(mode: TierMode, named: Option<String>, book: &RuleBook, context: &Context) -> Option<String> {
+    match mode {
+        TierMode::New => named,
+        TierMode::First => {
+            named.or_else(|| context.tier.clone()).or_else(|| book.tiers().first().map(|tier| tier.name.clone()))
+        }
+        TierMode::Back => named.or_else(|| context.tier.clone()).or_else(|| context.last_tier.clone()),
+        TierMode::None => None,
+    }
+}
+
+/// The user has the tier, by the subscription that the event names, or altogether.
+fn settle(book: &RuleBook, past: &Past, context: &mut Context, tier: String) {
+    match subscription(past) {
+        None => context.plans = BTreeMap::from([(String::new(), tier)]),
+        Some(subscription) => {
+            context.plans.remove("");
+            context.plans.insert(subscription, tier);
+        }
+    }
+    context.tier = highest(book, context);
+    context.last_tier = context.tier.clone();
+}
+
+/// A subscription ended. Who has another one goes on with the tier of that.
+fn cancelled(book: &RuleBook, past: &Past, context: &mut Context) -> Change {
+    let before = context.tier.take();
+    match subscription(past) {
+        None => context.plans.clear(),
+        Some(subscription) => {
+            context.plans.remove(&subscription);
+            context.plans.remove("");
+        }
+    }
+    context.tier = highest(book, context);
+    match context.tier.clone() {
+        None => {
+            context.last_tier = before.clone().or(context.last_tier.take());
+            let name = past.name.as_str().to_owned();
+            Change { name, old: before, new: None, direction: Direction::Downgrade, speaks: true }
+        }
+        Some(tier) => {
+            context.last_tier = Some(tier.clone());
+            let direction = direction(book, before.as_deref(), Some(&tier));
+            Change { name: CHANGED_PLAN.to_owned(), old: before, new: Some(tier), direction, speaks: true }
+        }
+    }
+}
+
+/// What it is when one of several subscriptions ends.
+const CHANGED_PLAN: &str = "plan_change";
+
+fn highest(book: &RuleBook, context: &Context) -> Option<String> {
+    context.plans.values().max_by_key(|tier| book.rank(tier)).cloned()
+}
+
+/// Who comes to the lowest tier from none, or to the same one, goes nowhere.
+fn direction(book: &RuleBook, old: Option<&str>, new: Option<&str>) -> Direction {
+    let rank = |tier: Option<&str>| tier.and_then(|tier| book.rank(tier)).unwrap_or(0);
+    match rank(new).cmp(&rank(old)) {
+        std::cmp::Ordering::Less => Direction::Downgrade,
+        std::cmp::Ordering::Equal => Direction::Same,
+        std::cmp::Ordering::Greater => Direction::Upgrade,
+    }
+}
+
+fn subscription(past: &Past) -> Option<String> {
+    text(&past.facts, "subscription").filter(|id| !id.is_empty())
+}
+
+fn text(facts: &Fields, name: &str) -> Option<String> {
+    match facts.get(name)? {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The tier that an event names as the new one.
+fn named_tier(book: &RuleBook, facts: &Fields) -> Result<Option<String>> {
+    tier_in(book, facts, &["new_tier", "tier", "plan"], "price")
+}
+
+/// The tier that an event names as the old one. A name that the rules don't know is no fault: plans come and go.
+fn old_tier(book: &RuleBook, facts: &Fields) -> Result<Option<String>> {
+    Ok(tier_in(book, facts, &["old_tier"], "old_price").ok().flatten())
+}
+
+fn tier_in(book: &RuleBook, facts: &Fields, names: &[&str], price: &str) -> Result<Option<String>> {
+    if let Some((property, name)) = names.iter().find_map(|name| Some((*name, text(facts, name)?))) {
+        let tier = book.tier_named(&name).ok_or_else(|| unknown_tier(book, property))?;
+        return Ok(Some(tier.name.clone()));
+    }
+    let Some(price) = text(facts, price) else { return Ok(None) };
+    let provider = text(facts, "provider").unwrap_or_default();
+    let tier = book.tier_of_price(&provider, &price).ok_or_else(|| unknown_price(&provider, &price))?;
+    Ok(Some(tier.name.clone()))
+}
+
+fn unknown_tier(book: &RuleBook, property: &str) -> Failure {
+    let names: Vec<&str> = book.tiers().iter().map(|tier| tier.name.as_str()).collect();
+    let message = format!("properties.{property}: the rules know no such tier; they know {}", names.join(", "));
+    Failure::new(FailureKind::NotFound, message)
+}
+
+fn unknown_price(provider: &str, price: &str) -> Failure {
+    let message =
+        format!("no tier is configured for {provider}'s price {price}: add it to a tier of the rules, then replay");
+    Failure::new(FailureKind::NotFound, message)
+}
+
+#[cfg(test)]
+mod tests;

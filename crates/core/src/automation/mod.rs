@@ -1,0 +1,16 @@
+//! Lifecycle automation: what happens to a user in the application becomes fields, segments, campaigns and consent on the
+//! platform. Rules are data ([`rules`], [`rulebook`]); what an event changes is worked out without I/O ([`derive`]) from what
+//! is remembered of its user ([`subject`]); it is done step by step, each recorded under the event.
+
+pub mod accept;
+mod admit;
+pub mod apply;
+mod deletion;
+pub mod derive;
+pub mod event;
+mod lists;
+pub mod rulebook;
+pub mod rules;
+pub mod subject;
+pub mod target;
+pub mod template;

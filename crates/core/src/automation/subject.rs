@@ -1,0 +1,101 @@
+//! What is remembered of a user's events, so that a late one changes only what no later one decided.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::record::Fields;
+
+use super::event::{EventName, Moment};
+use super::target::Target;
+
+/// How many events about tiers are remembered one by one; older ones are remembered by what they led to.
+pub const REMEMBERED: usize = 50;
+
+/// An event about tiers, as it is remembered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// Its place in time.
+    pub by: Moment,
+    /// What happened.
+    pub name: EventName,
+    /// The properties that the rules look at.
+    pub facts: Fields,
+}
+
+/// Where a user stands among the tiers at some moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// The tier that the user has.
+    pub tier: Option<String>,
+    /// The last one that the user had.
+    pub last_tier: Option<String>,
+    /// The tiers by subscription, where events name one; the highest of them counts. The name is empty for a tier that
+    /// belongs to none.
+    #[serde(default)]
+    pub plans: BTreeMap<String, String>,
+}
+
+/// What was decided of a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// The event that decided it.
+    pub by: Moment,
+    /// The value of a field, or whether the contact is in a list.
+    pub value: Value,
+}
+
+/// What is remembered of a user's events.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Where the user stood before the first event of the timeline.
+    #[serde(default)]
+    pub base: Context,
+    /// The last event that `base` covers: what comes from before it is too late to count.
+    #[serde(default)]
+    pub base_until: Option<Moment>,
+    /// Events about tiers, in order.
+    #[serde(default)]
+    pub timeline: Vec<Past>,
+    /// What was decided last of each target.
+    #[serde(default)]
+    pub decided: BTreeMap<Target, Written>,
+    /// When rules that are applied only so often were applied last, by their place in the file.
+    #[serde(default)]
+    pub paced: BTreeMap<usize, Timestamp>,
+    /// The latest event of all.
+    #[serde(default)]
+    pub newest: Option<Moment>,
+    /// Grows by one with every change; the guard of optimistic writes.
+    #[serde(default)]
+    pub version: u64,
+}
+
+impl Subject {
+    /// Whether something else than `value` was decided of a target by a later event.
+    #[must_use]
+    pub fn overrules(&self, target: &Target, by: &Moment, value: &Value) -> bool {
+        self.decided.get(target).is_some_and(|written| written.by > *by && written.value != *value)
+    }
+
+    /// Puts an event in its place among those about tiers; `false` when it is older than all that is remembered, or known.
+    pub(super) fn remember(&mut self, past: Past) -> bool {
+        if self.base_until.as_ref().is_some_and(|until| past.by <= *until) {
+            return false;
+        }
+        match self.timeline.binary_search_by(|one| one.by.cmp(&past.by)) {
+            Ok(_) => false,
+            Err(place) => {
+                self.timeline.insert(place, past);
+                true
+            }
+        }
+    }
+
+    /// Whether a remembered event has this place.
+    pub(super) fn is_remembered(&self, by: &Moment) -> bool {
+        self.timeline.binary_search_by(|one| one.by.cmp(by)).is_ok()
+    }
+}

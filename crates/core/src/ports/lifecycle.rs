@@ -1,0 +1,85 @@
+//! Lifecycle events and what is remembered of their users.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Attempt, Save};
+use crate::automation::event::{Customer, StoredEvent};
+use crate::automation::subject::Subject;
+use crate::domain::identity::{Identity, RecordKey};
+use crate::domain::link::Lease;
+use crate::domain::scope::Scope;
+use crate::error::Result;
+
+/// Whether an event is news.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Accepted {
+    /// It was not known; it is stored now.
+    New,
+    /// It is known, as this.
+    Known(Box<StoredEvent>),
+}
+
+/// The start of an event's effects: what it changes in the table, and the steps that are left, all or nothing.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Whose record it is about.
+    pub key: RecordKey,
+    /// The event with its steps; its `revision` is one more than what was read.
+    pub event: StoredEvent,
+    /// What is remembered from now on; its `version` is one more than what was read.
+    pub subject: Subject,
+    /// The right to do the user's steps.
+    pub lease: Lease,
+    /// The record's newer state, when the event changes it.
+    pub save: Option<Save>,
+    /// The customer of a payment provider that the record turned out to be.
+    pub customer: Option<Customer>,
+}
+
+/// Events, and what is remembered of their users.
+#[async_trait]
+pub trait LifecycleStore: Send + Sync {
+    /// Stores those of the events that are not known, with a place in the list of what is not on the queue yet. Says of each,
+    /// in order, whether it is news; of two with one id, the first. One write call for 33, one read call when some are known.
+    async fn accept(&self, scope: &Scope, events: &[StoredEvent]) -> Result<Vec<Accepted>>;
+    /// An event. One read call.
+    async fn event(&self, scope: &Scope, id: &str) -> Result<Option<StoredEvent>>;
+    /// Events by when they came, the newest first, at most `limit`, of the last 90 days. One read call a day that is looked
+    /// at, and one for 100 events.
+    async fn events(&self, scope: &Scope, now: Timestamp, limit: usize) -> Result<Vec<StoredEvent>>;
+    /// A user's events by when they happened, the newest first, at most `limit`. Two read calls.
+    async fn events_of(&self, scope: &Scope, key: &RecordKey, limit: usize) -> Result<Vec<StoredEvent>>;
+    /// Ids of events that came before `before` and were never worked on, at most `limit`: their job was lost. One read call.
+    async fn unqueued(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>>;
+    /// The record of a payment provider's customer. One read call.
+    async fn customer(&self, scope: &Scope, customer: &Customer) -> Result<Option<RecordKey>>;
+    /// When the last of the people with these identities was deleted. One read call.
+    async fn gone_since(&self, scope: &Scope, identities: &[Identity]) -> Result<Option<Timestamp>>;
+    /// What is remembered of a user, and who does the user's steps just now. One read call.
+    async fn subject(&self, scope: &Scope, key: &RecordKey) -> Result<(Subject, Option<Lease>)>;
+    /// Begins an event. One write call.
+    async fn admit(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Attempt>;
+    /// Takes the right to do a user's steps, if nobody has it and `version` is still what is remembered. One write call.
+    async fn take(
+        &self,
+        scope: &Scope,
+        key: &RecordKey,
+        version: u64,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Attempt>;
+    /// Gives the right back. One write call.
+    async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()>;
+    /// Stores an event if its `revision` is one more than the stored one's; takes it off the list of what is not on the
+    /// queue. One write call.
+    async fn save(&self, scope: &Scope, event: &StoredEvent) -> Result<Attempt>;
+    /// Stores an event as [`LifecycleStore::save`] does and gives the right to do the user's steps back. Two write calls.
+    async fn finish(&self, scope: &Scope, event: &StoredEvent, key: &RecordKey, owner: &str) -> Result<Attempt>;
+    /// Notes that the person with these identities was deleted at this moment; kept for 90 days, as long as events. One write
+    /// call.
+    async fn bury(&self, scope: &Scope, identities: &[Identity], at: Timestamp) -> Result<()>;
+    /// Forgets what is remembered of a user, and what its events still hold of the person. One read call and one write call
+    /// for 25 items.
+    async fn forget(&self, scope: &Scope, key: &RecordKey) -> Result<()>;
+}
