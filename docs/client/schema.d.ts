@@ -613,8 +613,8 @@ export interface components {
         };
         EventList: components["schemas"]["LifecycleEvent"][];
         LifecycleEvent: {
-            /** @description Made from the event's content when it is absent. */
-            id?: string;
+            /** @description 1 to 200 bytes without control characters; made from the event's content when it is absent. */
+            id?: string | null;
             /**
              * @description `user_signup`, `user_login`, `plan_change`, `subscription_cancelled`, `subscription_past_due`,
              *     `subscription_paused`, `subscription_resumed`, `payment_succeeded`, `payment_refunded`, `opt_in`, `opt_out`,
@@ -623,9 +623,9 @@ export interface components {
             name: string;
             /**
              * Format: date-time
-             * @description When it happened; now, when it is absent. The alias `timestamp` is taken too.
+             * @description When it happened; now, when it is absent or in the future. The alias `timestamp` is taken too.
              */
-            time?: string;
+            time?: string | null;
             user: components["schemas"]["EventUser"];
             /**
              * @description Up to 16 KB. `plan_change` needs `new_tier` and may have `old_tier`; `user_signup` and `subscription_resumed` may
@@ -1471,7 +1471,7 @@ export interface operations {
             query?: {
                 /** @description At most so many. */
                 limit?: number;
-                /** @description Only those in this state. */
+                /** @description Only those in this state; of the newest 2,000. */
                 status?: components["schemas"]["EventStatus"];
                 /** @description Only those of the user with this id. */
                 userId?: string;

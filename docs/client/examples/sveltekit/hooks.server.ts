@@ -9,7 +9,7 @@ declare global {
       user?: User;
     }
     interface Platform {
-      context?: { waitUntil(work: Promise<unknown>): void };
+      ctx?: { waitUntil(work: Promise<unknown>): void };
     }
   }
 }
@@ -26,7 +26,7 @@ export const identify: Handle = async ({ event, resolve }) => {
         mtc_id: cookies.get("mtc_id") ?? null,
         mtc_signature: cookies.get("mtc_signature") ?? null,
       },
-      { budgetMs: 500, waitUntil: (work) => platform?.context?.waitUntil(work) },
+      { budgetMs: 500, waitUntil: (work) => platform?.ctx?.waitUntil(work) },
     );
     if (known) keep(cookies, known);
     // When it was too slow it is tried again in ten minutes, not at the next page.
