@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 PORT ?= 9000
 DATA_DIR ?= .tandem
 ONCE ?=
-EXAMPLES ?= 100
+EXAMPLES ?= 40
 SEED ?= 1
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)

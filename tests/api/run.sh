@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-examples=${1:-100}
+examples=${1:-40}
 seed=${2:-1}
 tandem=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/debug/tandem
 [[ -x $tandem ]] || { echo "build it first: cargo build --bin tandem" >&2; exit 2; }
