@@ -1473,7 +1473,7 @@ export interface operations {
                 limit?: number;
                 /** @description Only those in this state; of the newest 2,000. */
                 status?: components["schemas"]["EventStatus"];
-                /** @description Only those of the user with this id. */
+                /** @description Only those of the user with this id, as soon as work on them has begun. */
                 userId?: string;
             };
             header?: {

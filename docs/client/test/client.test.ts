@@ -90,13 +90,15 @@ test("an event is stored once, whatever is sent twice, and can be looked at", as
   assert.equal((await tandem.event(event)).duplicate, true);
   const stored = await tandem.getEvent(`e-${started}`);
   assert.deepEqual([stored.id, stored.name], [event.id, "user_signup"]);
-  const listed = await tandem.listEvents({ userId: `u-${started}`, limit: 5 });
-  assert.deepEqual(listed.map((one) => one.id), [event.id]);
+  const newest = await tandem.listEvents({ limit: 5 });
+  assert.ok(newest.some((one) => one.id === event.id));
 });
 
 test("an event that is waited for tells what was done", async () => {
-  const told = await tandem.event({ name: "user_signup", user: { email: address() } }, { wait: true });
+  const id = `w-${started}`;
+  const told = await tandem.event({ name: "user_signup", user: { id, email: address() } }, { wait: true });
   assert.ok(told.steps !== undefined && told.steps.length > 0, JSON.stringify(told));
+  assert.deepEqual((await tandem.listEvents({ userId: id })).map((one) => one.id), [told.id]);
 });
 
 test("of several events a bad one keeps no other out", async () => {
