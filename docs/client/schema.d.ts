@@ -498,13 +498,17 @@ export interface components {
             demo?: components["schemas"]["Demo"];
             /** @constant */
             received: true;
-            /** @description Whether it tells nothing that matters. */
+            /** @description Whether it tells nothing that Tandem uses. */
             ignored: boolean;
+            /** @description Why it is ignored; a sentence for a person. */
+            reason?: string;
             events: {
                 id: string;
                 name: string;
-                status: components["schemas"]["EventStatus"];
-                duplicate: boolean;
+                /** @description Absent in demo mode. */
+                status?: components["schemas"]["EventStatus"];
+                /** @description Whether the event was known; absent in demo mode. */
+                duplicate?: boolean;
             }[];
         };
         HealthResult: {
