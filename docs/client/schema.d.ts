@@ -416,6 +416,8 @@ export interface components {
             consent: Record<string, never>;
             /** @description Opens */
             events: Record<string, never>[];
+            /** @description What the application said happened. */
+            lifecycleEvents: Record<string, never>[];
             /** @description What Mautic holds. */
             platform: Record<string, never>[];
         };

@@ -135,7 +135,7 @@ test("a quiet identify throws nothing and keeps nobody waiting", async () => {
   for (const url of [hanging.url, broken.url, odd.url, "http://127.0.0.1:1", "no address"]) {
     const begun = Date.now();
     const errors: unknown[] = [];
-    const client = new Tandem({ baseUrl: url, apiKey, timeoutMs: 500 });
+    const client = new Tandem({ baseUrl: url, apiKey, timeoutMs: 2_000 });
     let work: Promise<unknown> = Promise.resolve();
     const known = await client.identifyQuietly(
       { email: address() },
@@ -152,7 +152,7 @@ test("a quiet identify throws nothing and keeps nobody waiting", async () => {
       },
     );
     assert.equal(known, undefined);
-    assert.ok(Date.now() - begun < 400, `${url}: ${Date.now() - begun} ms`);
+    assert.ok(Date.now() - begun < 1_500, `${url}: ${Date.now() - begun} ms`);
     assert.equal(await work, undefined, "what goes on behind the login throws nothing either");
     assert.equal(errors.length, 2, url);
   }
