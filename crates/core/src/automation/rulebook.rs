@@ -174,6 +174,12 @@ impl RuleBook {
         })
     }
 
+    /// All rules, in the order of the file.
+    #[must_use]
+    pub fn rules(&self) -> &[CheckedRule] {
+        &self.rules
+    }
+
     /// The rules for an event.
     pub fn rules_for(&self, name: &str) -> impl Iterator<Item = (usize, &CheckedRule)> {
         self.rules.iter().enumerate().filter(move |(_, rule)| rule.on.as_slice().iter().any(|on| on == name))
