@@ -21,6 +21,7 @@ use tandem_core::sync::services::Desk;
 use tandem_core::webhook::proof::Secrets;
 
 pub use auth::KeyRing;
+pub use operations::event_view::event as event_view;
 
 use crate::store::{IdempotencyStore, RecordsTable};
 

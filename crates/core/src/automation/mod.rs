@@ -9,6 +9,7 @@ mod deletion;
 pub mod derive;
 pub mod event;
 pub mod explain;
+mod listing;
 mod lists;
 pub mod presence;
 pub mod replay;

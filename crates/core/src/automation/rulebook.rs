@@ -203,6 +203,12 @@ impl RuleBook {
         adds.filter_map(|(_, template, _)| template.property())
     }
 
+    /// The currency in which payments are added up; `None` takes all.
+    #[must_use]
+    pub fn currency(&self) -> Option<&str> {
+        self.currency.as_deref()
+    }
+
     /// Whether payments of this currency are added up.
     #[must_use]
     pub fn takes_currency(&self, code: Option<&str>) -> bool {

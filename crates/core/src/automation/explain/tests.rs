@@ -17,7 +17,7 @@ fn event(second: i64, name: &str, properties: Value) -> LifecycleEvent {
     LifecycleEvent {
         by: Moment { at, rank: 0, id: format!("{name}{second}") },
         name: name.to_owned().try_into().unwrap(),
-        user: EventUser { external_id: Some("42".parse().unwrap()), ..EventUser::default() },
+        user: EventUser { external_id: Some("42".to_owned().try_into().unwrap()), ..EventUser::default() },
         properties: properties.as_object().unwrap().clone().into_iter().collect(),
     }
 }
@@ -39,8 +39,8 @@ fn each_effect_names_the_rule_or_the_tier_that_asks_for_it() {
     assert_eq!(
         explained(&[], &event(0, "user_signup", json!({}))),
         [
-            "set signup_date: Rule(1)",
             "set subscription_tier: Rule(1)",
+            "set signup_date: Rule(1)",
             "out segment.churned: Rule(1)",
             "out segment.enterprise_tier: Tier(\"enterprise\")",
             "out segment.pro_tier: Tier(\"pro\")",
