@@ -15,6 +15,7 @@ mod health;
 mod identify;
 mod membership;
 mod once;
+mod operator;
 mod pull;
 mod records_api;
 mod release_binary;

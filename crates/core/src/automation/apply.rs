@@ -14,7 +14,7 @@ use crate::sync::push::For;
 use crate::sync::services::Desk;
 
 use super::admit::{Begun, Work, word};
-use super::event::{EventStatus, Step, StepAction, StepStatus, StoredEvent};
+use super::event::{EventStatus, Step, StepAction, StepStatus};
 use super::target::Target;
 
 /// How a step ended, and what there is to say of it.
