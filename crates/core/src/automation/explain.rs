@@ -11,7 +11,7 @@ use crate::error::{Failure, Result};
 use super::derive::{Derived, applied, derive};
 use super::event::LifecycleEvent;
 use super::rulebook::{CheckedRule, RuleBook};
-use super::subject::{Past, Subject};
+use super::subject::{Past, Subject, Written};
 use super::target::Target;
 
 /// What an event would do.
@@ -117,8 +117,22 @@ fn after(book: &RuleBook, (subject, gone): Known, event: &LifecycleEvent) -> Res
         let is_outlived = subject.newest.as_ref().is_some_and(|newest| *newest > event.by);
         return Ok(if is_outlived { (subject, gone) } else { (Subject::default(), Some(event.by.at)) });
     }
-    let derived = derive(book, &subject, &past(book, event), &event.properties);
-    derived.map(|derived| (derived.subject, gone)).map_err(|failure| of(event, failure))
+    let derived =
+        derive(book, &subject, &past(book, event), &event.properties).map_err(|failure| of(event, failure))?;
+    let mut subject = derived.subject;
+    // Only who decided it is of interest, as when events are applied.
+    let said = Written { by: event.by.clone(), value: Value::Null };
+    for target in event.user.fields.keys().cloned().map(Target::Field) {
+        if !is_late(&subject, &target, event) {
+            subject.decided.insert(target, said.clone());
+        }
+    }
+    Ok((subject, gone))
+}
+
+/// Whether a later event decided what holds of the target.
+fn is_late(subject: &Subject, target: &Target, event: &LifecycleEvent) -> bool {
+    subject.decided.get(target).is_some_and(|written| written.by > event.by)
 }
 
 fn past(book: &RuleBook, event: &LifecycleEvent) -> Past {
@@ -176,12 +190,10 @@ fn said_of_the_user(derived: &Derived, event: &LifecycleEvent) -> Vec<Effect> {
     let effect = |what| Effect { what, says: vec![Source::User], of_event: None };
     let by_rules = |name: &String| derived.writes.iter().any(|(target, _)| *target == Target::Field(name.clone()));
     let fields = event.user.fields.iter().filter(|(name, _)| !by_rules(name));
-    let set = fields.map(|(name, change)| {
-        let value = match change {
-            Change::Clear => Value::Null,
-            Change::Set(value) => value.clone(),
-        };
-        effect(What::Set { field: name.clone(), value })
+    let set = fields.map(|(name, change)| match (Target::Field(name.clone()), change) {
+        (target, _) if is_late(&derived.subject, &target, event) => effect(What::Superseded { target }),
+        (_, Change::Clear) => effect(What::Set { field: name.clone(), value: Value::Null }),
+        (_, Change::Set(value)) => effect(What::Set { field: name.clone(), value: value.clone() }),
     });
     let consent = event.user.consent.as_ref().filter(|_| derived.opted_in.is_none());
     let consent = consent.map(|entry| effect(What::Consent { opted_in: entry.status == ConsentStatus::OptedIn }));

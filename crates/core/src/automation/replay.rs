@@ -71,8 +71,11 @@ impl Desk {
 
     /// Its status says again that something is under way. Should somebody else have changed it meanwhile, that stands.
     async fn unpark(&self, mut event: StoredEvent) -> Result<()> {
-        event.status = if event.steps.is_empty() { EventStatus::Pending } else { EventStatus::Processing };
-        event.note = None;
+        if event.subject.is_some() {
+            event.reopen();
+        } else {
+            (event.status, event.note) = (EventStatus::Pending, None);
+        }
         event.revision += 1;
         self.services.lifecycle.save(&self.integration.scope, &event).await.map(drop)
     }

@@ -46,7 +46,6 @@ fn each_effect_names_the_rule_or_the_tier_that_asks_for_it() {
             "out segment.pro_tier: Tier(\"pro\")",
             "in segment.free_tier: Tier(\"free\")",
             "in segment.new_users: Rule(1)",
-            "out campaign.winback: Rule(1)",
             "in campaign.welcome: Rule(1)",
         ]
     );
@@ -79,6 +78,18 @@ fn a_deletion_does_nothing_else_and_what_is_older_does_nothing_any_more() {
     assert_eq!((explained.effects.len(), explained.notes.len()), (0, 1));
     let outlived = explain(&book(), &[event(20, "user_login", json!({}))], &deleted).unwrap();
     assert_eq!((outlived.effects.len(), outlived.notes.len()), (0, 1));
+}
+
+#[test]
+fn what_a_later_event_said_of_the_user_stays() {
+    let said = |second, name: &str| {
+        let mut event = event(second, "profile_updated", json!({}));
+        event.user.fields.insert("first_name".to_owned(), Change::Set(json!(name)));
+        event
+    };
+    let effects = explained(&[said(20, "Later")], &said(10, "Late"));
+    assert!(effects.len() == 1 && effects[0].starts_with("Superseded"), "{effects:?}");
+    assert_eq!(explained(&[said(10, "Earlier")], &said(20, "Now")), ["set first_name: User"]);
 }
 
 #[test]
