@@ -12,6 +12,7 @@ pub mod backstage;
 pub mod bench;
 pub mod child;
 pub mod client;
+pub mod command;
 pub mod customers;
 pub mod deliveries;
 pub mod faulty_table;

@@ -22,6 +22,7 @@ use tandem_core::webhook::proof::Secrets;
 
 pub use auth::KeyRing;
 pub use routes::{Function, ROUTES, Route, Verb};
+pub use operations::event_view::event as event_view;
 
 use crate::store::{IdempotencyStore, RecordsTable};
 
