@@ -92,8 +92,8 @@ async fn the_path_of_campaigns_implies_the_action() {
 }
 
 #[tokio::test]
-async fn a_list_may_be_named_and_the_exact_name_goes_before_another_letter_case() {
-    let system = with(Options::default(), &["VIP", "vip", "Über Uns"], &["Gold", "Silver"]).await;
+async fn a_list_may_be_named_and_the_exact_name_goes_before_another_letter_case_and_an_alias() {
+    let system = with(Options::default(), &["VIP", "vip", "Über Uns"], &["Gold", "Silver", "New Users"]).await;
     for (body, campaigns, segments) in [
         (add("campaignName", "vip"), 1, 0),
         (add("campaignId", " VIP "), 2, 0),
@@ -102,6 +102,7 @@ async fn a_list_may_be_named_and_the_exact_name_goes_before_another_letter_case(
         (add("segmentId", "silver"), 3, 2),
         (json!({"action": "remove_from_campaign", "id": "u1", "campaignName": "VIP"}), 2, 2),
         (json!({"action": "remove_from_segment", "id": "u1", "segmentName": "Gold"}), 2, 1),
+        (add("segmentName", "new-users"), 2, 2),
     ] {
         let answer = call(&system, body.clone()).await;
         assert_eq!(answer.status, 200, "{body} {}", answer.body);

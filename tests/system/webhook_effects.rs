@@ -3,9 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tandem_core::domain::consent::ConsentStatus;
+use tandem_core::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use tandem_core::domain::engagement::{EmailStatus, EngagementKind};
+use tandem_core::domain::identity::Email;
 use tandem_core::domain::link::RemoteId;
+use tandem_core::ports::bulk::MarkCursor;
+use tandem_core::ports::runs::RunLog;
+use tandem_core::sync::run::SyncOptions;
 use tandem_core::webhook::proof::Verified;
 use tandem_simulators::mautic::WebhookMode;
 use tandem_tests::deliveries;
@@ -67,6 +71,71 @@ async fn an_unsubscription_outlasts_a_record_that_says_yes() {
     system.finish().await;
     let told = system.feedback("out@example.com").await.unwrap();
     assert_eq!((told.marketing_opt_in, told.email_status), (Some(false), EmailStatus::Unsubscribed));
+}
+
+/// How many records wait for a run to bring their contacts up to them.
+async fn marked(system: &System) -> usize {
+    let desk = system.desk();
+    let (mut count, mut cursor) = (0, Some(MarkCursor::default()));
+    while let Some(after) = cursor {
+        let (marks, next) = desk.services.bulk.marks(&desk.integration.scope, &after, 100).await.unwrap();
+        (count, cursor) = (count + marks.len(), next);
+    }
+    count
+}
+
+async fn synced(system: &System) -> RunLog {
+    let ran = system.desk().sync(SyncOptions::default()).await.unwrap();
+    assert_eq!(ran.stopped, None);
+    ran.log
+}
+
+#[tokio::test]
+async fn a_run_after_an_unsubscription_corrects_the_field_and_the_same_told_again_marks_nothing() {
+    let system = hooked().await;
+    let contact = upsert(&system, "field@example.com", opt_in()).await;
+    let who = || json!({"address": "field@example.com"});
+    system.engage("unsubscribe", who()).await;
+    let shown = || system.contact("field@example.com");
+    assert_eq!((marked(&system).await, &shown().fields["marketing_opt_in"]), (1, &json!(1)));
+    assert_eq!(synced(&system).await.updated, 1);
+    assert_eq!((marked(&system).await, &shown().fields["marketing_opt_in"]), (0, &json!(0)));
+    let kept = shown().dnc;
+    assert_eq!((kept.len(), &kept[0]["reason"]), (1, &json!(1)), "the person's own entry stays");
+    system.engage("unsubscribe", who()).await;
+    system.tell(mail("unsubscribe", &contact, 5, &at(1), json!({}))).await;
+    system.desk().repair_gaps("test").await.unwrap();
+    assert_eq!((marked(&system).await, synced(&system).await.updated), (0, 0));
+}
+
+#[tokio::test]
+async fn an_opt_out_that_was_noted_by_a_taker_who_died_then_is_marked_by_the_next() {
+    let system = System::start().await;
+    let contact = upsert(&system, "half@example.com", opt_in()).await;
+    let desk = system.desk();
+    let email: Email = "half@example.com".parse().unwrap();
+    let noted = ConsentEntry {
+        status: ConsentStatus::OptedOut,
+        source: ConsentSource::Platform,
+        at: at(1).parse().unwrap(),
+        proof: None,
+    };
+    desk.services.contacts.amend_consent(&desk.integration.scope, &email.identity(), noted).await.unwrap();
+    assert_eq!((opted_out(&system, "half@example.com").await, marked(&system).await), (true, 0));
+    system.tell(mail("unsubscribe", &contact, 1, &at(1), json!({}))).await;
+    assert_eq!(marked(&system).await, 1);
+}
+
+#[tokio::test]
+async fn a_bounce_and_an_opt_out_that_the_application_told_itself_mark_no_record() {
+    let system = hooked().await;
+    upsert(&system, "bounced@example.com", opt_in()).await;
+    system.engage("bounce", json!({"address": "bounced@example.com", "comments": "550 no such user"})).await;
+    let told = upsert(&system, "told@example.com", json!({"consent": {"marketing_opt_in": false}})).await;
+    system.tell(mail("unsubscribe", &told, 1, &at(1), json!({}))).await;
+    assert_eq!(marked(&system).await, 0);
+    assert_eq!(synced(&system).await.updated, 0);
+    assert_eq!(system.contact("bounced@example.com").fields["marketing_opt_in"], 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Configuration from environment variables: read once, checked as a whole, all problems reported together.
 
+mod lifecycle;
 mod source;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use tandem_core::sync::vanished::Vanished;
 use tandem_core::webhook::proof::Secrets;
 use tandem_core::webhook::repair::Hook;
 
+pub use lifecycle::LifecycleConfig;
 pub use source::SourceConfig;
 
 /// The names and values of a process's environment. The only way by which configuration gets in.
@@ -68,6 +70,8 @@ pub struct Config {
     pub conflict: Strategy,
     /// How long after a look for changes in Mautic the next one is due.
     pub pull_interval: SignedDuration,
+    /// What follows from lifecycle events.
+    pub lifecycle: LifecycleConfig,
     /// High-value enrolment, when it is on.
     pub enrolment: Option<Enrolment>,
     /// The table's name.
@@ -129,6 +133,7 @@ impl Config {
             source: source::source(environment, &mut problems),
             conflict: conflict(environment, &mut problems),
             pull_interval: pull_interval(environment, &mut problems),
+            lifecycle: LifecycleConfig::read(environment, &mut problems),
             enrolment: enrolment(environment, &mut problems),
             table: environment.get(&["TANDEM_TABLE"]).unwrap_or("tandem").to_owned(),
             queue_url: environment.get(&["TANDEM_QUEUE_URL"]).map(str::to_owned),

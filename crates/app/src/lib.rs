@@ -1,6 +1,7 @@
 //! Configuration, DynamoDB, queues, the HTTP edge and the wiring: everything between the business and AWS.
 
 pub mod config;
+pub mod events;
 pub mod functions;
 pub mod http;
 #[cfg(feature = "local")]

@@ -9,6 +9,7 @@ use tandem_connectors::mautic::vocabulary::MauticVocabulary;
 use tandem_connectors::mautic::webhook::MauticDeliveries;
 use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Settings};
 use tandem_connectors::sources::supabase::Supabase;
+use tandem_core::automation::rulebook::RuleBook;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::jobs::message::Job;
@@ -25,7 +26,7 @@ use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
     ApiKeys, BudgetTable, BulkTable, CatalogTable, ContactTable, EventTable, FeedbackTable, IdempotencyStore,
-    ParkedTable, RecordsTable, RunTable, Table, TokenTable,
+    LifecycleTable, ParkedTable, RecordsTable, RunTable, Table, TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
@@ -44,6 +45,8 @@ pub struct Foundation {
     pub source: Arc<dyn RecordSource>,
     /// The field rules of the default integration.
     pub rules: Arc<RuleSet>,
+    /// What follows from lifecycle events.
+    pub lifecycle: Arc<RuleBook>,
     /// Tells the time; a test may put its own in this place.
     pub clock: Arc<dyn Clock>,
 }
@@ -52,12 +55,13 @@ impl Foundation {
     /// Puts the parts together.
     ///
     /// # Errors
-    /// `Misconfigured` when the field rules can't be read, or the source's key can't be sent.
+    /// `Misconfigured` when the field rules or the lifecycle rules can't be read, or the source's key can't be sent.
     pub fn new(config: Config, table: Table, queue: Arc<dyn JobQueue>) -> Result<Self> {
         let rules = Arc::new(RuleSet::parse(FIELDS)?);
+        let lifecycle = Arc::new(config.lifecycle.book(&rules)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let source = source(&config.source, &table, &clock)?;
-        Ok(Self { config, table, queue, http: Http::default(), source, rules, clock })
+        Ok(Self { config, table, queue, http: Http::default(), source, rules, lifecycle, clock })
     }
 
     /// The client of the default Mautic; `None` in demo mode.
@@ -93,6 +97,7 @@ impl Foundation {
             vocabulary: Arc::new(MauticVocabulary),
             pull_interval: self.config.pull_interval,
             conflict: self.config.conflict,
+            lifecycle: Arc::clone(&self.lifecycle),
             enrolment: self.config.enrolment.clone(),
             vanished: self.config.vanished.clone(),
             reference: Arc::default(),
@@ -118,6 +123,7 @@ impl Foundation {
             catalogs: Arc::new(CatalogTable::new(self.table.clone())),
             events: Arc::new(EventTable::new(self.table.clone())),
             bulk: Arc::new(BulkTable::new(self.table.clone())),
+            lifecycle: Arc::new(LifecycleTable::new(self.table.clone())),
             runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
             source: Arc::clone(&self.source),
@@ -135,6 +141,7 @@ impl Foundation {
         Ok(AppState {
             desk: self.desk()?,
             rules: Arc::clone(&self.rules),
+            lifecycle: Arc::clone(&self.lifecycle),
             keys: Arc::new(keys),
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
             records: self.records().map(Arc::new),

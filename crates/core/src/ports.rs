@@ -66,8 +66,12 @@ pub trait MarketingPlatform: Send + Sync {
     async fn rewrite(&self, id: &RemoteId, write: &ContactWrite, clear: &[String]) -> Result<RemoteContact>;
     /// Deletes; `Ok(false)` when it was not there. One call.
     async fn delete(&self, id: &RemoteId) -> Result<bool>;
-    /// Puts a contact into a list or takes it out. Doing it twice is doing it once. One call.
+    /// Puts a contact into a list or takes it out. Doing it twice is doing it once, but for a campaign that lets contacts
+    /// restart: a member that is added again may enter it again. One call.
     async fn set_membership(&self, contact: &RemoteId, list: &MembershipList, member: bool) -> Result<()>;
+    /// Ids of the campaigns in use that the contact is a member of now, in any order; one that is not in use may be missing.
+    /// [`crate::error::FailureKind::NotFound`] for a contact that is not there. One call.
+    async fn campaigns_of(&self, contact: &RemoteId) -> Result<Vec<String>>;
     /// Forbids mail. One call.
     async fn forbid_mail(&self, contact: &RemoteId, entry: &DoNotContact) -> Result<()>;
     /// Allows mail again, whatever the reason was that forbade it. One call.

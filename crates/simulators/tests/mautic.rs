@@ -104,6 +104,36 @@ async fn a_batch_edit_that_mixes_entries_with_and_without_ids_writes_to_the_wron
 }
 
 #[tokio::test]
+async fn a_member_that_is_added_again_enters_again_only_where_the_campaign_allows_a_restart() {
+    let fixture = fixture().await;
+    let contact = fixture.create(json!({"email": "member@example.com"})).await;
+    for (campaign, restart, rotation) in [(1, false, "1"), (2, true, "3")] {
+        fixture.post("/api/campaigns/new", json!({"name": "C", "allowRestart": restart})).await;
+        for _ in 0..3 {
+            fixture.post(&format!("/api/campaigns/{campaign}/contact/{contact}/add"), Value::Null).await;
+        }
+        let members = fixture.get(&format!("/api/campaigns/{campaign}/contacts")).await;
+        assert_eq!((&members["total"], &members["contacts"][0]["rotation"]), (&json!("1"), &json!(rotation)));
+    }
+    assert_eq!(fixture.mautic.stats().campaign_entries, [(1, 1), (2, 3)].into());
+    assert_eq!(fixture.get("/_control/contacts").await[0]["campaign_entries"], json!({"1": 1, "2": 3}));
+}
+
+#[tokio::test]
+async fn a_contact_that_was_taken_out_of_a_campaign_by_hand_enters_again_by_hand() {
+    let fixture = fixture().await;
+    let contact = fixture.create(json!({"email": "back@example.com"})).await;
+    fixture.post("/api/campaigns/new", json!({"name": "Once only", "allowRestart": false})).await;
+    for (action, members, entries) in [("add", 1, 1), ("remove", 0, 1), ("remove", 0, 1), ("add", 1, 2)] {
+        fixture.post(&format!("/api/campaigns/1/contact/{contact}/{action}"), Value::Null).await;
+        let held = &fixture.mautic.contacts()[0];
+        assert_eq!((held.campaigns.len(), held.campaign_entries[&1]), (members, entries), "{action}");
+    }
+    fixture.call(Method::DELETE, &format!("/api/contacts/{contact}/delete"), Value::Null).await;
+    assert_eq!(fixture.mautic.stats().campaign_entries[&1], 2, "entries outlive the contact");
+}
+
+#[tokio::test]
 async fn a_lost_reply_leaves_its_work_done() {
     let fixture = fixture().await;
     for how in [LostReply::Close, LostReply::Status] {

@@ -146,7 +146,11 @@ async fn admit_bare(state: &AppState, started: &Started, headers: &HeaderMap, bo
     Ok(Caller { tenant, body })
 }
 
-async fn permitted(state: &AppState, started: &Started, headers: &HeaderMap) -> Result<TenantId, ApiError> {
+/// Lets a caller with a good key in.
+///
+/// # Errors
+/// 401 and 403 for whoever may not call.
+pub async fn permitted(state: &AppState, started: &Started, headers: &HeaderMap) -> Result<TenantId, ApiError> {
     let tenant = state.keys.tenant(headers, started.at).await?;
     has_integration(state, &tenant)?;
     Ok(tenant)

@@ -1,13 +1,14 @@
 //! The HTTP edge: one router for Lambda and for `tandem dev`, one operation per file.
 
 mod auth;
-mod contact;
+pub(crate) mod contact;
 mod dispatch;
 mod envelope;
 mod idempotency;
 pub(crate) mod input;
 mod operations;
 mod request;
+pub(crate) mod visitor;
 mod webhook;
 
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct AppState {
     pub desk: Option<Desk>,
     /// Field rules, for reading requests: there also in demo mode.
     pub rules: Arc<tandem_core::mapping::RuleSet>,
+    /// Lifecycle rules, for reading events: there also in demo mode.
+    pub lifecycle: Arc<tandem_core::automation::rulebook::RuleBook>,
     /// Who may call.
     pub keys: Arc<KeyRing>,
     /// Answers of calls that carried an idempotency key.
@@ -72,6 +75,8 @@ fn mautic_sync_routes() -> Router<AppState> {
         .route("/mautic-sync", post(dispatch::mautic_sync))
         .route("/mautic-sync/campaigns", post(dispatch::campaigns))
         .route("/mautic-sync/contacts", post(dispatch::contacts))
+        .route("/events", post(operations::events::post).get(operations::events::list))
+        .route("/events/{id}", get(operations::events::show))
         .route("/records", post(operations::records::records))
         .route("/health", get(operations::health::health))
 }

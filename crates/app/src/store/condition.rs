@@ -26,6 +26,12 @@ impl Condition {
         Self::new("attribute_not_exists(pk)")
     }
 
+    /// The same, and nobody has a lease on the item at `now`.
+    pub(super) fn and_unheld(mut self, now: Timestamp) -> Self {
+        self.text = format!("({}) AND (attribute_not_exists(lease_until) OR lease_until < :unheld_at)", self.text);
+        self.moment(":unheld_at", now)
+    }
+
     /// Gives a placeholder a text.
     pub(super) fn text(mut self, placeholder: impl Into<String>, value: impl Into<String>) -> Self {
         self.values.insert(placeholder.into(), AttributeValue::S(value.into()));

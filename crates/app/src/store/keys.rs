@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
+use tandem_core::automation::event::Customer;
 use tandem_core::domain::identity::{Identity, IdentityKind, RecordKey};
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::scope::{Scope, TenantId};
@@ -345,6 +346,85 @@ pub fn arrival_months(scope: &Scope) -> Key {
 /// Microseconds as text that sorts as they do; moments before 1970, in which nothing arrived, are taken for its beginning.
 fn sortable(moment: Timestamp) -> String {
     format!("{:018}", moment.as_microsecond().max(0))
+}
+
+/// What stands in keys for the id of a lifecycle event, which its sender chose: 128 bits of SHA-256, in hex.
+#[must_use]
+pub fn event_digest(id: &str) -> String {
+    row_digest(id)
+}
+
+/// A lifecycle event.
+#[must_use]
+pub fn lifecycle_event(scope: &Scope, digest: &str) -> Key {
+    key(of_integration(scope, &format!("event#{digest}")), "event")
+}
+
+/// The partition that lists the events of which it is not known that they reached the queue.
+#[must_use]
+pub fn unqueued_partition(scope: &Scope) -> String {
+    of_integration(scope, "unqueued")
+}
+
+/// An event in the list of those of which it is not known that they reached the queue.
+#[must_use]
+pub fn unqueued(scope: &Scope, digest: &str) -> Key {
+    key(unqueued_partition(scope), digest)
+}
+
+/// The name of the day (in UTC) whose partition lists the events that came then.
+#[must_use]
+pub fn day(received: Timestamp) -> String {
+    received.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string()
+}
+
+/// The partition that lists the events of a day.
+#[must_use]
+pub fn event_log_partition(scope: &Scope, day: &str) -> String {
+    of_integration(scope, &format!("event-log#{day}"))
+}
+
+/// An event in the list of its day, in the order of arrival.
+#[must_use]
+pub fn event_log(scope: &Scope, received: Timestamp, digest: &str) -> Key {
+    key(event_log_partition(scope, &day(received)), format!("{}#{digest}", sortable(received)))
+}
+
+/// The partition of what is remembered of a user's events.
+#[must_use]
+pub fn subject_partition(scope: &Scope, record: &RecordKey) -> String {
+    of_integration(scope, &format!("lifecycle#{}", record.as_str()))
+}
+
+/// What is remembered of a user's events.
+#[must_use]
+pub fn subject(scope: &Scope, record: &RecordKey) -> Key {
+    key(subject_partition(scope, record), "subject")
+}
+
+/// What the sort keys of a user's events begin with.
+pub const SUBJECT_EVENTS: &str = "event#";
+
+/// An event in the list of its user, in the order in which events happened.
+#[must_use]
+pub fn subject_event(scope: &Scope, record: &RecordKey, at: Timestamp, digest: &str) -> Key {
+    key(subject_partition(scope, record), format!("{SUBJECT_EVENTS}{}#{digest}", sortable(at)))
+}
+
+/// The pointer from a payment provider's customer to a record.
+#[must_use]
+pub fn customer(scope: &Scope, customer: &Customer) -> Key {
+    key(of_integration(scope, &format!("customer#{}", row_digest(&customer.key()))), "pointer")
+}
+
+/// The note that the person with an identity was deleted.
+#[must_use]
+pub fn grave(scope: &Scope, identity: &Identity) -> Key {
+    let kind = match identity.kind() {
+        IdentityKind::Email => "email",
+        IdentityKind::External => "external",
+    };
+    key(of_integration(scope, &format!("gone#{kind}#{}", identity.digest())), "gone")
 }
 
 #[cfg(test)]

@@ -54,14 +54,11 @@ impl BulkPlatform for Mautic {
 
     async fn segments(&self) -> Result<Vec<RemoteList>> {
         let segments = Self::segments(self).await?;
-        let list =
-            |segment: super::Segment| RemoteList { id: segment.id, name: segment.name, published: segment.published };
-        Ok(segments.into_iter().map(list).collect())
+        Ok(segments.into_iter().map(listed).collect())
     }
 
     async fn create_segment(&self, name: &str) -> Result<RemoteList> {
-        let made = Self::create_segment(self, name).await?;
-        Ok(RemoteList { id: made.id, name: made.name, published: made.published })
+        Self::create_segment(self, name).await.map(listed)
     }
 
     async fn add_to_segment(&self, segment: &str, contacts: &[RemoteId]) -> Result<Vec<bool>> {
@@ -73,6 +70,7 @@ impl BulkPlatform for Mautic {
         let list = |campaign: super::Campaign| RemoteList {
             id: campaign.id,
             name: campaign.name,
+            alias: None,
             published: campaign.published,
         };
         Ok(campaigns.into_iter().map(list).collect())
@@ -107,6 +105,11 @@ impl BulkPlatform for Mautic {
         let more = contacts.len() >= limit;
         Ok(ChangedPage { contacts, more })
     }
+}
+
+fn listed(segment: super::Segment) -> RemoteList {
+    let alias = Some(segment.alias).filter(|alias| !alias.is_empty());
+    RemoteList { id: segment.id, name: segment.name, alias, published: segment.published }
 }
 
 fn replacement(rewrite: &Rewrite, found: &[WholeContact]) -> Option<Replacement> {

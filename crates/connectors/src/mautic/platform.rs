@@ -51,6 +51,10 @@ impl MarketingPlatform for Mautic {
         self.change_membership(contact, list, member).await
     }
 
+    async fn campaigns_of(&self, contact: &RemoteId) -> Result<Vec<String>> {
+        self.joined_campaigns(contact).await
+    }
+
     async fn forbid_mail(&self, contact: &RemoteId, entry: &DoNotContact) -> Result<()> {
         self.add_do_not_contact(contact, entry).await
     }

@@ -39,7 +39,11 @@ pub async fn outcome(recording: &Recording, url: &str) -> String {
         ("POST", ["contacts", id, "points", "plus", points]) => {
             done(client.add_points(&id_of(id), points.parse().unwrap()).await)
         }
-        ("GET", ["contacts", id, "segments" | "campaigns"]) => export(&client, id).await,
+        ("GET", ["contacts", id, "segments"]) => export(&client, id).await,
+        ("GET", ["contacts", id, "campaigns"]) => {
+            let joined = line(client.campaigns_of(&id_of(id)).await, |ids| format!("{ids:?}"));
+            format!("in {joined}; {}", export(&client, id).await)
+        }
         ("GET", ["contacts", id, "activity"]) => line(client.history(&id_of(id), 1).await, |history| {
             let kinds: Vec<&str> = history.events.iter().map(|event| event.kind.as_str()).collect();
             format!("{} of {}: {}", history.events.len(), history.total, kinds.join(" "))

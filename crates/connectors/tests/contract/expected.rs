@@ -81,7 +81,7 @@ pub const EXPECTED: &[(&str, &str)] = &[
     ("091-campaign-contact-add", "done"),
     ("092-campaign-contact-add-again", "done"),
     ("094-campaign-contact-add-404-campaign", "NotFound []"),
-    ("097-contact-campaigns", "\"zero@example.com\" segment - campaign Welcome"),
+    ("097-contact-campaigns", "in [\"1\"]; \"zero@example.com\" segment - campaign Welcome"),
     ("098-campaign-contact-remove", "done"),
     ("099-company-create", "2:Globex"),
     ("100-company-contact-add", "done"),

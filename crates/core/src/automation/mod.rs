@@ -3,8 +3,12 @@
 //! is remembered of its user ([`subject`]); it is done step by step, each recorded under the event.
 
 pub mod accept;
+mod admit;
+pub mod apply;
+mod deletion;
 pub mod derive;
 pub mod event;
+mod lists;
 pub mod rulebook;
 pub mod rules;
 pub mod subject;

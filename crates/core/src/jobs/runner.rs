@@ -50,7 +50,7 @@ impl Desk {
             Task::WriteBack { contact } => self.write_back(contact).await,
             Task::TakeBack { record, at } => self.take_back(record, *at).await,
             Task::Sync => self.continue_sync(&job.correlation_id).await,
-            Task::ApplyEvent { .. } => Ok(()),
+            Task::ApplyEvent { event } => self.apply_event(event).await,
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
             Task::DeleteContact { contact } => self.delete_later(contact, job).await,
         }
@@ -81,6 +81,12 @@ impl Desk {
 
     async fn park(&self, job: &Job, reason: Failure, advice: &str, attempts: u32) -> Verdict {
         tracing::warn!(job = %job.id, kind = ?reason.kind, attempts, advice, "a job is parked: {reason}");
+        if let Task::ApplyEvent { event } = &job.task
+            && let Err(failure) = self.park_event(event, &reason, advice).await
+        {
+            tracing::error!(job = %job.id, "an event could not be noted as parked: {failure}");
+            return Verdict::RetryIn(PARKING_FAILED);
+        }
         let parked = ParkedJob { job: job.clone(), reason, advice: advice.to_owned(), attempts, parked_at: self.now() };
         match self.services.parked.park(&parked).await {
             Ok(()) => Verdict::Done,

@@ -36,6 +36,8 @@ pub struct RemoteList {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// Its short name, unique among lists of its kind, when the platform gives it one.
+    pub alias: Option<String>,
     /// Whether it is in use.
     pub published: bool,
 }

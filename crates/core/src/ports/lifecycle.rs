@@ -74,7 +74,7 @@ pub trait LifecycleStore: Send + Sync {
     /// Stores an event if its `revision` is one more than the stored one's; takes it off the list of what is not on the
     /// queue. One write call.
     async fn save(&self, scope: &Scope, event: &StoredEvent) -> Result<Attempt>;
-    /// Stores an event as [`LifecycleStore::save`] does and gives the right to do the user's steps back. One write call.
+    /// Stores an event as [`LifecycleStore::save`] does and gives the right to do the user's steps back. Two write calls.
     async fn finish(&self, scope: &Scope, event: &StoredEvent, key: &RecordKey, owner: &str) -> Result<Attempt>;
     /// Notes that the person with these identities was deleted at this moment; kept for 90 days, as long as events. One write
     /// call.

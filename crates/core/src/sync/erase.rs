@@ -63,6 +63,7 @@ impl Desk {
             // First of all: a row that is left behind would bring the contact back.
             self.services.source.forget(&self.integration.scope, id).await?;
         }
+        self.forget_events(key).await?;
         self.services.contacts.erase(&self.integration.scope, key, &known.identities(), &known.contacts).await
     }
 

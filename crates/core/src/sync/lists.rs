@@ -55,8 +55,9 @@ impl Desk {
         self.lists(ListKind::Campaign, COPY).await
     }
 
-    /// The list with this name, else the one with it in another letter case. While the platform can't be asked, it is looked
-    /// for in the last copy, however old. One call in five minutes, and one more for a name that the copy does not have.
+    /// The list with this name, else the one with it in another letter case, else the one with this alias. While the platform
+    /// can't be asked, it is looked for in the last copy, however old. One call in five minutes, and one more for a name that
+    /// the copy does not have.
     ///
     /// # Errors
     /// `NotFound` or, when several lists have the name, `Invalid`, with an issue for `field`; as the platform fails.
@@ -82,15 +83,17 @@ impl Desk {
     }
 }
 
-/// The lists of exactly this name; if there is none, those that differ from it in letter case only.
+/// The lists of exactly this name; if there is none, those that differ from it in letter case only; if there is none
+/// either, those whose alias it is.
 fn named<'a>(lists: &'a [RemoteList], name: &str) -> Vec<&'a RemoteList> {
     let name = name.trim();
-    let exact: Vec<_> = lists.iter().filter(|list| list.name.trim() == name).collect();
-    if !exact.is_empty() {
-        return exact;
-    }
-    let name = name.to_lowercase();
-    lists.iter().filter(|list| list.name.trim().to_lowercase() == name).collect()
+    let folded = name.to_lowercase();
+    let having = |fits: &dyn Fn(&RemoteList) -> bool| lists.iter().filter(|list| fits(list)).collect::<Vec<_>>();
+    let ways: [&dyn Fn(&RemoteList) -> bool; 3] =
+        [&|list| list.name.trim() == name, &|list| list.name.trim().to_lowercase() == folded, &|list| {
+            list.alias.as_deref() == Some(name)
+        }];
+    ways.into_iter().map(having).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 fn unknown(kind: ListKind, lists: &[RemoteList], field: &str) -> Failure {
@@ -119,8 +122,12 @@ mod tests {
     use super::*;
 
     fn lists(names: &[&str]) -> Vec<RemoteList> {
-        let list =
-            |(id, name): (usize, &&str)| RemoteList { id: id.to_string(), name: (*name).to_owned(), published: true };
+        let list = |(id, name): (usize, &&str)| RemoteList {
+            id: id.to_string(),
+            name: (*name).to_owned(),
+            alias: None,
+            published: true,
+        };
         names.iter().enumerate().map(list).collect()
     }
 
@@ -135,6 +142,18 @@ mod tests {
         assert_eq!(ids(&["VIP", "vip", "Über uns "], " über UNS"), ["2"]);
         assert_eq!(ids(&["VIP", "VIP"], "VIP"), ["0", "1"]);
         assert!(ids(&["VIP"], "VIPs").is_empty());
+    }
+
+    #[test]
+    fn an_alias_is_looked_for_where_no_list_has_the_name() {
+        let mut segments = lists(&["New users", "Paying", "paid"]);
+        segments[0].alias = Some("new-users".to_owned());
+        segments[1].alias = Some("paid".to_owned());
+        let found = |name: &str| named(&segments, name).into_iter().map(|list| list.id.as_str()).collect::<Vec<_>>();
+        assert_eq!(found(" new-users "), ["0"]);
+        assert_eq!(found("paid"), ["2"], "the name goes first");
+        assert_eq!(found("PAID"), ["2"], "in any letter case");
+        assert!(found("NEW-USERS").is_empty());
     }
 
     #[test]

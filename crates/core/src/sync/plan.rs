@@ -84,7 +84,7 @@ pub struct Draft {
     pub consent: ConsentLedger,
     /// Whether the ledger changed.
     pub consent_changed: bool,
-    /// Whether the person just opted in again: mail may be allowed there.
+    /// Whether the person opted in again, now or by a word that stands and was not carried out: mail may be allowed there.
     pub opted_in_by_person: bool,
     /// Identities to claim.
     pub claim: Vec<Identity>,
@@ -124,7 +124,7 @@ impl Draft {
             && self.clear.is_empty()
             && self.enrol.is_none()
             && !self.visitor_is_news()
-            && !(self.opted_in_by_person && self.consent_changed)
+            && !self.opted_in_by_person
     }
 
     /// The segments to put the contact into, and those to take it out of.
@@ -212,7 +212,8 @@ fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut
     let by_person = entry.source == ConsentSource::Person && entry.status == ConsentStatus::OptedIn;
     match ledger.take(entry.clone()) {
         ConsentOutcome::Changed => (true, by_person),
-        ConsentOutcome::Unchanged => (false, false),
+        // It may have been stored before the platform was told.
+        ConsentOutcome::Unchanged => (false, by_person && ledger.standing().is_some_and(|standing| standing == entry)),
         ConsentOutcome::OptOutKept => {
             issues.push(FieldIssue::new(
                 "consent.marketing_opt_in",
@@ -224,12 +225,12 @@ fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut
     }
 }
 
-/// Whether the person opted in again, and the write that was to allow mail there was interrupted. What forbids mail must
-/// be known from before: an opt-out that is news to Tandem may be later than the person's word.
+/// Whether the person opted in again, and the write that was to allow mail there was interrupted, or left to a job. What
+/// forbids mail must be known from before: an opt-out that is news to Tandem may be later than the person's word.
 fn opt_in_is_unfinished(consent: &ConsentLedger, link: &Link) -> bool {
     let by_person =
         |entry: &ConsentEntry| entry.source == ConsentSource::Person && entry.status == ConsentStatus::OptedIn;
-    link.base().is_none() && link.snapshot.contains_key(MAIL) && consent.standing().is_some_and(by_person)
+    link.snapshot.contains_key(MAIL) && consent.standing().is_some_and(by_person)
 }
 
 /// Whether the application changed the record after the state that now arrives: it comes late, or out of order.

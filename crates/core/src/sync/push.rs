@@ -1,5 +1,6 @@
 //! The loop around one contact's write: read, plan, take the lease, write, commit; or wait, or defer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -82,16 +83,24 @@ impl Desk {
     }
 
     async fn draft(&self, change: &ContactChange) -> Result<Draft> {
-        let Self { services, integration } = self;
-        let now = self.now();
-        let catalog =
-            integration.reference.catalog(&integration.scope, now, &*services.catalogs, &*integration.platform).await;
+        let catalog = self.catalog().await;
         self.draft_with(change, catalog.as_deref()).await
+    }
+
+    /// The platform's fields, as last read.
+    pub(crate) async fn catalog(&self) -> Option<Arc<FieldCatalog>> {
+        let Self { services, integration } = self;
+        let reference = &integration.reference;
+        reference.catalog(&integration.scope, self.now(), &*services.catalogs, &*integration.platform).await
     }
 
     /// A draft that makes no call to the platform.
     async fn draft_with(&self, change: &ContactChange, catalog: Option<&FieldCatalog>) -> Result<Draft> {
-        let found = self.find(change).await?;
+        Ok(self.draft_of(change, self.find(change).await?, catalog))
+    }
+
+    /// A draft of a change of what was found.
+    pub(crate) fn draft_of(&self, change: &ContactChange, found: Found, catalog: Option<&FieldCatalog>) -> Draft {
         let integration = &self.integration;
         let book = Rulebook {
             rules: &integration.rules,
@@ -100,11 +109,11 @@ impl Desk {
             enrolment: integration.enrolment.as_ref(),
             vanished: &integration.vanished,
         };
-        Ok(plan::plan(change, found, &book, self.now()))
+        plan::plan(change, found, &book, self.now())
     }
 
     /// Reads the record that a change is about.
-    async fn find(&self, change: &ContactChange) -> Result<Found> {
+    pub(crate) async fn find(&self, change: &ContactChange) -> Result<Found> {
         match &change.subject {
             Subject::Known(key) => self.find_known(key).await,
             Subject::Person { external_id, email } => self.find_person(external_id.as_ref(), email.as_ref()).await,
@@ -263,14 +272,7 @@ impl Desk {
     }
 
     async fn save(&self, draft: &Draft) -> Result<Attempt> {
-        let save = Save {
-            key: draft.key.clone(),
-            record: draft.record.clone(),
-            claim: draft.claim.clone(),
-            release: draft.release.clone().into_iter().collect(),
-            consent: consent_of(draft),
-        };
-        self.services.contacts.save_record(&self.integration.scope, &save).await
+        self.services.contacts.save_record(&self.integration.scope, &save_of(draft)).await
     }
 
     async fn queued(
@@ -284,6 +286,17 @@ impl Desk {
         let delay = told.unwrap_or(Duration::ZERO).max(Duration::from_secs(1));
         let job_id = self.defer(task, correlation_id, delay).await?;
         Ok(Outcome::Queued(Queued { job_id, reason, issues }))
+    }
+}
+
+/// The record's new state, as it is stored without a write to the platform.
+pub(crate) fn save_of(draft: &Draft) -> Save {
+    Save {
+        key: draft.key.clone(),
+        record: draft.record.clone(),
+        claim: draft.claim.clone(),
+        release: draft.release.clone().into_iter().collect(),
+        consent: consent_of(draft),
     }
 }
 

@@ -104,6 +104,11 @@ impl ReferenceData {
         held.as_ref().map(|(_, lists)| Arc::clone(lists))
     }
 
+    /// Has the lists of a kind read anew when they are next asked for: one was made.
+    pub fn forget_lists(&self, kind: ListKind) {
+        *self.copy_of(kind).lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn copy_of(&self, kind: ListKind) -> &Dated<Lists> {
         match kind {
             ListKind::Campaign => &self.campaigns,

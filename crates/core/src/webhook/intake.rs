@@ -7,9 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
-use crate::domain::engagement::{self, EngagementEvent, EngagementKind};
-use crate::domain::identity::{Email, Identity};
+use crate::domain::engagement::{self, EngagementEvent};
+use crate::domain::identity::Email;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::RemoteId;
 use crate::error::{Failure, FailureKind, Result};
@@ -18,6 +17,7 @@ use crate::ports::Kept;
 use crate::sync::services::Desk;
 
 use super::entry::{Entry, EntryKind, Told, UNDATED};
+use super::opt_out::opts_out;
 use super::proof::Verified;
 
 /// What became of a delivery.
@@ -217,16 +217,6 @@ impl Desk {
         Ok(contacts.load(scope, &key).await?.link.and_then(|link| link.remote_id))
     }
 
-    /// No contact is known that the entry is about, and yet an opt-out is one.
-    async fn opt_out_without_contact(&self, entry: &Entry) -> Result<()> {
-        match (&entry.kind, &entry.email) {
-            (EntryKind::Engagement(event), Some(email)) if opts_out(event) && !entry.echo => {
-                self.opt_out(&email.identity(), event).await
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Consent goes first: whatever breaks off after it, the opt-out stands.
     async fn engage(
         &self,
@@ -237,9 +227,7 @@ impl Desk {
         correlation_id: &str,
     ) -> Result<()> {
         if opts_out(event) {
-            for identity in self.identities_of(entry, contact).await? {
-                self.opt_out(&identity, event).await?;
-            }
+            self.opt_out_contact(entry, contact, event).await?;
         }
         let (events, scope) = (&self.services.events, &self.integration.scope);
         let event = EngagementEvent { source: source.to_owned(), ..event.clone() };
@@ -247,28 +235,6 @@ impl Desk {
         let all = events.events(scope, contact).await?;
         events.save_standing(scope, contact, &engagement::standing(&all)).await?;
         self.tell_source(contact, &event.natural_id, correlation_id).await
-    }
-
-    async fn opt_out(&self, identity: &Identity, event: &EngagementEvent) -> Result<()> {
-        let entry = ConsentEntry {
-            status: ConsentStatus::OptedOut,
-            source: ConsentSource::Platform,
-            at: event.at,
-            proof: Some(event.natural_id.clone()),
-        };
-        self.services.contacts.amend_consent(&self.integration.scope, identity, entry).await.map(drop)
-    }
-
-    /// The addresses of the person: the one told, and the one of the record.
-    async fn identities_of(&self, entry: &Entry, contact: &RemoteId) -> Result<Vec<Identity>> {
-        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
-        let mut identities: Vec<Identity> = entry.email.iter().map(Email::identity).collect();
-        if let Some(key) = contacts.by_remote_id(scope, contact).await? {
-            let record = contacts.load(scope, &key).await?.record;
-            identities.extend(record.and_then(|record| record.email).map(|email| email.identity()));
-        }
-        identities.dedup();
-        Ok(identities)
     }
 
     /// One job tells the source about all that happens until it runs.
@@ -302,20 +268,6 @@ fn dated(entry: &Entry, source: &str, now: Timestamp) -> Entry {
         }
     }
     entry
-}
-
-/// What the person, or somebody for the person, said.
-fn opts_out(event: &EngagementEvent) -> bool {
-    match event.kind {
-        EngagementKind::Unsubscribe | EngagementKind::Complaint => true,
-        EngagementKind::Open
-        | EngagementKind::Click
-        | EngagementKind::HardBounce
-        | EngagementKind::SoftBounce
-        | EngagementKind::Contactable
-        | EngagementKind::Form
-        | EngagementKind::Page => false,
-    }
 }
 
 /// What is told of a delivery that is no JSON.

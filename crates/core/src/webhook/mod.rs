@@ -5,6 +5,7 @@ pub(crate) mod echo;
 pub mod entry;
 pub mod intake;
 mod merge;
+mod opt_out;
 pub mod proof;
 pub mod repair;
 pub mod watch;

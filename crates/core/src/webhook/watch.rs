@@ -11,7 +11,7 @@ use super::repair::{Hook, Repaired};
 /// What a look found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watched {
-    /// Deliveries that were left behind and are on the queue again.
+    /// Deliveries and events that were left behind and are on the queue again.
     pub abandoned: usize,
     /// How the webhook was; `None` when none is configured.
     pub hook: Option<HookCheck>,
@@ -26,7 +26,8 @@ impl Desk {
     /// # Errors
     /// The first failure; what was not reached is looked after the next time.
     pub async fn watch(&self, hook: Option<&Hook>, correlation_id: &str) -> Result<Watched> {
-        let abandoned = self.pick_up_abandoned(correlation_id).await?;
+        let abandoned =
+            self.pick_up_abandoned(correlation_id).await? + self.pick_up_lost_events(correlation_id).await?;
         let hook = match hook {
             Some(hook) => Some(self.guard_hook(hook, correlation_id).await?),
             None => None,

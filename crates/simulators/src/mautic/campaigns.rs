@@ -94,6 +94,7 @@ fn read_campaign(store: &Store, name: String, params: &Map<String, Value>, actor
         events: items("events").iter().zip(&numbers).map(|(event, (_, id))| event_view(event, *id)).collect(),
         segments: items("lists").iter().filter_map(ids).collect(),
         canvas: renumbered(params.get("canvasSettings").unwrap_or(&json!([])), &numbers),
+        entries: 0,
     }
 }
 
@@ -165,7 +166,7 @@ fn member_row(campaign: u64, contact: u64, member: &Membership) -> Value {
         "date_added": clock::sql(member.added),
         "manually_removed": "0",
         "manually_added": "1",
-        "rotation": "1",
+        "rotation": member.rotation.to_string(),
     })
 }
 
@@ -179,28 +180,50 @@ pub(crate) async fn change_member(
             return Answer::not_found();
         }
         let Some(resolved) = store.resolve(contact) else { return Answer::contact_not_found() };
-        let removed = match action.as_str() {
-            "add" => false,
-            "remove" => true,
+        match action.as_str() {
+            "add" => add_member(store, id, resolved),
+            "remove" => remove_member(store, id, resolved),
             _ => return Answer::no_such_url(&format!("/api/campaigns/{id}/contact/{contact}/{action}")),
-        };
-        set_member(store, id, resolved, removed);
+        }
         Answer::success()
     })
 }
 
-fn set_member(store: &mut Store, id: u64, contact: u64, removed: bool) {
+/// An addition by hand. One who is in already enters again where the campaign allows a restart, and else nothing happens;
+/// one who was taken out by hand enters again in either case (`Membership/Action/Adder.php` of Mautic's CampaignBundle).
+fn add_member(store: &mut Store, id: u64, contact: u64) {
+    let may_restart = store.campaigns.get(id).is_some_and(|campaign| campaign.allow_restart);
     let member = store.contact(contact).and_then(|contact| contact.campaigns.get(&id));
-    if member.map_or(removed, |member| member.removed == removed) {
+    if member.is_some_and(|member| !member.removed && !may_restart) {
         return;
     }
     let now = store.now();
     store.edit_contact(contact, |contact| {
-        let member = contact.campaigns.entry(id).or_insert(Membership { added: now, removed });
-        member.removed = removed;
+        let member = contact.campaigns.entry(id);
+        member.and_modify(|member| member.restart(now)).or_insert_with(|| Membership::new(now));
     });
+    if let Some(campaign) = store.campaigns.edit(id) {
+        campaign.entries += 1;
+    }
+    note_change(store, id, contact, "added to");
+}
+
+/// A removal by hand; the row stays. Nothing happens to one who is not in (`Membership/Action/Remover.php`).
+fn remove_member(store: &mut Store, id: u64, contact: u64) {
+    let member = store.contact(contact).and_then(|contact| contact.campaigns.get(&id));
+    if member.is_none_or(|member| member.removed) {
+        return;
+    }
+    store.edit_contact(contact, |contact| {
+        if let Some(member) = contact.campaigns.get_mut(&id) {
+            member.removed = true;
+        }
+    });
+    note_change(store, id, contact, "removed from");
+}
+
+fn note_change(store: &mut Store, id: u64, contact: u64, action: &str) {
     let name = store.campaigns.get(id).map(|campaign| campaign.name.clone()).unwrap_or_default();
-    let action = if removed { "removed from" } else { "added to" };
     let label = json!(format!("Contact {action} campaign, {name}"));
     let details = json!({"campaignId": id, "campaignName": name, "objectDescription": name});
     store.note(contact, "campaign_membership", "Campaign membership change", label, details);

@@ -74,6 +74,9 @@ pub struct SimulatorStats {
     pub contacts: usize,
     /// Addresses, in lower case, that several contacts have, with their ids.
     pub duplicates: BTreeMap<String, Vec<u64>>,
+    /// How often contacts entered each campaign, by its id: first additions and restarts, those of contacts included that
+    /// were deleted or merged since.
+    pub campaign_entries: BTreeMap<u64, u64>,
 }
 
 /// A contact in short.
@@ -95,6 +98,8 @@ pub struct ContactDump {
     pub segments: Vec<u64>,
     /// The campaigns it is in.
     pub campaigns: Vec<u64>,
+    /// How often it entered each campaign, by its id (Mautic's rotation); those it was taken out of included.
+    pub campaign_entries: BTreeMap<u64, u64>,
     /// When it was last changed.
     pub date_modified: Option<String>,
 }
@@ -113,6 +118,7 @@ impl ContactDump {
                 .collect(),
             segments: current(&contact.segments),
             campaigns: current(&contact.campaigns),
+            campaign_entries: contact.campaigns.iter().map(|(id, member)| (*id, member.rotation)).collect(),
             date_modified: contact.by.modified.map(super::clock::iso),
         }
     }
@@ -138,6 +144,7 @@ impl MauticSimulator {
         let counts = &self.inner.counts;
         let calls = lock(&counts.calls).clone();
         let (contacts, duplicates) = self.read(|store| (store.contact_count(), store.duplicates()));
+        let campaign_entries = self.read(|store| store.campaigns.iter().map(|(id, row)| (id, row.entries)).collect());
         SimulatorStats {
             api_calls: calls.iter().filter(|(call, _)| call.contains(" /api")).map(|(_, count)| count).sum(),
             calls,
@@ -145,6 +152,7 @@ impl MauticSimulator {
             faults_injected: counts.faults.load(Ordering::Relaxed),
             contacts,
             duplicates: duplicates.into_iter().collect(),
+            campaign_entries,
         }
     }
 

@@ -106,6 +106,24 @@ impl Contact {
 pub(crate) struct Membership {
     pub(crate) added: Timestamp,
     pub(crate) removed: bool,
+    /// How often the contact went in. Mautic counts it for campaigns only; in a segment it stays at one.
+    #[serde(default = "first_rotation")]
+    pub(crate) rotation: u64,
+}
+
+impl Membership {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self { added: now, removed: false, rotation: first_rotation() }
+    }
+
+    /// Lets the contact enter again: one more rotation, dated now (`Entity/Lead.php` of Mautic's CampaignBundle).
+    pub(crate) fn restart(&mut self, now: Timestamp) {
+        *self = Self { added: now, removed: false, rotation: self.rotation + 1 };
+    }
+}
+
+fn first_rotation() -> u64 {
+    1
 }
 
 /// A field of contacts or companies.
@@ -157,6 +175,9 @@ pub(crate) struct Campaign {
     pub(crate) events: Value,
     pub(crate) segments: Vec<u64>,
     pub(crate) canvas: Value,
+    /// How often contacts entered it, those included that were deleted or merged since. Mautic shows no such number.
+    #[serde(default)]
+    pub(crate) entries: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

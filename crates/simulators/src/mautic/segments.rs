@@ -207,7 +207,7 @@ fn add_member(store: &mut Store, segment: u64, contact: u64) {
         return;
     }
     store.edit_contact(contact, |contact| {
-        contact.segments.insert(segment, Membership { added: now, removed: false });
+        contact.segments.insert(segment, Membership::new(now));
     });
     tell(store, segment, contact, "added");
 }

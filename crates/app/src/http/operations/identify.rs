@@ -1,10 +1,7 @@
 //! `identify`: an anonymous visitor becomes known. It never keeps a login waiting: past its time a job goes on.
 
-use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
-use tandem_core::domain::link::RemoteId;
 use tandem_core::sync::change::{ContactChange, IdentifyCase, Outcome, Pushed, Subject, Visitor};
 use tandem_core::sync::push::For;
 use tandem_core::sync::services::Desk;
@@ -15,6 +12,7 @@ use crate::http::AppState;
 use crate::http::contact::read_change;
 use crate::http::envelope::{ApiError, Reply, Started};
 use crate::http::input::Input;
+use crate::http::visitor::{is_signed, signature};
 
 /// Identifies the visitor of the payload.
 pub async fn identify(state: &AppState, started: &Started, input: Input<'_>, api_key: &str) -> Reply {
@@ -89,38 +87,5 @@ fn case(case: IdentifyCase) -> &'static str {
         IdentifyCase::ClaimedAnonymous => "claimed_anonymous",
         IdentifyCase::OtherPerson => "other_person",
         IdentifyCase::Created => "created",
-    }
-}
-
-/// The visitor's number, signed with the application's own API key: only the application can have put it into a cookie.
-fn mac(id: &RemoteId, api_key: &str) -> Option<Hmac<Sha256>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(api_key.as_bytes()).ok()?;
-    mac.update(b"mtc_id=");
-    mac.update(id.0.as_bytes());
-    Some(mac)
-}
-
-fn signature(id: &RemoteId, api_key: &str) -> Option<String> {
-    mac(id, api_key).map(|mac| hex::encode(mac.finalize().into_bytes()))
-}
-
-/// Compared in constant time.
-fn is_signed(id: &RemoteId, signature: &str, api_key: &str) -> bool {
-    let Ok(given) = hex::decode(signature.trim()) else { return false };
-    mac(id, api_key).is_some_and(|mac| mac.verify_slice(&given).is_ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_number_that_the_application_signed_is_trusted() {
-        let id = RemoteId("123".to_owned());
-        let signed = signature(&id, "tdm_key").unwrap();
-        assert!(is_signed(&id, &signed, "tdm_key"));
-        assert!(!is_signed(&RemoteId("124".to_owned()), &signed, "tdm_key"));
-        assert!(!is_signed(&id, &signed, "tdm_other"));
-        assert!(!is_signed(&id, "zz", "tdm_key"));
     }
 }

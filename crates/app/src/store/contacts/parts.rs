@@ -126,7 +126,7 @@ impl Parts<'_> {
     }
 
     /// A pointer to the record, wherever it led before.
-    pub(super) fn pointer(&self, key: Key) -> Result<TransactWriteItem> {
+    pub(in crate::store) fn pointer(&self, key: Key) -> Result<TransactWriteItem> {
         self.table.putting(item(key, &self.to_record())?, None)
     }
 

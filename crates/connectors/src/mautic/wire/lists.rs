@@ -36,6 +36,20 @@ pub(in crate::mautic) struct Campaigns {
     pub campaigns: Listed<Named>,
 }
 
+/// `{"total": 1, "campaigns": …}` of a contact (recording `097-contact-campaigns`).
+#[derive(Deserialize)]
+pub(in crate::mautic) struct JoinedCampaigns {
+    pub campaigns: Listed<JoinedCampaign>,
+}
+
+/// A campaign as a contact's membership.
+#[derive(Deserialize)]
+pub(in crate::mautic) struct JoinedCampaign {
+    pub id: Loose,
+    #[serde(default, rename = "manuallyRemoved")]
+    pub manually_removed: Loose,
+}
+
 /// `{"total": 1, "stages": …}`.
 #[derive(Deserialize)]
 pub(in crate::mautic) struct Stages {

@@ -1,7 +1,6 @@
 //! Rows as plans of their contacts: read and planned many at a time, without writing anything.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -101,13 +100,6 @@ impl Desk {
             enrolment: integration.enrolment.as_ref(),
             vanished: &integration.vanished,
         }
-    }
-
-    /// The platform's fields, as last read.
-    pub(super) async fn catalog(&self) -> Option<Arc<FieldCatalog>> {
-        let Self { services, integration } = self;
-        let (catalogs, platform) = (&*services.catalogs, &*integration.platform);
-        integration.reference.catalog(&integration.scope, self.now(), catalogs, platform).await
     }
 
     /// The records that belong to rows, by the digests of the rows' ids, and to no other row by now.

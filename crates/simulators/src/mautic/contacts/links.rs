@@ -44,14 +44,14 @@ pub(crate) async fn segments(State(mautic): State<MauticSimulator>, PathParts(id
     })
 }
 
-/// `GET /api/contacts/{id}/campaigns`.
+/// `GET /api/contacts/{id}/campaigns`: published ones only (`Entity/CampaignRepository.php` of Mautic's CampaignBundle).
 pub(crate) async fn campaigns(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let Some(contact) = store.resolve(id).and_then(|id| store.contact(id)) else { return Answer::not_found() };
         let members = contact.campaigns.iter().filter(|(_, member)| !member.removed);
         let views: Vec<_> = members
             .filter_map(|(id, member)| {
-                let campaign = store.campaigns.get(*id)?;
+                let campaign = store.campaigns.get(*id).filter(|campaign| campaign.published)?;
                 let mut view = membership(*id, &campaign.name, member);
                 view["listMembership"] = json!(campaign.segments);
                 Some((*id, view))

@@ -1,0 +1,247 @@
+//! `POST /events`, `GET /events`, `GET /events/{id}`: what happened to users, and how far its effects have come.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use futures::StreamExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tandem_core::automation::accept::Taken;
+use tandem_core::automation::event::{EventStatus, StoredEvent};
+use tandem_core::domain::identity::ExternalId;
+use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::error::Result;
+use tandem_core::sync::services::Desk;
+use tracing::Instrument;
+
+use super::event_view::{self, Item};
+use super::{demo, failed};
+use crate::events::{EventRules, ReadEvent, read_event};
+use crate::http::dispatch::{self, Caller};
+use crate::http::envelope::{ApiError, Reply, Started};
+use crate::http::{AppState, auth, idempotency, request};
+
+/// The most events of one call.
+const MOST_EVENTS: usize = 100;
+/// When the queue looks after events whose caller waits for them, should the process die.
+const LOOKED_AFTER: Duration = Duration::from_secs(30);
+/// API Gateway gives an answer up after 30 seconds.
+const LONGEST_ANSWER: Duration = Duration::from_secs(22);
+/// How many events are worked on at once for a caller who waits.
+const AT_ONCE: usize = 16;
+
+/// Whether the caller waits for the effects.
+#[derive(Default, Deserialize)]
+pub struct Waiting {
+    #[serde(default)]
+    wait: bool,
+}
+
+/// Takes events in.
+pub async fn post(
+    State(state): State<AppState>,
+    query: Result<Query<Waiting>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    let started = Started::new(&state, &headers);
+    let span = tracing::info_span!("events", correlation_id = %started.correlation_id);
+    let reply = handle(&state, &started, query, &headers, body).instrument(span).await;
+    started.answer(&state, "events", &reply)
+}
+
+async fn handle(
+    state: &AppState,
+    started: &Started,
+    query: Result<Query<Waiting>, QueryRejection>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Reply {
+    let caller = match dispatch::admit(state, started, headers, body, request::LARGEST).await {
+        Ok(caller) => caller,
+        Err(error) => return Reply::Failed(error),
+    };
+    let Ok(Query(Waiting { wait })) = query else { return Reply::Failed(bad_query("wait", "true or false")) };
+    let api_key = auth::bearer(headers).unwrap_or_default();
+    idempotency::if_named(state, started, headers, &caller, take(state, started, &caller, api_key, wait)).await
+}
+
+fn bad_query(name: &str, wanted: &str) -> ApiError {
+    ApiError::invalid(vec![FieldIssue::new(name, IssueCode::Invalid, format!("The value must be {wanted}."))])
+}
+
+async fn take(state: &AppState, started: &Started, caller: &Caller, api_key: &str, wait: bool) -> Reply {
+    let items = match items(&caller.body) {
+        Ok(items) => items,
+        Err(error) => return Reply::Failed(error),
+    };
+    let rules = EventRules { lifecycle: &state.lifecycle, fields: &state.rules, now: started.at, api_key };
+    let read: Vec<_> = items.iter().enumerate().map(|(index, item)| read_item(index, item, &rules)).collect();
+    if !read.is_empty() && read.iter().all(Result::is_err) {
+        return Reply::Failed(ApiError::invalid(read.into_iter().filter_map(Result::err).flatten().collect()));
+    }
+    let Some(desk) = &state.desk else { return demo("events", event_view::demo(&read)) };
+    match accepted(desk, started, read, wait).await {
+        Ok(items) => event_view::answer(&items, api_key, wait),
+        Err(failure) => failed(state, failure),
+    }
+}
+
+/// Stores and queues what can be taken; with `wait`, works on it at once.
+async fn accepted(
+    desk: &Desk,
+    started: &Started,
+    read: Vec<Result<ReadEvent, Vec<FieldIssue>>>,
+    wait: bool,
+) -> Result<Vec<Item>> {
+    let events = read.iter().filter_map(|read| read.as_ref().ok()).map(|read| read.event.clone()).collect();
+    let delay = if wait { LOOKED_AFTER } else { Duration::ZERO };
+    let mut taken = desk.accept_events(events, &started.correlation_id, delay).await?;
+    if wait {
+        taken = finished(desk, taken).await;
+    }
+    let mut taken = taken.into_iter();
+    let items = read.into_iter().map(|read| match read {
+        Ok(ReadEvent { event, issues }) => {
+            let visitor = event.user.visitor.is_some();
+            taken.next().map_or(Item::Rejected(Vec::new()), |taken| Item::Taken { taken, issues, visitor })
+        }
+        Err(issues) => Item::Rejected(issues),
+    });
+    Ok(items.collect())
+}
+
+/// Works on events, as long as a caller can wait; what is left, or fails, is the queue's.
+async fn finished(desk: &Desk, taken: Vec<Taken>) -> Vec<Taken> {
+    let work = futures::stream::iter(&taken).for_each_concurrent(AT_ONCE, |taken| async {
+        if let Err(failure) = desk.apply_event(&taken.event.by.id).await {
+            tracing::info!(kind = ?failure.kind, "an event is left to the queue: {failure}");
+        }
+    });
+    if tokio::time::timeout(LONGEST_ANSWER, work).await.is_err() {
+        tracing::info!("events take longer than their caller can wait");
+    }
+    let fresh = taken.into_iter().map(|taken| async move {
+        let stored = desk.stored_event(&taken.event.by.id).await.ok().flatten();
+        Taken { event: stored.unwrap_or(taken.event), duplicate: taken.duplicate }
+    });
+    futures::future::join_all(fresh).await
+}
+
+/// The events of a body: one, a list, or an object with a list.
+fn items(body: &[u8]) -> Result<Vec<Value>, ApiError> {
+    let invalid = |code, message: &str| ApiError::invalid(vec![FieldIssue::new("events", code, message)]);
+    let items = match request::parse(body)? {
+        Value::Array(items) => items,
+        Value::Object(mut object) => match object.remove("events") {
+            Some(Value::Array(items)) => items,
+            None => vec![Value::Object(object)],
+            Some(_) => return Err(invalid(IssueCode::WrongType, "The value must be a list.")),
+        },
+        _ => return Err(request::malformed("the body must be a JSON object or a list".to_owned())),
+    };
+    match items.len() {
+        0 => Err(invalid(IssueCode::Missing, "Give at least one event.")),
+        1..=MOST_EVENTS => Ok(items),
+        many => {
+            Err(invalid(IssueCode::TooLong, &format!("A call takes at most {MOST_EVENTS} events; these are {many}.")))
+        }
+    }
+}
+
+/// Reads one item; its issues name it by its place: `events[3].user.email`.
+fn read_item(index: usize, item: &Value, rules: &EventRules<'_>) -> Result<ReadEvent, Vec<FieldIssue>> {
+    let place = |issue: FieldIssue| FieldIssue { field: format!("events[{index}].{}", issue.field), ..issue };
+    let Some(object) = item.as_object() else {
+        let issue = FieldIssue::new(format!("events[{index}]"), IssueCode::WrongType, "An event must be an object.");
+        return Err(vec![issue]);
+    };
+    match read_event(object, rules) {
+        Ok(ReadEvent { event, issues }) => Ok(ReadEvent { event, issues: issues.into_iter().map(place).collect() }),
+        Err(issues) => Err(issues.into_iter().map(place).collect()),
+    }
+}
+
+/// Which events a list shall hold.
+#[derive(Default, Deserialize)]
+pub struct Wanted {
+    limit: Option<usize>,
+    status: Option<EventStatus>,
+    #[serde(rename = "userId")]
+    user_id: Option<String>,
+}
+
+/// The most events of a list.
+const LONGEST_LIST: usize = 200;
+/// How many of the newest events are looked at for those of one status.
+const LOOKED_AT: usize = 2_000;
+
+/// Lists events, the newest first.
+pub async fn list(
+    State(state): State<AppState>,
+    query: Result<Query<Wanted>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let started = Started::new(&state, &headers);
+    let reply = match dispatch::permitted(&state, &started, &headers).await {
+        Ok(_) => listed(&state, query).await,
+        Err(error) => Reply::Failed(error),
+    };
+    started.answer(&state, "list_events", &reply)
+}
+
+async fn listed(state: &AppState, query: Result<Query<Wanted>, QueryRejection>) -> Reply {
+    let Ok(Query(wanted)) = query else {
+        return Reply::Failed(bad_query("status", "pending, processing, completed or parked, and limit a number"));
+    };
+    let limit = wanted.limit.unwrap_or(50);
+    if !(1..=LONGEST_LIST).contains(&limit) {
+        return Reply::Failed(bad_query("limit", "1 to 200"));
+    }
+    let Some(desk) = &state.desk else { return demo("list_events", json!({"events": []})) };
+    match newest(desk, &wanted, limit).await {
+        Ok(events) => Reply::Done(json!({"events": events.iter().map(event_view::event).collect::<Vec<_>>()})),
+        Err(failure) => failed(state, failure),
+    }
+}
+
+async fn newest(desk: &Desk, wanted: &Wanted, limit: usize) -> Result<Vec<StoredEvent>> {
+    let looked_at = if wanted.status.is_some() { LOOKED_AT } else { limit };
+    let mut events = match wanted.user_id.clone().map(ExternalId::try_from) {
+        None => desk.newest_events(looked_at).await?,
+        Some(Ok(id)) => desk.events_of_user(Some(&id), None, looked_at).await?,
+        Some(Err(_)) => Vec::new(),
+    };
+    events.retain(|event| wanted.status.is_none_or(|status| event.status == status));
+    events.truncate(limit);
+    Ok(events)
+}
+
+/// Shows one event.
+pub async fn show(
+    State(state): State<AppState>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let started = Started::new(&state, &headers);
+    let reply = match dispatch::permitted(&state, &started, &headers).await {
+        Ok(_) => shown(&state, id.map(|Path(id)| id).unwrap_or_default()).await,
+        Err(error) => Reply::Failed(error),
+    };
+    started.answer(&state, "show_event", &reply)
+}
+
+async fn shown(state: &AppState, id: String) -> Reply {
+    let stored = match &state.desk {
+        Some(desk) => desk.stored_event(&id).await,
+        None => Ok(None),
+    };
+    match stored {
+        Ok(Some(event)) => Reply::Done(json!({"event": event_view::event(&event)})),
+        Ok(None) => Reply::Failed(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no event of this id")),
+        Err(failure) => failed(state, failure),
+    }
+}

@@ -1,0 +1,218 @@
+//! Lifecycle events, and what is remembered of their users.
+
+mod listing;
+mod rows;
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use tandem_core::automation::event::{Customer, StoredEvent};
+use tandem_core::automation::subject::Subject;
+use tandem_core::domain::identity::{Identity, RecordKey};
+use tandem_core::domain::link::Lease;
+use tandem_core::domain::scope::Scope;
+use tandem_core::error::Result;
+use tandem_core::ports::Attempt;
+use tandem_core::ports::lifecycle::{Accepted, Admission, LifecycleStore};
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+
+use super::access::Put;
+use super::condition::Condition;
+use super::contacts;
+use super::contacts::parts::Parts;
+use super::keys;
+use super::row::{item, row};
+use super::table::Table;
+use super::transactions::Group;
+use rows::{EventRow, GraveRow, PlaceRow, SubjectRow};
+
+/// How long events are kept, counted from when they came: 90 days.
+const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// [`LifecycleStore`] over the table.
+pub struct LifecycleTable {
+    table: Table,
+}
+
+impl LifecycleTable {
+    /// The events in `table`.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// A new event, its place in the list of its day, and that in the list of what is not on the queue.
+    fn arrival(&self, scope: &Scope, event: &StoredEvent) -> Result<Group> {
+        let digest = keys::event_digest(&event.by.id);
+        let place = PlaceRow::of(event);
+        Ok(vec![
+            self.table.putting(
+                item(keys::lifecycle_event(scope, &digest), &EventRow::of(event)?)?,
+                Some(Condition::absent()),
+            )?,
+            self.table.putting(item(keys::event_log(scope, event.received_at, &digest), &place)?, None)?,
+            self.table.putting(item(keys::unqueued(scope, &digest), &place)?, None)?,
+        ])
+    }
+
+    /// The event as it now stands, if it is as it was read, off the list of what is not on the queue.
+    fn event_and_place(&self, scope: &Scope, event: &StoredEvent) -> Result<Vec<TransactWriteItem>> {
+        let digest = keys::event_digest(&event.by.id);
+        Ok(vec![
+            self.table.putting(
+                item(keys::lifecycle_event(scope, &digest), &EventRow::of(event)?)?,
+                Some(as_read("event_revision", event.revision)),
+            )?,
+            self.table.deleting(keys::unqueued(scope, &digest), None)?,
+        ])
+    }
+
+    fn admission(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Vec<TransactWriteItem>> {
+        let Admission { key, event, subject, lease, save, customer } = admission;
+        let mut writes = self.event_and_place(scope, event)?;
+        let held = event.completed_at.is_none().then_some(lease);
+        let unheld = as_read("subject_version", subject.version).and_unheld(now);
+        writes
+            .push(self.table.putting(item(keys::subject(scope, key), &SubjectRow::of(subject, held)?)?, Some(unheld))?);
+        let digest = keys::event_digest(&event.by.id);
+        let place = keys::subject_event(scope, key, event.by.at, &digest);
+        writes.push(self.table.putting(item(place, &PlaceRow::of(event))?, None)?);
+        let parts = Parts { table: &self.table, scope, key };
+        if let Some(save) = save {
+            writes.extend(parts.save(save)?);
+        }
+        if let Some(customer) = customer {
+            writes.push(parts.pointer(keys::customer(scope, customer))?);
+        }
+        Ok(writes)
+    }
+
+    /// The end of a lease that is `owner`'s.
+    async fn release(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<Attempt> {
+        let mine = Condition::new("lease_owner = :owner").text(":owner", owner);
+        self.table.update(keys::subject(scope, key), "REMOVE lease_owner, lease_until", mine).await
+    }
+}
+
+/// Nobody changed the item since its number was read, which is one less than it will be.
+fn as_read(attribute: &str, next: u64) -> Condition {
+    match next {
+        0 | 1 => Condition::new("attribute_not_exists(pk)"),
+        next => Condition::new(format!("{attribute} = :before")).number(":before", next - 1),
+    }
+}
+
+#[async_trait]
+impl LifecycleStore for LifecycleTable {
+    async fn accept(&self, scope: &Scope, events: &[StoredEvent]) -> Result<Vec<Accepted>> {
+        let mut seen = HashSet::new();
+        let first: Vec<bool> = events.iter().map(|event| seen.insert(event.by.id.as_str())).collect();
+        let new = events.iter().zip(&first).filter(|(_, first)| **first).map(|(event, _)| self.arrival(scope, event));
+        let mut attempts = self.table.transact_many(new.collect::<Result<_>>()?).await?.into_iter();
+        let stored: Vec<bool> =
+            first.into_iter().map(|first| first && attempts.next() == Some(Attempt::Done)).collect();
+        self.accepted(scope, events, &stored).await
+    }
+
+    async fn event(&self, scope: &Scope, id: &str) -> Result<Option<StoredEvent>> {
+        let stored = self.table.get(keys::lifecycle_event(scope, &keys::event_digest(id))).await?;
+        stored.map(rows::event).transpose()
+    }
+
+    async fn events(&self, scope: &Scope, now: Timestamp, limit: usize) -> Result<Vec<StoredEvent>> {
+        self.newest(scope, now, limit).await
+    }
+
+    async fn events_of(&self, scope: &Scope, key: &RecordKey, limit: usize) -> Result<Vec<StoredEvent>> {
+        self.newest_of(scope, key, limit).await
+    }
+
+    async fn unqueued(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>> {
+        let items = self.table.partition(keys::unqueued_partition(scope), Some(limit)).await?;
+        let places = items.into_iter().map(row::<PlaceRow>).collect::<Result<Vec<_>>>()?;
+        let old = places.into_iter().filter(|place| place.received_at < before.as_microsecond());
+        Ok(old.map(|place| place.event_id).collect())
+    }
+
+    async fn customer(&self, scope: &Scope, customer: &Customer) -> Result<Option<RecordKey>> {
+        self.table.get(keys::customer(scope, customer)).await?.map(contacts::rows::pointed_to).transpose()
+    }
+
+    async fn gone_since(&self, scope: &Scope, identities: &[Identity]) -> Result<Option<Timestamp>> {
+        if identities.is_empty() {
+            return Ok(None);
+        }
+        let graves = identities.iter().map(|identity| keys::grave(scope, identity)).collect();
+        let found = self.table.get_all(graves).await?;
+        let moments = found.into_values().map(rows::gone_at).collect::<Result<Vec<_>>>()?;
+        Ok(moments.into_iter().max())
+    }
+
+    async fn subject(&self, scope: &Scope, key: &RecordKey) -> Result<(Subject, Option<Lease>)> {
+        match self.table.get(keys::subject(scope, key)).await? {
+            Some(item) => rows::subject(item),
+            None => Ok((Subject::default(), None)),
+        }
+    }
+
+    async fn admit(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Attempt> {
+        self.table.transact(self.admission(scope, admission, now)?).await.map(Attempt::from)
+    }
+
+    async fn take(
+        &self,
+        scope: &Scope,
+        key: &RecordKey,
+        version: u64,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Attempt> {
+        let free = Condition::new("subject_version = :version")
+            .number(":version", version)
+            .and_unheld(now)
+            .text(":owner", &lease.owner)
+            .moment(":until", lease.until);
+        self.table.update(keys::subject(scope, key), "SET lease_owner = :owner, lease_until = :until", free).await
+    }
+
+    async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()> {
+        // Not ours any more: it ended by itself, and nothing is left to give back.
+        self.release(scope, key, owner).await.map(drop)
+    }
+
+    async fn save(&self, scope: &Scope, event: &StoredEvent) -> Result<Attempt> {
+        if event.subject.is_none() {
+            return self.table.transact(self.event_and_place(scope, event)?).await.map(Attempt::from);
+        }
+        // It was begun, and with that taken off the list.
+        let key = keys::lifecycle_event(scope, &keys::event_digest(&event.by.id));
+        let as_read = as_read("event_revision", event.revision);
+        match self.table.put_if(item(key, &EventRow::of(event)?)?, as_read).await? {
+            Put::Done => Ok(Attempt::Done),
+            Put::Refused(there) => Ok(rows::written_or_contended(there, event)),
+        }
+    }
+
+    async fn finish(&self, scope: &Scope, event: &StoredEvent, key: &RecordKey, owner: &str) -> Result<Attempt> {
+        let saved = self.save(scope, event).await?;
+        self.release(scope, key, owner).await?;
+        Ok(saved)
+    }
+
+    async fn bury(&self, scope: &Scope, identities: &[Identity], at: Timestamp) -> Result<()> {
+        let expires_at = at.as_second().saturating_add(KEPT.as_secs());
+        let grave = GraveRow { gone_at: at.as_microsecond(), expires_at };
+        let newest = || Condition::new("attribute_not_exists(pk) OR gone_at < :at").moment(":at", at);
+        let group = |identity: &Identity| {
+            Ok(vec![self.table.putting(item(keys::grave(scope, identity), &grave)?, Some(newest()))?])
+        };
+        // Refused where a later deletion is noted.
+        self.table.transact_many(identities.iter().map(group).collect::<Result<_>>()?).await.map(drop)
+    }
+
+    async fn forget(&self, scope: &Scope, key: &RecordKey) -> Result<()> {
+        self.forget_subject(scope, key).await
+    }
+}

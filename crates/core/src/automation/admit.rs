@@ -1,0 +1,314 @@
+//! The start of an event's effects: whose it is, what it changes, and the steps that are left. Stored in one transaction, so
+//! that a crash repeats nothing: a payment is added once, and a later event finds what was decided.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
+use crate::domain::identity::{Email, ExternalId, Identity, RecordKey};
+use crate::domain::link::Lease;
+use crate::domain::record::{Change, Fields, Patch, Record};
+use crate::error::{Failure, FailureKind, Result};
+use crate::policy;
+use crate::ports::Attempt;
+use crate::ports::lifecycle::Admission;
+use crate::sync::change::{ContactChange, Subject as Whom};
+use crate::sync::plan::{Draft, Found};
+use crate::sync::push::save_of;
+use crate::sync::services::Desk;
+
+use super::derive::{Derived, amount, derive};
+use super::event::{EventStatus, EventUser, Payload, Step, StepAction, StepStatus, StoredEvent};
+use super::subject::{Past, Subject};
+use super::target::Target;
+
+/// An event under work: the right to do its user's steps is ours until it is finished or given back.
+pub(super) struct Work {
+    pub(super) event: StoredEvent,
+    pub(super) key: RecordKey,
+    pub(super) subject: Subject,
+    pub(super) lease: Lease,
+    /// An earlier attempt may have done a step without being able to say so.
+    pub(super) again: bool,
+}
+
+/// Whether there is something left to do.
+pub(super) enum Begun {
+    Working(Box<Work>),
+    Ended,
+}
+
+/// How long an event waits for its user to become known: a subscription is often told of before its checkout.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
+
+impl Desk {
+    /// Begins an event that was only stored so far.
+    ///
+    /// # Errors
+    /// `Conflict` while another event of the user is worked on, or nobody is known for it yet; `Invalid` and `NotFound` for
+    /// what the rules can't take; `Storage`.
+    pub(super) async fn admit(&self, event: StoredEvent) -> Result<Begun> {
+        let mut patience = Patience::new(self);
+        loop {
+            let Some(payload) = event.payload.clone() else { return Ok(Begun::Ended) };
+            let mut next = event.clone();
+            next.revision += 1;
+            next.attempts += 1;
+            if self.is_about_the_deleted(&payload.user, &event).await? {
+                return self.end_at_once(next, "older than the user's deletion").await;
+            }
+            let found = self.find_user(&payload.user, &event).await?;
+            let key = found.key.clone();
+            let (subject, holder) = self.services.lifecycle.subject(&self.integration.scope, &key).await?;
+            if holder.is_some_and(|lease| lease.until > self.now()) {
+                patience.wait(self).await?;
+                continue;
+            }
+            let admission = self.admission(next, &payload, found, &subject).await?;
+            match self.services.lifecycle.admit(&self.integration.scope, &admission, self.now()).await? {
+                Attempt::Done => return Ok(begun(admission)),
+                Attempt::Contended => patience.wait(self).await?,
+            }
+        }
+    }
+
+    /// Goes on with an event whose steps are known.
+    ///
+    /// # Errors
+    /// `Conflict` while another event of the user is worked on; `Storage`.
+    pub(super) async fn resume(&self, mut event: StoredEvent, key: RecordKey) -> Result<Begun> {
+        let (lifecycle, scope) = (&self.services.lifecycle, &self.integration.scope);
+        event.attempts += 1;
+        let mut patience = Patience::new(self);
+        loop {
+            let (subject, holder) = lifecycle.subject(scope, &key).await?;
+            let lease = self.steps_lease();
+            if holder.is_none_or(|held| held.until <= self.now())
+                && lifecycle.take(scope, &key, subject.version, &lease, self.now()).await? == Attempt::Done
+            {
+                return Ok(Begun::Working(Box::new(Work { event, key, subject, lease, again: true })));
+            }
+            patience.wait(self).await?;
+        }
+    }
+
+    fn steps_lease(&self) -> Lease {
+        Lease { owner: self.services.entropy.id(), until: policy::after(self.now(), policy::LEASE) }
+    }
+
+    /// Ends an event that has no effect.
+    async fn end_at_once(&self, mut event: StoredEvent, why: &str) -> Result<Begun> {
+        event.note = Some(why.to_owned());
+        event.complete(self.now());
+        self.services.lifecycle.save(&self.integration.scope, &event).await?;
+        Ok(Begun::Ended)
+    }
+
+    async fn is_about_the_deleted(&self, user: &EventUser, event: &StoredEvent) -> Result<bool> {
+        let gone = self.services.lifecycle.gone_since(&self.integration.scope, &identities(user)).await?;
+        Ok(gone.is_some_and(|gone| event.by.at <= gone))
+    }
+
+    /// The record of the event's user, or a new one.
+    async fn find_user(&self, user: &EventUser, event: &StoredEvent) -> Result<Found> {
+        let change = ContactChange { subject: self.whom(user).await?, ..ContactChange::refresh(nobody()) };
+        match self.find(&change).await {
+            Err(failure) if matches!(failure.kind, FailureKind::Invalid | FailureKind::NotFound) => {
+                Err(self.nobody_yet(event))
+            }
+            found => found,
+        }
+    }
+
+    async fn whom(&self, user: &EventUser) -> Result<Whom> {
+        if let (None, None, Some(customer)) = (&user.external_id, &user.email, &user.customer) {
+            let known = self.services.lifecycle.customer(&self.integration.scope, customer).await?;
+            return Ok(known.map_or(Whom::Person { external_id: None, email: None }, Whom::Known));
+        }
+        Ok(Whom::Person { external_id: user.external_id.clone(), email: user.email.clone() })
+    }
+
+    /// Events come in any order: the one that makes the user known may be on its way.
+    fn nobody_yet(&self, event: &StoredEvent) -> Failure {
+        let waited = self.now().duration_since(event.received_at);
+        let kind = if waited < PATIENCE { FailureKind::Conflict } else { FailureKind::NotFound };
+        let message = "nobody is known for this user: no event with an email address, and no record, has come";
+        Failure::new(kind, message)
+    }
+
+    async fn admission(
+        &self,
+        mut event: StoredEvent,
+        payload: &Payload,
+        found: Found,
+        subject: &Subject,
+    ) -> Result<Admission> {
+        let book = &self.integration.lifecycle;
+        let past = Past { by: event.by.clone(), name: event.name.clone(), facts: book.facts(&payload.properties) };
+        let mut derived = derive(book, subject, &past, &payload.properties)?;
+        let key = found.key.clone();
+        let fields = patch(&mut derived, payload, found.stored.record.as_ref(), &event);
+        let change = ContactChange {
+            subject: self.whom(&payload.user).await?,
+            fields,
+            consent: consent(&derived, payload, &event),
+            visitor: payload.user.visitor.clone(),
+            issues: Vec::new(),
+        };
+        let draft = self.draft_of(&change, found, self.catalog().await.as_deref());
+        event.subject = Some(key.clone());
+        event.contact = draft.link.remote_id.clone();
+        event.steps = steps(&derived, &draft);
+        event.note = note(&derived);
+        event.status = EventStatus::Processing;
+        if !event.steps.iter().any(Step::is_open) {
+            event.complete(self.now());
+        }
+        let changed = draft.record_changed || draft.consent_changed || !draft.claim.is_empty();
+        Ok(Admission {
+            key,
+            event,
+            subject: derived.subject,
+            lease: self.steps_lease(),
+            save: changed.then(|| save_of(&draft)),
+            customer: payload.user.customer.clone(),
+        })
+    }
+}
+
+fn begun(admission: Admission) -> Begun {
+    let Admission { key, event, subject, lease, .. } = admission;
+    match event.status {
+        EventStatus::Completed => Begun::Ended,
+        EventStatus::Pending | EventStatus::Processing | EventStatus::Parked => {
+            Begun::Working(Box::new(Work { event, key, subject, lease, again: false }))
+        }
+    }
+}
+
+/// A key that no record has.
+fn nobody() -> RecordKey {
+    RecordKey::from_stored(String::new())
+}
+
+/// The identities that an event's user is given by.
+pub(super) fn identities(user: &EventUser) -> Vec<Identity> {
+    let external = user.external_id.as_ref().map(ExternalId::identity);
+    external.into_iter().chain(user.email.as_ref().map(Email::identity)).collect()
+}
+
+/// What of the record the event changes: what it says of the person, then what the rules say, then sums.
+fn patch(derived: &mut Derived, payload: &Payload, record: Option<&Record>, event: &StoredEvent) -> Patch {
+    let mut patch = said_of_the_person(derived, &payload.user, record, event);
+    for (target, written) in &derived.writes {
+        if let Target::Field(name) = target {
+            patch.insert(name.clone(), Change::Set(written.value.clone()));
+        }
+    }
+    let empty = Fields::new();
+    let fields = record.map_or(&empty, |record| &record.fields);
+    for (name, number) in &derived.adds {
+        let before = fields.get(name).and_then(amount).unwrap_or(0.0);
+        patch.insert(name.clone(), Change::Set(sum(before, *number)));
+    }
+    patch
+}
+
+/// A sum without the dust of binary fractions: to a millionth.
+fn sum(before: f64, number: f64) -> Value {
+    json!(((before + number) * 1e6).round() / 1e6)
+}
+
+/// What the event says of the person, unless a later event or a newer state of the record says otherwise.
+fn said_of_the_person(derived: &mut Derived, user: &EventUser, record: Option<&Record>, event: &StoredEvent) -> Patch {
+    let newer_state = record.filter(|record| record.source_updated_at().is_some_and(|at| at > event.by.at));
+    let mut patch = Patch::new();
+    for (name, change) in &user.fields {
+        let target = Target::Field(name.clone());
+        let is_late = derived.subject.decided.get(&target).is_some_and(|written| written.by > event.by);
+        let is_known = newer_state.is_some_and(|record| record.fields.contains_key(name));
+        if is_late || is_known {
+            continue;
+        }
+        let value = match change {
+            Change::Clear => Value::Null,
+            Change::Set(value) => value.clone(),
+        };
+        // A digest would do: only who decided it is asked for. The value itself stands in the record.
+        derived.subject.decided.insert(target, super::subject::Written { by: event.by.clone(), value: Value::Null });
+        patch.insert(name.clone(), if value.is_null() { Change::Clear } else { Change::Set(value) });
+    }
+    patch
+}
+
+fn consent(derived: &Derived, payload: &Payload, event: &StoredEvent) -> Option<ConsentEntry> {
+    derived.opted_in.map(|opted_in| word(event, opted_in)).or_else(|| payload.user.consent.clone())
+}
+
+/// What an event says that the person said about being mailed.
+pub(super) fn word(event: &StoredEvent, opted_in: bool) -> ConsentEntry {
+    let status = if opted_in { ConsentStatus::OptedIn } else { ConsentStatus::OptedOut };
+    let proof = Some(format!("{} {}", event.name.as_str(), event.by.id));
+    ConsentEntry { status, source: ConsentSource::Person, at: event.by.at, proof }
+}
+
+/// Out of lists before into others, segments before campaigns: a campaign may look at segments.
+fn steps(derived: &Derived, draft: &Draft) -> Vec<Step> {
+    let mut lists: Vec<StepAction> = derived.writes.iter().filter_map(list_step).collect();
+    lists.sort_by_key(|action| match action {
+        StepAction::List { target: Target::Segment(_), member, .. } => (0, *member),
+        StepAction::List { member, .. } => (1, *member),
+        StepAction::Consent { .. } | StepAction::Contact | StepAction::Erase => (2, true),
+    });
+    let consent = derived.opted_in.map(|opted_in| Step {
+        action: StepAction::Consent { opted_in },
+        status: StepStatus::Done,
+        note: None,
+    });
+    let contact = !draft.platform_is_settled();
+    let contact = contact.then(|| Step::pending(StepAction::Contact));
+    consent.into_iter().chain(contact).chain(lists.into_iter().map(Step::pending)).collect()
+}
+
+fn list_step((target, written): &(Target, super::subject::Written)) -> Option<StepAction> {
+    match target {
+        Target::Field(_) => None,
+        Target::Segment(_) | Target::Campaign(_) => Some(StepAction::List {
+            target: target.clone(),
+            member: written.value == json!(true),
+            by: written.by.clone(),
+        }),
+    }
+}
+
+fn note(derived: &Derived) -> Option<String> {
+    let late = (!derived.superseded.is_empty()).then(|| {
+        let targets: Vec<String> = derived.superseded.iter().map(Target::to_string).collect();
+        format!("a later event decided {}", targets.join(", "))
+    });
+    let notes: Vec<String> = derived.notes.iter().cloned().chain(late).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
+}
+
+/// Waiting for another event of the same user.
+struct Patience {
+    until: jiff::Timestamp,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new(desk: &Desk) -> Self {
+        Self { until: policy::after(desk.now(), policy::LEASE_PATIENCE), pause: Duration::from_millis(25) }
+    }
+
+    async fn wait(&mut self, desk: &Desk) -> Result<()> {
+        if desk.now() > self.until {
+            return Err(Failure::new(FailureKind::Conflict, "another event of the user is being worked on"));
+        }
+        desk.services.sleep.sleep(self.pause.mul_f64(0.5 + desk.services.entropy.unit())).await;
+        self.pause = (self.pause * 2).min(Duration::from_millis(200));
+        Ok(())
+    }
+}

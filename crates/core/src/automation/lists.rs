@@ -1,0 +1,52 @@
+//! Finding the lists that rules speak of; segments that are only named are made.
+
+use crate::error::{Failure, FailureKind, Result};
+use crate::jobs::message::MembershipList;
+use crate::sync::lists::ListKind;
+use crate::sync::services::Desk;
+
+use super::rulebook::ListRef;
+use super::target::Target;
+
+impl Desk {
+    /// The platform's list for a target of the rules; `None` for one that may be missing and is. No call for one that is
+    /// given by its number, or whose name was found within five minutes.
+    ///
+    /// # Errors
+    /// `NotFound` for one that must be there; as the platform fails.
+    pub(super) async fn list_of(&self, target: &Target) -> Result<Option<MembershipList>> {
+        let Some(list) = self.integration.lifecycle.list(target) else {
+            return Err(Failure::new(FailureKind::NotFound, format!("the rules know no {target} any more")));
+        };
+        self.find_list(target, list).await
+    }
+
+    async fn find_list(&self, target: &Target, list: &ListRef) -> Result<Option<MembershipList>> {
+        if let Some(id) = &list.id {
+            return Ok(Some(list.kind.with_id(id.clone())));
+        }
+        let name = list.name.as_deref().unwrap_or_default();
+        match self.list_named(list.kind, name, &target.to_string()).await {
+            Err(failure) if failure.kind == FailureKind::NotFound && list.optional => Ok(None),
+            Err(failure) if failure.kind == FailureKind::NotFound && list.kind == ListKind::Segment => {
+                self.make_segment(name, target).await.map(Some)
+            }
+            found => found.map(Some),
+        }
+    }
+
+    /// Makes a segment. Another worker may make it at the same time: then it is there.
+    async fn make_segment(&self, name: &str, target: &Target) -> Result<MembershipList> {
+        match self.integration.bulk.create_segment(name).await {
+            Ok(made) => {
+                self.integration.reference.forget_lists(ListKind::Segment);
+                Ok(ListKind::Segment.with_id(made.id))
+            }
+            Err(failure) if failure.kind == FailureKind::Refused => {
+                self.integration.reference.forget_lists(ListKind::Segment);
+                self.list_named(ListKind::Segment, name, &target.to_string()).await
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
