@@ -11,8 +11,8 @@ DATA_DIR ?= .tandem
 ONCE ?=
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-FUNCTIONS := --package tandem-mautic-sync --package tandem-mautic-webhook --package tandem-scheduled-sync \
-	--package tandem-queue-worker
+FUNCTIONS := --package tandem-mautic-sync --package tandem-mautic-webhook --package tandem-billing-webhook \
+	--package tandem-scheduled-sync --package tandem-queue-worker
 
 export SAM_CLI_TELEMETRY := 0
 

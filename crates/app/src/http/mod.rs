@@ -1,6 +1,7 @@
 //! The HTTP edge: one router for Lambda and for `tandem dev`, one operation per file.
 
 mod auth;
+mod billing;
 pub(crate) mod contact;
 mod dispatch;
 mod envelope;
@@ -22,6 +23,7 @@ use tandem_core::webhook::proof::Secrets;
 
 pub use auth::KeyRing;
 
+use crate::config::BillingSecrets;
 use crate::store::{IdempotencyStore, RecordsTable};
 
 /// What the operations work with. Cloning is cheap.
@@ -43,6 +45,8 @@ pub struct AppState {
     pub budget: Arc<dyn BudgetStore>,
     /// The secrets that deliveries may be signed with.
     pub webhook_secrets: Secrets,
+    /// The secrets of payment providers.
+    pub billing_secrets: BillingSecrets,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes correlation ids.
@@ -65,9 +69,14 @@ pub fn mautic_webhook(state: AppState) -> Router {
     served(mautic_webhook_routes(), state)
 }
 
+/// The routes of the `billing-webhook` function.
+pub fn billing_webhook(state: AppState) -> Router {
+    served(billing_webhook_routes(), state)
+}
+
 /// The routes of all functions, as `tandem dev` serves them.
 pub fn all(state: AppState) -> Router {
-    served(mautic_sync_routes().merge(mautic_webhook_routes()), state)
+    served(mautic_sync_routes().merge(mautic_webhook_routes()).merge(billing_webhook_routes()), state)
 }
 
 fn mautic_sync_routes() -> Router<AppState> {
@@ -85,6 +94,12 @@ fn mautic_webhook_routes() -> Router<AppState> {
     Router::new()
         .route("/mautic-webhook", post(webhook::default_integration))
         .route("/mautic-webhook/{integration}", post(webhook::integration))
+}
+
+fn billing_webhook_routes() -> Router<AppState> {
+    Router::new()
+        .route("/billing/stripe/{integration}", post(billing::stripe))
+        .route("/billing/lemonsqueezy/{integration}", post(billing::lemonsqueezy))
 }
 
 fn served(routes: Router<AppState>, state: AppState) -> Router {
