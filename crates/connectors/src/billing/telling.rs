@@ -20,6 +20,8 @@ pub(super) mod rank {
     pub const PAYMENT: u8 = 20;
     /// A subscription's beginning.
     pub const CREATED: u8 = 30;
+    /// A cancelled one goes on: no change of plan, which the state told beside it would seem to be if it came first.
+    pub const TAKEN_UP: u8 = 35;
     /// A change of it.
     pub const UPDATED: u8 = 40;
     /// A pause, or the end of one.

@@ -50,7 +50,7 @@ fn state(envelope: Envelope<'_>, rules: &RuleBook, rank: u8) -> Result<Lifecycle
 }
 
 fn resumed(envelope: Envelope<'_>, rules: &RuleBook) -> Result<LifecycleEvent, FieldIssue> {
-    with_price(envelope, rules, "subscription_resumed", "active", rank::PAUSED)
+    with_price(envelope, rules, "subscription_resumed", "active", rank::TAKEN_UP)
 }
 
 fn with_price(
