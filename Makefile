@@ -13,8 +13,8 @@ EXAMPLES ?= 40
 SEED ?= 1
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-FUNCTIONS := --package tandem-mautic-sync --package tandem-mautic-webhook --package tandem-scheduled-sync \
-	--package tandem-queue-worker
+FUNCTIONS := --package tandem-mautic-sync --package tandem-mautic-webhook --package tandem-billing-webhook \
+	--package tandem-scheduled-sync --package tandem-queue-worker
 
 export SAM_CLI_TELEMETRY := 0
 

@@ -3,6 +3,7 @@
 
 mod auth;
 mod bad_input;
+mod billing;
 mod campaigns;
 mod consent;
 mod demo_mode;

@@ -1,6 +1,7 @@
 //! The HTTP edge: one router for Lambda and for `tandem dev`, one operation per file.
 
 mod auth;
+mod billing;
 pub(crate) mod contact;
 mod dispatch;
 mod envelope;
@@ -21,9 +22,10 @@ use tandem_core::sync::services::Desk;
 use tandem_core::webhook::proof::Secrets;
 
 pub use auth::KeyRing;
-pub use routes::{Function, ROUTES, Route, Verb};
 pub use operations::event_view::event as event_view;
+pub use routes::{Function, ROUTES, Route, Verb};
 
+use crate::config::BillingSecrets;
 use crate::store::{IdempotencyStore, RecordsTable};
 
 /// What the operations work with. Cloning is cheap.
@@ -45,6 +47,8 @@ pub struct AppState {
     pub budget: Arc<dyn BudgetStore>,
     /// The secrets that deliveries may be signed with.
     pub webhook_secrets: Secrets,
+    /// The secrets of payment providers.
+    pub billing_secrets: BillingSecrets,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes correlation ids.
@@ -65,6 +69,11 @@ pub fn mautic_sync(state: AppState) -> Router {
 /// The routes of the `mautic-webhook` function.
 pub fn mautic_webhook(state: AppState) -> Router {
     served(routes::router(|function| function == Function::MauticWebhook), state)
+}
+
+/// The routes of the `billing-webhook` function.
+pub fn billing_webhook(state: AppState) -> Router {
+    served(routes::router(|function| function == Function::BillingWebhook), state)
 }
 
 /// The routes of all functions, as `tandem dev` serves them.

@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::{AppState, dispatch, operations, webhook};
+use super::{AppState, billing, dispatch, operations, webhook};
 
 /// The Lambda functions that serve HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Function {
     MauticSync,
     /// What Mautic calls.
     MauticWebhook,
+    /// What payment providers call.
+    BillingWebhook,
 }
 
 impl Function {
@@ -22,6 +24,7 @@ impl Function {
         match self {
             Self::MauticSync => "mautic-sync",
             Self::MauticWebhook => "mautic-webhook",
+            Self::BillingWebhook => "billing-webhook",
         }
     }
 }
@@ -77,6 +80,10 @@ pub const ROUTES: &[Route] = &[
     route(Function::MauticSync, Verb::Get, "/health", |verb| on(verb, operations::health::health)),
     route(Function::MauticWebhook, Verb::Post, "/mautic-webhook", |verb| on(verb, webhook::default_integration)),
     route(Function::MauticWebhook, Verb::Post, "/mautic-webhook/{integration}", |verb| on(verb, webhook::integration)),
+    route(Function::BillingWebhook, Verb::Post, "/billing/stripe/{integration}", |verb| on(verb, billing::stripe)),
+    route(Function::BillingWebhook, Verb::Post, "/billing/lemonsqueezy/{integration}", |verb| {
+        on(verb, billing::lemonsqueezy)
+    }),
 ];
 
 const fn route(
