@@ -1,6 +1,7 @@
 //! The proof suite: each scenario shows one promise, and closes with one line.
 
 pub mod contract;
+pub mod histories;
 pub mod import;
 pub mod import_faults;
 pub mod kill;
@@ -9,6 +10,7 @@ pub mod outage;
 pub mod pull;
 pub mod race;
 pub mod retry;
+pub mod rules;
 pub mod sample;
 pub mod storm;
 pub mod supabase;
@@ -55,6 +57,8 @@ pub const NAMES: &[&str] = &[
     "import-faults",
     "supabase",
     "pull",
+    "rules",
+    "histories",
 ];
 
 /// Runs a scenario.
@@ -74,6 +78,8 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "import-faults" => import_faults::run(size).await,
         "supabase" => supabase::run(size).await,
         "pull" => pull::run(size).await,
+        "rules" => rules::run(size).await,
+        "histories" => histories::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }
