@@ -179,8 +179,8 @@ fn names_in(lists: &Value) -> BTreeMap<u64, String> {
     rows.iter().filter_map(name).collect()
 }
 
-/// A moment as Mautic keeps it: in UTC, to the second.
+/// A moment as Mautic's contact fields keep it: in UTC, with its seconds cut off.
 #[must_use]
 pub fn as_in_mautic(at: Timestamp) -> Value {
-    json!(at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    json!(at.strftime("%Y-%m-%d %H:%M:00").to_string())
 }

@@ -1,5 +1,6 @@
 //! The proof suite: each scenario shows one promise, and closes with one line.
 
+pub mod burst;
 pub mod contract;
 pub mod histories;
 pub mod import;
@@ -58,6 +59,7 @@ pub const NAMES: &[&str] = &[
     "supabase",
     "pull",
     "rules",
+    "burst",
     "histories",
 ];
 
@@ -79,6 +81,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "supabase" => supabase::run(size).await,
         "pull" => pull::run(size).await,
         "rules" => rules::run(size).await,
+        "burst" => burst::run(size).await,
         "histories" => histories::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }

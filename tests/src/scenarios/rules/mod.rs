@@ -6,6 +6,7 @@ mod cases;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -19,8 +20,10 @@ use crate::lifecycle::{Names, Seen};
 use crate::system::{Options, System};
 use cases::{Case, Happening, address};
 
-/// Systems that work at the same time.
-const AT_ONCE: usize = 6;
+/// Systems on which cases are tried at the same time.
+const STAGES: usize = 3;
+/// Systems that wait for time-outs at the same time.
+const SLOW_STAGES: usize = 8;
 /// Longer than Tandem waits for an answer: what is asked for is done when nobody hears it any more.
 const TOO_LONG_MS: u64 = 10_400;
 
@@ -53,11 +56,11 @@ struct Stage {
 /// Runs the scenario.
 pub async fn run(size: Size) -> Proof {
     let cases = cases::all();
-    let troubled = futures::stream::iter(cases.clone()).map(|case| in_trouble(case, size)).buffer_unordered(AT_ONCE);
-    let troubled = troubled.collect::<Vec<_>>();
-    let slow = futures::stream::iter(cases.into_iter().enumerate());
-    let slow = slow.map(|(number, case)| with_timeouts(number, case, size)).buffer_unordered(2 * AT_ONCE);
-    let (troubled, slow) = tokio::join!(troubled, slow.collect::<Vec<_>>());
+    let troubled = cases.chunks(cases.len().div_ceil(STAGES)).map(|cases| in_trouble(cases.to_vec(), size));
+    let slow: Vec<(usize, Case)> = cases.clone().into_iter().enumerate().filter(|(number, _)| is_slowed(*number, size)).collect();
+    let slow = slow.chunks(size.pick(2, 3)).map(|cases| with_timeouts(cases.to_vec(), size));
+    let slow = futures::stream::iter(slow).buffer_unordered(SLOW_STAGES).collect::<Vec<_>>();
+    let (troubled, slow) = tokio::join!(join_all(troubled), slow);
     let mut all = Tally::default();
     for tally in troubled.into_iter().chain(slow) {
         let tally = tally?;
@@ -67,43 +70,54 @@ pub async fn run(size: Size) -> Proof {
         all.killed += tally.killed;
     }
     Ok(format!(
-        "{} cases of the default rules, each as promised; each again with each of its calls failing: {} times by an error, a rate limit or a lost reply, {} times by a timeout, {} times with its worker killed: same end, one contact, each campaign entered once",
+        "{} cases of the default rules, each as promised; each again with each of its calls failing: {} times by an error, a rate limit or a lost reply, {} times by a timeout; {} times with its worker killed: same end, one contact, each campaign entered once",
         all.rules, all.failed, all.timeouts, all.killed
     ))
 }
 
-/// A case without trouble, then with every call failing in every quick way, then with killed workers.
-async fn in_trouble(case: Case, size: Size) -> Result<Tally, String> {
+/// Cases without trouble, then with every call failing in every quick way, then with killed workers.
+async fn in_trouble(cases: Vec<Case>, size: Size) -> Result<Tally, String> {
     let stage = Stage::new().await?;
-    let calls = stage.healthy(&case, "well").await?;
-    let mut tally = Tally { rules: 1, ..Tally::default() };
-    for fault in [Fault::Error, Fault::RateLimit, Fault::LostReply] {
-        for call in 1..=calls {
-            stage.with_fault(&case, fault, call).await?;
-            tally.failed += 1;
+    let mut tally = Tally::default();
+    let mut chance = StdRng::seed_from_u64(3);
+    for case in &cases {
+        let calls = stage.healthy(case, "well").await?;
+        tally.rules += 1;
+        for fault in [Fault::Error, Fault::RateLimit, Fault::LostReply] {
+            for call in 1..=calls {
+                stage.with_fault(case, fault, call).await?;
+                tally.failed += 1;
+            }
         }
-    }
-    let mut chance = StdRng::seed_from_u64(case.name.len() as u64);
-    for number in 0..size.pick(2, 12) {
-        stage.killed(&case, &format!("killed{number}"), &mut chance).await?;
-        tally.killed += 1;
+        for number in 0..size.pick(2, 12) {
+            stage.killed(case, &format!("killed{number}"), &mut chance).await?;
+            tally.killed += 1;
+        }
     }
     Ok(tally)
 }
 
-/// The same with calls that take too long; at the small size one of them, another for each case.
-async fn with_timeouts(number: usize, case: Case, size: Size) -> Result<Tally, String> {
+/// At the small size every fifth case has to do with time-outs, each of which takes its ten seconds.
+fn is_slowed(number: usize, size: Size) -> bool {
+    size == Size::Full || number % 5 == 0
+}
+
+/// Cases with calls that take too long; at the small size one call of each, another for each case.
+async fn with_timeouts(cases: Vec<(usize, Case)>, size: Size) -> Result<Tally, String> {
     let stage = Stage::new().await?;
-    let calls = stage.healthy(&case, "well").await?;
-    let chosen: Vec<u64> = match size {
-        _ if calls == 0 => Vec::new(),
-        Size::Small => vec![number as u64 % calls + 1],
-        Size::Full => (1..=calls).collect(),
-    };
-    for call in &chosen {
-        stage.with_fault(&case, Fault::Timeout, *call).await?;
+    let mut tally = Tally::default();
+    for (number, case) in cases {
+        let calls = stage.healthy(&case, "well").await?;
+        let chosen: Vec<u64> = match size {
+            Size::Small => (1..=calls).filter(|call| *call == number as u64 % calls + 1).collect(),
+            Size::Full => (1..=calls).collect(),
+        };
+        for call in chosen {
+            stage.with_fault(&case, Fault::Timeout, call).await?;
+            tally.timeouts += 1;
+        }
     }
-    Ok(Tally { timeouts: chosen.len(), ..Tally::default() })
+    Ok(tally)
 }
 
 impl Stage {
