@@ -7,7 +7,7 @@ use crate::jobs::message::Task;
 use crate::ports::lifecycle::Accepted;
 use crate::sync::services::Desk;
 
-use super::event::{LifecycleEvent, StoredEvent};
+use super::event::{EventStatus, LifecycleEvent, StoredEvent};
 
 /// What became of an event that came in.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Taken {
 }
 
 impl Desk {
-    /// Stores events and queues their work, `delay` from now on. Those that are known are not queued again. One write call for
+    /// Stores events and queues their work, `delay` from now on. Those that were begun are not queued again. One write call for
     /// 33 events, and one message each.
     ///
     /// # Errors
@@ -36,8 +36,9 @@ impl Desk {
         let accepted = self.services.lifecycle.accept(&self.integration.scope, &received).await?;
         let taken: Vec<Taken> =
             received.into_iter().zip(accepted).map(|(event, accepted)| taken(event, accepted)).collect();
-        let new = taken.iter().filter(|taken| !taken.duplicate);
-        futures::future::try_join_all(new.map(|taken| self.queue_event(&taken.event.by.id, correlation_id, delay)))
+        // One that is known and was never worked on may have been stored by a receiver that died before it was queued.
+        let left = taken.iter().filter(|taken| !taken.duplicate || taken.event.status == EventStatus::Pending);
+        futures::future::try_join_all(left.map(|taken| self.queue_event(&taken.event.by.id, correlation_id, delay)))
             .await?;
         Ok(taken)
     }

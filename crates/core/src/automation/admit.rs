@@ -21,7 +21,7 @@ use crate::sync::services::Desk;
 
 use super::derive::{Derived, amount, derive};
 use super::event::{EventStatus, EventUser, Payload, Step, StepAction, StepStatus, StoredEvent};
-use super::subject::{Past, Subject};
+use super::subject::{Past, Subject, Written};
 use super::target::Target;
 
 /// An event under work: the right to do its user's steps is ours until it is finished or given back.
@@ -66,7 +66,13 @@ impl Desk {
                 patience.wait(self).await?;
                 continue;
             }
-            let admission = self.admission(next, &payload, found, &subject).await?;
+            let is_late = is_late_with_its_address(&subject, &payload.user, found.stored.record.as_ref(), &event);
+            let (found, whom) = if is_late {
+                (self.find(&ContactChange::refresh(key.clone())).await?, Whom::Known(key))
+            } else {
+                (found, self.whom(&payload.user).await?)
+            };
+            let admission = self.admission(next, &payload, found, whom, &subject).await?;
             match self.services.lifecycle.admit(&self.integration.scope, &admission, self.now()).await? {
                 Attempt::Done => return Ok(begun(admission)),
                 Attempt::Contended => patience.wait(self).await?,
@@ -81,6 +87,9 @@ impl Desk {
     pub(super) async fn resume(&self, mut event: StoredEvent, key: RecordKey) -> Result<Begun> {
         let (lifecycle, scope) = (&self.services.lifecycle, &self.integration.scope);
         event.attempts += 1;
+        if event.status == EventStatus::Parked {
+            event.reopen();
+        }
         let mut patience = Patience::new(self);
         loop {
             let (subject, holder) = lifecycle.subject(scope, &key).await?;
@@ -143,6 +152,7 @@ impl Desk {
         mut event: StoredEvent,
         payload: &Payload,
         found: Found,
+        whom: Whom,
         subject: &Subject,
     ) -> Result<Admission> {
         let book = &self.integration.lifecycle;
@@ -151,7 +161,7 @@ impl Desk {
         let key = found.key.clone();
         let fields = patch(&mut derived, payload, found.stored.record.as_ref(), &event);
         let change = ContactChange {
-            subject: self.whom(&payload.user).await?,
+            subject: whom,
             fields,
             consent: consent(&derived, payload, &event),
             visitor: payload.user.visitor.clone(),
@@ -221,24 +231,38 @@ fn sum(before: f64, number: f64) -> Value {
     json!(((before + number) * 1e6).round() / 1e6)
 }
 
+/// Whether the event gives an address that a later event, or a newer state of the record, has replaced.
+fn is_late_with_its_address(subject: &Subject, user: &EventUser, record: Option<&Record>, event: &StoredEvent) -> bool {
+    let (Some(given), Some(record)) = (&user.email, record) else { return false };
+    let later_event = subject.decided.get(&address()).is_some_and(|written| written.by > event.by);
+    let newer_state = record.source_updated_at().is_some_and(|at| at > event.by.at);
+    user.external_id.is_some()
+        && record.email.as_ref().is_some_and(|held| held != given)
+        && (later_event || newer_state)
+}
+
+/// What decides which address the person has.
+fn address() -> Target {
+    Target::Field("email".to_owned())
+}
+
 /// What the event says of the person, unless a later event or a newer state of the record says otherwise.
 fn said_of_the_person(derived: &mut Derived, user: &EventUser, record: Option<&Record>, event: &StoredEvent) -> Patch {
     let newer_state = record.filter(|record| record.source_updated_at().is_some_and(|at| at > event.by.at));
+    // Only who decided it is remembered: the value itself stands in the record.
+    let decided = Written { by: event.by.clone(), value: Value::Null };
+    if user.email.is_some() && derived.subject.decided.get(&address()).is_none_or(|written| written.by < event.by) {
+        derived.subject.decided.insert(address(), decided.clone());
+    }
     let mut patch = Patch::new();
     for (name, change) in &user.fields {
         let target = Target::Field(name.clone());
         let is_late = derived.subject.decided.get(&target).is_some_and(|written| written.by > event.by);
         let is_known = newer_state.is_some_and(|record| record.fields.contains_key(name));
-        if is_late || is_known {
-            continue;
+        if !is_late && !is_known {
+            derived.subject.decided.insert(target, decided.clone());
+            patch.insert(name.clone(), change.clone());
         }
-        let value = match change {
-            Change::Clear => Value::Null,
-            Change::Set(value) => value.clone(),
-        };
-        // A digest would do: only who decided it is asked for. The value itself stands in the record.
-        derived.subject.decided.insert(target, super::subject::Written { by: event.by.clone(), value: Value::Null });
-        patch.insert(name.clone(), if value.is_null() { Change::Clear } else { Change::Set(value) });
     }
     patch
 }
@@ -272,7 +296,7 @@ fn steps(derived: &Derived, draft: &Draft) -> Vec<Step> {
     consent.into_iter().chain(contact).chain(lists.into_iter().map(Step::pending)).collect()
 }
 
-fn list_step((target, written): &(Target, super::subject::Written)) -> Option<StepAction> {
+fn list_step((target, written): &(Target, Written)) -> Option<StepAction> {
     match target {
         Target::Field(_) => None,
         Target::Segment(_) | Target::Campaign(_) => Some(StepAction::List {

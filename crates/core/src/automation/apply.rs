@@ -123,8 +123,12 @@ impl Desk {
                     return self.interrupted(work, failure).await;
                 }
                 Err(failure) => {
-                    work.event.steps[index].end(StepStatus::Failed, Some(failure.message.clone()));
                     let is_contact = work.event.steps[index].action == StepAction::Contact;
+                    if is_contact && failure.kind == FailureKind::NotFound {
+                        work.event.skip_all("the user was deleted since");
+                        break;
+                    }
+                    work.event.steps[index].end(StepStatus::Failed, Some(failure.message.clone()));
                     refusal.get_or_insert(failure);
                     if is_contact {
                         break;

@@ -166,7 +166,7 @@ fn decide(derived: &mut Derived, decided: Vec<(Target, Written, bool)>, event: &
             }
             continue;
         }
-        let same = before.is_some_and(|before| before.value == written.value);
+        let same = before.map_or(is_known_to_hold(&target, &written.value), |before| before.value == written.value);
         // A field is written again: something else than an event may have changed it meanwhile.
         let again = matches!(target, Target::Field(_)) && is_own;
         derived.subject.decided.insert(target.clone(), written.clone());
@@ -174,6 +174,12 @@ fn decide(derived: &mut Derived, decided: Vec<(Target, Written, bool)>, event: &
             derived.writes.push((target, written));
         }
     }
+}
+
+/// Where events have put nobody into a campaign, they need take nobody out. Segments are another matter: what stood there
+/// before Tandem has put people into them.
+fn is_known_to_hold(target: &Target, value: &Value) -> bool {
+    matches!(target, Target::Campaign(_)) && *value == json!(false)
 }
 
 /// What belongs to no target: sums, consent, deletion.

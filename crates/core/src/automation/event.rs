@@ -282,6 +282,22 @@ impl StoredEvent {
         }
     }
 
+    /// Goes on with a parked event after somebody saw to its cause: with the contact first, which may be another one by now.
+    pub fn reopen(&mut self) {
+        self.status = EventStatus::Processing;
+        self.note = None;
+        self.steps.retain(|step| step.action != StepAction::Contact);
+        let place = self.steps.iter().take_while(|step| matches!(step.action, StepAction::Consent { .. })).count();
+        self.steps.insert(place, Step::pending(StepAction::Contact));
+    }
+
+    /// Leaves out what is left to do.
+    pub fn skip_all(&mut self, why: &str) {
+        for step in self.steps.iter_mut().filter(|step| step.is_open()) {
+            step.end(StepStatus::Skipped, Some(why.to_owned()));
+        }
+    }
+
     /// Ends the event: what is left of it names no person.
     pub fn complete(&mut self, now: Timestamp) {
         self.status = EventStatus::Completed;

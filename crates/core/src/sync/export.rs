@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::automation::event::StoredEvent;
 use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::Email;
 use crate::domain::link::RemoteId;
@@ -10,8 +11,12 @@ use crate::error::{FailureKind, Result};
 use super::services::Desk;
 use super::whom::{Known, Whom, unknown};
 
+/// The most lifecycle events of an export.
+const MOST_EVENTS: usize = 1_000;
+
 impl Desk {
-    /// The record, the link, the consent ledger, the events and all that the platform holds, as JSON. Two reads, up to four calls.
+    /// The record, the link, the consent ledger, the events and all that the platform holds, as JSON. Four reads, up to
+    /// four calls.
     ///
     /// # Errors
     /// `NotFound` when nobody knows the contact; as the platform fails: half an export is none.
@@ -34,6 +39,7 @@ impl Desk {
             "link": stored.and_then(|stored| stored.link.as_ref()),
             "consent": consent,
             "events": events,
+            "lifecycleEvents": self.lifecycle_events_of(&known).await?,
             "platform": platform,
         }))
     }
@@ -51,6 +57,12 @@ impl Desk {
             }
         }
         Ok(parts)
+    }
+
+    /// What happened to the person in the application, as far as it is kept.
+    async fn lifecycle_events_of(&self, known: &Known) -> Result<Vec<StoredEvent>> {
+        let Some((key, _)) = &known.record else { return Ok(Vec::new()) };
+        self.services.lifecycle.events_of(&self.integration.scope, key, MOST_EVENTS).await
     }
 
     async fn consent_of(&self, email: Option<&Email>) -> Result<ConsentLedger> {
