@@ -141,8 +141,9 @@ async fn in_one_call(system: &System, names: &Names, events: usize) -> Result<To
     let last = tiers[(events / USERS_OF_ONE_CALL - 1) % 3];
     let wanted: BTreeMap<String, Wanted> =
         (0..USERS_OF_ONE_CALL).map(|number| (address(&format!("one{number}")), Wanted::Tier(last))).collect();
+    let call = json!({"events": list});
     let begun = Instant::now();
-    let answer = posted(system, &json!({"events": list}));
+    let answer = posted(system, &call);
     let (answer, effects) = tokio::join!(answer, until_seen(system, names, &wanted, begun));
     let what = format!("one call with {events} events of {USERS_OF_ONE_CALL} users");
     Ok(Took { what, answers: vec![answer?], effects: effects? })

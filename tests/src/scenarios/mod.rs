@@ -1,6 +1,7 @@
 //! The proof suite: each scenario shows one promise, and closes with one line.
 
 pub mod burst;
+pub mod consent;
 pub mod contract;
 pub mod histories;
 pub mod import;
@@ -61,6 +62,7 @@ pub const NAMES: &[&str] = &[
     "rules",
     "burst",
     "histories",
+    "consent",
 ];
 
 /// Runs a scenario.
@@ -82,6 +84,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "pull" => pull::run(size).await,
         "rules" => rules::run(size).await,
         "burst" => burst::run(size).await,
+        "consent" => consent::run(size).await,
         "histories" => histories::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
