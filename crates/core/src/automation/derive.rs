@@ -60,6 +60,7 @@ struct Change {
 pub fn derive(book: &RuleBook, subject: &Subject, event: &Past, properties: &Fields) -> Result<Derived> {
     check(book, event)?;
     let mut derived = Derived { subject: subject.clone(), ..Derived::default() };
+    derived.subject.version += 1;
     pace(book, event, &mut derived);
     let decided = if book.is_about_tiers(event.name.as_str()) {
         if derived.subject.remember(event.clone()) {
@@ -78,7 +79,6 @@ pub fn derive(book: &RuleBook, subject: &Subject, event: &Past, properties: &Fie
     decide(&mut derived, decided, event);
     apart_from_targets(book, event, properties, &mut derived)?;
     derived.subject.newest = derived.subject.newest.take().max(Some(event.by.clone()));
-    derived.subject.version += 1;
     Ok(derived)
 }
 
