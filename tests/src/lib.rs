@@ -10,6 +10,7 @@
 
 pub mod backstage;
 pub mod bench;
+pub mod billing;
 pub mod child;
 pub mod client;
 pub mod command;

@@ -3,6 +3,7 @@
 
 mod auth;
 mod bad_input;
+mod billing;
 mod campaigns;
 mod consent;
 mod demo_mode;
@@ -15,6 +16,7 @@ mod health;
 mod identify;
 mod membership;
 mod once;
+mod openapi;
 mod operator;
 mod pull;
 mod records_api;

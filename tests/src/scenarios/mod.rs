@@ -1,5 +1,6 @@
 //! The proof suite: each scenario shows one promise, and closes with one line.
 
+pub mod billing;
 pub mod contract;
 pub mod import;
 pub mod import_faults;
@@ -55,6 +56,7 @@ pub const NAMES: &[&str] = &[
     "import-faults",
     "supabase",
     "pull",
+    "billing",
 ];
 
 /// Runs a scenario.
@@ -74,6 +76,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "import-faults" => import_faults::run(size).await,
         "supabase" => supabase::run(size).await,
         "pull" => pull::run(size).await,
+        "billing" => billing::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }

@@ -1,5 +1,6 @@
 //! `POST /events`, `GET /events`, `GET /events/{id}`: what happened to users, and how far its effects have come.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -116,7 +117,10 @@ async fn accepted(
 
 /// Works on events, as long as a caller can wait; what is left, or fails, is the queue's.
 async fn finished(desk: &Desk, taken: Vec<Taken>) -> Vec<Taken> {
-    let work = futures::stream::iter(&taken).for_each_concurrent(AT_ONCE, |taken| async {
+    // One that stands in the call twice is worked on once: its second worker would wait for the first one's lease.
+    let mut seen = HashSet::new();
+    let once = taken.iter().filter(|taken| seen.insert(&taken.event.by.id));
+    let work = futures::stream::iter(once).for_each_concurrent(AT_ONCE, |taken| async {
         if let Err(failure) = desk.apply_event(&taken.event.by.id).await {
             tracing::info!(kind = ?failure.kind, "an event is left to the queue: {failure}");
         }
