@@ -149,41 +149,73 @@ async fn a_campaign_that_a_variable_names_must_be_there() {
     assert!(there.success, "{there:?}");
 }
 
-#[tokio::test]
-async fn a_parked_event_is_listed_shown_and_replayed_with_the_steps_that_are_left() {
-    let campaign = [("MAUTIC_WELCOME_CAMPAIGN_ID", "1")];
-    let system = System::with(Options::default().with(campaign[0].0, campaign[0].1)).await;
-    let sqs = SqsStub::start().await;
-    let desk = Desk::of(&system, &sqs, &campaign);
-    let event = json!({"id": "evt_1", "name": "user_signup", "user": {"id": 42, "email": "jane@example.com"}});
-    post_event(&system.caller, KEY, &event).await;
+/// The route of a membership's change.
+const MEMBERSHIP: &str = "POST /api/segments/{id}/contact/{contact}/{action}";
+
+/// A system whose welcome campaign, number 1, is missing, with two signups that were parked for it.
+async fn with_parked_events(sqs: &SqsStub) -> (System, Desk) {
+    let (variable, campaign) = ("MAUTIC_WELCOME_CAMPAIGN_ID", "1");
+    let system = System::with(Options::default().with(variable, campaign)).await;
+    for (id, email) in [(1, "jane@example.com"), (2, "jack@example.com")] {
+        let event = json!({"id": format!("evt_{id}"), "name": "user_signup", "user": {"id": id, "email": email}});
+        post_event(&system.caller, KEY, &event).await;
+    }
     system.finish().await;
-    for of_user in ["jane@example.com", "42"] {
-        let listed = desk.json(&["events", "list", "--status", "parked", "--user", of_user]).await;
-        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
-        assert_eq!(listed[0]["id"], "evt_1");
+    let desk = Desk::of(&system, sqs, &[(variable, campaign)]);
+    (system, desk)
+}
+
+#[tokio::test]
+async fn a_parked_event_is_listed_and_shown_with_what_failed() {
+    let sqs = SqsStub::start().await;
+    let (_system, desk) = with_parked_events(&sqs).await;
+    assert_eq!(desk.json(&["events", "list", "--status", "parked"]).await.as_array().map(Vec::len), Some(2));
+    for of_user in ["jane@example.com", "1"] {
+        let listed = desk.json(&["events", "list", "--user", of_user]).await;
+        assert_eq!((listed.as_array().map(Vec::len), &listed[0]["id"]), (Some(1), &json!("evt_1")), "{listed}");
     }
     assert_eq!(desk.json(&["events", "list", "--user", "nobody"]).await, json!([]));
+    assert_eq!(desk.json(&["events", "list", "--status", "completed"]).await, json!([]));
     let shown = desk.run(&["events", "show", "evt_1"]).await;
     assert!(shown.out.contains("failed") && shown.out.contains("campaign.welcome"), "{shown:?}");
+    assert!(!desk.run(&["events", "show", "evt_3"]).await.success);
+}
 
+#[tokio::test]
+async fn a_replayed_event_goes_on_with_the_steps_that_are_left() {
+    let sqs = SqsStub::start().await;
+    let (system, desk) = with_parked_events(&sqs).await;
     system.made_in_mautic("campaigns", "Welcome").await;
-    let calls = system.calls_of("POST /api/segments/{id}/contact/{contact}/{action}");
-    assert_eq!(desk.json(&["events", "replay", "--parked"]).await["replayed"], json!(["evt_1"]));
-    assert_eq!((system.parked().await.len(), sqs.messages(JOBS).len()), (0, 1));
-    assert!(sqs.messages(JOBS)[0].contains("evt_1"), "{:?}", sqs.messages(JOBS));
-    assert_ne!(desk.json(&["events", "show", "evt_1"]).await["status"], "parked");
-    system.desk().apply_event("evt_1").await.unwrap();
-    let shown = desk.json(&["events", "show", "evt_1"]).await;
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert_eq!(system.contact("jane@example.com").campaigns, [1]);
-    assert_eq!(
-        system.calls_of("POST /api/segments/{id}/contact/{contact}/{action}"),
-        calls,
-        "what was done stays done"
-    );
+    let segments = system.calls_of(MEMBERSHIP);
+    assert_eq!((system.parked().await.len(), segments), (2, 4));
+    assert_eq!(desk.json(&["events", "replay", "evt_1"]).await["replayed"], json!(["evt_1"]));
+    assert_eq!((system.parked().await.len(), sqs.messages(JOBS).len()), (1, 1), "of its job only");
+    assert_eq!(desk.json(&["events", "replay", "--parked"]).await["replayed"], json!(["evt_2"]));
+    assert_eq!((system.parked().await.len(), sqs.messages(JOBS).len()), (0, 2));
+    for (event, email) in [("evt_1", "jane@example.com"), ("evt_2", "jack@example.com")] {
+        assert!(sqs.messages(JOBS).iter().any(|message| message.contains(event)));
+        assert_eq!(desk.json(&["events", "show", event]).await["status"], "processing");
+        system.desk().apply_event(event).await.unwrap();
+        assert_eq!(desk.json(&["events", "show", event]).await["status"], "completed");
+        assert_eq!(system.contact(email).campaigns, [1]);
+    }
+    assert_eq!(system.calls_of(MEMBERSHIP), segments, "what was done stays done");
     let refused = desk.run(&["events", "replay", "evt_1"]).await;
     assert!(!refused.success && refused.err.contains("completed"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_event_of_nobody_known_waits_again_when_it_is_replayed() {
+    let system = System::with(Options::default().without_worker()).await;
+    let sqs = SqsStub::start().await;
+    let desk = Desk::of(&system, &sqs, &[]);
+    let event = json!({"id": "evt_1", "name": "user_login", "user": {"id": 7}});
+    post_event(&system.caller, KEY, &event).await;
+    assert_eq!(desk.json(&["events", "replay", "evt_1"]).await["replayed"], json!(["evt_1"]));
+    assert_eq!(desk.json(&["events", "show", "evt_1"]).await["status"], "pending");
+    assert_eq!(sqs.messages(JOBS).len(), 1);
+    let unknown = desk.run(&["events", "replay", "evt_2"]).await;
+    assert!(!unknown.success && unknown.err.contains("evt_2"), "{unknown:?}");
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ async fn check(
 
 fn refused(rules: &Text, problems: &[String], output: &Output) -> Result<(), CommandError> {
     output.result(&json!({"rules": rules.from, "problems": problems}), problems.join("\n"));
-    Err(CommandError::Undone(format!("{} can't be used: {} problems", rules.from, problems.len())))
+    Err(CommandError::Undone(format!("{} can't be used (problems: {})", rules.from, problems.len())))
 }
 
 /// The text of rules, and where it is from.

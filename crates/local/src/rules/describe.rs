@@ -157,8 +157,8 @@ fn effects(rule: &CheckedRule) -> Vec<String> {
         does.push("deletes the person everywhere".to_owned());
     }
     does.extend(rule.consent.map(|word| match word {
-        ConsentWord::OptIn => "opts in".to_owned(),
-        ConsentWord::OptOut => "opts out".to_owned(),
+        ConsentWord::OptIn => "notes that the person opts in".to_owned(),
+        ConsentWord::OptOut => "notes that the person opts out".to_owned(),
     }));
     does.extend(rule.tier.map(|mode| tier_text(mode).to_owned()));
     does.extend(values("sets", &rule.set, ""));
