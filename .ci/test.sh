@@ -21,6 +21,9 @@ export TANDEM_RELEASE_DIR=$target/release
 say "Proof suite at small size"
 "$target/debug/prove" --small all
 
+say "HTTP interface and TypeScript client: schemathesis, node --test"
+tests/api/run.sh
+
 say "Examples in the documentation"
 cargo test --workspace --doc
 

@@ -13,6 +13,7 @@ pub mod bench;
 pub mod billing;
 pub mod child;
 pub mod client;
+pub mod command;
 pub mod customers;
 pub mod deliveries;
 pub mod faulty_table;

@@ -16,6 +16,8 @@ mod health;
 mod identify;
 mod membership;
 mod once;
+mod openapi;
+mod operator;
 mod pull;
 mod records_api;
 mod release_binary;

@@ -15,8 +15,8 @@ use crate::list_source::{ListSource, source_row};
 use crate::scenarios::memory;
 use crate::system::System;
 
-/// How many rows there are.
-const SIZES: &[usize] = &[1_000, 18_000, 200_000];
+/// How many rows there are, in each size.
+pub const SIZES: &[usize] = &[1_000, 18_000, 200_000];
 /// Dollars for a million write request units, on demand in us-east-1.
 const WRITES: f64 = 0.625;
 /// Dollars for a million read request units.
@@ -25,20 +25,11 @@ const READS: f64 = 0.125;
 const SECOND: f64 = 0.000_013_333_4 / 4.0;
 const INVOCATIONS: f64 = 0.20;
 
-/// Measures all sizes.
+/// Measures a first import of so many rows, a run after it without changes, and one after a hundredth changed.
 ///
 /// # Errors
 /// When a run does not come to its end.
-pub async fn run() -> Measured {
-    let mut figures = Vec::new();
-    for size in SIZES {
-        figures.extend(measure(*size).await?);
-    }
-    figures.extend(memory::figures(SIZES).await?.into_iter().map(|(name, value, unit)| Figure::new(name, value, unit)));
-    Ok(figures)
-}
-
-async fn measure(size: usize) -> Measured {
+pub async fn run(size: usize) -> Measured {
     let system = system().await;
     let source = ListSource::of(memory::numbered(size));
     let mut desk = system.desk();
@@ -48,6 +39,15 @@ async fn measure(size: usize) -> Measured {
     source.put(changed(size / 100));
     figures.extend(cost(&system, &desk, &source, &format!("one_percent_{size}")).await?);
     Ok(figures)
+}
+
+/// Measures the first import by the function as it is deployed: its memory and time.
+///
+/// # Errors
+/// When the function is not built, or the import is not right.
+pub async fn function(size: usize) -> Measured {
+    let figures = memory::figures(size).await?;
+    Ok(figures.into_iter().map(|(name, value, unit)| Figure::new(name, value, unit)).collect())
 }
 
 async fn cost(system: &System, desk: &Desk, source: &ListSource, name: &str) -> Measured {

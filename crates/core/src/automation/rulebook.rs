@@ -174,6 +174,12 @@ impl RuleBook {
         })
     }
 
+    /// All rules, in the order of the file.
+    #[must_use]
+    pub fn rules(&self) -> &[CheckedRule] {
+        &self.rules
+    }
+
     /// The rules for an event.
     pub fn rules_for(&self, name: &str) -> impl Iterator<Item = (usize, &CheckedRule)> {
         self.rules.iter().enumerate().filter(move |(_, rule)| rule.on.as_slice().iter().any(|on| on == name))
@@ -195,6 +201,12 @@ impl RuleBook {
     pub fn needed_numbers(&self, name: &str) -> impl Iterator<Item = &str> {
         let adds = self.rules_for(name).flat_map(|(_, rule)| &rule.add);
         adds.filter_map(|(_, template, _)| template.property())
+    }
+
+    /// The currency in which payments are added up; `None` takes all.
+    #[must_use]
+    pub fn currency(&self) -> Option<&str> {
+        self.currency.as_deref()
     }
 
     /// Whether payments of this currency are added up.
