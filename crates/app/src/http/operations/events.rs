@@ -67,7 +67,8 @@ async fn handle(
     };
     let Ok(Query(Waiting { wait })) = query else { return Reply::Failed(bad_query("wait", "true or false")) };
     let api_key = auth::bearer(headers).unwrap_or_default();
-    idempotency::if_named(state, started, headers, &caller, take(state, started, &caller, api_key, wait)).await
+    idempotency::if_named(state, started, headers, &caller, "events", take(state, started, &caller, api_key, wait))
+        .await
 }
 
 fn bad_query(name: &str, wanted: &str) -> ApiError {
