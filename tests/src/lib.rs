@@ -18,6 +18,8 @@ pub mod customers;
 pub mod deliveries;
 pub mod faulty_table;
 pub mod function;
+pub mod hands;
+pub mod lifecycle;
 pub mod list_source;
 pub mod paths;
 pub mod runtime_api;

@@ -164,10 +164,17 @@ impl System {
 
     /// Starts the worker of the queue.
     pub fn start_worker(&mut self) {
-        let worker = LocalWorker::new(self.queue.clone(), Arc::new(self.desk()), 4);
-        self.tasks.push(tokio::spawn(async move {
-            worker.run(std::future::pending()).await.expect("the queue can be used");
-        }));
+        self.start_workers(1, 4);
+    }
+
+    /// Starts workers of the queue, as Lambda starts several; each does so many jobs at once, and knows nothing of the others.
+    pub fn start_workers(&mut self, workers: usize, jobs_at_once: usize) {
+        for _ in 0..workers {
+            let worker = LocalWorker::new(self.queue.clone(), Arc::new(self.desk()), jobs_at_once);
+            self.tasks.push(tokio::spawn(async move {
+                worker.run(std::future::pending()).await.expect("the queue can be used");
+            }));
+        }
     }
 
     /// Another instance of the functions over the same table and queue, as Lambda starts one when calls come in parallel.

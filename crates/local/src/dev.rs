@@ -11,7 +11,7 @@ use tandem_app::config::{Config, Environment};
 use tandem_app::http;
 use tandem_app::local_table::LocalTable;
 use tandem_app::queue::local::LocalQueue;
-use tandem_app::queue::local_worker::LocalWorker;
+use tandem_app::queue::local_worker::{JOBS_AT_ONCE, LocalWorker};
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
@@ -24,9 +24,6 @@ use crate::failure::CommandError;
 use crate::installation::{DataDir, Running, SIMULATED_CLIENT, simulated};
 use crate::output::Output;
 use crate::schedule;
-
-/// How many jobs run side by side.
-const JOBS_AT_ONCE: usize = 4;
 
 /// Options of `tandem dev`.
 #[derive(Args, Clone, Debug)]

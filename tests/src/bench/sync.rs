@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-use tandem_app::system::SystemClock;
-use tandem_core::ports::Clock;
-use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::run::SyncOptions;
 use tandem_core::sync::services::Desk;
 
 use super::{Figure, Measured, milliseconds, system, timed};
 use crate::customers;
-use crate::list_source::{ListSource, source_row};
+use crate::list_source::ListSource;
 use crate::scenarios::memory;
+use crate::scenarios::unchanged::changed_rows;
 use crate::system::System;
 
 /// How many rows there are, in each size.
@@ -36,7 +33,8 @@ pub async fn run(size: usize) -> Measured {
     desk.services.source = std::sync::Arc::new(source.clone());
     let mut figures = cost(&system, &desk, &source, &format!("first_import_{size}")).await?;
     figures.extend(cost(&system, &desk, &source, &format!("unchanged_{size}")).await?);
-    source.put(changed(size / 100));
+    let all = customers::all();
+    source.put(changed_rows(&all[..size.min(all.len())], size / 100));
     figures.extend(cost(&system, &desk, &source, &format!("one_percent_{size}")).await?);
     Ok(figures)
 }
@@ -80,17 +78,4 @@ async fn cost(system: &System, desk: &Desk, source: &ListSource, name: &str) -> 
         + INVOCATIONS / 1e6;
     figures.push(Figure::new(format!("sync_{name}_price"), price * 1e6, "millionths of a dollar"));
     Ok(figures)
-}
-
-/// The first customers with another name.
-fn changed(count: usize) -> Vec<SourceRow> {
-    let all = customers::all();
-    let sound = all.iter().filter(|row| customers::is_valid(row));
-    let renamed = |row: &customers::Row| {
-        let mut row = source_row(row);
-        row.updated_at = Some(SystemClock.now());
-        row.fields.insert("first_name".to_owned(), json!("Renamed"));
-        row
-    };
-    sound.map(renamed).take(count).collect()
 }

@@ -1,50 +1,31 @@
 //! `billing`: signed documents of both providers, in every order and with repeats, end in the newest state; what is forged,
 //! stale, replayed or malformed is refused or changes nothing; unknown prices wait for a person.
 
+mod cases;
 mod histories;
+mod prices;
+mod work;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use reqwest::Method;
 use serde_json::{Value, json};
-use tandem_app::queue::local_worker::LocalWorker;
-use tandem_app::store::ParkedTable;
-use tandem_app::wiring::Foundation;
 use tandem_connectors::billing::Provider;
-use tandem_core::automation::rulebook::{DEFAULT_RULES, RuleBook};
-use tandem_core::domain::scope::TenantId;
-use tandem_core::ports::{JobQueue, ParkedJobs};
 use tandem_simulators::mautic::ContactDump;
-use tokio::task::JoinHandle;
 
 use super::{Proof, Size};
 use crate::billing::{self, Bill};
-use crate::system::{KEY, System};
-use histories::{Person, Standing};
+use crate::system::System;
+use cases::{Case, cases};
+use work::{Worker, finish};
 
 /// How many deliveries are under way at once.
 const AT_ONCE: usize = 4;
-/// Of a history in every order, how many documents.
-const PERMUTED: usize = 5;
-/// How often, at half a second each, it is looked whether the queue is empty.
-const PATIENCE: usize = 600;
-
 const CAMPAIGNS: [&str; 4] = ["Pro Onboarding", "Enterprise Onboarding", "Retention Campaign", "Win-back Campaign"];
 const SEGMENTS: [&str; 4] = ["Free Tier", "Pro Tier", "Enterprise Tier", "Churned"];
-
-/// A subscriber, what is delivered of it in this order, and how it must stand in the end.
-struct Case {
-    person: Person,
-    documents: Vec<Value>,
-    expected: Standing,
-}
 
 /// The lists of the simulated Mautic by number.
 struct Lists {
@@ -65,16 +46,17 @@ pub async fn run(size: Size) -> Proof {
     let without_effect = attack(&system, &cases).await?;
     check(&system, &lists, &cases)?;
     worker.stop().await;
-    mend_prices(&system, &lists, start).await?;
+    prices::mend(&system, &lists, start).await?;
     let parked = system.parked().await.len();
     if parked > 0 {
         return Err(format!("{parked} jobs are parked in the end"));
     }
     Ok(format!(
-        "{} subscribers of both providers, every order of {PERMUTED} documents and shuffled histories of up to {}: {delivered} \
+        "{} subscribers of both providers, every order of the first {} documents and shuffled histories of up to {}: {delivered} \
          deliveries with repeats, all in the newest state; {without_effect} forged, stale, malformed and replayed ones without \
          effect; 2 unknown prices parked with advice and applied by a replay",
         cases.len(),
+        cases[0].documents.len(),
         cases.iter().map(|case| case.documents.len()).max().unwrap_or(0),
     ))
 }
@@ -90,62 +72,6 @@ async fn lists(system: &System) -> Result<Lists, String> {
         }
     }
     Ok(lists)
-}
-
-fn cases(size: Size, start: Timestamp) -> Vec<Case> {
-    let mut chance = StdRng::seed_from_u64(17);
-    let mut cases = Vec::new();
-    let permuted = size.pick(4, PERMUTED);
-    for provider in [Provider::Stripe, Provider::LemonSqueezy] {
-        let mut person = {
-            let mut number = 0;
-            move || {
-                number += 1;
-                Person { provider, number, named: number % 2 == 0 }
-            }
-        };
-        for order in orders(permuted) {
-            let person = person();
-            let (documents, expected) = up_to(&person, start, |documents| documents.len() >= permuted);
-            let documents = order.iter().map(|place| documents[*place].clone()).collect();
-            cases.push(Case { person, documents, expected });
-        }
-        for _ in 0..size.pick(12, 120) {
-            let person = person();
-            let most = chance.random_range(1..=20);
-            let (mut documents, expected) = up_to(&person, start, |documents| documents.len() >= most);
-            documents.shuffle(&mut chance);
-            cases.push(Case { person, documents, expected });
-        }
-    }
-    cases
-}
-
-/// A person's documents step by step until there are enough.
-fn up_to(person: &Person, start: Timestamp, enough: impl Fn(&[Value]) -> bool) -> (Vec<Value>, Standing) {
-    let (mut documents, mut standing) = (Vec::new(), None);
-    for step in person.history(start) {
-        if enough(&documents) {
-            break;
-        }
-        documents.extend(step.documents);
-        standing = Some(step.standing);
-    }
-    (documents, standing.unwrap_or_else(|| unreachable!("a history has a first step")))
-}
-
-/// Every order of this many places.
-fn orders(count: usize) -> Vec<Vec<usize>> {
-    if count == 0 {
-        return vec![Vec::new()];
-    }
-    let shorter = orders(count - 1);
-    let with = |order: &Vec<usize>, place: usize| {
-        let mut order = order.clone();
-        order.insert(place, count - 1);
-        order
-    };
-    shorter.iter().flat_map(|order| (0..count).map(move |place| with(order, place))).collect()
 }
 
 fn bill(provider: Provider, document: &Value, at: Timestamp) -> Bill {
@@ -262,88 +188,4 @@ async fn attack(system: &System, cases: &[Case]) -> Result<usize, String> {
         return Err(format!("deliveries without effect cost {} calls of Mautic", system.calls() - calls));
     }
     Ok(count)
-}
-
-/// Documents with prices that nobody configured: parked with advice, not lost; applied when the configuration is mended.
-async fn mend_prices(system: &System, lists: &Lists, at: Timestamp) -> Result<(), String> {
-    let people =
-        [Provider::Stripe, Provider::LemonSqueezy].map(|provider| Person { provider, number: 9_999, named: true });
-    let worker = Worker::start(system, &system.foundation)?;
-    for person in &people {
-        // Who it is, the first invoice says.
-        let paid = person.history(at).swap_remove(0).documents.swap_remove(2);
-        let plan = [paid, person.unknown_price(at)].map(|document| bill(person.provider, &document, system.now()));
-        deliver_all(system, &plan).await?;
-    }
-    finish(system).await?;
-    let request = system.caller.bare(Method::GET, "/events?status=parked").bearer_auth(KEY);
-    let listed = system.caller.send(request).await.map_err(|error| error.to_string())?;
-    let notes = listed.data()["events"].to_string();
-    for price in ["price_of_next_year", "519999"] {
-        if !notes.contains(price) || !notes.contains("replay") {
-            return Err(format!("no advice about {price}: {notes}"));
-        }
-    }
-    worker.stop().await;
-    let worker = Worker::start(system, &with_prices(&system.foundation)?)?;
-    let parked = ParkedTable::new(system.table.table().clone());
-    for job in system.parked().await {
-        system.queue.send(&job.job, Duration::ZERO).await.map_err(|failure| failure.to_string())?;
-        parked.remove(&TenantId::default(), &job.job.id).await.map_err(|failure| failure.to_string())?;
-    }
-    finish(system).await?;
-    worker.stop().await;
-    for person in &people {
-        let found = standing(&system.contact(&person.email()), lists);
-        if (found.0.as_str(), found.3.as_slice(), found.2) != ("enterprise", &["Enterprise Tier"][..], 19.0) {
-            return Err(format!("after the price was configured, {person:?} stands as {found:?}"));
-        }
-    }
-    Ok(())
-}
-
-/// The functions as they are deployed after somebody configured the prices.
-fn with_prices(before: &Foundation) -> Result<Foundation, String> {
-    let prices = |name: &str| match name {
-        "TANDEM_STRIPE_PRICES" => Some("price_of_next_year=enterprise".to_owned()),
-        "TANDEM_LEMONSQUEEZY_VARIANTS" => Some("519999=enterprise".to_owned()),
-        _ => None,
-    };
-    let book = RuleBook::load(DEFAULT_RULES, &before.rules, prices).map_err(|failure| failure.to_string())?;
-    Ok(Foundation { lifecycle: Arc::new(book), ..before.clone() })
-}
-
-/// A worker over a system's queue, with settings of its own.
-struct Worker {
-    stop: tokio::sync::oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Worker {
-    fn start(system: &System, foundation: &Foundation) -> Result<Self, String> {
-        let desk = foundation.desk().map_err(|failure| failure.to_string())?.ok_or("no Mautic")?;
-        let worker = LocalWorker::new(system.queue.clone(), Arc::new(desk), 4);
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let task = tokio::spawn(async move {
-            // Dropped or told, it is time to stop; a queue that can't be used fails the scenario by itself.
-            let _ended = worker.run(async { stopped.await.unwrap_or_default() }).await;
-        });
-        Ok(Self { stop, task })
-    }
-
-    async fn stop(self) {
-        // One that has ended needs no telling.
-        let _ended = (self.stop.send(()), self.task.await);
-    }
-}
-
-/// Waits until all queued work is done; the delays of jobs pass quickly.
-async fn finish(system: &System) -> Result<(), String> {
-    for _ in 0..PATIENCE {
-        if system.drained(Duration::from_millis(500)).await {
-            return Ok(());
-        }
-        system.skip_a_minute();
-    }
-    Err("jobs are left on the queue".to_owned())
 }

@@ -1,7 +1,10 @@
 //! The proof suite: each scenario shows one promise, and closes with one line.
 
 pub mod billing;
+pub mod burst;
+pub mod consent;
 pub mod contract;
+pub mod histories;
 pub mod import;
 pub mod import_faults;
 pub mod kill;
@@ -10,6 +13,7 @@ pub mod outage;
 pub mod pull;
 pub mod race;
 pub mod retry;
+pub mod rules;
 pub mod sample;
 pub mod storm;
 pub mod supabase;
@@ -57,6 +61,10 @@ pub const NAMES: &[&str] = &[
     "supabase",
     "pull",
     "billing",
+    "rules",
+    "burst",
+    "histories",
+    "consent",
 ];
 
 /// Runs a scenario.
@@ -77,6 +85,10 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "supabase" => supabase::run(size).await,
         "pull" => pull::run(size).await,
         "billing" => billing::run(size).await,
+        "rules" => rules::run(size).await,
+        "burst" => burst::run(size).await,
+        "consent" => consent::run(size).await,
+        "histories" => histories::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }

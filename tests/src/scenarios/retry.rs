@@ -1,43 +1,26 @@
 //! `retry`: Mautic is down for a day, by a clock of our own; every accepted write arrives when it is back, in its newest state.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::json;
 use tandem_app::queue::worker::{self, Outcome};
 use tandem_app::store::ParkedTable;
-use tandem_app::system::SystemClock;
 use tandem_core::domain::scope::TenantId;
 use tandem_core::ports::{Clock, ParkedJobs};
 use tandem_core::sync::services::Desk;
 use tandem_simulators::mautic::{FaultKind, FaultRule};
 
 use super::{Proof, Size};
+use crate::hands::Hands;
 use crate::system::{Options, System};
-
-/// A clock that goes, and moves on when it is told to.
-struct Hands(Mutex<SignedDuration>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        let ahead = *self.0.lock().expect("nobody breaks the clock");
-        SystemClock.now().checked_add(ahead).expect("a moment")
-    }
-}
-
-impl Hands {
-    fn move_on(&self, by: SignedDuration) {
-        let mut ahead = self.0.lock().expect("nobody breaks the clock");
-        *ahead = ahead.saturating_add(by);
-    }
-}
 
 /// Runs the scenario.
 pub async fn run(size: Size) -> Proof {
     let contacts = size.pick(3, 20);
-    let clock = Arc::new(Hands(Mutex::new(SignedDuration::ZERO)));
+    let clock = Arc::new(Hands::default());
     let options = Options { worker: false, clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Options::default() };
     let system = System::with(options).await;
     let doomed = system.caller.upsert(json!({"id": "known", "contact": {"email": "known@example.com"}})).await;

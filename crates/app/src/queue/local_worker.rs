@@ -16,7 +16,11 @@ const VISIBILITY: Duration = Duration::from_secs(360);
 /// How often the queue is looked at for messages whose delay is over. Sending wakes the loop at once.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Runs the jobs of a local queue. Only one may run for a queue.
+/// How many jobs `tandem dev` runs side by side: as many as two full batches of the deployed queue, which runs five of them
+/// at most. Most of a job is waiting for the platform.
+pub const JOBS_AT_ONCE: usize = 20;
+
+/// Runs the jobs of a local queue. Only one may start for a queue while jobs are under work.
 pub struct LocalWorker {
     queue: LocalQueue,
     handler: Arc<dyn JobHandler>,

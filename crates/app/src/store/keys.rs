@@ -417,6 +417,12 @@ pub fn customer(scope: &Scope, customer: &Customer) -> Key {
     key(of_integration(scope, &format!("customer#{}", row_digest(&customer.key()))), "pointer")
 }
 
+/// The right to make a list of the platform that is missing, by the list's name.
+#[must_use]
+pub fn list_lock(scope: &Scope, name: &str) -> Key {
+    key(of_integration(scope, "platform"), format!("making#{}", row_digest(name)))
+}
+
 /// The note that the person with an identity was deleted.
 #[must_use]
 pub fn grave(scope: &Scope, identity: &Identity) -> Key {

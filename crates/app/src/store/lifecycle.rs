@@ -201,6 +201,23 @@ impl LifecycleStore for LifecycleTable {
         Ok(saved)
     }
 
+    async fn lock_list(&self, scope: &Scope, name: &str, lease: &Lease, now: Timestamp) -> Result<Attempt> {
+        // The owner's own lock is no obstacle: the SDK may repeat a request whose answer was lost.
+        let free = Condition::new("attribute_not_exists(lease_owner) OR lease_until < :now OR lease_owner = :owner")
+            .moment(":now", now)
+            .text(":owner", &lease.owner)
+            .moment(":until", lease.until)
+            .number(":expires", lease.until.as_second());
+        let change = "SET lease_owner = :owner, lease_until = :until, expires_at = :expires";
+        self.table.update(keys::list_lock(scope, name), change, free).await
+    }
+
+    async fn unlock_list(&self, scope: &Scope, name: &str, owner: &str) -> Result<()> {
+        let mine = Condition::new("lease_owner = :owner").text(":owner", owner);
+        // Not ours any more: it ended by itself, and nothing is left to give back.
+        self.table.update(keys::list_lock(scope, name), "REMOVE lease_owner, lease_until", mine).await.map(drop)
+    }
+
     async fn bury(&self, scope: &Scope, identities: &[Identity], at: Timestamp) -> Result<()> {
         let expires_at = at.as_second().saturating_add(KEPT.as_secs());
         let grave = GraveRow { gone_at: at.as_microsecond(), expires_at };

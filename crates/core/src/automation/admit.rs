@@ -158,6 +158,7 @@ impl Desk {
         let book = &self.integration.lifecycle;
         let past = Past { by: event.by.clone(), name: event.name.clone(), facts: book.facts(&payload.properties) };
         let mut derived = derive(book, subject, &past, &payload.properties)?;
+        derived.subject.heard_at = subject.heard_at.max(Some(event.received_at));
         let key = found.key.clone();
         let fields = patch(&mut derived, payload, found.stored.record.as_ref(), &event);
         let change = ContactChange {

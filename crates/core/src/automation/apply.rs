@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, FailureKind, Result};
+use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::{MembershipChange, MembershipList};
 use crate::policy;
 use crate::ports::Attempt;
@@ -187,7 +187,8 @@ impl Desk {
                 Some(format!("Mautic has no such list: make it, or name it in the rules ({target})")),
             ));
         };
-        let asked_at = work.event.received_at;
+        // An event that came before others can have happened after them.
+        let asked_at = work.subject.heard_at.unwrap_or(work.event.received_at);
         let wish = MembershipChange { contact: contact.clone(), list: list.clone(), member, asked_at };
         // The wish is noted before it is acted on, so that an older one that still lies on the queue finds it.
         if self.services.contacts.note_membership_wish(&self.integration.scope, &wish).await? == Attempt::Contended {
@@ -196,8 +197,15 @@ impl Desk {
         if member && work.again && self.is_in_campaign(&contact, &list).await? {
             return Ok((StepStatus::Done, Some("an earlier attempt had done it".to_owned())));
         }
-        self.integration.platform.set_membership(&contact, &list, member).await?;
+        let done = self.integration.platform.set_membership(&contact, &list, member).await;
+        done.map_err(|failure| self.when_it_has_settled(failure))?;
         Ok((StepStatus::Done, None))
+    }
+
+    /// What took too long may still be done there: another attempt must be able to see it.
+    fn when_it_has_settled(&self, failure: Failure) -> Failure {
+        let is_under_way = failure.kind == FailureKind::Timeout && failure.effect == Effect::Unknown;
+        if is_under_way { failure.not_before(policy::after(self.now(), policy::LEASE)) } else { failure }
     }
 
     /// Whether an earlier attempt put the contact into the campaign. A campaign that may be restarted takes a member who is

@@ -60,6 +60,7 @@ struct Change {
 pub fn derive(book: &RuleBook, subject: &Subject, event: &Past, properties: &Fields) -> Result<Derived> {
     check(book, event)?;
     let mut derived = Derived { subject: subject.clone(), ..Derived::default() };
+    derived.subject.version += 1;
     pace(book, event, &mut derived);
     let decided = if book.is_about_tiers(event.name.as_str()) {
         if derived.subject.remember(event.clone()) {
@@ -78,7 +79,6 @@ pub fn derive(book: &RuleBook, subject: &Subject, event: &Past, properties: &Fie
     decide(&mut derived, decided, event);
     apart_from_targets(book, event, properties, &mut derived)?;
     derived.subject.newest = derived.subject.newest.take().max(Some(event.by.clone()));
-    derived.subject.version += 1;
     Ok(derived)
 }
 
@@ -151,14 +151,15 @@ fn forget_oldest(book: &RuleBook, subject: &mut Subject) {
 
 /// Holds what should be against what was decided before.
 fn decide(derived: &mut Derived, decided: Vec<(Target, Written, bool)>, event: &Past) {
+    let by_all_together = derived.subject.is_remembered(&event.by);
     for (target, written, is_first) in decided {
         let before = derived.subject.decided.get(&target);
         let is_own = written.by == event.by;
         let stands = match before {
             None => false,
             Some(before) if is_first => before.by <= written.by,
-            // What remembered events decided is decided anew by all of them together.
-            Some(before) => before.by > written.by && !derived.subject.is_remembered(&before.by),
+            // What remembered events decided is decided anew by all of them together, and not by one that is none of them.
+            Some(before) => before.by > written.by && !(by_all_together && derived.subject.is_remembered(&before.by)),
         };
         if stands {
             if is_own && before.is_some_and(|before| before.by != written.by) {

@@ -68,6 +68,9 @@ pub struct Subject {
     /// The latest event of all.
     #[serde(default)]
     pub newest: Option<Moment>,
+    /// When the last of the events came. What an older one asks for in its turn is asked for no earlier than this.
+    #[serde(default)]
+    pub heard_at: Option<Timestamp>,
     /// Grows by one with every change; the guard of optimistic writes.
     #[serde(default)]
     pub version: u64,

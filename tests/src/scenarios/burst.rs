@@ -1,0 +1,235 @@
+//! `burst`: a hundred events at once, and a Mautic that takes 50 ms for each call: callers are answered at once, and all
+//! effects are there within seconds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tandem_app::queue::local_worker::JOBS_AT_ONCE;
+use tandem_simulators::MauticOptions;
+use tokio::time::Instant;
+
+use super::{Proof, Size};
+use crate::lifecycle::{Names, Seen, seen_of};
+use crate::system::{Options, System};
+
+/// What a call of Mautic takes.
+const LATENCY: Duration = Duration::from_millis(50);
+/// Within this time all effects are promised.
+const PROMISED: Duration = Duration::from_secs(5);
+/// When the scenario gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Users of the burst that comes in one call.
+const USERS_OF_ONE_CALL: usize = 10;
+
+/// What a burst took.
+struct Took {
+    what: String,
+    answers: Vec<Duration>,
+    effects: Duration,
+}
+
+/// Runs the scenario.
+pub async fn run(size: Size) -> Proof {
+    let users = size.pick(30, 100);
+    let mautic = MauticOptions::default().latency(LATENCY);
+    let mut system = System::with(Options { mautic, ..Options::default().without_worker() }).await;
+    system.make_campaigns().await;
+    system.start_workers(1, JOBS_AT_ONCE);
+    let names = warmed_up(&system).await?;
+    let bursts = [
+        singly(&system, &names, users, "signups", signup).await?,
+        singly(&system, &names, users, "changes of plan", upgrade).await?,
+        singly(&system, &names, users, "mixed events", mixed).await?,
+        in_one_call(&system, &names, users).await?,
+    ];
+    if let Some(slow) = bursts.iter().find(|took| size == Size::Full && took.effects > PROMISED) {
+        return Err(format!("the effects of {} took {:.1} s", slow.what, slow.effects.as_secs_f64()));
+    }
+    let told: Vec<String> = bursts.iter().map(Took::told).collect();
+    Ok(format!("Mautic answers in 50 ms, {JOBS_AT_ONCE} jobs at once: {}", told.join("; ")))
+}
+
+impl Took {
+    fn told(&self) -> String {
+        let mut answers = self.answers.clone();
+        answers.sort();
+        let at = |share: usize| answers[(answers.len() * share / 100).min(answers.len() - 1)].as_millis();
+        let effects = self.effects.as_secs_f64();
+        if answers.len() == 1 {
+            return format!("{} answered in {} ms, all effects after {effects:.2} s", self.what, at(99));
+        }
+        format!("{} answered in {} ms (median), {} ms (p99), all effects after {effects:.2} s", self.what, at(50), at(99))
+    }
+}
+
+/// One user goes through all tiers first: the segments are there, as `tandem connect` would have made them.
+async fn warmed_up(system: &System) -> Result<Names, String> {
+    for event in [
+        event("warm", "user_signup", json!({})),
+        event("warm", "plan_change", json!({"new_tier": "pro"})),
+        event("warm", "plan_change", json!({"new_tier": "enterprise"})),
+        event("warm", "subscription_cancelled", json!({})),
+    ] {
+        posted(system, &event).await?;
+        if !system.drained(PATIENCE).await {
+            return Err("the system does not warm up".to_owned());
+        }
+    }
+    Ok(system.names().await)
+}
+
+/// An event of this moment, with an id of its own.
+fn event(user: &str, name: &str, properties: Value) -> Value {
+    let id = format!("{user} {name} {properties}");
+    json!({"id": id, "name": name, "user": {"id": user, "email": address(user)}, "properties": properties})
+}
+
+fn address(user: &str) -> String {
+    format!("{user}@example.com")
+}
+
+/// Sends an event; gives how long the answer took.
+async fn posted(system: &System, event: &Value) -> Result<Duration, String> {
+    let begun = Instant::now();
+    let answer = system.send_events("", event).await?;
+    let took = begun.elapsed();
+    if answer.status == 202 { Ok(took) } else { Err(format!("an event got {} {}", answer.status, answer.body)) }
+}
+
+/// One event for each user, all at the same time.
+async fn singly(
+    system: &System,
+    names: &Names,
+    users: usize,
+    what: &str,
+    of: fn(usize, &str) -> (Value, Wanted),
+) -> Result<Took, String> {
+    let events: Vec<(String, Value, Wanted)> = (0..users)
+        .map(|number| {
+            let user = format!("b{number}");
+            let (event, wanted) = of(number, &user);
+            (address(&user), event, wanted)
+        })
+        .collect();
+    let begun = Instant::now();
+    let posts = join_all(events.iter().map(|(_, event, _)| posted(system, event)));
+    let wanted = events.iter().map(|(address, _, wanted)| (address.clone(), *wanted)).collect();
+    let (answers, effects) = tokio::join!(posts, until_seen(system, names, &wanted, begun));
+    let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(Took { what: format!("{users} {what}"), answers, effects: effects? })
+}
+
+/// Many events for ten users in one call.
+async fn in_one_call(system: &System, names: &Names, events: usize) -> Result<Took, String> {
+    let tiers = ["pro", "free", "enterprise"];
+    let begin = Timestamp::now().as_second() - 3_600;
+    let list: Vec<Value> = (0..events)
+        .map(|number| {
+            let (user, step) = (format!("one{}", number % USERS_OF_ONE_CALL), number / USERS_OF_ONE_CALL);
+            let at = Timestamp::from_second(begin + number as i64).unwrap_or_default().to_string();
+            let mut event = match step {
+                0 => event(&user, "user_signup", json!({})),
+                step => event(&user, "plan_change", json!({"new_tier": tiers[step % 3], "step": step})),
+            };
+            event["time"] = json!(at);
+            event
+        })
+        .collect();
+    let last = tiers[(events / USERS_OF_ONE_CALL - 1) % 3];
+    let wanted: BTreeMap<String, Wanted> =
+        (0..USERS_OF_ONE_CALL).map(|number| (address(&format!("one{number}")), Wanted::Tier(last))).collect();
+    let call = json!({"events": list});
+    let begun = Instant::now();
+    let answer = posted(system, &call);
+    let (answer, effects) = tokio::join!(answer, until_seen(system, names, &wanted, begun));
+    let what = format!("one call with {events} events of {USERS_OF_ONE_CALL} users");
+    Ok(Took { what, answers: vec![answer?], effects: effects? })
+}
+
+/// What must be seen of a user.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Signup,
+    Tier(&'static str),
+    Status(&'static str, &'static str),
+    Field(&'static str),
+    OptedOut,
+}
+
+fn signup(_: usize, user: &str) -> (Value, Wanted) {
+    (event(user, "user_signup", json!({})), Wanted::Signup)
+}
+
+fn upgrade(number: usize, user: &str) -> (Value, Wanted) {
+    let tier = if number.is_multiple_of(3) { "enterprise" } else { "pro" };
+    (event(user, "plan_change", json!({"new_tier": tier})), Wanted::Tier(tier))
+}
+
+fn mixed(number: usize, user: &str) -> (Value, Wanted) {
+    match number % 6 {
+        0 => (event(user, "subscription_cancelled", json!({})), Wanted::Status("cancelled", "Churned")),
+        1 => (event(user, "subscription_past_due", json!({})), Wanted::Status("past_due", "New Users")),
+        2 => (event(user, "payment_succeeded", json!({"amount": 12.5})), Wanted::Field("lifetime_value")),
+        3 => (event(user, "user_login", json!({})), Wanted::Field("last_login")),
+        4 => (event(user, "opt_out", json!({})), Wanted::OptedOut),
+        _ => (event(user, "plan_change", json!({"new_tier": "free"})), Wanted::Tier("free")),
+    }
+}
+
+impl Wanted {
+    /// Whether all that an event of this kind does is there.
+    fn is_there(self, seen: &Seen) -> bool {
+        let segment = |name: &str| seen.segments.contains(name);
+        let campaign = |name: &str| seen.campaigns.contains(name);
+        let field = |name: &str, value: &str| seen.fields.get(name).and_then(Value::as_str) == Some(value);
+        match self {
+            Self::Signup => segment("New Users") && segment("Free Tier") && campaign("Welcome Campaign"),
+            Self::Tier(tier) => {
+                let of = |name| matches!((tier, name), ("free", "Free Tier") | ("pro", "Pro Tier") | ("enterprise", "Enterprise Tier"));
+                field("subscription_tier", tier)
+                    && ["Free Tier", "Pro Tier", "Enterprise Tier"].into_iter().all(|name| segment(name) == of(name))
+                    && campaign("Pro Onboarding") == (tier == "pro")
+                    && campaign("Enterprise Onboarding") == (tier == "enterprise")
+                    && segment("New Users")
+            }
+            Self::Status(status, name) => {
+                let left = status != "cancelled" || campaign("Win-back Campaign") && !campaign("Pro Onboarding");
+                field("subscription_status", status) && segment(name) && left
+            }
+            Self::Field(name) => seen.fields.contains_key(name),
+            Self::OptedOut => !seen.mailable,
+        }
+    }
+}
+
+/// Waits until everything wanted is seen in Mautic and no job is left; gives when that was.
+async fn until_seen(
+    system: &System,
+    names: &Names,
+    wanted: &BTreeMap<String, Wanted>,
+    begun: Instant,
+) -> Result<Duration, String> {
+    loop {
+        let contacts = system.mautic.contacts();
+        let seen: BTreeMap<_, _> =
+            contacts.iter().filter_map(|contact| Some((contact.email.clone()?, seen_of(contact, names)))).collect();
+        let missing = wanted
+            .iter()
+            .filter(|(address, wanted)| !seen.get(*address).is_some_and(|seen| wanted.is_there(seen)))
+            .count();
+        if missing == 0 && contacts.len() == seen.len() {
+            let took = begun.elapsed();
+            return match system.drained(PATIENCE).await {
+                true => Ok(took),
+                false => Err("jobs are left on the queue".to_owned()),
+            };
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("{missing} effects are missing after a minute"));
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
