@@ -109,7 +109,8 @@ async fn accepted(
     let items = read.into_iter().map(|read| match read {
         Ok(ReadEvent { event, issues }) => {
             let visitor = event.user.visitor.is_some();
-            taken.next().map_or(Item::Rejected(Vec::new()), |taken| Item::Taken { taken, issues, visitor })
+            let item = |taken| Item::Taken { taken: Box::new(taken), issues, visitor };
+            taken.next().map_or(Item::Rejected(Vec::new()), item)
         }
         Err(issues) => Item::Rejected(issues),
     });
