@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 
 use crate::system::System;
 
-/// How often, at half a second each, it is looked whether the queue is empty.
-const PATIENCE: usize = 1_200;
+/// How often, at a tenth of a second each, it is looked whether the queue is empty.
+const PATIENCE: usize = 6_000;
 
 /// A worker over a system's queue, with settings of its own.
 pub struct Worker {
@@ -46,7 +46,7 @@ impl Worker {
 pub async fn finish(system: &System) -> Result<(), String> {
     let mut before = u64::MAX;
     for _ in 0..PATIENCE {
-        if system.drained(Duration::from_millis(500)).await {
+        if system.drained(Duration::from_millis(100)).await {
             return Ok(());
         }
         let counts = system.queue.counts().await.map_err(|failure| failure.to_string())?;
