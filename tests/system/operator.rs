@@ -74,20 +74,29 @@ async fn the_built_in_rules_are_shown_and_are_a_beginning_of_ones_own() {
 #[tokio::test]
 async fn all_problems_of_rules_are_told_with_their_places() {
     let desk = Desk::bare();
-    let rules = desk.file(
-        "rules.toml",
-        "[[rule]]\non = \"a\"\nset = { shoe_size = 4 }\n[[rule]]\non = \"b\"\ninto = [\"segment.none\"]\nat_most_every = \"often\"\n",
-    );
+    let wrong = r#"
+        [[rule]]
+        on = "a"
+        set = { shoe_size = 4 }
+        [[rule]]
+        on = "b"
+        into = ["segment.none"]
+        at_most_every = "often"
+        [[rule]]
+        on = "c"
+        when = { direction = "upgrade" }
+        at_most_every = "1h"
+    "#;
+    let rules = desk.file("rules.toml", wrong);
     let refused = desk.run(&["rules", "check", text(&rules)]).await;
     assert!(!refused.success);
-    for problem in
-        ["rule 1 (a): no field rule knows shoe_size", "rule 2 (b): segment.none", "rule 2 (b): at_most_every"]
-    {
+    let told = ["rule 1 (a): no field rule knows shoe_size", "rule 2 (b): segment.none", "rule 2 (b): at_most_every"];
+    for problem in told.iter().chain(&["rule 3 (c): at_most_every"]) {
         assert!(refused.out.contains(problem), "{problem} in {refused:?}");
     }
     let named = Desk { environment: vec![("TANDEM_RULES_FILE".to_owned(), text(&rules).to_owned())], ..desk };
     let refused = named.run(&["--json", "rules", "check"]).await;
-    assert!(!refused.success && refused.json()["problems"].as_array().unwrap().len() == 3, "{refused:?}");
+    assert!(!refused.success && refused.json()["problems"].as_array().unwrap().len() == 4, "{refused:?}");
 }
 
 #[tokio::test]

@@ -61,7 +61,12 @@ impl Took {
         if answers.len() == 1 {
             return format!("{} answered in {} ms, all effects after {effects:.2} s", self.what, at(99));
         }
-        format!("{} answered in {} ms (median), {} ms (p99), all effects after {effects:.2} s", self.what, at(50), at(99))
+        format!(
+            "{} answered in {} ms (median), {} ms (p99), all effects after {effects:.2} s",
+            self.what,
+            at(50),
+            at(99)
+        )
     }
 }
 
@@ -188,7 +193,12 @@ impl Wanted {
         match self {
             Self::Signup => segment("New Users") && segment("Free Tier") && campaign("Welcome Campaign"),
             Self::Tier(tier) => {
-                let of = |name| matches!((tier, name), ("free", "Free Tier") | ("pro", "Pro Tier") | ("enterprise", "Enterprise Tier"));
+                let of = |name| {
+                    matches!(
+                        (tier, name),
+                        ("free", "Free Tier") | ("pro", "Pro Tier") | ("enterprise", "Enterprise Tier")
+                    )
+                };
                 field("subscription_tier", tier)
                     && ["Free Tier", "Pro Tier", "Enterprise Tier"].into_iter().all(|name| segment(name) == of(name))
                     && campaign("Pro Onboarding") == (tier == "pro")

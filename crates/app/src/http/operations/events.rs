@@ -67,7 +67,8 @@ async fn handle(
     };
     let Ok(Query(Waiting { wait })) = query else { return Reply::Failed(bad_query("wait", "true or false")) };
     let api_key = auth::bearer(headers).unwrap_or_default();
-    idempotency::if_named(state, started, headers, &caller, take(state, started, &caller, api_key, wait)).await
+    idempotency::if_named(state, started, headers, &caller, "events", take(state, started, &caller, api_key, wait))
+        .await
 }
 
 fn bad_query(name: &str, wanted: &str) -> ApiError {
@@ -108,7 +109,8 @@ async fn accepted(
     let items = read.into_iter().map(|read| match read {
         Ok(ReadEvent { event, issues }) => {
             let visitor = event.user.visitor.is_some();
-            taken.next().map_or(Item::Rejected(Vec::new()), |taken| Item::Taken { taken, issues, visitor })
+            let item = |taken| Item::Taken { taken: Box::new(taken), issues, visitor };
+            taken.next().map_or(Item::Rejected(Vec::new()), item)
         }
         Err(issues) => Item::Rejected(issues),
     });
