@@ -43,7 +43,7 @@ pub fn cases(size: Size, start: Timestamp) -> Vec<Case> {
             let documents = order.iter().map(|place| documents[*place].clone()).collect();
             cases.push(Case { person, documents, expected });
         }
-        for _ in 0..size.pick(12, 120) {
+        for _ in 0..size.pick(6, 60) {
             let person = person();
             let steps = chance.random_range(1..=person.history(start).len());
             let (mut documents, expected) = up_to(&person, start, steps);
