@@ -6,6 +6,7 @@ use tandem_app::store::{ApiKeySecret, ApiKeys, ParkedTable};
 use tandem_core::domain::scope::TenantId;
 use tandem_core::ports::ParkedJobs;
 use tandem_tests::client::Answer;
+use tandem_tests::hands::Hands;
 use tandem_tests::lifecycle::as_in_mautic;
 use tandem_tests::system::{KEY, Options, System};
 
@@ -144,14 +145,15 @@ async fn a_caller_that_waits_is_told_the_outcome() {
 
 #[tokio::test]
 async fn a_failing_mautic_fails_no_signup() {
-    let system = System::start().await;
+    let hands = Hands::default();
+    let system = System::with(Options::default().by_hand(&hands)).await;
     system.mautic_answers(503);
     assert_eq!(post(&system, signup("e1")).await.status, 202);
     let waited = system.send_events("?wait=true", &signup("e2")).await.unwrap();
     assert_eq!(waited.status, 202, "{}", waited.body);
     assert_ne!(shown(&system, "e1").await["status"], "completed");
     system.mautic.clear_faults();
-    system.finish().await;
+    system.settle(&system.desk(), &hands).await.unwrap();
     assert_eq!(shown(&system, "e1").await["status"], "completed");
     assert_eq!(system.contact(EMAIL).fields["subscription_tier"], "free");
 }
@@ -230,17 +232,18 @@ async fn a_campaign_that_nobody_made_is_skipped_with_a_note() {
 
 #[tokio::test]
 async fn events_of_a_user_whom_nobody_knows_wait_for_the_signup() {
-    let system = System::start().await;
+    let hands = Hands::default();
+    let system = System::with(Options::default().by_hand(&hands)).await;
     system.make_campaigns().await;
     let early = json!({"id": "early", "name": "plan_change", "user": {"id": "u1"}, "properties": {"new_tier": "pro"}, "time": "2026-01-02T10:00:00Z"});
     post(&system, early).await;
-    assert!(!system.drained(std::time::Duration::from_millis(500)).await, "it waits");
+    assert!(system.desk().apply_event("early").await.is_err(), "it waits");
     assert_eq!(system.mautic.stats().contacts, 0);
     let mut late = signup("late");
     late["time"] = json!("2026-01-01T10:00:00Z");
     post(&system, late).await;
-    system.finish().await;
-    assert_eq!(shown(&system, "early").await["status"], "completed");
+    system.settle(&system.desk(), &hands).await.unwrap();
+    assert_eq!(shown(&system, "early").await["status"], "completed", "{}", shown(&system, "early").await);
     let fields = system.contact(EMAIL).fields;
     assert_eq!(fields["subscription_tier"], "pro");
     assert_eq!(fields["signup_date"], as_in_mautic("2026-01-01T10:00:00Z".parse().unwrap()));
