@@ -164,6 +164,7 @@ fn forget_oldest(book: &RuleBook, subject: &mut Subject) {
 
 /// Holds what should be against what was decided before.
 fn decide(derived: &mut Derived, decided: Vec<(Target, Written, bool)>, event: &Past) {
+    let is_about_tiers = derived.subject.is_remembered(&event.by);
     for (target, written, is_first) in decided {
         let before = derived.subject.decided.get(&target);
         let is_own = written.by == event.by;
@@ -171,7 +172,7 @@ fn decide(derived: &mut Derived, decided: Vec<(Target, Written, bool)>, event: &
             None => false,
             Some(before) if is_first => before.by <= written.by,
             // What remembered events decided is decided anew by all of them together.
-            Some(before) => before.by > written.by && !derived.subject.is_remembered(&before.by),
+            Some(before) => before.by > written.by && !(is_about_tiers && derived.subject.is_remembered(&before.by)),
         };
         if stands {
             if is_own && before.is_some_and(|before| before.by != written.by) {

@@ -226,3 +226,16 @@ fn an_event_older_than_all_that_is_remembered_changes_the_version_and_nothing_el
     assert!(derived.writes.is_empty() && derived.notes[0].contains("older"));
     assert_eq!(derived.subject, Subject { version: subject.version + 1, ..subject });
 }
+
+#[test]
+fn a_late_word_on_the_status_changes_nothing_that_a_later_change_of_plans_decided() {
+    let events = [
+        event(1, "user_signup", json!({})),
+        event(2, "subscription_paused", json!({})),
+        event(3, "plan_change", json!({"new_tier": "pro"})),
+        event(4, "subscription_past_due", json!({})),
+        event(5, "subscription_resumed", json!({})),
+    ];
+    let state = is_the_same_in_every_order(&events);
+    assert_eq!(state["field.subscription_status"], "active");
+}
