@@ -61,7 +61,12 @@ impl Took {
         if answers.len() == 1 {
             return format!("{} answered in {} ms, all effects after {effects:.2} s", self.what, at(99));
         }
-        format!("{} answered in {} ms (median), {} ms (p99), all effects after {effects:.2} s", self.what, at(50), at(99))
+        format!(
+            "{} answered in {} ms (median), {} ms (p99), all effects after {effects:.2} s",
+            self.what,
+            at(50),
+            at(99)
+        )
     }
 }
 
@@ -188,7 +193,12 @@ impl Wanted {
         match self {
             Self::Signup => segment("New Users") && segment("Free Tier") && campaign("Welcome Campaign"),
             Self::Tier(tier) => {
-                let of = |name| matches!((tier, name), ("free", "Free Tier") | ("pro", "Pro Tier") | ("enterprise", "Enterprise Tier"));
+                let of = |name| {
+                    matches!(
+                        (tier, name),
+                        ("free", "Free Tier") | ("pro", "Pro Tier") | ("enterprise", "Enterprise Tier")
+                    )
+                };
                 field("subscription_tier", tier)
                     && ["Free Tier", "Pro Tier", "Enterprise Tier"].into_iter().all(|name| segment(name) == of(name))
                     && campaign("Pro Onboarding") == (tier == "pro")
@@ -220,7 +230,8 @@ async fn until_seen(
     let contacts = system.mautic.contacts();
     let seen: BTreeMap<_, _> =
         contacts.iter().filter_map(|contact| Some((contact.email.clone()?, seen_of(contact, names)))).collect();
-    let is_missing = |(address, wanted): &(&String, &Wanted)| !seen.get(*address).is_some_and(|seen| wanted.is_there(seen));
+    let is_missing =
+        |(address, wanted): &(&String, &Wanted)| !seen.get(*address).is_some_and(|seen| wanted.is_there(seen));
     match wanted.iter().find(is_missing) {
         _ if contacts.len() != seen.len() => Err("an address is there more than once".to_owned()),
         Some((address, _)) => Err(format!("an effect is missing: {:?}", seen.get(address))),

@@ -36,8 +36,7 @@ struct Office {
 pub async fn run(size: Size) -> Proof {
     let rounds = size.pick(1, 8);
     let ways = [Way::Event, Way::Link, Way::Record];
-    let (one, two, three) =
-        tokio::join!(office(ways[0], rounds), office(ways[1], rounds), office(ways[2], rounds));
+    let (one, two, three) = tokio::join!(office(ways[0], rounds), office(ways[1], rounds), office(ways[2], rounds));
     let opted_in = one? + two? + three?;
     Ok(format!(
         "{} people opted out by event, by link and by record; {} things happened to each, and none was mailed again; {opted_in} opt-ins, each with another call of Mautic failing, were carried out everywhere; an older opt-in and a bounce changed nothing",
@@ -87,7 +86,9 @@ impl Office {
         let mut event = json!({"name": name, "time": at.to_string(), "user": {"id": user, "email": address(user)}});
         for (key, value) in more.as_object().into_iter().flatten() {
             match (key.as_str(), value) {
-                ("user", Value::Object(said)) => said.iter().for_each(|(key, value)| event["user"][key] = value.clone()),
+                ("user", Value::Object(said)) => {
+                    said.iter().for_each(|(key, value)| event["user"][key] = value.clone())
+                }
                 _ => event[key] = value.clone(),
             }
         }

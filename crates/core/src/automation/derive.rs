@@ -134,7 +134,12 @@ fn unspoken(subject: &Subject, decided: &[(Target, Written, bool)]) -> Vec<(Targ
         written.value == json!(true) && subject.is_remembered(&written.by) && !is_spoken_of(target)
     };
     let out = |by: &Moment| Written { by: by.clone(), value: json!(false) };
-    subject.decided.iter().filter(was_put_in).map(|(target, written)| (target.clone(), out(&written.by), false)).collect()
+    subject
+        .decided
+        .iter()
+        .filter(was_put_in)
+        .map(|(target, written)| (target.clone(), out(&written.by), false))
+        .collect()
 }
 
 /// Where the user stood before an event.

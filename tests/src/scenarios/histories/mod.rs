@@ -69,7 +69,8 @@ async fn system() -> System {
 /// All events in any order, some more than once, in calls of any size; gives how many were sent.
 async fn shuffled(stories: &[Story]) -> Result<(System, usize), String> {
     let mut chance = StdRng::seed_from_u64(5);
-    let mut events: Vec<Value> = stories.iter().flat_map(|story| story.events.iter().map(|event| story.sent(event))).collect();
+    let mut events: Vec<Value> =
+        stories.iter().flat_map(|story| story.events.iter().map(|event| story.sent(event))).collect();
     let repeats: Vec<Value> = events.iter().filter(|_| chance.random_bool(REPEATED)).cloned().collect();
     events.extend(repeats);
     events.shuffle(&mut chance);
@@ -164,8 +165,7 @@ fn fault(story: &Story, shuffled: &BTreeMap<String, Seen>, ordered: &BTreeMap<St
         let Some(seen) = users.get(&story.address()) else { return Some(format!("{} is missing {how}", story.user)) };
         let end = end(seen);
         if seen.contacts != 1 || end != expected {
-            let told: Vec<String> =
-                story.events.iter().map(|event| format!("{} {:?}", event.at, event.what)).collect();
+            let told: Vec<String> = story.events.iter().map(|event| format!("{} {:?}", event.at, event.what)).collect();
             return Some(format!(
                 "{} {how}: {} contacts, {end:?} instead of {expected:?} after {}",
                 story.user,
@@ -189,12 +189,15 @@ fn end(seen: &Seen) -> End {
 /// Everything once more: nothing happens.
 async fn repeated(system: &System, stories: &[Story]) -> Result<usize, String> {
     let calls = system.calls();
-    let events: Vec<Value> = stories.iter().flat_map(|story| story.events.iter().map(|event| story.sent(event))).collect();
+    let events: Vec<Value> =
+        stories.iter().flat_map(|story| story.events.iter().map(|event| story.sent(event))).collect();
     let chunks: Vec<Vec<Value>> = events.chunks(100).map(<[Value]>::to_vec).collect();
     let duplicates = send_all(system, &chunks).await?;
     finish(system).await?;
     match (system.calls() - calls, duplicates) {
         (0, known) if known == events.len() => Ok(known),
-        (more, known) => Err(format!("a repeat of {} events made {more} Mautic calls; {known} were known", events.len())),
+        (more, known) => {
+            Err(format!("a repeat of {} events made {more} Mautic calls; {known} were known", events.len()))
+        }
     }
 }

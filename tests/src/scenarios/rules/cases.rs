@@ -157,7 +157,8 @@ pub fn all() -> Vec<Case> {
 
 fn people() -> Vec<Case> {
     let login = |minute| happening("user_login", minute);
-    let profile = Happening { user: json!({"first_name": "Eve", "city": "Hobart"}), ..happening("profile_updated", 10) };
+    let profile =
+        Happening { user: json!({"first_name": "Eve", "city": "Hobart"}), ..happening("profile_updated", 10) };
     let nobody = Expected { exists: false, ..fresh() };
     vec![
         case("signup", vec![], signup(), fresh()),

@@ -57,7 +57,8 @@ struct Stage {
 pub async fn run(size: Size) -> Proof {
     let cases = cases::all();
     let troubled = cases.chunks(cases.len().div_ceil(STAGES)).map(|cases| in_trouble(cases.to_vec(), size));
-    let slow: Vec<(usize, Case)> = cases.clone().into_iter().enumerate().filter(|(number, _)| is_slowed(*number, size)).collect();
+    let slow: Vec<(usize, Case)> =
+        cases.clone().into_iter().enumerate().filter(|(number, _)| is_slowed(*number, size)).collect();
     let slow = slow.chunks(size.pick(2, 3)).map(|cases| with_timeouts(cases.to_vec(), size));
     let slow = futures::stream::iter(slow).buffer_unordered(SLOW_STAGES).collect::<Vec<_>>();
     let (troubled, slow) = tokio::join!(join_all(troubled), slow);
@@ -270,7 +271,10 @@ fn difference(seen: &Seen, expected: &Seen) -> String {
         ("ledger", format!("{:?}", seen.opted_in), format!("{:?}", expected.opted_in)),
     ];
     let different = parts.into_iter().filter(|(_, seen, expected)| seen != expected);
-    different.map(|(what, seen, expected)| format!("{what} {seen} instead of {expected}")).collect::<Vec<_>>().join("; ")
+    different
+        .map(|(what, seen, expected)| format!("{what} {seen} instead of {expected}"))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn told(error: jiff::Error) -> String {
