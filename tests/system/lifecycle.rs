@@ -6,6 +6,7 @@ use tandem_app::store::{ApiKeySecret, ApiKeys, ParkedTable};
 use tandem_core::domain::scope::TenantId;
 use tandem_core::ports::ParkedJobs;
 use tandem_tests::client::Answer;
+use tandem_tests::hands::Hands;
 use tandem_tests::lifecycle::as_in_mautic;
 use tandem_tests::system::{KEY, Options, System};
 
@@ -59,7 +60,9 @@ async fn an_event_is_answered_at_once_and_has_its_effects_soon_after() {
     let event = shown(&system, "e1").await;
     assert_eq!((&event["status"], &event["note"]), (&json!("completed"), &Value::Null));
     let steps = steps(&event);
-    for step in ["upsert - done", "add segment.new_users done", "add segment.free_tier done", "add campaign.welcome done"] {
+    for step in
+        ["upsert - done", "add segment.new_users done", "add segment.free_tier done", "add campaign.welcome done"]
+    {
         assert!(steps.contains(&step.to_owned()), "{steps:?}");
     }
     assert_eq!(event["contactId"], json!(system.contact(EMAIL).id.to_string()));
@@ -111,13 +114,24 @@ async fn a_bad_event_is_named_by_its_place_and_keeps_no_other_out() {
         ]
     );
     let none = post(&system, json!([{"name": "x"}, 7])).await;
-    assert_eq!((none.status, none.complaints()), (422, vec!["events[0].user:missing".to_owned(), "events[1]:wrong_type".to_owned()]));
+    assert_eq!(
+        (none.status, none.complaints()),
+        (422, vec!["events[0].user:missing".to_owned(), "events[1]:wrong_type".to_owned()])
+    );
 }
 
 #[tokio::test]
 async fn a_call_that_holds_no_events_is_refused() {
     let system = System::with(Options::default().without_worker()).await;
-    for (body, status) in [("[]", 422), ("{\"events\":[]}", 422), ("{\"events\":7}", 422), ("7", 400), ("\"a\"", 400), ("{", 400), ("", 400)] {
+    for (body, status) in [
+        ("[]", 422),
+        ("{\"events\":[]}", 422),
+        ("{\"events\":7}", 422),
+        ("7", 400),
+        ("\"a\"", 400),
+        ("{", 400),
+        ("", 400),
+    ] {
         assert_eq!(raw(&system, body).await.status, status, "{body}");
     }
     let many: Vec<Value> = (0..101).map(|number| signup(&number.to_string())).collect();
@@ -135,7 +149,10 @@ async fn a_caller_that_waits_is_told_the_outcome() {
     let answer = system.send_events("?wait=true", &body).await.unwrap();
     let event = &answer.data()["events"][0];
     assert_eq!((answer.status, &event["status"]), (200, &json!("completed")), "{}", answer.body);
-    assert_eq!((&event["contactId"], &event["setCookie"]), (&json!(visitor.to_string()), &json!({"mtc_id": visitor.to_string()})));
+    assert_eq!(
+        (&event["contactId"], &event["setCookie"]),
+        (&json!(visitor.to_string()), &json!({"mtc_id": visitor.to_string()}))
+    );
     assert!(event["mtcSignature"].is_string());
     let again = system.send_events("?wait=true", &signup("e1")).await.unwrap();
     assert_eq!((again.status, &again.data()["events"][0]["duplicate"]), (200, &json!(true)));
@@ -144,14 +161,15 @@ async fn a_caller_that_waits_is_told_the_outcome() {
 
 #[tokio::test]
 async fn a_failing_mautic_fails_no_signup() {
-    let system = System::start().await;
+    let hands = Hands::default();
+    let system = System::with(Options::default().by_hand(&hands)).await;
     system.mautic_answers(503);
     assert_eq!(post(&system, signup("e1")).await.status, 202);
     let waited = system.send_events("?wait=true", &signup("e2")).await.unwrap();
     assert_eq!(waited.status, 202, "{}", waited.body);
     assert_ne!(shown(&system, "e1").await["status"], "completed");
     system.mautic.clear_faults();
-    system.finish().await;
+    system.settle(&system.desk(), &hands).await.unwrap();
     assert_eq!(shown(&system, "e1").await["status"], "completed");
     assert_eq!(system.contact(EMAIL).fields["subscription_tier"], "free");
 }
@@ -159,7 +177,9 @@ async fn a_failing_mautic_fails_no_signup() {
 #[tokio::test]
 async fn an_idempotency_key_gives_the_first_answer_again() {
     let system = System::with(Options::default().without_worker()).await;
-    let call = || system.caller.bare(Method::POST, "/events").bearer_auth(KEY).header("Idempotency-Key", "k").json(&signup("e1"));
+    let call = || {
+        system.caller.bare(Method::POST, "/events").bearer_auth(KEY).header("Idempotency-Key", "k").json(&signup("e1"))
+    };
     let first = system.caller.send(call()).await.unwrap();
     let again = system.caller.send(call()).await.unwrap();
     assert_eq!((first.status, first.data()), (again.status, again.data()));
@@ -230,17 +250,18 @@ async fn a_campaign_that_nobody_made_is_skipped_with_a_note() {
 
 #[tokio::test]
 async fn events_of_a_user_whom_nobody_knows_wait_for_the_signup() {
-    let system = System::start().await;
+    let hands = Hands::default();
+    let system = System::with(Options::default().by_hand(&hands)).await;
     system.make_campaigns().await;
     let early = json!({"id": "early", "name": "plan_change", "user": {"id": "u1"}, "properties": {"new_tier": "pro"}, "time": "2026-01-02T10:00:00Z"});
     post(&system, early).await;
-    assert!(!system.drained(std::time::Duration::from_millis(500)).await, "it waits");
+    assert!(system.desk().apply_event("early").await.is_err(), "it waits");
     assert_eq!(system.mautic.stats().contacts, 0);
     let mut late = signup("late");
     late["time"] = json!("2026-01-01T10:00:00Z");
     post(&system, late).await;
-    system.finish().await;
-    assert_eq!(shown(&system, "early").await["status"], "completed");
+    system.settle(&system.desk(), &hands).await.unwrap();
+    assert_eq!(shown(&system, "early").await["status"], "completed", "{}", shown(&system, "early").await);
     let fields = system.contact(EMAIL).fields;
     assert_eq!(fields["subscription_tier"], "pro");
     assert_eq!(fields["signup_date"], as_in_mautic("2026-01-01T10:00:00Z".parse().unwrap()));

@@ -69,7 +69,9 @@ pub fn derive(book: &RuleBook, subject: &Subject, event: &Past, properties: &Fie
             derived.notes.push("older than all that is remembered of the user's tiers".to_owned());
             return Ok(derived);
         }
-        gone_through(book, &derived.subject)
+        let mut decided = gone_through(book, &derived.subject);
+        decided.extend(unspoken(&derived.subject, &decided));
+        decided
     } else {
         let paced = &derived.subject.paced;
         let mut context = context_before(book, subject, &event.by);
@@ -122,6 +124,22 @@ fn gone_through(book: &RuleBook, subject: &Subject) -> Vec<(Target, Written, boo
     }
     let newest = newest.into_iter().map(|(target, written)| (target, written, false));
     newest.chain(oldest.into_iter().map(|(target, written)| (target, written, true))).collect()
+}
+
+/// Lists that a remembered event put the contact into, and that in the light of a late one none of them speaks of: what
+/// seemed to be another plan was the same one.
+fn unspoken(subject: &Subject, decided: &[(Target, Written, bool)]) -> Vec<(Target, Written, bool)> {
+    let is_spoken_of = |target: &Target| decided.iter().any(|(spoken_of, ..)| spoken_of == target);
+    let was_put_in = |(target, written): &(&Target, &Written)| {
+        written.value == json!(true) && subject.is_remembered(&written.by) && !is_spoken_of(target)
+    };
+    let out = |by: &Moment| Written { by: by.clone(), value: json!(false) };
+    subject
+        .decided
+        .iter()
+        .filter(was_put_in)
+        .map(|(target, written)| (target.clone(), out(&written.by), false))
+        .collect()
 }
 
 /// Where the user stood before an event.

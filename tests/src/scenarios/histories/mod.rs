@@ -14,6 +14,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tandem_app::system::SystemClock;
 use tandem_core::ports::Clock;
+use tokio::time::Instant;
 
 use super::{Proof, Size};
 use crate::lifecycle::{Names, Seen, seen_of};
@@ -25,6 +26,8 @@ use story::Story;
 const CALLS_AT_ONCE: usize = 6;
 /// Jobs that each of two workers does at once.
 const JOBS_AT_ONCE: usize = 8;
+/// How long the work of one wave of calls may take.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// The share of events that are sent once more.
 const REPEATED: f64 = 0.2;
 
@@ -119,19 +122,27 @@ async fn send(system: &System, events: &[Value]) -> Result<usize, String> {
     Ok(answer.data()["duplicates"].as_u64().unwrap_or_default() as usize)
 }
 
-/// Waits for all work; the delays of jobs pass at once.
+/// Waits for all work; the delays of jobs pass at once, when none is under work: to a queue, one that takes minutes is lost.
 async fn finish(system: &System) -> Result<(), String> {
-    for _ in 0..600 {
-        if system.drained(Duration::from_millis(300)).await {
-            let parked = system.parked().await;
-            return match parked.first() {
-                None => Ok(()),
-                Some(job) => Err(format!("{} jobs are parked: {}", parked.len(), job.reason)),
-            };
+    let begun = Instant::now();
+    loop {
+        let counts = system.queue.counts().await.map_err(|failure| failure.to_string())?;
+        match (counts.in_flight, counts.waiting) {
+            (0, 0) => break,
+            (0, _) => system.skip_a_minute(),
+            _ if begun.elapsed() > PATIENCE => return Err(left(system).await),
+            _ => {}
         }
-        system.skip_a_minute();
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Err("jobs are left on the queue".to_owned())
+    let parked = system.parked().await;
+    parked.first().map_or(Ok(()), |job| Err(format!("{} jobs are parked: {}", parked.len(), job.reason)))
+}
+
+async fn left(system: &System) -> String {
+    let events = system.desk().newest_events(10_000).await.unwrap_or_default();
+    let open: Vec<_> = events.iter().filter(|event| event.completed_at.is_none()).collect();
+    format!("jobs are left on the queue; {} events are not completed: {:?}", open.len(), open.first())
 }
 
 /// All contacts by address; those that are there twice make the scenario fail by their number.

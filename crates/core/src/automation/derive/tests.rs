@@ -208,3 +208,44 @@ fn a_long_history_is_remembered_by_what_it_led_to() {
     with_too_late.push(&too_late);
     assert_eq!(after(&with_too_late), after(&all));
 }
+
+#[test]
+fn what_turns_out_to_be_the_same_plan_is_no_change_of_plans() {
+    let events = [
+        event(1, "user_signup", json!({})),
+        event(2, "subscription_resumed", json!({"tier": "pro"})),
+        event(3, "plan_change", json!({"new_tier": "pro"})),
+    ];
+    let ordered = after(&events.iter().collect::<Vec<_>>());
+    for order in permutations(&events) {
+        assert_eq!(is_in(&after(&order)), is_in(&ordered));
+    }
+    assert!(!is_in(&ordered).contains(&"campaign.pro_onboarding"));
+}
+
+#[test]
+fn an_event_older_than_all_that_is_remembered_changes_the_version_and_nothing_else() {
+    let book = book();
+    let mut subject = Subject::default();
+    for second in 100..160 {
+        let event = event(second, "plan_change", json!({"new_tier": "pro"}));
+        subject = derive(&book, &subject, &event, &event.facts).unwrap().subject;
+    }
+    let late = event(1, "plan_change", json!({"new_tier": "free"}));
+    let derived = derive(&book, &subject, &late, &late.facts).unwrap();
+    assert!(derived.writes.is_empty() && derived.notes[0].contains("older"));
+    assert_eq!(derived.subject, Subject { version: subject.version + 1, ..subject });
+}
+
+#[test]
+fn a_late_word_on_the_status_changes_nothing_that_a_later_change_of_plans_decided() {
+    let events = [
+        event(1, "user_signup", json!({})),
+        event(2, "subscription_paused", json!({})),
+        event(3, "plan_change", json!({"new_tier": "pro"})),
+        event(4, "subscription_past_due", json!({})),
+        event(5, "subscription_resumed", json!({})),
+    ];
+    let state = is_the_same_in_every_order(&events);
+    assert_eq!(state["field.subscription_status"], "active");
+}
