@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tandem_app::config::Environment;
 use tandem_app::http::event_view;
 use tandem_app::system::SystemEntropy;
-use tandem_core::automation::event::{EventStatus, StoredEvent};
+use tandem_core::automation::stored::{EventStatus, StoredEvent};
 use tandem_core::domain::identity::{Email, ExternalId};
 use tandem_core::ports::Entropy;
 use tandem_core::sync::services::Desk;

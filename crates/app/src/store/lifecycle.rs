@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use tandem_core::automation::event::{Customer, StoredEvent};
+use tandem_core::automation::event::Customer;
+use tandem_core::automation::stored::StoredEvent;
 use tandem_core::automation::subject::Subject;
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::Lease;

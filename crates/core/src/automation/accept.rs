@@ -7,7 +7,8 @@ use crate::jobs::message::Task;
 use crate::ports::lifecycle::Accepted;
 use crate::sync::services::Desk;
 
-use super::event::{EventStatus, LifecycleEvent, StoredEvent};
+use super::event::LifecycleEvent;
+use super::stored::{EventStatus, StoredEvent};
 
 /// What became of an event that came in.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,8 +13,9 @@ use crate::sync::change::{ContactChange, Outcome, PushAction};
 use crate::sync::push::For;
 use crate::sync::services::Desk;
 
-use super::admit::{Begun, Work, word};
-use super::event::{EventStatus, Step, StepAction, StepStatus};
+use super::admit::{Begun, Work};
+use super::outcome::word;
+use super::stored::{EventStatus, Step, StepAction, StepStatus};
 use super::target::Target;
 
 /// How a step ended, and what there is to say of it.

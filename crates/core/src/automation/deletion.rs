@@ -7,7 +7,8 @@ use crate::sync::services::Desk;
 use crate::sync::whom::{Known, Whom};
 
 use super::admit::identities;
-use super::event::{EventUser, Step, StepAction, StepStatus, StoredEvent};
+use super::event::EventUser;
+use super::stored::{Step, StepAction, StepStatus, StoredEvent};
 
 impl Desk {
     /// Deletes the person, unless something later than the event is known: then somebody signed up again.

@@ -4,7 +4,7 @@ use crate::domain::identity::{Email, ExternalId};
 use crate::error::Result;
 use crate::sync::services::Desk;
 
-use super::event::{EventStatus, StoredEvent};
+use super::stored::{EventStatus, StoredEvent};
 
 /// How many of the newest events are looked at for those of one status.
 const LOOKED_AT: usize = 2_000;

@@ -7,7 +7,7 @@ use crate::jobs::message::{ParkedJob, Task};
 use crate::jobs::replay::replay;
 use crate::sync::services::Desk;
 
-use super::event::{EventStatus, StoredEvent};
+use super::stored::{EventStatus, StoredEvent};
 
 /// How many parked jobs are looked through.
 const MOST: usize = 1_000;

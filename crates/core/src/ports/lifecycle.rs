@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{Attempt, Save};
-use crate::automation::event::{Customer, StoredEvent};
+use crate::automation::event::Customer;
+use crate::automation::stored::StoredEvent;
 use crate::automation::subject::Subject;
 use crate::domain::identity::{Identity, RecordKey};
 use crate::domain::link::Lease;

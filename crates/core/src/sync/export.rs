@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::automation::event::StoredEvent;
+use crate::automation::stored::StoredEvent;
 use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::Email;
 use crate::domain::link::RemoteId;

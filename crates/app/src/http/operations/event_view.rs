@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tandem_core::automation::accept::Taken;
-use tandem_core::automation::event::{EventStatus, Step, StepAction, StoredEvent};
+use tandem_core::automation::stored::{EventStatus, Step, StepAction, StoredEvent};
 use tandem_core::automation::target::Target;
 use tandem_core::domain::issue::FieldIssue;
 

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tandem_core::automation::accept::Taken;
-use tandem_core::automation::event::{EventStatus, StoredEvent};
+use tandem_core::automation::stored::{EventStatus, StoredEvent};
 use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::error::Result;

@@ -1,7 +1,7 @@
 //! Lists of events: of a day, of a user; and their end.
 
 use jiff::{SignedDuration, Timestamp};
-use tandem_core::automation::event::StoredEvent;
+use tandem_core::automation::stored::StoredEvent;
 use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;

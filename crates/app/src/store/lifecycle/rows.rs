@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tandem_core::automation::event::StoredEvent;
+use tandem_core::automation::stored::StoredEvent;
 use tandem_core::automation::subject::Subject;
 use tandem_core::domain::link::Lease;
 use tandem_core::error::Result;

@@ -1,0 +1,125 @@
+//! What an event changes in the record of its user, and the steps that are left for the platform. Pure.
+
+use serde_json::{Value, json};
+
+use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
+use crate::domain::record::{Change, Fields, Patch, Record};
+use crate::sync::plan::Draft;
+
+use super::derive::{Derived, amount};
+use super::event::EventUser;
+use super::stored::{Payload, Step, StepAction, StepStatus, StoredEvent};
+use super::subject::{Subject, Written};
+use super::target::Target;
+
+/// What of the record the event changes: what it says of the person, then what the rules say, then sums.
+pub(super) fn patch(derived: &mut Derived, payload: &Payload, record: Option<&Record>, event: &StoredEvent) -> Patch {
+    let mut patch = said_of_the_person(derived, &payload.user, record, event);
+    for (target, written) in &derived.writes {
+        if let Target::Field(name) = target {
+            patch.insert(name.clone(), Change::Set(written.value.clone()));
+        }
+    }
+    let empty = Fields::new();
+    let fields = record.map_or(&empty, |record| &record.fields);
+    for (name, number) in &derived.adds {
+        let before = fields.get(name).and_then(amount).unwrap_or(0.0);
+        patch.insert(name.clone(), Change::Set(sum(before, *number)));
+    }
+    patch
+}
+
+/// A sum without the dust of binary fractions: to a millionth.
+fn sum(before: f64, number: f64) -> Value {
+    json!(((before + number) * 1e6).round() / 1e6)
+}
+
+/// Whether the event gives an address that a later event, or a newer state of the record, has replaced.
+pub(super) fn is_late_with_its_address(
+    subject: &Subject,
+    user: &EventUser,
+    record: Option<&Record>,
+    event: &StoredEvent,
+) -> bool {
+    let (Some(given), Some(record)) = (&user.email, record) else { return false };
+    let later_event = subject.decided.get(&address()).is_some_and(|written| written.by > event.by);
+    let newer_state = record.source_updated_at().is_some_and(|at| at > event.by.at);
+    user.external_id.is_some()
+        && record.email.as_ref().is_some_and(|held| held != given)
+        && (later_event || newer_state)
+}
+
+/// What decides which address the person has.
+fn address() -> Target {
+    Target::Field("email".to_owned())
+}
+
+/// What the event says of the person, unless a later event or a newer state of the record says otherwise.
+fn said_of_the_person(derived: &mut Derived, user: &EventUser, record: Option<&Record>, event: &StoredEvent) -> Patch {
+    let newer_state = record.filter(|record| record.source_updated_at().is_some_and(|at| at > event.by.at));
+    // Only who decided it is remembered: the value itself stands in the record.
+    let decided = Written { by: event.by.clone(), value: Value::Null };
+    if user.email.is_some() && derived.subject.decided.get(&address()).is_none_or(|written| written.by < event.by) {
+        derived.subject.decided.insert(address(), decided.clone());
+    }
+    let mut patch = Patch::new();
+    for (name, change) in &user.fields {
+        let target = Target::Field(name.clone());
+        let is_late = derived.subject.decided.get(&target).is_some_and(|written| written.by > event.by);
+        let is_known = newer_state.is_some_and(|record| record.fields.contains_key(name));
+        if !is_late && !is_known {
+            derived.subject.decided.insert(target, decided.clone());
+            patch.insert(name.clone(), change.clone());
+        }
+    }
+    patch
+}
+
+pub(super) fn consent(derived: &Derived, payload: &Payload, event: &StoredEvent) -> Option<ConsentEntry> {
+    derived.opted_in.map(|opted_in| word(event, opted_in)).or_else(|| payload.user.consent.clone())
+}
+
+/// What an event says that the person said about being mailed.
+pub(super) fn word(event: &StoredEvent, opted_in: bool) -> ConsentEntry {
+    let status = if opted_in { ConsentStatus::OptedIn } else { ConsentStatus::OptedOut };
+    let proof = Some(format!("{} {}", event.name.as_str(), event.by.id));
+    ConsentEntry { status, source: ConsentSource::Person, at: event.by.at, proof }
+}
+
+/// Out of lists before into others, segments before campaigns: a campaign may look at segments.
+pub(super) fn steps(derived: &Derived, draft: &Draft) -> Vec<Step> {
+    let mut lists: Vec<StepAction> = derived.writes.iter().filter_map(list_step).collect();
+    lists.sort_by_key(|action| match action {
+        StepAction::List { target: Target::Segment(_), member, .. } => (0, *member),
+        StepAction::List { member, .. } => (1, *member),
+        StepAction::Consent { .. } | StepAction::Contact | StepAction::Erase => (2, true),
+    });
+    let consent = derived.opted_in.map(|opted_in| Step {
+        action: StepAction::Consent { opted_in },
+        status: StepStatus::Done,
+        note: None,
+    });
+    let contact = !draft.platform_is_settled();
+    let contact = contact.then(|| Step::pending(StepAction::Contact));
+    consent.into_iter().chain(contact).chain(lists.into_iter().map(Step::pending)).collect()
+}
+
+fn list_step((target, written): &(Target, Written)) -> Option<StepAction> {
+    match target {
+        Target::Field(_) => None,
+        Target::Segment(_) | Target::Campaign(_) => Some(StepAction::List {
+            target: target.clone(),
+            member: written.value == json!(true),
+            by: written.by.clone(),
+        }),
+    }
+}
+
+pub(super) fn note(derived: &Derived) -> Option<String> {
+    let late = (!derived.superseded.is_empty()).then(|| {
+        let targets: Vec<String> = derived.superseded.iter().map(Target::to_string).collect();
+        format!("a later event decided {}", targets.join(", "))
+    });
+    let notes: Vec<String> = derived.notes.iter().cloned().chain(late).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
+}
