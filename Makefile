@@ -9,14 +9,16 @@ MAKEFLAGS += --no-print-directory
 PORT ?= 9000
 DATA_DIR ?= .tandem
 ONCE ?=
+EXAMPLES ?= 40
+SEED ?= 1
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-FUNCTIONS := --package tandem-mautic-sync --package tandem-mautic-webhook --package tandem-scheduled-sync \
-	--package tandem-queue-worker
+FUNCTIONS := --package tandem-mautic-sync --package tandem-mautic-webhook --package tandem-billing-webhook \
+	--package tandem-scheduled-sync --package tandem-queue-worker
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test check fmt build deploy prove bench clean tools
+.PHONY: help run test api-check check fmt client build deploy prove bench clean tools
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,13 +32,22 @@ test: ## run all tests, and the proof suite at small size
 	@echo "Building everything, then running the proof suite at small size and all tests"
 	@.ci/test.sh
 
-check: ## check format, lints, dependencies, template
+api-check: ## hold the HTTP interface against docs/openapi.yaml (EXAMPLES=1000 SEED=7)
+	@echo "Building the tandem command, then running the client's tests and schemathesis against tandem dev"
+	cargo build --bin tandem
+	tests/api/run.sh $(EXAMPLES) $(SEED)
+
+check: ## check format, lints, dependencies, template, client
 	@echo "Checking format, dependencies, template and lints; missing tools go to .tools/"
 	@.ci/check.sh
 
 fmt: ## format the code
 	@echo "Formatting all crates"
 	cargo fmt --all
+
+client: ## make the client's types and the examples in the documents anew
+	@echo "Generating docs/client/schema.d.ts from docs/openapi.yaml, copying examples into docs/"
+	@.ci/client.sh --write
 
 build: ## build the zips of the functions for Lambda (arm64)
 	@echo "Building the functions for Lambda into target/lambda; cargo-lambda goes to .tools/"
@@ -72,8 +83,8 @@ bench: ## measure cold init, latency, calls, memory
 clean: ## remove what was built and the tools (the data of `make run` stays)
 	@echo "Removing build output and .tools/; delete $(DATA_DIR) by hand to forget the data of make run"
 	cargo clean
-	rm -rf .tools target/lambda
+	rm -rf .tools target/lambda docs/client/node_modules
 
 tools: ## install all tools that the other tasks use into .tools/
-	@echo "Installing cargo-lambda, SAM CLI, cfn-lint and cargo-deny into .tools/, unless they are there"
-	@.ci/install-tools.sh lint build cargo-deny
+	@echo "Installing cargo-lambda, SAM CLI, cfn-lint, cargo-deny, schemathesis and the client's tools, unless they are there"
+	@.ci/install-tools.sh lint build cargo-deny api client

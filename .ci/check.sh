@@ -11,6 +11,9 @@ cargo fmt --all --check
 say "Dependency direction: what each crate may depend on"
 python3 .ci/dependency_direction.py
 
+say "TypeScript client: generated types, tsc, examples in the documentation"
+.ci/client.sh
+
 say "Tools for the next checks: SAM CLI, cfn-lint, cargo-deny"
 .ci/install-tools.sh lint cargo-deny
 

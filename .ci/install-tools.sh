@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs tools into .tools/ of the project, pinned, and only what is not there yet.
-# Usage: .ci/install-tools.sh (lint|build|cargo-deny|supabase)...
+# Usage: .ci/install-tools.sh (lint|build|cargo-deny|supabase|api|client)...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,11 +50,34 @@ install_supabase() {
     cp "$list" "$NODE/installed.txt"
 }
 
+# In an environment of its own: what it needs and what SAM needs do not go together.
+install_schemathesis() {
+    local list=.ci/requirements/api.txt venv=.tools/api
+    cmp -s "$list" "$venv/installed.txt" && return
+    echo "Installing $(paste -sd' ' "$list") into $venv"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$list"
+    cp "$list" "$venv/installed.txt"
+}
+
+# Where TypeScript looks for packages: beside what it compiles.
+install_client() {
+    local folder=docs/client
+    cmp -s "$folder/package-lock.json" "$folder/node_modules/installed.json" && return
+    echo "Installing TypeScript, openapi-typescript and the types of the examples' frameworks into $folder/node_modules"
+    # From inside: npm takes the settings of the folder that it runs in.
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    cp "$folder/package-lock.json" "$folder/node_modules/installed.json"
+}
+
 for tool in "$@"; do
     case $tool in
         lint | build) install_python_tools "$tool" ;;
         cargo-deny) install_cargo_deny ;;
         supabase) install_supabase ;;
+        api) install_schemathesis ;;
+        client) install_client ;;
         *) echo "unknown tool: $tool" >&2; exit 2 ;;
     esac
 done

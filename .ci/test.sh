@@ -15,11 +15,14 @@ target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 
 say "Building the functions as they are deployed, for the test against a Runtime API"
 cargo build --release --package tandem-mautic-sync --package tandem-mautic-webhook \
-    --package tandem-scheduled-sync --package tandem-queue-worker
+    --package tandem-billing-webhook --package tandem-scheduled-sync --package tandem-queue-worker
 export TANDEM_RELEASE_DIR=$target/release
 
 say "Proof suite at small size"
 "$target/debug/prove" --small all
+
+say "HTTP interface and TypeScript client: schemathesis, node --test"
+tests/api/run.sh
 
 say "Examples in the documentation"
 cargo test --workspace --doc

@@ -10,8 +10,10 @@
 
 pub mod backstage;
 pub mod bench;
+pub mod billing;
 pub mod child;
 pub mod client;
+pub mod command;
 pub mod customers;
 pub mod deliveries;
 pub mod faulty_table;

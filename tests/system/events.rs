@@ -2,13 +2,17 @@
 //! the function's own handler.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on has failed")]
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::to_bytes;
+use jiff::Timestamp;
 use serde_json::Value;
 use tandem_app::config::ApiKey;
 use tandem_app::http::{self, AppState};
-use tandem_tests::paths;
-use tandem_tests::system::System;
+use tandem_core::ports::Clock;
+use tandem_tests::system::{Options, System};
+use tandem_tests::{billing, paths};
 use tower::ServiceExt;
 
 /// The key that the documents carry.
@@ -64,19 +68,77 @@ const EXPECTED_OF_WEBHOOKS: &[Expected] = &[
     expected("unsubscribe.json", 200, "results", 200),
 ];
 
+/// The same for `billing-webhook`, at the moment at which the documents were signed.
+const EXPECTED_OF_BILLS: &[Expected] = &[
+    expected("lemonsqueezy-forged.json", 401, "unproved", 401),
+    expected("lemonsqueezy-order-created.json", 200, "events", 200),
+    expected("lemonsqueezy-order-of-subscription.json", 200, "reason", 200),
+    expected("lemonsqueezy-payment-failed.json", 200, "events", 200),
+    expected("lemonsqueezy-payment-refunded.json", 200, "events", 200),
+    expected("lemonsqueezy-payment-success.json", 200, "events", 200),
+    expected("lemonsqueezy-subscription-cancelled.json", 200, "events", 200),
+    expected("lemonsqueezy-subscription-created.json", 200, "events", 200),
+    expected("lemonsqueezy-subscription-expired.json", 200, "events", 200),
+    expected("lemonsqueezy-subscription-paused.json", 200, "events", 200),
+    expected("lemonsqueezy-subscription-resumed.json", 200, "events", 200),
+    expected("lemonsqueezy-subscription-trial.json", 200, "events", 200),
+    expected("lemonsqueezy-subscription-unpaused.json", 200, "events", 200),
+    expected("lemonsqueezy-subscription-updated.json", 200, "events", 200),
+    expected("lemonsqueezy-unused-type.json", 200, "reason", 200),
+    expected("stripe-checkout-completed.json", 200, "events", 200),
+    expected("stripe-checkout-one-off.json", 200, "events", 200),
+    expected("stripe-forged.json", 401, "unproved", 401),
+    expected("stripe-invoice-paid-2024.json", 200, "events", 200),
+    expected("stripe-invoice-paid.json", 200, "events", 200),
+    expected("stripe-invoice-payment-failed.json", 200, "events", 200),
+    expected("stripe-malformed.json", 400, "malformed_json", 400),
+    expected("stripe-stale.json", 401, "unproved", 401),
+    expected("stripe-subscription-cancels.json", 200, "events", 200),
+    expected("stripe-subscription-collection-paused.json", 200, "events", 200),
+    expected("stripe-subscription-created-2024.json", 200, "events", 200),
+    expected("stripe-subscription-created.json", 200, "events", 200),
+    expected("stripe-subscription-deleted.json", 200, "events", 200),
+    expected("stripe-subscription-incomplete.json", 200, "reason", 200),
+    expected("stripe-subscription-past-due.json", 200, "events", 200),
+    expected("stripe-subscription-paused.json", 200, "events", 200),
+    expected("stripe-subscription-resumed.json", 200, "events", 200),
+    // A price that nobody configured is no fault of the delivery.
+    expected("stripe-subscription-unknown-price.json", 200, "events", 200),
+    expected("stripe-subscription-updated.json", 200, "events", 200),
+    expected("stripe-subscription-without-price.json", 422, "invalid_request", 422),
+    expected("stripe-unknown-integration.json", 404, "unknown_integration", 404),
+    expected("stripe-unsigned.json", 401, "unproved", 401),
+    expected("stripe-unused-type.json", 200, "reason", 200),
+];
+
+/// A clock that stands.
+struct Stopped(Timestamp);
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn every_document_of_billing_webhook_is_answered_as_expected() {
+    let clock = Arc::new(Stopped(Timestamp::from_second(billing::SIGNED_AT).unwrap()));
+    let system = System::with(Options { clock, ..billing::options().without_worker() }).await;
+    check(&system, "billing-webhook", EXPECTED_OF_BILLS, http::billing_webhook).await;
+}
+
 #[tokio::test]
 async fn every_document_of_mautic_sync_is_answered_as_expected() {
-    check("mautic-sync", EXPECTED, http::mautic_sync).await;
+    check(&System::start().await, "mautic-sync", EXPECTED, http::mautic_sync).await;
 }
 
 #[tokio::test]
 async fn every_document_of_mautic_webhook_is_answered_as_expected() {
-    check("mautic-webhook", EXPECTED_OF_WEBHOOKS, http::mautic_webhook).await;
+    check(&System::start().await, "mautic-webhook", EXPECTED_OF_WEBHOOKS, http::mautic_webhook).await;
 }
 
-async fn check(function: &str, answers: &[Expected], routes: fn(AppState) -> Router) {
-    let system = System::start().await;
-    let (live, demo) = (handler(&system, true, routes), handler(&system, false, routes));
+async fn check(system: &System, function: &str, answers: &[Expected], routes: fn(AppState) -> Router) {
+    let (live, demo) = (handler(system, true, routes), handler(system, false, routes));
     let mut wrong = Vec::new();
     for (file, document) in documents(function) {
         match answers.iter().find(|expected| expected.file == file) {
@@ -94,7 +156,9 @@ async fn check(function: &str, answers: &[Expected], routes: fn(AppState) -> Rou
 
 #[test]
 fn every_expectation_has_its_document() {
-    for (function, answers) in [("mautic-sync", EXPECTED), ("mautic-webhook", EXPECTED_OF_WEBHOOKS)] {
+    for (function, answers) in
+        [("mautic-sync", EXPECTED), ("mautic-webhook", EXPECTED_OF_WEBHOOKS), ("billing-webhook", EXPECTED_OF_BILLS)]
+    {
         let files: Vec<String> = documents(function).into_iter().map(|(file, _)| file).collect();
         assert_eq!(files, answers.iter().map(|expected| expected.file).collect::<Vec<_>>());
     }

@@ -3,6 +3,7 @@
 
 mod auth;
 mod bad_input;
+mod billing;
 mod campaigns;
 mod consent;
 mod demo_mode;
@@ -16,6 +17,8 @@ mod identify;
 mod lifecycle;
 mod membership;
 mod once;
+mod openapi;
+mod operator;
 mod pull;
 mod records_api;
 mod release_binary;

@@ -245,6 +245,19 @@ async fn an_idempotency_key_that_was_used_with_another_body_is_refused() {
 }
 
 #[tokio::test]
+async fn an_idempotency_key_that_was_used_with_another_operation_is_refused() {
+    let system = System::start().await;
+    let body = json!([{"id": "u1", "name": "user_login", "user": {"id": "u1", "email": "paths@example.com"}}]);
+    let to = |path: &str| {
+        let request = system.caller.bare(reqwest::Method::POST, path).bearer_auth(tandem_tests::system::KEY);
+        system.caller.send(request.header("idempotency-key", "one").json(&body))
+    };
+    assert_eq!(to("/records").await.unwrap().status, 200);
+    let answer = to("/events").await.unwrap();
+    assert_eq!((answer.status, answer.error_code()), (422, "idempotency_key_reused"));
+}
+
+#[tokio::test]
 async fn parallel_repeats_with_one_idempotency_key_do_the_work_once() {
     let mut system = System::start().await;
     let callers = [system.caller.clone(), system.another_instance().await];

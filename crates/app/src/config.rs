@@ -1,5 +1,6 @@
 //! Configuration from environment variables: read once, checked as a whole, all problems reported together.
 
+pub mod billing;
 mod lifecycle;
 mod source;
 
@@ -15,6 +16,7 @@ use tandem_core::sync::vanished::Vanished;
 use tandem_core::webhook::proof::Secrets;
 use tandem_core::webhook::repair::Hook;
 
+pub use billing::BillingSecrets;
 pub use lifecycle::LifecycleConfig;
 pub use source::SourceConfig;
 
@@ -84,6 +86,8 @@ pub struct Config {
     pub api_key: Option<ApiKey>,
     /// The secrets that Mautic's deliveries may be signed with; two while one is being changed.
     pub webhook_secrets: Secrets,
+    /// The secrets of payment providers.
+    pub billing: BillingSecrets,
     /// The webhook that is watched, when its address is configured.
     pub hook: Option<Hook>,
     /// How long `identify` may keep a login waiting.
@@ -140,6 +144,7 @@ impl Config {
             dead_letter_url: environment.get(&["TANDEM_DEAD_LETTER_QUEUE_URL"]).map(str::to_owned),
             api_key: environment.get(&["TANDEM_API_KEY"]).map(|key| ApiKey(key.trim().to_owned())),
             webhook_secrets: Secrets::new(webhook_secrets(environment)),
+            billing: BillingSecrets::read(environment),
             hook: hook(environment, &mut problems),
             identify_budget: Duration::from_millis(
                 parsed(environment, "TANDEM_IDENTIFY_BUDGET_MS", &mut problems).unwrap_or(2000),

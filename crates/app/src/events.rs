@@ -39,6 +39,42 @@ pub struct ReadEvent {
     pub issues: Vec<FieldIssue>,
 }
 
+/// The events of a document: one, a list, or an object with a list.
+///
+/// # Errors
+/// An issue when there is no list where one should be, or it is empty.
+pub fn listed(document: Value) -> Result<Vec<Value>, FieldIssue> {
+    let items = match document {
+        Value::Array(items) => items,
+        Value::Object(mut object) => match object.remove("events") {
+            Some(Value::Array(items)) => items,
+            None => vec![Value::Object(object)],
+            Some(_) => return Err(FieldIssue::new("events", IssueCode::WrongType, "The value must be a list.")),
+        },
+        other => vec![other],
+    };
+    if items.is_empty() {
+        return Err(FieldIssue::new("events", IssueCode::Missing, "Give at least one event."));
+    }
+    Ok(items)
+}
+
+/// Reads one event of several; its issues name it by its place: `events[3].user.email`.
+///
+/// # Errors
+/// As [`read_event`], and when it is no object.
+pub fn read_item(index: usize, item: &Value, rules: &EventRules<'_>) -> Result<ReadEvent, Vec<FieldIssue>> {
+    let place = |issue: FieldIssue| FieldIssue { field: format!("events[{index}].{}", issue.field), ..issue };
+    let Some(object) = item.as_object() else {
+        let issue = FieldIssue::new(format!("events[{index}]"), IssueCode::WrongType, "An event must be an object.");
+        return Err(vec![issue]);
+    };
+    match read_event(object, rules) {
+        Ok(ReadEvent { event, issues }) => Ok(ReadEvent { event, issues: issues.into_iter().map(place).collect() }),
+        Err(issues) => Err(issues.into_iter().map(place).collect()),
+    }
+}
+
 /// Reads an event.
 ///
 /// # Errors

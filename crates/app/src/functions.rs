@@ -36,6 +36,16 @@ pub async fn mautic_webhook() -> Result<(), Error> {
     lambda_http::run(http::mautic_webhook(state)).await
 }
 
+/// Serves `billing-webhook` until the runtime ends the process.
+///
+/// # Errors
+/// When the configuration can't be used.
+pub async fn billing_webhook() -> Result<(), Error> {
+    let (foundation, _) = foundation().await?;
+    let state = foundation.app_state(true)?;
+    lambda_http::run(http::billing_webhook(state)).await
+}
+
 /// Syncs, and looks after the webhook, deliveries left behind and gaps, whenever the schedule calls.
 ///
 /// # Errors

@@ -3,8 +3,9 @@
 //! One folder a platform, all with the same files: `settings` (where and as whom), `client` (the authorised call),
 //! `wire` (bodies as sent and answered), `convert` (wire to domain and back), `errors` (answers to failures),
 //! `platform` (the port of `tandem-core`), `setup` (what `tandem connect` does), and one file per subject of its API. The
-//! folders of `sources` are laid out alike.
+//! folders of `sources` are laid out alike. `billing` reads what payment providers deliver; it calls nobody.
 
+pub mod billing;
 pub mod http;
 pub mod mautic;
 pub mod oauth;

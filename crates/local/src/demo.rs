@@ -61,7 +61,11 @@ pub async fn demo(
     });
     let connect = MauticOptions { create_missing: true, webhook_url: None };
     let connected = connect_mautic(&server.foundation, &connect, None).await?;
-    output.note(format!("Connected; {} fields were made there.\nSending {} contacts.", connected.made(), bodies.len()));
+    let (fields, segments) = connected.made();
+    let contacts = bodies.len();
+    output.note(format!(
+        "Connected; {fields} fields and {segments} segments were made there.\nSending {contacts} contacts."
+    ));
     let summary = send_all(&server, bodies).await?;
     output.result(&summary.json(), summary.text());
     announce(&server, output);

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::demo_campaigns;
 use crate::failure::CommandError;
 use crate::installation::{DataDir, Running, SIMULATED_CLIENT, simulated};
 use crate::output::Output;
@@ -124,6 +125,9 @@ impl Server {
         };
         let queue = LocalQueue::open(&data.queue(), Arc::new(SystemClock))?;
         let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
+        if let (Some(simulator), Some(mautic)) = (&simulator, foundation.mautic()?) {
+            demo_campaigns::make_missing(&foundation.lifecycle, &mautic, &simulator.base_url()).await?;
+        }
         let running =
             Running { url, table: endpoint, simulator: simulator.as_ref().map(|simulator| simulator.base_url()) };
         let (stop, stopped) = watch::channel(false);

@@ -1,15 +1,14 @@
 //! `tandem jobs`: what could not be done without a person.
 
 use std::path::Path;
-use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::json;
 use tandem_app::config::Environment;
 use tandem_app::store::ParkedTable;
-use tandem_app::wiring::Foundation;
 use tandem_core::domain::scope::TenantId;
 use tandem_core::jobs::message::ParkedJob;
+use tandem_core::jobs::replay::replay;
 use tandem_core::ports::ParkedJobs;
 
 use crate::failure::CommandError;
@@ -44,8 +43,8 @@ pub async fn jobs(
     output: &Output,
 ) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
-    let foundation = &installation.foundation;
-    let parked = ParkedTable::new(foundation.table.clone());
+    let queue = &*installation.foundation.queue;
+    let parked = ParkedTable::new(installation.foundation.table.clone());
     let tenant = TenantId::default();
     match command {
         Jobs::List => {
@@ -59,28 +58,16 @@ pub async fn jobs(
         Jobs::Replay { id } if id == "all" => {
             let listed = parked.list(&tenant, MOST).await?;
             for job in &listed {
-                replay(foundation, &parked, &tenant, job).await?;
+                replay(queue, &parked, job).await?;
             }
             output.result(&json!({"replayed": listed.len()}), format!("{} jobs are on the queue again", listed.len()));
         }
         Jobs::Replay { id } => {
             let job = find(&parked, &tenant, id).await?;
-            replay(foundation, &parked, &tenant, &job).await?;
+            replay(queue, &parked, &job).await?;
             output.result(&json!({"replayed": 1}), "the job is on the queue again");
         }
     }
-    Ok(())
-}
-
-/// Queued before it is forgotten: at worst it runs twice, which does no harm.
-async fn replay(
-    foundation: &Foundation,
-    parked: &ParkedTable,
-    tenant: &TenantId,
-    job: &ParkedJob,
-) -> Result<(), CommandError> {
-    foundation.queue.send(&job.job, Duration::ZERO).await?;
-    parked.remove(tenant, &job.job.id).await?;
     Ok(())
 }
 

@@ -4,13 +4,16 @@ mod conflicts;
 mod connect;
 mod contact;
 mod demo;
+mod demo_campaigns;
 mod dev;
+mod events;
 mod failure;
 mod import;
 mod installation;
 mod jobs;
 mod keys;
 mod output;
+mod rules;
 mod runs;
 mod sample;
 mod schedule;
@@ -58,6 +61,12 @@ enum Command {
     Sync(sync::Sync),
     /// The log of sync runs.
     Runs(runs::Runs),
+    /// What follows from lifecycle events.
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// Lifecycle events and how far their effects have come.
+    #[command(subcommand)]
+    Events(events::Events),
     /// API keys of callers.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -96,6 +105,8 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Import(options) => import::import(&options, data_dir, &environment, output).await,
         Command::Sync(command) => sync::sync(&command, data_dir, &environment, output).await,
         Command::Runs(command) => runs::runs(&command, data_dir, &environment, output).await,
+        Command::Rules(command) => rules::rules(&command, data_dir, environment, output).await,
+        Command::Events(command) => events::events(&command, data_dir, &environment, output).await,
         Command::Keys(command) => keys::keys(&command, data_dir, &environment, output).await,
         Command::Jobs(command) => jobs::jobs(&command, data_dir, &environment, output).await,
         Command::Conflicts(command) => conflicts::conflicts(&command, data_dir, &environment, output).await,

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-use tandem_app::system::SystemClock;
-use tandem_core::ports::Clock;
-use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::run::SyncOptions;
 use tandem_core::sync::services::Desk;
 
 use super::{Figure, Measured, milliseconds, system, timed};
 use crate::customers;
-use crate::list_source::{ListSource, source_row};
+use crate::list_source::ListSource;
 use crate::scenarios::memory;
+use crate::scenarios::unchanged::changed_rows;
 use crate::system::System;
 
-/// How many rows there are.
-const SIZES: &[usize] = &[1_000, 18_000, 200_000];
+/// How many rows there are, in each size.
+pub const SIZES: &[usize] = &[1_000, 18_000, 200_000];
 /// Dollars for a million write request units, on demand in us-east-1.
 const WRITES: f64 = 0.625;
 /// Dollars for a million read request units.
@@ -25,29 +22,30 @@ const READS: f64 = 0.125;
 const SECOND: f64 = 0.000_013_333_4 / 4.0;
 const INVOCATIONS: f64 = 0.20;
 
-/// Measures all sizes.
+/// Measures a first import of so many rows, a run after it without changes, and one after a hundredth changed.
 ///
 /// # Errors
 /// When a run does not come to its end.
-pub async fn run() -> Measured {
-    let mut figures = Vec::new();
-    for size in SIZES {
-        figures.extend(measure(*size).await?);
-    }
-    figures.extend(memory::figures(SIZES).await?.into_iter().map(|(name, value, unit)| Figure::new(name, value, unit)));
-    Ok(figures)
-}
-
-async fn measure(size: usize) -> Measured {
+pub async fn run(size: usize) -> Measured {
     let system = system().await;
     let source = ListSource::of(memory::numbered(size));
     let mut desk = system.desk();
     desk.services.source = std::sync::Arc::new(source.clone());
     let mut figures = cost(&system, &desk, &source, &format!("first_import_{size}")).await?;
     figures.extend(cost(&system, &desk, &source, &format!("unchanged_{size}")).await?);
-    source.put(changed(size / 100));
+    let all = customers::all();
+    source.put(changed_rows(&all[..size.min(all.len())], size / 100));
     figures.extend(cost(&system, &desk, &source, &format!("one_percent_{size}")).await?);
     Ok(figures)
+}
+
+/// Measures the first import by the function as it is deployed: its memory and time.
+///
+/// # Errors
+/// When the function is not built, or the import is not right.
+pub async fn function(size: usize) -> Measured {
+    let figures = memory::figures(size).await?;
+    Ok(figures.into_iter().map(|(name, value, unit)| Figure::new(name, value, unit)).collect())
 }
 
 async fn cost(system: &System, desk: &Desk, source: &ListSource, name: &str) -> Measured {
@@ -80,17 +78,4 @@ async fn cost(system: &System, desk: &Desk, source: &ListSource, name: &str) -> 
         + INVOCATIONS / 1e6;
     figures.push(Figure::new(format!("sync_{name}_price"), price * 1e6, "millionths of a dollar"));
     Ok(figures)
-}
-
-/// The first customers with another name.
-fn changed(count: usize) -> Vec<SourceRow> {
-    let all = customers::all();
-    let sound = all.iter().filter(|row| customers::is_valid(row));
-    let renamed = |row: &customers::Row| {
-        let mut row = source_row(row);
-        row.updated_at = Some(SystemClock.now());
-        row.fields.insert("first_name".to_owned(), json!("Renamed"));
-        row
-    };
-    sound.map(renamed).take(count).collect()
 }

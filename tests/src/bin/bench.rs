@@ -1,19 +1,60 @@
-//! The benchmark: one `name=value unit` a line. Build it and the functions for release, as `make bench` does.
+//! The benchmark: `bench [PART…]`, one `name=value unit` a line. Build it and the functions for release, as `make bench` does.
 #![allow(clippy::print_stdout, reason = "figures are what it is for")]
 
 use std::process::ExitCode;
 
+use clap::{Parser, ValueEnum};
 use tandem_tests::bench::{Measured, cold_init, costs, latency, process, sync, webhooks};
+
+/// Measures what Tandem costs.
+#[derive(Parser)]
+struct Cli {
+    /// What to measure; everything when nothing is named.
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Part {
+    ColdInit,
+    Costs,
+    Latency,
+    Process,
+    Webhooks,
+    Sync,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cold = tell(cold_init::run().await);
-    let costs = tell(costs::run().await);
-    let latency = tell(latency::run().await);
-    let process = tell(process::run().await);
-    let webhooks = tell(webhooks::run().await);
-    let sync = tell(sync::run().await);
-    if cold && costs && latency && process && webhooks && sync { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let named = Cli::parse().parts;
+    let parts = if named.is_empty() { Part::value_variants().to_vec() } else { named };
+    let mut complete = true;
+    for part in parts {
+        complete &= part.tell().await;
+    }
+    if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Part {
+    async fn tell(self) -> bool {
+        match self {
+            Self::ColdInit => tell(cold_init::run().await),
+            Self::Costs => tell(costs::run().await),
+            Self::Latency => tell(latency::run().await),
+            Self::Process => tell(process::run().await),
+            Self::Webhooks => tell(webhooks::run().await),
+            Self::Sync => tell_sizes().await,
+        }
+    }
+}
+
+/// The largest takes minutes: what is known by then is told before.
+async fn tell_sizes() -> bool {
+    let mut complete = true;
+    for size in sync::SIZES {
+        complete &= tell(sync::run(*size).await);
+        complete &= tell(sync::function(*size).await);
+    }
+    complete
 }
 
 /// Prints figures as soon as they are there.

@@ -44,16 +44,14 @@ pub async fn run(size: Size) -> Proof {
 ///
 /// # Errors
 /// When the function is not built, or the import is not right.
-pub(crate) async fn figures(sizes: &[usize]) -> Result<Vec<(String, f64, &'static str)>, String> {
+pub(crate) async fn figures(count: usize) -> Result<[(String, f64, &'static str); 3], String> {
     let program = paths::release("scheduled-sync").ok_or("scheduled-sync is not built for release")?;
-    let mut figures = Vec::new();
-    for count in sizes {
-        let Taken { peak, took, busy } = measure(&program, *count).await?;
-        figures.push((format!("function_import_{count}_peak_memory"), peak as f64, "KiB"));
-        figures.push((format!("function_import_{count}_time"), took.as_secs_f64() * 1e3, "ms"));
-        figures.push((format!("function_import_{count}_processor_time"), busy.as_secs_f64() * 1e3, "ms"));
-    }
-    Ok(figures)
+    let Taken { peak, took, busy } = measure(&program, count).await?;
+    Ok([
+        (format!("function_import_{count}_peak_memory"), peak as f64, "KiB"),
+        (format!("function_import_{count}_time"), took.as_secs_f64() * 1e3, "ms"),
+        (format!("function_import_{count}_processor_time"), busy.as_secs_f64() * 1e3, "ms"),
+    ])
 }
 
 /// What an import took.

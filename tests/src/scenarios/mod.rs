@@ -1,5 +1,6 @@
 //! The proof suite: each scenario shows one promise, and closes with one line.
 
+pub mod billing;
 pub mod burst;
 pub mod consent;
 pub mod contract;
@@ -59,6 +60,7 @@ pub const NAMES: &[&str] = &[
     "import-faults",
     "supabase",
     "pull",
+    "billing",
     "rules",
     "burst",
     "histories",
@@ -82,6 +84,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "import-faults" => import_faults::run(size).await,
         "supabase" => supabase::run(size).await,
         "pull" => pull::run(size).await,
+        "billing" => billing::run(size).await,
         "rules" => rules::run(size).await,
         "burst" => burst::run(size).await,
         "consent" => consent::run(size).await,

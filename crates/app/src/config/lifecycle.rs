@@ -15,8 +15,9 @@ pub struct LifecycleConfig {
 }
 
 impl LifecycleConfig {
-    /// Reads the rules: those in `TANDEM_RULES`, else the file that `TANDEM_RULES_FILE` names, else the default ones.
-    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+    /// Reads the rules: those in `TANDEM_RULES`, else the file that `TANDEM_RULES_FILE` names, else the default ones. A file
+    /// that can't be read is a problem.
+    pub fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
         Self { text: text(environment, problems), variables: environment.clone() }
     }
 

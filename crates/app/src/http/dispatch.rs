@@ -83,7 +83,7 @@ async fn handle(
     match read(state, started, headers, body, implied).await {
         Ok(call) => {
             let work = perform(state, started, &call);
-            (call.name, idempotency::if_named(state, started, headers, &call.caller, work).await)
+            (call.name, idempotency::if_named(state, started, headers, &call.caller, call.name, work).await)
         }
         Err(error) => ("refused", Reply::Failed(error)),
     }

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tandem_core::domain::issue::FieldIssue;
 use tandem_core::domain::link::Lease;
-use tandem_core::domain::scope::TenantId;
 use tandem_core::policy;
 
 use super::AppState;
@@ -16,17 +15,18 @@ use crate::store::{Start, StoredAnswer};
 /// The header that names a call.
 const HEADER: &str = "idempotency-key";
 
-/// Performs a call, once if it is named.
+/// Performs a call of an operation, once if it is named.
 pub async fn if_named(
     state: &AppState,
     started: &Started,
     headers: &HeaderMap,
     caller: &Caller,
+    operation: &str,
     work: impl Future<Output = Reply>,
 ) -> Reply {
     match key(headers) {
         Ok(None) => work.await,
-        Ok(Some(key)) => once(state, started, &caller.tenant, key, &caller.body, work).await,
+        Ok(Some(key)) => once(state, started, caller, key, operation, work).await,
         Err(error) => Reply::Failed(error),
     }
 }
@@ -48,13 +48,16 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
 async fn once(
     state: &AppState,
     started: &Started,
-    tenant: &TenantId,
+    caller: &Caller,
     key: &str,
-    body: &[u8],
+    operation: &str,
     work: impl Future<Output = Reply>,
 ) -> Reply {
+    let tenant = &caller.tenant;
     let digest = hex::encode(Sha256::digest(key.as_bytes()));
-    let fingerprint = hex::encode(Sha256::digest(body));
+    // The same body means another request to another operation.
+    let request = Sha256::new().chain_update(operation).chain_update([0]).chain_update(&caller.body);
+    let fingerprint = hex::encode(request.finalize());
     let lease = Lease { owner: state.entropy.id(), until: policy::after(started.at, policy::LEASE) };
     let start = state.idempotency.start(tenant, &digest, &fingerprint, started.at, &lease).await;
     match start {

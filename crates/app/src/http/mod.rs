@@ -1,6 +1,7 @@
 //! The HTTP edge: one router for Lambda and for `tandem dev`, one operation per file.
 
 mod auth;
+mod billing;
 pub(crate) mod contact;
 mod dispatch;
 mod envelope;
@@ -8,6 +9,7 @@ mod idempotency;
 pub(crate) mod input;
 mod operations;
 mod request;
+mod routes;
 pub(crate) mod visitor;
 mod webhook;
 
@@ -15,13 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
 use tandem_core::ports::{BudgetStore, Clock, Entropy};
 use tandem_core::sync::services::Desk;
 use tandem_core::webhook::proof::Secrets;
 
 pub use auth::KeyRing;
+pub use operations::event_view::event as event_view;
+pub use routes::{Function, ROUTES, Route, Verb};
 
+use crate::config::BillingSecrets;
 use crate::store::{IdempotencyStore, RecordsTable};
 
 /// What the operations work with. Cloning is cheap.
@@ -43,6 +47,8 @@ pub struct AppState {
     pub budget: Arc<dyn BudgetStore>,
     /// The secrets that deliveries may be signed with.
     pub webhook_secrets: Secrets,
+    /// The secrets of payment providers.
+    pub billing_secrets: BillingSecrets,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes correlation ids.
@@ -57,34 +63,22 @@ pub struct AppState {
 
 /// The routes of the `mautic-sync` function.
 pub fn mautic_sync(state: AppState) -> Router {
-    served(mautic_sync_routes(), state)
+    served(routes::router(|function| function == Function::MauticSync), state)
 }
 
 /// The routes of the `mautic-webhook` function.
 pub fn mautic_webhook(state: AppState) -> Router {
-    served(mautic_webhook_routes(), state)
+    served(routes::router(|function| function == Function::MauticWebhook), state)
+}
+
+/// The routes of the `billing-webhook` function.
+pub fn billing_webhook(state: AppState) -> Router {
+    served(routes::router(|function| function == Function::BillingWebhook), state)
 }
 
 /// The routes of all functions, as `tandem dev` serves them.
 pub fn all(state: AppState) -> Router {
-    served(mautic_sync_routes().merge(mautic_webhook_routes()), state)
-}
-
-fn mautic_sync_routes() -> Router<AppState> {
-    Router::new()
-        .route("/mautic-sync", post(dispatch::mautic_sync))
-        .route("/mautic-sync/campaigns", post(dispatch::campaigns))
-        .route("/mautic-sync/contacts", post(dispatch::contacts))
-        .route("/events", post(operations::events::post).get(operations::events::list))
-        .route("/events/{id}", get(operations::events::show))
-        .route("/records", post(operations::records::records))
-        .route("/health", get(operations::health::health))
-}
-
-fn mautic_webhook_routes() -> Router<AppState> {
-    Router::new()
-        .route("/mautic-webhook", post(webhook::default_integration))
-        .route("/mautic-webhook/{integration}", post(webhook::integration))
+    served(routes::router(|_every_one| true), state)
 }
 
 fn served(routes: Router<AppState>, state: AppState) -> Router {

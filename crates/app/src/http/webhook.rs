@@ -16,9 +16,9 @@ use super::envelope::{ApiError, Reply, Started};
 use super::request::read_bytes;
 
 /// The largest delivery that is taken, in bytes: as much as API Gateway takes. Lambda itself passes on 6 MB.
-const LARGEST: usize = 10 * 1024 * 1024;
+pub(super) const LARGEST: usize = 10 * 1024 * 1024;
 /// The name of the default integration.
-const DEFAULT: &str = "mautic";
+pub(super) const DEFAULT: &str = "mautic";
 
 /// The secret, where a proxy takes signatures away.
 #[derive(Deserialize)]

@@ -68,6 +68,17 @@ pub enum FieldState {
     },
 }
 
+impl FieldState {
+    /// Whether the field holds what the rule sends.
+    #[must_use]
+    pub fn is_fine(&self) -> bool {
+        match self {
+            Self::Right | Self::Made => true,
+            Self::Missing { .. } | Self::Unpublished | Self::WrongKind { .. } | Self::LacksOptions { .. } => false,
+        }
+    }
+}
+
 /// What became of the webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -87,10 +98,25 @@ pub enum HookState {
 /// the failure's text says what to do.
 pub async fn examine(mautic: &Mautic, rules: &RuleSet) -> Result<SetupReport> {
     let (user, platform) = mautic.introduce().await?;
+    let fields = examine_fields(mautic, rules, |_| true).await?;
+    Ok(SetupReport { platform, user, fields })
+}
+
+/// Where the fields stand that are chosen by their rules. One call.
+///
+/// # Errors
+/// As [`examine`].
+pub async fn examine_fields(
+    mautic: &Mautic,
+    rules: &RuleSet,
+    chosen: impl Fn(&FieldRule) -> bool,
+) -> Result<BTreeMap<String, FieldState>> {
     let listed: BTreeMap<String, ContactField> =
         mautic.contact_fields().await?.into_iter().map(|field| (field.alias.clone(), field)).collect();
-    let state = |(name, wanted): (&String, Option<&NewField>)| (name.clone(), field_state(wanted, listed.get(name)));
-    Ok(SetupReport { platform, user, fields: wanted(rules).map(state).collect() })
+    let chosen = wanted(rules).filter(|(rule, _)| chosen(rule));
+    let state =
+        |(rule, name): (&FieldRule, &String)| (name.clone(), field_state(rule.remote_field.as_ref(), listed.get(name)));
+    Ok(chosen.map(state).collect())
 }
 
 /// Makes the fields that the report calls missing and that the rules know how to make; the report then says so. One call
@@ -99,9 +125,9 @@ pub async fn examine(mautic: &Mautic, rules: &RuleSet) -> Result<SetupReport> {
 /// # Errors
 /// The first failure of a call.
 pub async fn create_missing(mautic: &Mautic, rules: &RuleSet, report: &mut SetupReport) -> Result<()> {
-    for (name, field) in wanted(rules) {
+    for (rule, name) in wanted(rules) {
         let missing = report.fields.get_mut(name).filter(|state| matches!(state, FieldState::Missing { .. }));
-        if let (Some(state), Some(field)) = (missing, field) {
+        if let (Some(state), Some(field)) = (missing, &rule.remote_field) {
             mautic.create_field(name, field).await?;
             *state = FieldState::Made;
         }
@@ -135,10 +161,10 @@ pub async fn ensure_webhook(mautic: &Mautic, url: &str, secret: &str) -> Result<
     Ok(state)
 }
 
-/// The fields that rules write, with how to make those that Mautic does not bring along.
-fn wanted(rules: &RuleSet) -> impl Iterator<Item = (&String, Option<&NewField>)> {
+/// The rules that write a field that Mautic lists, and the name that it has there.
+fn wanted(rules: &RuleSet) -> impl Iterator<Item = (&FieldRule, &String)> {
     let listed = rules.rules().iter().filter(|rule| rule.pushes() && rule.catalog);
-    listed.filter_map(|rule: &FieldRule| Some((rule.remote.as_ref()?, rule.remote_field.as_ref())))
+    listed.filter_map(|rule| Some((rule, rule.remote.as_ref()?)))
 }
 
 fn field_state(wanted: Option<&NewField>, found: Option<&ContactField>) -> FieldState {

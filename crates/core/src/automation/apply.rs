@@ -4,7 +4,6 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::domain::identity::{Email, ExternalId};
 use crate::domain::link::RemoteId;
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::{MembershipChange, MembershipList};
@@ -15,7 +14,7 @@ use crate::sync::push::For;
 use crate::sync::services::Desk;
 
 use super::admit::{Begun, Work, word};
-use super::event::{EventStatus, Step, StepAction, StepStatus, StoredEvent};
+use super::event::{EventStatus, Step, StepAction, StepStatus};
 use super::target::Target;
 
 /// How a step ended, and what there is to say of it.
@@ -49,41 +48,6 @@ impl Desk {
         match begun {
             Begun::Working(work) => self.work(*work).await,
             Begun::Ended => Ok(()),
-        }
-    }
-
-    /// An event as it is stored.
-    ///
-    /// # Errors
-    /// `Storage`.
-    pub async fn stored_event(&self, id: &str) -> Result<Option<StoredEvent>> {
-        self.services.lifecycle.event(&self.integration.scope, id).await
-    }
-
-    /// The newest events, at most `limit`.
-    ///
-    /// # Errors
-    /// `Storage`.
-    pub async fn newest_events(&self, limit: usize) -> Result<Vec<StoredEvent>> {
-        self.services.lifecycle.events(&self.integration.scope, self.now(), limit).await
-    }
-
-    /// A user's newest events, at most `limit`; none for a user whom nobody knows.
-    ///
-    /// # Errors
-    /// `Storage`.
-    pub async fn events_of_user(
-        &self,
-        id: Option<&ExternalId>,
-        email: Option<&Email>,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>> {
-        let (external, email) = (id.map(ExternalId::identity), email.map(Email::identity));
-        let scope = &self.integration.scope;
-        let found = self.services.contacts.resolve(scope, external.as_ref(), email.as_ref()).await?;
-        match found.by_external_id.or(found.by_email) {
-            Some(key) => self.services.lifecycle.events_of(scope, &key, limit).await,
-            None => Ok(Vec::new()),
         }
     }
 

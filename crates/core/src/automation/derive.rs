@@ -169,15 +169,15 @@ fn forget_oldest(book: &RuleBook, subject: &mut Subject) {
 
 /// Holds what should be against what was decided before.
 fn decide(derived: &mut Derived, decided: Vec<(Target, Written, bool)>, event: &Past) {
-    let is_about_tiers = derived.subject.is_remembered(&event.by);
+    let by_all_together = derived.subject.is_remembered(&event.by);
     for (target, written, is_first) in decided {
         let before = derived.subject.decided.get(&target);
         let is_own = written.by == event.by;
         let stands = match before {
             None => false,
             Some(before) if is_first => before.by <= written.by,
-            // What remembered events decided is decided anew by all of them together.
-            Some(before) => before.by > written.by && !(is_about_tiers && derived.subject.is_remembered(&before.by)),
+            // What remembered events decided is decided anew by all of them together, and not by one that is none of them.
+            Some(before) => before.by > written.by && !(by_all_together && derived.subject.is_remembered(&before.by)),
         };
         if stands {
             if is_own && before.is_some_and(|before| before.by != written.by) {
@@ -249,15 +249,7 @@ fn effects(book: &RuleBook, past: &Past, context: &mut Context, is_its_turn: imp
         old_tier: change.old.as_deref(),
         properties: &past.facts,
     };
-    let applies = |rule: &CheckedRule| {
-        has_properties(rule, &past.facts)
-            && rule.direction.as_ref().is_none_or(|wanted| wanted.contains(&change.direction))
-    };
-    let rules: Vec<&CheckedRule> = book
-        .rules_for(&change.name)
-        .filter(|(index, rule)| applies(rule) && (rule.at_most_every.is_none() || is_its_turn(*index)))
-        .map(|(_, rule)| rule)
-        .collect();
+    let rules: Vec<&CheckedRule> = applying(book, past, &change, is_its_turn).map(|(_, rule)| rule).collect();
     let mut effects = Effects::default();
     for rule in &rules {
         effects.writes.extend(rule.out_of.iter().map(|target| (target.clone(), json!(false))));
@@ -271,6 +263,30 @@ fn effects(book: &RuleBook, past: &Past, context: &mut Context, is_its_turn: imp
         effects.writes.extend(rule.into.iter().map(|target| (target.clone(), json!(true))));
     }
     effects
+}
+
+/// The rules whose conditions an event meets, with their places in the file.
+fn applying<'a>(
+    book: &'a RuleBook,
+    past: &'a Past,
+    change: &'a Change,
+    is_its_turn: impl Fn(usize) -> bool + 'a,
+) -> impl Iterator<Item = (usize, &'a CheckedRule)> {
+    let goes_there =
+        |rule: &CheckedRule| rule.direction.as_ref().is_none_or(|wanted| wanted.contains(&change.direction));
+    book.rules_for(&change.name).filter(move |(index, rule)| {
+        let is_met = has_properties(rule, &past.facts) && goes_there(rule);
+        is_met && (rule.at_most_every.is_none() || is_its_turn(*index))
+    })
+}
+
+/// The places in the file of the rules that decide an event's fields and lists; `after` remembers the event already.
+pub(super) fn applied(book: &RuleBook, after: &Subject, event: &Past) -> Vec<usize> {
+    let mut context = context_before(book, after, &event.by);
+    let change = change_tier(book, event, &mut context);
+    let is_about_tiers = book.is_about_tiers(event.name.as_str());
+    let is_its_turn = |index: usize| is_about_tiers || after.paced.get(&index) == Some(&event.by.at);
+    applying(book, event, &change, is_its_turn).map(|(index, _)| index).collect()
 }
 
 fn values<'a>(

@@ -62,6 +62,13 @@ pub struct CheckedRule {
     pub at_most_every: Option<SignedDuration>,
 }
 
+impl CheckedRule {
+    /// Whether it decides on tiers, or by them.
+    fn is_about_tiers(&self) -> bool {
+        self.tier.is_some() || self.direction.is_some()
+    }
+}
+
 /// All rules.
 #[derive(Clone, Debug)]
 pub struct RuleBook {
@@ -96,6 +103,7 @@ impl RuleBook {
         if tiers.is_empty() && rules.iter().any(|rule| rule.tier.is_some()) {
             problems.push("tier: rules speak of tiers, and there are none".to_owned());
         }
+        check_pace(&rules, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -174,6 +182,12 @@ impl RuleBook {
         })
     }
 
+    /// All rules, in the order of the file.
+    #[must_use]
+    pub fn rules(&self) -> &[CheckedRule] {
+        &self.rules
+    }
+
     /// The rules for an event.
     pub fn rules_for(&self, name: &str) -> impl Iterator<Item = (usize, &CheckedRule)> {
         self.rules.iter().enumerate().filter(move |(_, rule)| rule.on.as_slice().iter().any(|on| on == name))
@@ -182,7 +196,7 @@ impl RuleBook {
     /// Whether what an event does depends on the user's tiers, so that it has to be remembered among them.
     #[must_use]
     pub fn is_about_tiers(&self, name: &str) -> bool {
-        self.rules_for(name).any(|(_, rule)| rule.tier.is_some() || rule.direction.is_some())
+        self.rules_for(name).any(|(_, rule)| rule.is_about_tiers())
     }
 
     /// Whether an event must name a tier.
@@ -195,6 +209,12 @@ impl RuleBook {
     pub fn needed_numbers(&self, name: &str) -> impl Iterator<Item = &str> {
         let adds = self.rules_for(name).flat_map(|(_, rule)| &rule.add);
         adds.filter_map(|(_, template, _)| template.property())
+    }
+
+    /// The currency in which payments are added up; `None` takes all.
+    #[must_use]
+    pub fn currency(&self) -> Option<&str> {
+        self.currency.as_deref()
     }
 
     /// Whether payments of this currency are added up.
@@ -307,6 +327,19 @@ fn check_tiers(tiers: &[Tier], lists: &BTreeMap<Target, ListRef>, problems: &mut
         let own = [tier.segment.clone().map(Target::Segment), tier.campaign.clone().map(Target::Campaign)];
         for target in own.into_iter().flatten().filter(|target| !lists.contains_key(target)) {
             problems.push(format!("tier {}: {target} is not in the file", tier.name));
+        }
+    }
+}
+
+/// Events about tiers are gone through again in order, all of them: none can be left out for coming soon after another.
+fn check_pace(rules: &[CheckedRule], problems: &mut Vec<String>) {
+    let is_about_tiers = |name: &String| rules.iter().any(|rule| rule.is_about_tiers() && rule.on.contains(name));
+    for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.at_most_every.is_some()) {
+        if let Some(name) = rule.on.as_slice().iter().find(|name| is_about_tiers(name)) {
+            problems.push(format!(
+                "rule {} ({name}): at_most_every is not for events that rules about tiers speak of",
+                index + 1
+            ));
         }
     }
 }

@@ -99,7 +99,7 @@ pub struct Rule {
     /// Deletes the person everywhere.
     #[serde(default)]
     pub erase: bool,
-    /// The rule is skipped when it was applied to the user less than this before: `1h`, `30m`, `1d`.
+    /// The rule is skipped when it was applied to the user less than this before: `1h`, `30m`, `24h`.
     pub at_most_every: Option<String>,
 }
 

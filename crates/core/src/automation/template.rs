@@ -1,5 +1,7 @@
 //! Values of rules: literals, and what stands in for a value of the event.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 
 use crate::domain::record::Fields;
@@ -104,6 +106,23 @@ impl Template {
     }
 }
 
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (part, default) = match self {
+            Self::Literal(value) => return write!(f, "{value}"),
+            Self::From(part, default) => (part, default),
+        };
+        match part {
+            Part::Time => f.write_str("$time")?,
+            Part::Name => f.write_str("$name")?,
+            Part::Tier => f.write_str("$tier")?,
+            Part::OldTier => f.write_str("$old_tier")?,
+            Part::Property(name) => write!(f, "$properties.{name}")?,
+        }
+        default.as_ref().map_or(Ok(()), |text| write!(f, "|{text}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +138,10 @@ mod tests {
         assert_eq!(value("$tier"), None);
         assert_eq!(value("$time"), Some(json!("1970-01-01T00:00:00Z")));
         assert_eq!(value("plain"), Some(json!("plain")));
+        assert_eq!(
+            Template::parse(&json!("$properties.status|active")).unwrap().to_string(),
+            "$properties.status|active"
+        );
         assert!(Template::parse(&json!("$amount")).is_err() && Template::parse(&json!([1])).is_err());
     }
 }

@@ -85,7 +85,8 @@ impl Desk {
 
 /// The lists of exactly this name; if there is none, those that differ from it in letter case only; if there is none
 /// either, those whose alias it is.
-fn named<'a>(lists: &'a [RemoteList], name: &str) -> Vec<&'a RemoteList> {
+#[must_use]
+pub fn named<'a>(lists: &'a [RemoteList], name: &str) -> Vec<&'a RemoteList> {
     let name = name.trim();
     let folded = name.to_lowercase();
     let having = |fits: &dyn Fn(&RemoteList) -> bool| lists.iter().filter(|list| fits(list)).collect::<Vec<_>>();

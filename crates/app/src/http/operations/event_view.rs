@@ -15,7 +15,7 @@ pub enum Item {
     /// It was taken.
     Taken {
         /// The event, and whether it was known.
-        taken: Taken,
+        taken: Box<Taken>,
         /// What of it was left out.
         issues: Vec<FieldIssue>,
         /// Whether it named a visitor of the website.

@@ -1,5 +1,6 @@
 //! `POST /events`, `GET /events`, `GET /events/{id}`: what happened to users, and how far its effects have come.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -19,7 +20,7 @@ use tracing::Instrument;
 
 use super::event_view::{self, Item};
 use super::{demo, failed};
-use crate::events::{EventRules, ReadEvent, read_event};
+use crate::events::{self, EventRules, ReadEvent};
 use crate::http::dispatch::{self, Caller};
 use crate::http::envelope::{ApiError, Reply, Started};
 use crate::http::{AppState, auth, idempotency, request};
@@ -66,7 +67,8 @@ async fn handle(
     };
     let Ok(Query(Waiting { wait })) = query else { return Reply::Failed(bad_query("wait", "true or false")) };
     let api_key = auth::bearer(headers).unwrap_or_default();
-    idempotency::if_named(state, started, headers, &caller, take(state, started, &caller, api_key, wait)).await
+    idempotency::if_named(state, started, headers, &caller, "events", take(state, started, &caller, api_key, wait))
+        .await
 }
 
 fn bad_query(name: &str, wanted: &str) -> ApiError {
@@ -79,7 +81,7 @@ async fn take(state: &AppState, started: &Started, caller: &Caller, api_key: &st
         Err(error) => return Reply::Failed(error),
     };
     let rules = EventRules { lifecycle: &state.lifecycle, fields: &state.rules, now: started.at, api_key };
-    let read: Vec<_> = items.iter().enumerate().map(|(index, item)| read_item(index, item, &rules)).collect();
+    let read: Vec<_> = items.iter().enumerate().map(|(index, item)| events::read_item(index, item, &rules)).collect();
     if !read.is_empty() && read.iter().all(Result::is_err) {
         return Reply::Failed(ApiError::invalid(read.into_iter().filter_map(Result::err).flatten().collect()));
     }
@@ -107,7 +109,8 @@ async fn accepted(
     let items = read.into_iter().map(|read| match read {
         Ok(ReadEvent { event, issues }) => {
             let visitor = event.user.visitor.is_some();
-            taken.next().map_or(Item::Rejected(Vec::new()), |taken| Item::Taken { taken, issues, visitor })
+            let item = |taken| Item::Taken { taken: Box::new(taken), issues, visitor };
+            taken.next().map_or(Item::Rejected(Vec::new()), item)
         }
         Err(issues) => Item::Rejected(issues),
     });
@@ -116,7 +119,10 @@ async fn accepted(
 
 /// Works on events, as long as a caller can wait; what is left, or fails, is the queue's.
 async fn finished(desk: &Desk, taken: Vec<Taken>) -> Vec<Taken> {
-    let work = futures::stream::iter(&taken).for_each_concurrent(AT_ONCE, |taken| async {
+    // One that stands in the call twice is worked on once: its second worker would wait for the first one's lease.
+    let mut seen = HashSet::new();
+    let once = taken.iter().filter(|taken| seen.insert(&taken.event.by.id));
+    let work = futures::stream::iter(once).for_each_concurrent(AT_ONCE, |taken| async {
         if let Err(failure) = desk.apply_event(&taken.event.by.id).await {
             tracing::info!(kind = ?failure.kind, "an event is left to the queue: {failure}");
         }
@@ -131,38 +137,18 @@ async fn finished(desk: &Desk, taken: Vec<Taken>) -> Vec<Taken> {
     futures::future::join_all(fresh).await
 }
 
-/// The events of a body: one, a list, or an object with a list.
+/// The events of a body.
 fn items(body: &[u8]) -> Result<Vec<Value>, ApiError> {
-    let invalid = |code, message: &str| ApiError::invalid(vec![FieldIssue::new("events", code, message)]);
-    let items = match request::parse(body)? {
-        Value::Array(items) => items,
-        Value::Object(mut object) => match object.remove("events") {
-            Some(Value::Array(items)) => items,
-            None => vec![Value::Object(object)],
-            Some(_) => return Err(invalid(IssueCode::WrongType, "The value must be a list.")),
-        },
-        _ => return Err(request::malformed("the body must be a JSON object or a list".to_owned())),
-    };
-    match items.len() {
-        0 => Err(invalid(IssueCode::Missing, "Give at least one event.")),
-        1..=MOST_EVENTS => Ok(items),
-        many => {
-            Err(invalid(IssueCode::TooLong, &format!("A call takes at most {MOST_EVENTS} events; these are {many}.")))
-        }
+    let document = request::parse(body)?;
+    if !document.is_array() && !document.is_object() {
+        return Err(request::malformed("the body must be a JSON object or a list".to_owned()));
     }
-}
-
-/// Reads one item; its issues name it by its place: `events[3].user.email`.
-fn read_item(index: usize, item: &Value, rules: &EventRules<'_>) -> Result<ReadEvent, Vec<FieldIssue>> {
-    let place = |issue: FieldIssue| FieldIssue { field: format!("events[{index}].{}", issue.field), ..issue };
-    let Some(object) = item.as_object() else {
-        let issue = FieldIssue::new(format!("events[{index}]"), IssueCode::WrongType, "An event must be an object.");
-        return Err(vec![issue]);
-    };
-    match read_event(object, rules) {
-        Ok(ReadEvent { event, issues }) => Ok(ReadEvent { event, issues: issues.into_iter().map(place).collect() }),
-        Err(issues) => Err(issues.into_iter().map(place).collect()),
+    let items = events::listed(document).map_err(|issue| ApiError::invalid(vec![issue]))?;
+    if items.len() > MOST_EVENTS {
+        let message = format!("A call takes at most {MOST_EVENTS} events; these are {}.", items.len());
+        return Err(ApiError::invalid(vec![FieldIssue::new("events", IssueCode::TooLong, message)]));
     }
+    Ok(items)
 }
 
 /// Which events a list shall hold.
@@ -176,9 +162,6 @@ pub struct Wanted {
 
 /// The most events of a list.
 const LONGEST_LIST: usize = 200;
-/// How many of the newest events are looked at for those of one status.
-const LOOKED_AT: usize = 2_000;
-
 /// Lists events, the newest first.
 pub async fn list(
     State(state): State<AppState>,
@@ -209,15 +192,12 @@ async fn listed(state: &AppState, query: Result<Query<Wanted>, QueryRejection>) 
 }
 
 async fn newest(desk: &Desk, wanted: &Wanted, limit: usize) -> Result<Vec<StoredEvent>> {
-    let looked_at = if wanted.status.is_some() { LOOKED_AT } else { limit };
-    let mut events = match wanted.user_id.clone().map(ExternalId::try_from) {
-        None => desk.newest_events(looked_at).await?,
-        Some(Ok(id)) => desk.events_of_user(Some(&id), None, looked_at).await?,
-        Some(Err(_)) => Vec::new(),
-    };
-    events.retain(|event| wanted.status.is_none_or(|status| event.status == status));
-    events.truncate(limit);
-    Ok(events)
+    match wanted.user_id.clone().map(ExternalId::try_from) {
+        None => desk.newest_events(wanted.status, limit).await,
+        Some(Ok(id)) => desk.events_of_user(Some(&id), None, wanted.status, limit).await,
+        // Nobody has an id like this.
+        Some(Err(_)) => Ok(Vec::new()),
+    }
 }
 
 /// Shows one event.

@@ -1,7 +1,7 @@
 //! The operations, one a file.
 
 pub mod delete_contact;
-mod event_view;
+pub mod event_view;
 pub mod events;
 pub mod export_contact;
 pub mod health;

@@ -38,7 +38,7 @@ async fn handle(state: &AppState, started: &Started, headers: &HeaderMap, body: 
         Err(error) => return Reply::Failed(error),
     };
     let Some(records) = &state.records else { return Reply::Failed(elsewhere()) };
-    idempotency::if_named(state, started, headers, &caller, store(state, records, &caller)).await
+    idempotency::if_named(state, started, headers, &caller, "records", store(state, records, &caller)).await
 }
 
 /// Nobody would ever read what is stored here.

@@ -101,6 +101,16 @@ fn a_history_has_the_same_end_in_whatever_order_it_arrives() {
 }
 
 #[test]
+fn what_an_event_about_no_tier_says_late_is_not_said_over_a_later_event_about_tiers() {
+    let state = is_the_same_in_every_order(&[
+        event(0, "plan_change", json!({"new_tier": "pro"})),
+        event(10, "subscription_past_due", json!({})),
+        event(20, "subscription_cancelled", json!({})),
+    ]);
+    assert_eq!(state["field.subscription_status"], "cancelled");
+}
+
+#[test]
 fn which_way_a_change_goes_follows_from_the_one_before_also_when_that_comes_late() {
     let state = is_the_same_in_every_order(&[
         event(0, "user_signup", json!({})),
