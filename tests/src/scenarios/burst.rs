@@ -17,7 +17,7 @@ use crate::system::{Options, System};
 
 /// What a call of Mautic takes.
 const LATENCY: Duration = Duration::from_millis(50);
-/// Within this time all effects are promised.
+/// Within this time all effects are promised, by a program that is built for use: at the full size it is held to that.
 const PROMISED: Duration = Duration::from_secs(5);
 /// When the scenario gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ pub async fn run(size: Size) -> Proof {
         singly(&system, &names, users, "mixed events", mixed).await?,
         in_one_call(&system, &names, users).await?,
     ];
-    if let Some(slow) = bursts.iter().find(|took| size == Size::Full && took.effects > PROMISED) {
+    if let Some(slow) = bursts.iter().find(|took| size == Size::Full && !cfg!(debug_assertions) && took.effects > PROMISED) {
         return Err(format!("the effects of {} took {:.1} s", slow.what, slow.effects.as_secs_f64()));
     }
     let told: Vec<String> = bursts.iter().map(Took::told).collect();

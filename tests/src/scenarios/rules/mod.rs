@@ -102,7 +102,7 @@ async fn in_trouble(cases: Vec<Case>, size: Size) -> Result<Tally, String> {
 
 /// At the small size every fifth case has to do with time-outs, each of which takes its ten seconds.
 fn is_slowed(number: usize, size: Size) -> bool {
-    size == Size::Full || number % 5 == 0
+    size == Size::Full || number.is_multiple_of(5)
 }
 
 /// Cases with calls that take too long; at the small size one call of each, another for each case.
