@@ -45,7 +45,9 @@ pub async fn run(size: Size) -> Proof {
         singly(&system, &names, users, "mixed events", mixed).await?,
         in_one_call(&system, &names, users).await?,
     ];
-    if let Some(slow) = bursts.iter().find(|took| size == Size::Full && !cfg!(debug_assertions) && took.effects > PROMISED) {
+    if let Some(slow) =
+        bursts.iter().find(|took| size == Size::Full && !cfg!(debug_assertions) && took.effects > PROMISED)
+    {
         return Err(format!("the effects of {} took {:.1} s", slow.what, slow.effects.as_secs_f64()));
     }
     let told: Vec<String> = bursts.iter().map(Took::told).collect();
