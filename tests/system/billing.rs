@@ -241,3 +241,21 @@ async fn the_tolerance_is_that_of_the_systems_clock() {
         assert_eq!(system.bill(&bill).await.unwrap().status, status, "{away} s");
     }
 }
+
+#[tokio::test]
+async fn who_pays_under_another_name_and_address_keeps_those_that_the_application_gave() {
+    let system = System::with(billing::options()).await;
+    let given = json!({"id": "7f9c24e8", "contact": {"email": "mira@example.org", "first_name": "Mira"}});
+    system.caller.upsert(given).await.unwrap();
+    let mut checkout = billing::document("stripe-checkout-completed.json");
+    checkout["data"]["object"]["customer_details"]["name"] = json!("ODUYA LTD");
+    system.bill(&stripe(&checkout)).await.unwrap();
+    let mut later = billing::document("stripe-invoice-paid.json");
+    later["data"]["object"]["parent"] = Value::Null;
+    system.finish().await;
+    system.bill(&stripe(&later)).await.unwrap();
+    system.finish().await;
+    let contact = system.contact("mira@example.org");
+    assert_eq!((&contact.fields["firstname"], &contact.fields["lifetime_value"]), (&json!("Mira"), &json!(19.0)));
+    assert!(system.contacts_with("mira.oduya@example.com").is_empty());
+}

@@ -2,6 +2,7 @@
 
 pub mod cold_init;
 pub mod costs;
+pub mod events;
 pub mod latency;
 pub mod process;
 pub mod sync;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use tandem_tests::bench::{Measured, cold_init, costs, latency, process, sync, webhooks};
+use tandem_tests::bench::{Measured, cold_init, costs, events, latency, process, sync, webhooks};
 
 /// Measures what Tandem costs.
 #[derive(Parser)]
@@ -17,6 +17,7 @@ struct Cli {
 enum Part {
     ColdInit,
     Costs,
+    Events,
     Latency,
     Process,
     Webhooks,
@@ -39,6 +40,7 @@ impl Part {
         match self {
             Self::ColdInit => tell(cold_init::run().await),
             Self::Costs => tell(costs::run().await),
+            Self::Events => tell(events::run().await),
             Self::Latency => tell(latency::run().await),
             Self::Process => tell(process::run().await),
             Self::Webhooks => tell(webhooks::run().await),

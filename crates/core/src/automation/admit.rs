@@ -129,12 +129,19 @@ impl Desk {
         }
     }
 
+    /// The address of a payment provider's customer is where bills go: it tells who somebody is as long as nothing else
+    /// does, and never takes the place of the one that is known.
     async fn whom(&self, user: &EventUser) -> Result<Whom> {
-        if let (None, None, Some(customer)) = (&user.external_id, &user.email, &user.customer) {
-            let known = self.services.lifecycle.customer(&self.integration.scope, customer).await?;
-            return Ok(known.map_or(Whom::Person { external_id: None, email: None }, Whom::Known));
-        }
-        Ok(Whom::Person { external_id: user.external_id.clone(), email: user.email.clone() })
+        let person = Whom::Person { external_id: user.external_id.clone(), email: user.email.clone() };
+        let Some(customer) = &user.customer else { return Ok(person) };
+        let (scope, contacts) = (&self.integration.scope, &self.services.contacts);
+        let known = match &user.external_id {
+            Some(id) => contacts.resolve(scope, Some(&id.identity()), None).await?.by_external_id,
+            None => self.services.lifecycle.customer(scope, customer).await?,
+        };
+        let Some(key) = known else { return Ok(person) };
+        let record = contacts.load(scope, &key).await?.record;
+        Ok(if record.is_some_and(|record| record.email.is_some()) { Whom::Known(key) } else { person })
     }
 
     /// Events come in any order: the one that makes the user known may be on its way.

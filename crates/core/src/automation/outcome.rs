@@ -56,10 +56,14 @@ fn address() -> Target {
 
 /// What the event says of the person, unless a later event or a newer state of the record says otherwise.
 fn said_of_the_person(derived: &mut Derived, user: &EventUser, record: Option<&Record>, event: &StoredEvent) -> Patch {
-    let newer_state = record.filter(|record| record.source_updated_at().is_some_and(|at| at > event.by.at));
+    // What a payment provider knows of a person fills gaps.
+    let fills_gaps = user.customer.is_some();
+    let newer_state =
+        record.filter(|record| fills_gaps || record.source_updated_at().is_some_and(|at| at > event.by.at));
     // Only who decided it is remembered: the value itself stands in the record.
     let decided = Written { by: event.by.clone(), value: Value::Null };
-    if user.email.is_some() && derived.subject.decided.get(&address()).is_none_or(|written| written.by < event.by) {
+    let gives_address = user.email.is_some() && !fills_gaps;
+    if gives_address && derived.subject.decided.get(&address()).is_none_or(|written| written.by < event.by) {
         derived.subject.decided.insert(address(), decided.clone());
     }
     let mut patch = Patch::new();
