@@ -73,21 +73,29 @@ impl Desk {
             let admission = self.admission(next, &payload, found, whom, &subject).await?;
             match self.services.lifecycle.admit(&self.integration.scope, &admission, self.now()).await? {
                 Attempt::Done => return Ok(begun(admission)),
-                Attempt::Contended => patience.wait(self).await?,
+                Attempt::Contended => {
+                    patience.wait(self).await?;
+                    self.still_unbegun(&event).await?;
+                }
             }
         }
+    }
+
+    /// The event may have two jobs: then the other one has begun it.
+    async fn still_unbegun(&self, event: &StoredEvent) -> Result<()> {
+        let stored = self.stored_event(&event.by.id).await?;
+        if stored.is_some_and(|stored| stored.revision == event.revision) {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Conflict, "another worker has begun the event"))
     }
 
     /// Goes on with an event whose steps are known.
     ///
     /// # Errors
     /// `Conflict` while another event of the user is worked on; `Storage`.
-    pub(super) async fn resume(&self, mut event: StoredEvent, key: RecordKey) -> Result<Begun> {
+    pub(super) async fn resume(&self, id: &str, key: RecordKey) -> Result<Begun> {
         let (lifecycle, scope) = (&self.services.lifecycle, &self.integration.scope);
-        event.attempts += 1;
-        if event.status == EventStatus::Parked {
-            event.reopen();
-        }
         let mut patience = Patience::new(self);
         loop {
             let (subject, holder) = lifecycle.subject(scope, &key).await?;
@@ -95,10 +103,24 @@ impl Desk {
             if holder.is_none_or(|held| held.until <= self.now())
                 && lifecycle.take(scope, &key, subject.version, &lease, self.now()).await? == Attempt::Done
             {
-                return Ok(Begun::Working(Box::new(Work { event, key, subject, lease, again: true })));
+                return self.taken_up(id, key, subject, lease).await;
             }
             patience.wait(self).await?;
         }
+    }
+
+    /// Goes on from where the event stands now that nobody else can work on it.
+    async fn taken_up(&self, id: &str, key: RecordKey, subject: Subject, lease: Lease) -> Result<Begun> {
+        let left = self.stored_event(id).await?.filter(|event| event.status != EventStatus::Completed);
+        let Some(mut event) = left else {
+            self.services.lifecycle.let_go(&self.integration.scope, &key, &lease.owner).await?;
+            return Ok(Begun::Ended);
+        };
+        event.attempts += 1;
+        if event.status == EventStatus::Parked {
+            event.reopen();
+        }
+        Ok(Begun::Working(Box::new(Work { event, key, subject, lease, again: true })))
     }
 
     fn steps_lease(&self) -> Lease {

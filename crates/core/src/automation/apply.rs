@@ -43,7 +43,7 @@ impl Desk {
             return self.apply_deletion(event).await;
         }
         let begun = match event.subject.clone() {
-            Some(key) => self.resume(event, key).await?,
+            Some(key) => self.resume(&event.by.id, key).await?,
             None => self.admit(event).await?,
         };
         match begun {

@@ -2,7 +2,8 @@
 //!
 //! Each target (a field, a list) belongs to the newest event that speaks of it. What an event does to the user's tier can
 //! depend on events before it; so those events are remembered in order and gone through again when one arrives late. The
-//! end is the same in whatever order events arrive.
+//! end is the same in whatever order events arrive. (Of events that a rule takes only so often, which one is taken does depend
+//! on it.)
 
 use std::collections::BTreeMap;
 
