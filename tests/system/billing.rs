@@ -259,3 +259,20 @@ async fn who_pays_under_another_name_and_address_keeps_those_that_the_applicatio
     assert_eq!((&contact.fields["firstname"], &contact.fields["lifetime_value"]), (&json!("Mira"), &json!(19.0)));
     assert!(system.contacts_with("mira.oduya@example.com").is_empty());
 }
+
+#[tokio::test]
+async fn a_bill_of_somebody_who_was_deleted_brings_nobody_back() {
+    let system = System::with(billing::options()).await;
+    let who = json!({"id": "7f9c24e8", "email": "mira.oduya@example.com"});
+    let happened =
+        |name: &str| json!({"id": format!("e-{name}"), "name": name, "user": who, "time": "2026-11-20T09:00:00Z"});
+    system.send_events("?wait=true", &happened("user_signup")).await.unwrap();
+    assert_eq!(system.send_events("?wait=true", &happened("user_deleted")).await.unwrap().status, 200);
+    assert!(system.contacts_with("mira.oduya@example.com").is_empty());
+    let answer = system.bill(&stripe(&billing::document("stripe-checkout-completed.json"))).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let waiting = system.get_events("?status=pending").await;
+    assert_eq!(waiting.data()["events"].as_array().unwrap().len(), 1, "{}", waiting.body);
+    assert!(system.contacts_with("mira.oduya@example.com").is_empty());
+}

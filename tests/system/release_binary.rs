@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tandem_simulators::mautic::{FaultKind, FaultRule};
+use tandem_tests::billing::LEMON_SECRET;
 use tandem_tests::function::{DEAD_LETTERS, FunctionProcess, JOBS, aws_environment, environment, run_to_end};
 use tandem_tests::paths;
 use tandem_tests::sqs_stub::SqsStub;
@@ -78,6 +79,30 @@ async fn queue_worker_finishes_what_a_caller_was_promised_while_mautics_api_was_
     for delivery in ["the first", "a repeat"] {
         assert!(unfinished(&worker, &event).await.is_empty(), "{delivery}");
         assert_eq!(stage.system.mautic.stats().contacts, 1, "{delivery}");
+    }
+}
+
+#[tokio::test]
+async fn billing_webhook_stores_what_is_proved_for_the_queue_worker_to_apply() {
+    let (Some(billing), Some(worker)) = (release("billing-webhook"), release("queue-worker")) else { return };
+    let stage = Stage::new().await;
+    let mut environment = stage.environment();
+    environment.push(("LEMONSQUEEZY_WEBHOOK_SECRET".to_owned(), LEMON_SECRET.to_owned()));
+    environment.push(("TANDEM_LEMONSQUEEZY_VARIANTS".to_owned(), "510001=pro".to_owned()));
+    let billing = FunctionProcess::start(&billing, &environment).await;
+    let worker = FunctionProcess::start(&worker, &environment).await;
+
+    let forged = call(&billing, document("billing-webhook", "lemonsqueezy-forged.json")).await;
+    assert_eq!((forged.status, stage.sqs.messages(JOBS).len()), (401, 0), "{}", forged.body);
+    let created = call(&billing, document("billing-webhook", "lemonsqueezy-subscription-created.json")).await;
+    assert_eq!((created.status, &created.body["data"]["received"]), (200, &json!(true)), "{}", created.body);
+
+    let mut event = document("queue-worker", "push_contact.json");
+    event["Records"][0]["body"] = json!(stage.sqs.messages(JOBS)[0]);
+    for delivery in ["the first", "a repeat"] {
+        assert!(unfinished(&worker, &event).await.is_empty(), "{delivery}");
+        let contacts = stage.system.mautic.contacts();
+        assert_eq!((contacts.len(), &contacts[0].fields["subscription_tier"]), (1, &json!("pro")), "{delivery}");
     }
 }
 

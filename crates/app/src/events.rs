@@ -19,6 +19,9 @@ const LARGEST_PROPERTIES: usize = 16 * 1024;
 /// The most that is said of its user, in bytes of JSON.
 const LARGEST_USER: usize = 64 * 1024;
 
+/// How the ids of events begin that payment providers tell of.
+const PROVIDERS_IDS: [&str; 2] = ["stripe:", "lemonsqueezy:"];
+
 /// What an event is checked by.
 pub struct EventRules<'a> {
     /// What follows from events.
@@ -86,7 +89,7 @@ pub fn read_event(object: &Map<String, Value>, rules: &EventRules<'_>) -> Result
     let id = id(input).map_err(|issue| faults.push(issue)).ok().flatten();
     let at = time(input, rules.now).map_err(|issue| faults.push(issue)).unwrap_or(rules.now);
     let properties = properties(input).map_err(|issue| faults.push(issue)).unwrap_or_default();
-    let user = user(input, rules).map_err(|issues| faults.extend(issues)).ok();
+    let user = user(input, rules, at).map_err(|issues| faults.extend(issues)).ok();
     let (Some(name), Some((user, issues))) = (name, user) else { return Err(faults) };
     let id = id.unwrap_or_else(|| LifecycleEvent::derived_id(&name, &user, at, &properties));
     let event = LifecycleEvent { by: Moment { at, rank: 0, id }, name, user, properties };
@@ -109,6 +112,10 @@ fn id(input: Input<'_>) -> Result<Option<String>, FieldIssue> {
     if id.len() > LONGEST_ID || id.chars().any(char::is_control) {
         let message = format!("The value takes 1 to {LONGEST_ID} bytes without control characters.");
         return Err(input.issue("id", IssueCode::Invalid, message));
+    }
+    if PROVIDERS_IDS.iter().any(|prefix| id.starts_with(prefix)) {
+        // Or the provider's own event would pass for a repeat.
+        return Err(input.issue("id", IssueCode::Invalid, "Ids that begin so are those of payment providers' events."));
     }
     Ok(Some(id.to_owned()))
 }
@@ -140,11 +147,16 @@ fn is_larger(value: &impl serde::Serialize, bytes: usize) -> bool {
     serde_json::to_vec(value).is_ok_and(|json| json.len() > bytes)
 }
 
-fn user(input: Input<'_>, rules: &EventRules<'_>) -> Result<(EventUser, Vec<FieldIssue>), Vec<FieldIssue>> {
+/// What is said about being mailed was said when the event happened.
+fn user(
+    input: Input<'_>,
+    rules: &EventRules<'_>,
+    at: Timestamp,
+) -> Result<(EventUser, Vec<FieldIssue>), Vec<FieldIssue>> {
     let user = input.object("user", "user").map_err(|issue| vec![issue])?;
     let missing = || vec![input.issue("user", IssueCode::Missing, "Say whom it is about: id, email, or both.")];
     let user = user.ok_or_else(missing)?;
-    let change = read_change(user, rules.fields, rules.now)?;
+    let change = read_change(user, rules.fields, at)?;
     let mut issues = change.issues;
     let visitor = visitor(user, rules.api_key, &mut issues);
     let Subject::Person { external_id, email } = change.subject else { return Err(missing()) };
@@ -183,7 +195,11 @@ fn unfit(event: &LifecycleEvent, book: &RuleBook) -> Vec<FieldIssue> {
     let is_number = |name: &&str| event.properties.get(*name).and_then(amount).is_some();
     let numbers = book.needed_numbers(event.name.as_str()).filter(|name| !is_number(name));
     let numbers = numbers.map(|name| {
-        FieldIssue::new(format!("properties.{name}"), IssueCode::Invalid, "The event needs a number here.")
+        FieldIssue::new(
+            format!("properties.{name}"),
+            IssueCode::Invalid,
+            "The event needs a number here, of 1,000,000,000 at most.",
+        )
     });
     tier.into_iter().chain(numbers).collect()
 }
@@ -225,6 +241,23 @@ mod tests {
     }
 
     #[test]
+    fn nobody_takes_the_id_of_a_payment_providers_event() {
+        let event = |id: &str| read(json!({"id": id, "name": "user_login", "user": {"id": 7}}));
+        assert_eq!(event("stripe:evt_1").err().unwrap(), ["id"]);
+        assert_eq!(event("striped").unwrap().event.by.id, "striped");
+    }
+
+    #[test]
+    fn consent_is_as_old_as_the_event_that_tells_of_it() {
+        let read = read(json!({
+            "name": "user_signup", "time": "2026-11-20T08:00:00Z",
+            "user": {"email": "a@example.com", "consent": {"marketing_opt_in": false}},
+        }));
+        let consent = read.unwrap().event.user.consent.unwrap();
+        assert_eq!(consent.at.to_string(), "2026-11-20T08:00:00Z");
+    }
+
+    #[test]
     fn what_the_rules_need_is_named() {
         let plan =
             |properties: Value| read(json!({"name": "plan_change", "user": {"id": 1}, "properties": properties}));
@@ -233,6 +266,10 @@ mod tests {
         assert!(plan(json!({"new_tier": "PRO", "old_tier": "gone"})).is_ok());
         let paid = read(json!({"name": "payment_succeeded", "user": {"id": 1}, "properties": {"amount": "a lot"}}));
         assert_eq!(paid.err().unwrap(), ["properties.amount"]);
+        for amount in [json!(1e300), json!("-2e9"), json!("NaN"), json!(null)] {
+            let event = json!({"name": "payment_succeeded", "user": {"id": 1}, "properties": {"amount": amount}});
+            assert_eq!(super::tests::read(event).err().unwrap(), ["properties.amount"], "{amount}");
+        }
         let large = json!({"name": "x", "user": {"id": 1}, "properties": {"a": "x".repeat(17_000)}});
         assert_eq!(read(large).err().unwrap(), ["properties"]);
     }

@@ -219,8 +219,8 @@ impl LifecycleStore for LifecycleTable {
         self.table.update(keys::list_lock(scope, name), "REMOVE lease_owner, lease_until", mine).await.map(drop)
     }
 
-    async fn bury(&self, scope: &Scope, identities: &[Identity], at: Timestamp) -> Result<()> {
-        let expires_at = at.as_second().saturating_add(KEPT.as_secs());
+    async fn bury(&self, scope: &Scope, identities: &[Identity], at: Timestamp, now: Timestamp) -> Result<()> {
+        let expires_at = now.as_second().saturating_add(KEPT.as_secs());
         let grave = GraveRow { gone_at: at.as_microsecond(), expires_at };
         let newest = || Condition::new("attribute_not_exists(pk) OR gone_at < :at").moment(":at", at);
         let group = |identity: &Identity| {

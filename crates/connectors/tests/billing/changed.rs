@@ -71,11 +71,12 @@ fn every_state_of_a_stripe_subscription_is_understood() {
         ("unpaid", "subscription_past_due"),
         ("paused", "subscription_paused"),
         ("canceled", "subscription_cancelled"),
-        ("incomplete_expired", "subscription_cancelled"),
     ] {
         assert_eq!(only(state(status)).name.as_str(), name, "{status}");
     }
-    assert!(matches!(state("incomplete"), Ok(Told::Nothing(_))));
+    for never_begun in ["incomplete", "incomplete_expired"] {
+        assert!(matches!(state(never_begun), Ok(Told::Nothing(_))), "{never_begun}");
+    }
     assert_eq!(lacking(state("resting")), "data.object.status");
 }
 

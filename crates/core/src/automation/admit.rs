@@ -54,10 +54,15 @@ impl Desk {
             let mut next = event.clone();
             next.revision += 1;
             next.attempts += 1;
-            if self.is_about_the_deleted(&payload.user, &event).await? {
+            let gone = self.services.lifecycle.gone_since(&self.integration.scope, &identities(&payload.user)).await?;
+            if gone.is_some_and(|gone| event.by.at <= gone) {
                 return self.end_at_once(next, "older than the user's deletion").await;
             }
             let found = self.find_user(&payload.user, &event).await?;
+            if gone.is_some() && payload.user.customer.is_some() && found.stored.record.is_none() {
+                // A payment provider goes on sending bills of somebody who is gone: they bring nobody back.
+                return Err(self.nobody_yet(&event));
+            }
             let key = found.key.clone();
             let (subject, holder) = self.services.lifecycle.subject(&self.integration.scope, &key).await?;
             if holder.is_some_and(|lease| lease.until > self.now()) {
@@ -133,11 +138,6 @@ impl Desk {
         event.complete(self.now());
         self.services.lifecycle.save(&self.integration.scope, &event).await?;
         Ok(Begun::Ended)
-    }
-
-    async fn is_about_the_deleted(&self, user: &EventUser, event: &StoredEvent) -> Result<bool> {
-        let gone = self.services.lifecycle.gone_since(&self.integration.scope, &identities(user)).await?;
-        Ok(gone.is_some_and(|gone| event.by.at <= gone))
     }
 
     /// The record of the event's user, or a new one.

@@ -29,6 +29,7 @@ impl Desk {
             step.end(StepStatus::Done, note);
         }
         event.steps = vec![step];
+        event.note = None;
         event.complete(self.now());
         self.services.lifecycle.save(&self.integration.scope, &event).await.map(drop)
     }
@@ -59,7 +60,7 @@ impl Desk {
     ) -> Result<Option<String>> {
         let mut gone = identities(user);
         gone.extend(known.identities().into_iter().filter(|identity| !identities(user).contains(identity)));
-        self.services.lifecycle.bury(&self.integration.scope, &gone, event.by.at).await?;
+        self.services.lifecycle.bury(&self.integration.scope, &gone, event.by.at, self.now()).await?;
         match self.erase(whom, &event.correlation_id).await {
             Ok(Outcome::Done(_)) => Ok(None),
             Ok(Outcome::Queued(_)) => Ok(Some("the platform's contact is deleted by a job".to_owned())),

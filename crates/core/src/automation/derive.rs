@@ -221,9 +221,19 @@ fn number(template: &Template, given: &Given<'_>) -> Option<f64> {
     amount(&template.value(given)?)
 }
 
-/// A finite number, also one that is given as text.
+/// The largest amount that is taken: sums of such are still exact to a millionth, and no sum of them is infinite, which JSON
+/// can't say and would blank the field.
+const LARGEST_AMOUNT: f64 = 1e9;
+
+/// An amount of money, also one that is given as text; `None` beyond a thousand million either way.
 #[must_use]
 pub fn amount(value: &Value) -> Option<f64> {
+    number_of(value).filter(|number| number.abs() <= LARGEST_AMOUNT)
+}
+
+/// A finite number, also one that is given as text.
+#[must_use]
+pub(super) fn number_of(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|number| number.is_finite())
 }
 

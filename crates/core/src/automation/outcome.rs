@@ -6,7 +6,7 @@ use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::record::{Change, Fields, Patch, Record};
 use crate::sync::plan::Draft;
 
-use super::derive::{Derived, amount};
+use super::derive::{Derived, number_of};
 use super::event::EventUser;
 use super::stored::{Payload, Step, StepAction, StepStatus, StoredEvent};
 use super::subject::{Subject, Written};
@@ -23,15 +23,17 @@ pub(super) fn patch(derived: &mut Derived, payload: &Payload, record: Option<&Re
     let empty = Fields::new();
     let fields = record.map_or(&empty, |record| &record.fields);
     for (name, number) in &derived.adds {
-        let before = fields.get(name).and_then(amount).unwrap_or(0.0);
+        let before = fields.get(name).and_then(number_of).unwrap_or(0.0);
         patch.insert(name.clone(), Change::Set(sum(before, *number)));
     }
     patch
 }
 
-/// A sum without the dust of binary fractions: to a millionth.
+/// A sum without the dust of binary fractions: to a millionth. Of what has no millionths any more it is as it is.
 fn sum(before: f64, number: f64) -> Value {
-    json!(((before + number) * 1e6).round() / 1e6)
+    let sum = before + number;
+    let rounded = (sum * 1e6).round() / 1e6;
+    json!(if rounded.is_finite() { rounded } else { sum })
 }
 
 /// Whether the event gives an address that a later event, or a newer state of the record, has replaced.

@@ -82,9 +82,9 @@ pub trait LifecycleStore: Send + Sync {
     async fn lock_list(&self, scope: &Scope, name: &str, lease: &Lease, now: Timestamp) -> Result<Attempt>;
     /// Gives the right back. One write call.
     async fn unlock_list(&self, scope: &Scope, name: &str, owner: &str) -> Result<()>;
-    /// Notes that the person with these identities was deleted at this moment; kept for 90 days, as long as events. One write
-    /// call.
-    async fn bury(&self, scope: &Scope, identities: &[Identity], at: Timestamp) -> Result<()>;
+    /// Notes that the person with these identities was deleted at this moment; kept for 90 days from `now` on, as long as
+    /// events that come by then. One write call.
+    async fn bury(&self, scope: &Scope, identities: &[Identity], at: Timestamp, now: Timestamp) -> Result<()>;
     /// Forgets what is remembered of a user, and what its events still hold of the person. One read call and one write call
     /// for 25 items.
     async fn forget(&self, scope: &Scope, key: &RecordKey) -> Result<()>;

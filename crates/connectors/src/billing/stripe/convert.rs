@@ -44,7 +44,7 @@ fn state(envelope: &Envelope<'_>, rules: &RuleBook, rank: u8) -> Result<Told, Fi
     let subscription = Subscription::read(&envelope.object)?;
     let status = match subscription.status {
         Status::Incomplete => {
-            return Ok(Told::Nothing("The subscription has not begun: its first payment is awaited."));
+            return Ok(Told::Nothing("The subscription has not begun: its first payment is missing."));
         }
         Status::Ended => return one(said(envelope, subscription, "subscription_cancelled", "cancelled", rank)?),
         Status::PastDue => return one(said(envelope, subscription, "subscription_past_due", "past_due", rank)?),

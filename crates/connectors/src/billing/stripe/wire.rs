@@ -58,7 +58,7 @@ pub(super) enum Status {
     Paused,
     /// It ended.
     Ended,
-    /// Its first payment is awaited.
+    /// Its first payment is awaited, or never came.
     Incomplete,
 }
 
@@ -84,8 +84,9 @@ impl Subscription {
 fn status(object: &Document<'_>) -> Result<Status, FieldIssue> {
     let told = object.need("status")?;
     let status = match told.text()?.as_str() {
-        "canceled" | "incomplete_expired" => Status::Ended,
-        "incomplete" => Status::Incomplete,
+        "canceled" => Status::Ended,
+        // Its first payment never came: whoever tried was no customer, and nobody to win back.
+        "incomplete" | "incomplete_expired" => Status::Incomplete,
         "paused" => Status::Paused,
         "active" | "trialing" | "past_due" | "unpaid" if object.get("pause_collection").is_some() => Status::Paused,
         "active" => Status::Active,
