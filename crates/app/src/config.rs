@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use tandem_connectors::mautic::settings::{Auth, Settings};
 use tandem_core::mapping::Strategy;
 use tandem_core::sync::enrolment::Enrolment;
+use tandem_core::sync::lift::AdminOptIn;
 use tandem_core::sync::vanished::Vanished;
 use tandem_core::webhook::proof::Secrets;
 use tandem_core::webhook::repair::Hook;
@@ -92,6 +93,8 @@ pub struct Config {
     pub hook: Option<Hook>,
     /// How long `identify` may keep a login waiting.
     pub identify_budget: Duration,
+    /// Whether a user of Mautic may take an opt-out away.
+    pub admin_opt_in: AdminOptIn,
     /// What becomes of contacts whose records are gone.
     pub vanished: Vanished,
 }
@@ -149,6 +152,7 @@ impl Config {
             identify_budget: Duration::from_millis(
                 parsed(environment, "TANDEM_IDENTIFY_BUDGET_MS", &mut problems).unwrap_or(2000),
             ),
+            admin_opt_in: admin_opt_in(environment, &mut problems),
             vanished: vanished(environment, &mut problems),
         };
         if config.api_key.as_ref().is_some_and(|key| key.0.len() < 8) {
@@ -229,6 +233,18 @@ fn conflict(environment: &Environment, problems: &mut Vec<String>) -> Strategy {
 fn pull_interval(environment: &Environment, problems: &mut Vec<String>) -> SignedDuration {
     let minutes = parsed::<u32>(environment, "TANDEM_PULL_INTERVAL_MINUTES", problems).unwrap_or(60);
     SignedDuration::from_mins(minutes.into())
+}
+
+fn admin_opt_in(environment: &Environment, problems: &mut Vec<String>) -> AdminOptIn {
+    match environment.get(&["TANDEM_ADMIN_OPT_IN"]).map(str::parse) {
+        None => AdminOptIn::default(),
+        Some(Ok(rule)) => rule,
+        Some(Err(what)) => {
+            let what: &str = what;
+            problems.push(format!("TANDEM_ADMIN_OPT_IN {what}"));
+            AdminOptIn::default()
+        }
+    }
 }
 
 fn vanished(environment: &Environment, problems: &mut Vec<String>) -> Vanished {

@@ -16,6 +16,7 @@ use tandem_core::jobs::message::Job;
 use tandem_core::jobs::runner::Verdict;
 use tandem_core::mapping::RuleSet;
 use tandem_core::ports::bulk::BulkPlatform;
+use tandem_core::ports::changes::ChangeLog;
 use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, PlatformEvents, RecordSource, Sleep};
 use tandem_core::sync::services::{Desk, Integration, Services};
 use tracing::Instrument;
@@ -90,6 +91,7 @@ impl Foundation {
         let integration = Integration {
             scope: Scope::default_mautic(),
             bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
+            changes: Arc::clone(&mautic) as Arc<dyn ChangeLog>,
             events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
             platform: mautic,
             deliveries: Arc::new(MauticDeliveries),
@@ -99,6 +101,7 @@ impl Foundation {
             conflict: self.config.conflict,
             lifecycle: Arc::clone(&self.lifecycle),
             enrolment: self.config.enrolment.clone(),
+            admin_opt_in: self.config.admin_opt_in,
             vanished: self.config.vanished.clone(),
             reference: Arc::default(),
         };

@@ -1,6 +1,7 @@
 //! The narrow doors between the business and the world. Adapters live in `tandem-connectors` and `tandem-app`.
 
 pub mod bulk;
+pub mod changes;
 pub mod lifecycle;
 pub mod runs;
 pub mod source;

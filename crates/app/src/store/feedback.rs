@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tandem_core::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
+use tandem_core::domain::consent::{ConsentEntry, ConsentStatus};
 use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
@@ -75,13 +75,14 @@ impl FeedbackStore for FeedbackTable {
 fn rank(standing: Option<&ConsentEntry>) -> i64 {
     let Some(entry) = standing else { return -STEP };
     let opted_out = entry.status == ConsentStatus::OptedOut;
-    let decided = opted_out || entry.source == ConsentSource::Person;
+    let decided = opted_out || entry.source.may_undo();
     i64::from(decided) * 2 * STEP + 2 * entry.at.as_microsecond() + i64::from(opted_out)
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use tandem_core::domain::consent::ConsentSource;
 
     use super::*;
 

@@ -1,5 +1,6 @@
 //! What is left of a person who is erased: the consent, and nothing else.
 
+use tandem_core::domain::author::Author;
 use tandem_core::domain::consent::ConsentStatus::OptedOut;
 use tandem_core::domain::engagement::{EmailStatus, Standing};
 use tandem_core::ports::{Begin, Commit, ContactStore, EventStore, Feedback, FeedbackStore, Resolved, Stored};
@@ -20,7 +21,8 @@ async fn known_contact(world: &World, address: &str, contact: &str) -> Begin {
     let standing = Standing { events: 60, ..Standing::default() };
     world.events.save_standing(&scope("a"), &remote(contact), &standing).await.unwrap();
     let kind = EntryKind::Points { points: 1 };
-    let entry = Entry { name: "points", kind, contact: None, email: None, at: at(START), echo: false };
+    let entry =
+        Entry { name: "points", kind, contact: None, email: None, at: at(START), echo: false, author: Author::Unknown };
     world.events.observe(&scope("a"), &remote(contact), &entry).await.unwrap();
     world.events.mark_for_write_back(&scope("a"), &remote(contact), "1").await.unwrap();
     let feedback = Feedback { marketing_opt_in: None, consent: None, email_status: EmailStatus::Active, standing };

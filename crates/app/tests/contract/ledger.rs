@@ -1,6 +1,7 @@
 //! What is known of a contact of the platform, and how far the platform's feeds were read.
 
 use futures::future::join_all;
+use tandem_core::domain::author::Author;
 use tandem_core::domain::engagement::{EngagementEvent, EngagementKind, Standing, standing};
 use tandem_core::domain::scope::Scope;
 use tandem_core::ports::{EventStore, Feed, FeedCursor};
@@ -19,7 +20,15 @@ async fn events(world: &World, scope: &Scope) -> Vec<EngagementEvent> {
 }
 
 fn entry(kind: EntryKind, second: i64) -> Entry {
-    Entry { name: "entry", kind, contact: Some(remote("7")), email: None, at: at(START + second), echo: false }
+    Entry {
+        name: "entry",
+        kind,
+        contact: Some(remote("7")),
+        email: None,
+        at: at(START + second),
+        echo: false,
+        author: Author::Unknown,
+    }
 }
 
 async fn observe(world: &World, contact: &str, entry: &Entry) -> bool {

@@ -58,7 +58,7 @@ fn full_state() -> SyncState {
         generation: 7,
         known: u64::MAX,
         losses: 3,
-        pull: Some(ChangeCursor { since: moment, after: Some(remote("12")) }),
+        pull: Some(ChangeCursor { since: moment, row: Some(7), open: true, after: Some(remote("12")) }),
         pulled_at: Some(at(START + 4)),
         look: Look { newest: Some(moment), left: Some(at(START + 6)) },
         rejected: HOSTILE.iter().map(|name| ((*name).to_owned(), u64::MAX)).collect(),

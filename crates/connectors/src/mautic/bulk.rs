@@ -1,5 +1,7 @@
 //! The port of bulk work.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tandem_core::domain::identity::Email;
@@ -122,7 +124,7 @@ fn changed_contacts(answer: Contacts, undated: Timestamp) -> Result<Vec<ChangedC
     let changed = |contact: super::wire::Contact| {
         let at = dated(contact.date_modified.as_deref(), contact.date_added.as_deref());
         let contact = remote_contact(contact).ok_or_else(|| errors::garbled(false))?;
-        Ok(ChangedContact { contact, at: at.unwrap_or(undated) })
+        Ok(ChangedContact { contact, at: at.unwrap_or(undated), times: BTreeMap::new() })
     };
     answer.contacts.into_values().map(changed).collect()
 }

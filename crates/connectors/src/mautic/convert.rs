@@ -59,12 +59,18 @@ pub(super) fn remote_contact(contact: wire::Contact) -> Option<RemoteContact> {
 }
 
 fn do_not_contact(entry: wire::DoNotContact) -> DoNotContact {
-    let reason = match entry.reason.0.as_str() {
+    let since = entry.date_added.as_deref().and_then(|date| date.parse().ok());
+    let reason = reason_of(&entry.reason.0);
+    DoNotContact { channel: entry.channel, reason, comments: entry.comments.unwrap_or_default(), since }
+}
+
+/// The reason that Mautic's number stands for.
+pub(super) fn reason_of(number: &str) -> DoNotContactReason {
+    match number {
         "1" => DoNotContactReason::Unsubscribed,
         "2" => DoNotContactReason::Bounced,
         _ => DoNotContactReason::Manual,
-    };
-    DoNotContact { channel: entry.channel, reason, comments: entry.comments.unwrap_or_default() }
+    }
 }
 
 /// Mautic's number for a reason (recordings `120-wh-dnc-unsub`, `122-wh-dnc-bounce`, `124-wh-dnc-manual`).

@@ -2,27 +2,26 @@
 //! webhooks are, so that what arrived both ways counts once.
 
 mod rows;
-mod serialized;
+pub(super) mod serialized;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
 use tandem_core::domain::issue::FieldIssue;
 use tandem_core::error::Result;
 use tandem_core::ports::{Feed, FeedCursor, FeedPage, HookCheck, PlatformEvents};
 use tandem_core::webhook::entry::Entry;
 
+use super::Mautic;
 use super::client::Request;
 use super::setup::{self, HookState};
 use super::webhook::part::Part;
 use super::wire::Stats;
-use super::{Mautic, errors};
 
 /// Rows of a page.
 const PAGE: usize = 500;
 /// Rows may be committed in another order than numbered: as many numbers are read once more. As many workers as this
 /// never write to one table at once.
-const NUMBERS_AGAIN: u64 = 50;
+pub(super) const NUMBERS_AGAIN: u64 = 50;
 /// The same for rows that are read by date.
 const TIME_AGAIN: SignedDuration = SignedDuration::from_mins(2);
 
@@ -62,7 +61,7 @@ const fn table(feed: Feed) -> Table {
         Feed::Audit => Table {
             name: "audit_log",
             order: Order::Number,
-            only: &[("object", "eq", "lead"), ("action", "in", "delete,update")],
+            only: &[("object", "eq", "lead"), ("action", "in", "delete,merge,update")],
             read: rows::audit,
         },
     }
@@ -81,8 +80,10 @@ impl PlatformEvents for Mautic {
     async fn page(&self, feed: Feed, cursor: &FeedCursor) -> Result<FeedPage> {
         let table = table(feed);
         let answer: Stats = self.client.call(request(&table, cursor).in_bulk()).await?;
-        let rows = answer.stats.ok_or_else(|| errors::garbled(false))?;
-        let rows: Vec<Map<String, Value>> = rows.into_values().map(|row| row.into_iter().collect()).collect();
+        let Some(rows) = answer.rows()? else {
+            tracing::warn!(table = table.name, "the role of Mautic's API user may not read a table of its statistics");
+            return Ok(FeedPage { entries: Vec::new(), next: cursor.clone(), more: false });
+        };
         let rows: Vec<Part<'_>> = rows.iter().map(|row| Part::new(row, table.name)).collect();
         let more = rows.len() >= PAGE;
         Ok(FeedPage { entries: entries(&table, &rows), next: next(&table.order, cursor, &rows, more), more })
@@ -95,12 +96,20 @@ fn request(table: &Table, cursor: &FeedCursor) -> Request {
         request.filtered(index, column, expression, value)
     });
     match table.order {
-        Order::Number => ordered(request, &["id"]).filtered(0, "id", "gt", cursor.after.saturating_sub(NUMBERS_AGAIN)),
+        Order::Number => numbered_behind(ordered(request, &["id"]), cursor),
         Order::Date(date) => changed_since(ordered(request, &[date, "id"]), date, cursor),
     }
 }
 
-fn ordered(request: Request, columns: &[&str]) -> Request {
+/// Rows behind the cursor's number; the first time, rows from its moment on.
+fn numbered_behind(request: Request, cursor: &FeedCursor) -> Request {
+    match cursor.until.filter(|_| cursor.after == 0) {
+        Some(moment) => request.filtered(0, "date_added", "gte", utc(moment)),
+        None => request.filtered(0, "id", "gt", cursor.after.saturating_sub(NUMBERS_AGAIN)),
+    }
+}
+
+pub(super) fn ordered(request: Request, columns: &[&str]) -> Request {
     columns.iter().enumerate().fold(request, |request, (index, column)| {
         request.with(format!("order[{index}][col]"), column).with(format!("order[{index}][dir]"), "asc")
     })
@@ -123,7 +132,7 @@ fn changed_since(request: Request, date: &str, cursor: &FeedCursor) -> Request {
 }
 
 /// As the database writes a moment.
-fn utc(moment: Timestamp) -> String {
+pub(super) fn utc(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 

@@ -4,6 +4,7 @@ mod batches;
 mod budget;
 mod bulk;
 mod campaigns;
+mod changes;
 mod client;
 mod companies;
 mod consent;

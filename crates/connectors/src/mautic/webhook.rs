@@ -27,6 +27,7 @@ use tandem_core::webhook::entry::{Deliveries, Entry, EntryKind, Told, UNDATED};
 
 use mail::MailEvent;
 use part::Part;
+use person::Person;
 use telling::Telling;
 
 /// Reads Mautic's deliveries.
@@ -132,5 +133,5 @@ fn part_of<'a>(name: &str, index: usize, entry: &'a Value) -> std::result::Resul
 /// A type that is not known is never an error: Mautic may be newer than Tandem.
 fn unknown(delivered: Option<Timestamp>) -> Entry {
     let at = delivered.unwrap_or(UNDATED);
-    Entry { name: "unknown", kind: EntryKind::Noted, contact: None, email: None, at, echo: false }
+    built::entry(Person::default(), "unknown", EntryKind::Noted, at)
 }

@@ -1,5 +1,7 @@
 //! The consent ledger: who may be mailed, since when, and by what proof. An opt-out is never undone by a sync.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,19 @@ pub enum ConsentSource {
     Person,
     /// The platform: an unsubscribe link, a bounce, a person at the platform's console.
     Platform,
+    /// A user of the platform who took an opt-out away, where the operator says that this counts as the person's word.
+    Administrator,
+}
+
+impl ConsentSource {
+    /// Whether an opt-in from there undoes an earlier opt-out.
+    #[must_use]
+    pub const fn may_undo(self) -> bool {
+        match self {
+            Self::Person | Self::Administrator => true,
+            Self::Application | Self::Platform => false,
+        }
+    }
 }
 
 /// One statement about consent.
@@ -64,8 +79,7 @@ impl ConsentLedger {
     #[must_use]
     pub fn standing(&self) -> Option<&ConsentEntry> {
         let out = self.latest(|entry| entry.status == ConsentStatus::OptedOut);
-        let person =
-            self.latest(|entry| entry.status == ConsentStatus::OptedIn && entry.source == ConsentSource::Person);
+        let person = self.latest(|entry| entry.status == ConsentStatus::OptedIn && entry.source.may_undo());
         match (out, person) {
             (Some(out), Some(person)) if person.at > out.at => Some(person),
             (Some(out), _) => Some(out),
@@ -99,7 +113,7 @@ impl ConsentLedger {
             return ConsentOutcome::Unchanged;
         }
         let undoes = standing == Some(ConsentStatus::OptedOut) && entry.status == ConsentStatus::OptedIn;
-        if undoes && entry.source != ConsentSource::Person {
+        if undoes && !entry.source.may_undo() {
             return ConsentOutcome::OptOutKept;
         }
         if self.entries.iter().any(|known| known.is_about_the_same(&entry)) {
@@ -127,6 +141,23 @@ impl ConsentLedger {
     }
 }
 
+/// What was said, where and when; never the proof, which may say anything.
+impl fmt::Display for ConsentEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.status {
+            ConsentStatus::OptedIn => "opt-in",
+            ConsentStatus::OptedOut => "opt-out",
+        };
+        let place = match self.source {
+            ConsentSource::Application => "in the application",
+            ConsentSource::Person => "by the person",
+            ConsentSource::Platform => "on the platform",
+            ConsentSource::Administrator => "by an administrator",
+        };
+        write!(f, "the {what} {place} of {} stands", self.at.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    }
+}
+
 impl ConsentEntry {
     /// The same statement, by whatever way it came.
     fn is_about_the_same(&self, other: &Self) -> bool {
@@ -142,6 +173,7 @@ impl ConsentEntry {
             ConsentSource::Application => 0,
             ConsentSource::Platform => 1,
             ConsentSource::Person => 2,
+            ConsentSource::Administrator => 3,
         };
         (self.at, status, source)
     }

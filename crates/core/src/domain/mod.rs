@@ -1,5 +1,6 @@
 //! The nouns of Tandem: values that are checked when they are made and can be trusted afterwards.
 
+pub mod author;
 pub mod catalog;
 pub mod consent;
 pub mod engagement;

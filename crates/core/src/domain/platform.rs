@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::consent::{ConsentEntry, ConsentSource};
 use super::link::RemoteId;
 
 /// A contact as the platform answered it.
@@ -50,17 +52,48 @@ pub struct DoNotContact {
     pub reason: DoNotContactReason,
     /// What the platform noted with it.
     pub comments: String,
+    /// Since when it stands as it is, where the platform tells it.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
 }
 
-/// What Tandem notes when it forbids mail itself; by it, it knows its own echo.
-pub const OWN_OPT_OUT: &str = "opted out in the application";
+/// What Tandem notes when it forbids mail itself to somebody who opted out in the application.
+const OWN_OPT_OUT: &str = "opted out in the application";
+/// How a note begins when Tandem forbids mail because of a statement that was made elsewhere, or puts its entry back.
+const OWN_KEPT: &str = "kept by Tandem: ";
+
+/// Whether Tandem set the entry that this was noted with: by it, it knows its own echo.
+#[must_use]
+pub fn is_own_note(comments: &str) -> bool {
+    let comments = comments.trim();
+    comments == OWN_OPT_OUT || comments.starts_with(OWN_KEPT)
+}
 
 impl DoNotContact {
-    /// The entry by which Tandem forbids mail to somebody who opted out in the application.
+    /// The entry by which Tandem forbids mail because of an opt-out that stands.
     #[must_use]
-    pub fn own_opt_out() -> Self {
-        let reason = DoNotContactReason::Manual;
-        Self { channel: "email".to_owned(), reason, comments: OWN_OPT_OUT.to_owned() }
+    pub fn of_opt_out(standing: Option<&ConsentEntry>) -> Self {
+        match standing.map(|standing| standing.source) {
+            Some(ConsentSource::Platform | ConsentSource::Administrator) => Self::kept(standing),
+            Some(ConsentSource::Application | ConsentSource::Person) | None => Self::own(OWN_OPT_OUT.to_owned()),
+        }
+    }
+
+    /// The entry by which Tandem puts back one that somebody took away who may not. It names the statement that stands.
+    #[must_use]
+    pub fn kept(standing: Option<&ConsentEntry>) -> Self {
+        let statement = standing.map_or_else(|| "an opt-out stands".to_owned(), ToString::to_string);
+        Self::own(format!("{OWN_KEPT}{statement}"))
+    }
+
+    fn own(comments: String) -> Self {
+        Self { channel: "email".to_owned(), reason: DoNotContactReason::Manual, comments, since: None }
+    }
+
+    /// Whether Tandem set it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        is_own_note(&self.comments)
     }
 }
 

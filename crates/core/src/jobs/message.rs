@@ -60,6 +60,14 @@ pub enum Task {
         /// Which contact.
         contact: RemoteId,
     },
+    /// See who allowed mail to a contact again, for whom an opt-out stands.
+    #[serde(rename = "check_allowed_v1")]
+    CheckAllowed {
+        /// Which contact.
+        contact: RemoteId,
+        /// When it is said to have happened.
+        at: Timestamp,
+    },
     /// Tell the source what is known of a person, as it stands at the time of running.
     #[serde(rename = "write_back_v1")]
     WriteBack {

@@ -47,6 +47,7 @@ impl Desk {
             Task::TakeDelivery { body } => self.take_later(body, &job.correlation_id).await,
             Task::ApplyDelivery { digest } => self.apply_kept(digest, &job.correlation_id).await,
             Task::CheckGone { contact } => self.check_gone(contact).await,
+            Task::CheckAllowed { contact, at } => self.check_allowed(contact, *at, &job.correlation_id).await,
             Task::WriteBack { contact } => self.write_back(contact).await,
             Task::TakeBack { record, at } => self.take_back(record, *at).await,
             Task::Sync => self.continue_sync(&job.correlation_id).await,

@@ -52,6 +52,9 @@ pub struct Look {
     pub newest: Option<Timestamp>,
     /// The oldest change of a contact that was left for the next look: somebody was writing it.
     pub left: Option<Timestamp>,
+    /// The same by the log: its row.
+    #[serde(default)]
+    pub left_row: Option<u64>,
 }
 
 /// A pass over all rows.

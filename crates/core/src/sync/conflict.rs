@@ -1,11 +1,12 @@
 //! Both sides' changes brought together, three-way: what the application wants now, what the platform shows now, and what they
 //! last agreed on. Pure. Consent is none of it: see [`super::pull`].
 
+mod explained;
 mod question;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,8 +15,11 @@ use crate::domain::consent::ConsentLedger;
 use crate::domain::link::{FieldConflict, Link};
 use crate::domain::platform::RemoteContact;
 use crate::domain::record::{Fields, Record};
+use crate::mapping::is_same;
 use crate::mapping::reverse::{self, Reader};
-use crate::mapping::rules::{FieldRule, Strategy, Target};
+use crate::mapping::rules::{FieldRule, RuleSet, Strategy, Target};
+
+pub use explained::is_explained;
 
 use super::overlay::{self, Overlaid};
 use super::plan::{self, Rulebook, STAGE};
@@ -37,20 +41,23 @@ pub struct Shown<'a> {
     pub stage: Option<&'a str>,
     /// When the platform says that the contact was changed.
     pub at: Timestamp,
+    /// When it says that each field was changed, by its name there (`@tags`, `@stage` for these); the contact's own moment
+    /// stands in where it says nothing.
+    pub times: Option<&'a BTreeMap<String, Timestamp>>,
 }
 
 impl<'a> Shown<'a> {
     /// A whole contact.
     #[must_use]
-    pub fn whole(contact: &'a RemoteContact, at: Timestamp) -> Self {
+    pub fn whole(contact: &'a RemoteContact, at: Timestamp, times: &'a BTreeMap<String, Timestamp>) -> Self {
         let stage = contact.stage.as_deref();
-        Self { fields: &contact.fields, complete: true, tags: Some(&contact.tags), stage, at }
+        Self { fields: &contact.fields, complete: true, tags: Some(&contact.tags), stage, at, times: Some(times) }
     }
 
     /// Some fields of a contact.
     #[must_use]
     pub const fn fields(fields: &'a Fields, at: Timestamp) -> Self {
-        Self { fields, complete: false, tags: None, stage: None, at }
+        Self { fields, complete: false, tags: None, stage: None, at, times: None }
     }
 }
 
@@ -67,6 +74,8 @@ pub struct Merged {
     pub contested: usize,
     /// How many values of the platform the application could not read: they stay where they are.
     pub unreadable: usize,
+    /// Whether time decided between both sides' values of a field, and it is not told when that very field was changed.
+    pub undated: bool,
 }
 
 impl Merged {
@@ -100,10 +109,11 @@ pub fn merge(
     plan::end_unspoken_tags(&mut wanted, link);
     let cleared = cleared.into_iter().collect::<BTreeSet<_>>();
     let reader = Reader::new(shown.fields, &record.fields, book.rules, book.vocabulary, book.catalog);
-    let changed_at = record.source_updated_at().unwrap_or(record.updated_at);
     let mut merging = Merging {
         strategy,
-        application_is_later: changed_at >= shown.at,
+        application_at: record.source_updated_at().unwrap_or(record.updated_at),
+        shown: *shown,
+        undated: false,
         now,
         state: Overlaid { fields: record.fields.clone(), overlaid: record.overlaid.clone() },
         link: link.clone(),
@@ -119,6 +129,21 @@ pub fn merge(
     merging.merged(record, link, shown.at)
 }
 
+/// The link of a contact that the platform merged into another, once both sides were brought together: of what only Tandem
+/// writes, the snapshot says what the survivor shows, so that the next plan sends what differs, and nothing else.
+#[must_use]
+pub fn rebased(mut link: Link, shown: &Shown<'_>, rules: &RuleSet) -> Link {
+    for rule in rules.rules().iter().filter(|rule| rule.pushes() && !rule.pulls() && rule.target == Target::Field) {
+        let Some(name) = &rule.remote else { continue };
+        if let Some(sent) = link.snapshot.get_mut(name)
+            && !is_same(sent, shown.fields.get(name))
+        {
+            *sent = shown.fields.get(name).cloned().unwrap_or_default();
+        }
+    }
+    link
+}
+
 /// Who gets what, once both sides changed a field.
 enum Verdict {
     Platform,
@@ -126,9 +151,11 @@ enum Verdict {
     Nobody,
 }
 
-struct Merging {
+struct Merging<'a> {
     strategy: Strategy,
-    application_is_later: bool,
+    application_at: Timestamp,
+    shown: Shown<'a>,
+    undated: bool,
     now: Timestamp,
     state: Overlaid,
     link: Link,
@@ -136,7 +163,7 @@ struct Merging {
     unreadable: usize,
 }
 
-impl Merging {
+impl Merging<'_> {
     fn answer(&mut self, question: &Question<'_>) {
         if self.link.conflicts.contains_key(&question.rule.local) {
             return self.look_at_conflict(question);
@@ -159,16 +186,22 @@ impl Merging {
         }
     }
 
-    fn verdict(&self, question: &Question<'_>) -> Verdict {
+    fn verdict(&mut self, question: &Question<'_>) -> Verdict {
         if !question.application_changed {
             return Verdict::Platform;
         }
         let platform_wins = match question.rule.conflict.unwrap_or(self.strategy) {
             Strategy::Manual => return Verdict::Nobody,
-            Strategy::LastWriteWins => !self.application_is_later,
+            Strategy::LastWriteWins => !self.application_is_later(&question.key),
             Strategy::FieldMerge => question.rule.target == Target::Tags || question.application_is_blank,
         };
         if platform_wins && question.readable { Verdict::Platform } else { Verdict::Application }
+    }
+
+    fn application_is_later(&mut self, key: &str) -> bool {
+        let told = self.shown.times.and_then(|times| times.get(key)).copied();
+        self.undated |= told.is_none();
+        self.application_at >= told.unwrap_or(self.shown.at)
     }
 
     /// The platform's value comes back.
@@ -219,7 +252,7 @@ impl Merging {
     }
 
     fn merged(self, record: &Record, link: &Link, at: Timestamp) -> Merged {
-        let Self { now, state, link: mut after, contested, unreadable, .. } = self;
+        let Self { now, state, link: mut after, contested, unreadable, undated, .. } = self;
         let pulled: Fields =
             state.fields.iter().filter(|(name, value)| record.fields.get(*name) != Some(value)).map(owned).collect();
         if after.base().is_some() {
@@ -234,7 +267,8 @@ impl Merging {
         let same = state.fields == record.fields && state.overlaid == record.overlaid;
         let Overlaid { fields, overlaid } = state;
         let next = Record { fields, overlaid, version: record.version + 1, ..record.clone() };
-        Merged { record: (!same).then_some(next), link: link_changed.then_some(after), pulled, contested, unreadable }
+        let record = (!same).then_some(next);
+        Merged { record, link: link_changed.then_some(after), pulled, contested, unreadable, undated }
     }
 }
 

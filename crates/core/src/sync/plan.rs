@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::domain::catalog::FieldCatalog;
-use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentSource, ConsentStatus};
+use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentStatus};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Lease, Link, RemoteId};
@@ -209,7 +209,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
 /// Takes what is said about being mailed; gives whether the ledger changed and whether the person opted in again.
 fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut Vec<FieldIssue>) -> (bool, bool) {
     let Some(entry) = &change.consent else { return (false, false) };
-    let by_person = entry.source == ConsentSource::Person && entry.status == ConsentStatus::OptedIn;
+    let by_person = entry.source.may_undo() && entry.status == ConsentStatus::OptedIn;
     match ledger.take(entry.clone()) {
         ConsentOutcome::Changed => (true, by_person),
         // It may have been stored before the platform was told.
@@ -228,8 +228,7 @@ fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut
 /// Whether the person opted in again, and the write that was to allow mail there was interrupted, or left to a job. What
 /// forbids mail must be known from before: an opt-out that is news to Tandem may be later than the person's word.
 fn opt_in_is_unfinished(consent: &ConsentLedger, link: &Link) -> bool {
-    let by_person =
-        |entry: &ConsentEntry| entry.source == ConsentSource::Person && entry.status == ConsentStatus::OptedIn;
+    let by_person = |entry: &ConsentEntry| entry.source.may_undo() && entry.status == ConsentStatus::OptedIn;
     link.snapshot.contains_key(MAIL) && consent.standing().is_some_and(by_person)
 }
 
@@ -366,11 +365,15 @@ fn enrolment(book: &Rulebook<'_>, fields: &Fields, consent: &ConsentLedger, link
     (!link.campaigns.contains(&rule.campaign) && rule.takes(fields, consent)).then(|| rule.campaign.clone())
 }
 
-/// The write that brings the platform from what was last sent (`base`) to `values`.
+/// The write that brings the platform from what was last sent (`base`) to `values`. `consent` says why mail is forbidden.
 #[must_use]
-pub fn contact_write(values: &BTreeMap<String, Value>, base: &BTreeMap<String, Value>) -> ContactWrite {
+pub fn contact_write(
+    values: &BTreeMap<String, Value>,
+    base: &BTreeMap<String, Value>,
+    consent: &ConsentLedger,
+) -> ContactWrite {
     let fields = values.iter().filter(|(name, _)| !name.starts_with('@'));
-    let forbid = values.get(MAIL).map(|_| DoNotContact::own_opt_out());
+    let forbid = values.get(MAIL).map(|_| DoNotContact::of_opt_out(consent.standing()));
     ContactWrite {
         fields: fields.map(|(name, value)| (name.clone(), value.clone())).collect(),
         tags: tag_changes(values.get(TAGS), base.get(TAGS)),

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::jobs::message::{Job, Task};
 use crate::mapping::{RuleSet, Strategy, Vocabulary};
 use crate::ports::bulk::{BulkPlatform, BulkStore};
+use crate::ports::changes::ChangeLog;
 use crate::ports::lifecycle::LifecycleStore;
 use crate::ports::runs::RunStore;
 use crate::ports::{
@@ -20,6 +21,7 @@ use crate::ports::{
 use crate::webhook::entry::Deliveries;
 
 use super::enrolment::Enrolment;
+use super::lift::AdminOptIn;
 use super::reference::ReferenceData;
 use super::vanished::Vanished;
 
@@ -63,6 +65,8 @@ pub struct Integration {
     pub platform: Arc<dyn MarketingPlatform>,
     /// The platform's calls on many contacts.
     pub bulk: Arc<dyn BulkPlatform>,
+    /// The platform's log of changes.
+    pub changes: Arc<dyn ChangeLog>,
     /// The platform's way of telling what happened.
     pub events: Arc<dyn PlatformEvents>,
     /// How its deliveries are read.
@@ -79,6 +83,8 @@ pub struct Integration {
     pub lifecycle: Arc<RuleBook>,
     /// When a contact is put into the high-value campaign; `None` when that is switched off.
     pub enrolment: Option<Enrolment>,
+    /// Whether a user of the platform may take an opt-out away.
+    pub admin_opt_in: AdminOptIn,
     /// What becomes of contacts whose records the application does not have any more.
     pub vanished: Vanished,
     /// Fields and stages of the platform, as last read.

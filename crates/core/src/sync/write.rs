@@ -208,7 +208,7 @@ impl<'a> Writing<'a> {
     async fn full_write(&mut self) -> Result<ContactWrite> {
         let mut wanted = self.draft.wanted.clone();
         wanted.retain(|name, _| !self.refused.contains(name));
-        self.with_stage_id(plan::contact_write(&wanted, &Default::default())).await
+        self.with_stage_id(plan::contact_write(&wanted, &Default::default(), &self.draft.consent)).await
     }
 
     /// Changes what differs from what was last sent; everything, when that is not known.
@@ -224,7 +224,8 @@ impl<'a> Writing<'a> {
         let known = self.draft.remote_id().is_some();
         let mut values = if known { self.draft.set.clone() } else { self.draft.wanted.clone() };
         values.retain(|name, _| !self.refused.contains(name));
-        let mut write = self.with_stage_id(plan::contact_write(&values, &self.link.snapshot)).await?;
+        let mut write =
+            self.with_stage_id(plan::contact_write(&values, &self.link.snapshot, &self.draft.consent)).await?;
         // The contact may have an entry already, and its reason must stay: mail is forbidden once the answer shows none.
         write.forbid_mail = None;
         self.still_ours().await?;

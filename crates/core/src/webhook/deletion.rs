@@ -4,9 +4,14 @@
 use crate::domain::engagement;
 use crate::domain::identity::RecordKey;
 use crate::domain::link::{Link, LinkState, RemoteId};
+use crate::domain::platform::{DoNotContactReason, RemoteContact};
+use crate::domain::record::Record;
 use crate::error::{Failure, FailureKind, Result};
-use crate::ports::Attempt;
+use crate::ports::{Attempt, Stored};
+use crate::sync::conflict::{self, Merged, Shown};
+use crate::sync::plan::MAIL;
 use crate::sync::services::Desk;
+use crate::sync::settle;
 
 impl Desk {
     /// Asks the platform and follows what it says: the link goes over to the survivor, or loses its contact. One call.
@@ -16,25 +21,69 @@ impl Desk {
     pub async fn check_gone(&self, contact: &RemoteId) -> Result<()> {
         let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
         let Some(key) = contacts.by_remote_id(scope, contact).await? else { return Ok(()) };
-        let Some(link) = contacts.load(scope, &key).await?.link else { return Ok(()) };
+        let Stored { record, link: Some(link), .. } = contacts.load(scope, &key).await? else { return Ok(()) };
         if link.remote_id.as_ref() != Some(contact) {
             return Ok(());
         }
         match self.integration.platform.get(contact).await {
             Ok(found) if found.id == *contact => Ok(()),
-            Ok(survivor) => self.follow(&key, link, survivor.id).await,
+            Ok(survivor) => self.follow(&key, record, link, survivor).await,
             Err(failure) if failure.kind == FailureKind::NotFound => self.let_contact_go(&key, link).await,
             Err(failure) => Err(failure),
         }
     }
 
-    async fn follow(&self, key: &RecordKey, mut link: Link, survivor: RemoteId) -> Result<()> {
-        self.join_ledgers(&link, &survivor).await?;
+    /// The values of the visitor's form stand in the survivor, and are news: both sides are brought together before anything
+    /// is sent, so that the next write carries only what the application changed.
+    async fn follow(
+        &self,
+        key: &RecordKey,
+        record: Option<Record>,
+        mut link: Link,
+        survivor: RemoteContact,
+    ) -> Result<()> {
+        self.join_ledgers(&link, &survivor.id).await?;
         tracing::info!(record = key.as_str(), "the platform merged a contact into another: the link follows");
-        link.follow_merge(survivor);
-        // What the survivor holds of the fields is not known: the next write sends all of them.
-        link.state = LinkState::Pending;
-        self.relink(key, link).await
+        link.follow_merge(survivor.id.clone());
+        let Some(record) = record else {
+            link.state = LinkState::Pending;
+            return self.relink(key, link).await;
+        };
+        self.learn_of_survivor(key, &record, &link, &survivor).await?;
+        let (now, before) = (self.now(), link.clone());
+        let times = self.times_of(std::slice::from_ref(&survivor.id)).await?.remove(&survivor.id).unwrap_or_default();
+        let at = times.values().max().copied().unwrap_or(now);
+        let catalog = self.catalog().await;
+        let (book, shown) = (self.rulebook(catalog.as_deref()), Shown::whole(&survivor, at, &times));
+        let merged = conflict::merge(&record, &link, &shown, &book, self.integration.conflict, now);
+        let next = conflict::rebased(merged.link.clone().unwrap_or(link), &shown, &self.integration.rules);
+        let next = Link { revision: before.revision + 1, updated_at: now, ..next };
+        let merged = Merged { link: Some(next), ..merged };
+        match self.keep(key, &merged, at, &before, key.as_str()).await? {
+            Attempt::Done => self.mark(key, merged.record.as_ref().unwrap_or(&record)).await,
+            Attempt::Contended => Err(being_written()),
+        }
+    }
+
+    /// What forbids mail to the survivor forbids it to the person: whoever opted out between the merge and now did so under a
+    /// number that nobody knew.
+    async fn learn_of_survivor(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        link: &Link,
+        survivor: &RemoteContact,
+    ) -> Result<()> {
+        let entry = survivor.mail_forbidden().filter(|entry| entry.reason != DoNotContactReason::Bounced);
+        let Some((entry, email)) = entry.zip(record.email.as_ref()) else { return Ok(()) };
+        let (contacts, scope, identity) = (&self.services.contacts, &self.integration.scope, email.identity());
+        let ledger = contacts.resolve(scope, None, Some(&identity)).await?.consent;
+        if link.snapshot.contains_key(MAIL) || settle::is_known(entry, &ledger) {
+            return Ok(());
+        }
+        contacts.amend_consent(scope, &identity, settle::statement(entry, self.now())).await?;
+        tracing::info!(record = key.as_str(), "an opt-out was learnt with a merge");
+        Ok(())
     }
 
     /// What the known number did, the survivor did: else its standing would begin anew.
@@ -63,7 +112,11 @@ impl Desk {
         let relinked = self.services.contacts.relink(&self.integration.scope, key, &link, revision, now).await?;
         match relinked {
             Attempt::Done => Ok(()),
-            Attempt::Contended => Err(Failure::new(FailureKind::Conflict, "the contact is being written just now")),
+            Attempt::Contended => Err(being_written()),
         }
     }
+}
+
+fn being_written() -> Failure {
+    Failure::new(FailureKind::Conflict, "the contact is being written just now")
 }

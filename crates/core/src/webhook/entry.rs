@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::author::Author;
 use crate::domain::engagement::EngagementEvent;
 use crate::domain::identity::Email;
 use crate::domain::issue::FieldIssue;
@@ -67,6 +68,8 @@ pub struct Entry {
     pub at: Timestamp,
     /// The mark that Tandem leaves when it forbids mail itself: its own echo.
     pub echo: bool,
+    /// Who did it on the platform, where that matters and is told: who allowed mail again.
+    pub author: Author,
 }
 
 /// An entry of a delivery, or what is wrong with it. One that is wrong does not spoil the others.

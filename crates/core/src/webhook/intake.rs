@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::engagement::{self, EngagementEvent};
+use crate::domain::engagement::{self, EngagementEvent, EngagementKind};
 use crate::domain::identity::Email;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::RemoteId;
@@ -228,6 +228,9 @@ impl Desk {
     ) -> Result<()> {
         if opts_out(event) {
             self.opt_out_contact(entry, contact, event).await?;
+        }
+        if event.kind == EngagementKind::Contactable {
+            self.hear_of_allowed(contact, entry.at, &entry.author, correlation_id).await?;
         }
         let (events, scope) = (&self.services.events, &self.integration.scope);
         let event = EngagementEvent { source: source.to_owned(), ..event.clone() };

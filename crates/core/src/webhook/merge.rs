@@ -60,7 +60,7 @@ impl Desk {
     }
 
     /// The record first: with the link behind it, the next look finds both sides agreed.
-    async fn keep(
+    pub(super) async fn keep(
         &self,
         key: &RecordKey,
         merged: &Merged,

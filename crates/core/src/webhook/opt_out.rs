@@ -63,7 +63,7 @@ impl Desk {
         Ok(Some((key, stored)))
     }
 
-    async fn mark(&self, key: &RecordKey, record: &Record) -> Result<()> {
+    pub(super) async fn mark(&self, key: &RecordKey, record: &Record) -> Result<()> {
         let mark = Mark { record: key.clone(), version: record.version, attempts: 0, due_at: self.now() };
         self.services.bulk.mark_many(&self.integration.scope, &[mark]).await
     }

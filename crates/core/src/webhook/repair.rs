@@ -1,11 +1,18 @@
 //! Making up for what never arrived: the webhook is watched, and the platform's tables are read for what it did not send.
 
-use crate::error::Result;
-use crate::ports::{Feed, HookCheck};
+use jiff::SignedDuration;
+
+use crate::error::{FailureKind, Result};
+use crate::ports::{Feed, FeedCursor, HookCheck};
 use crate::sync::services::Desk;
 
-/// The feeds, in the order in which they are read: consent first.
-const FEEDS: &[Feed] = &[Feed::DoNotContact, Feed::Audit, Feed::Opens, Feed::Hits, Feed::Forms];
+use super::entry::{Entry, EntryKind};
+
+/// The feeds, in the order in which they are read: merges first, for what is told of a survivor belongs to the person whose
+/// contact was merged into it; then consent.
+const FEEDS: &[Feed] = &[Feed::Audit, Feed::DoNotContact, Feed::Opens, Feed::Hits, Feed::Forms];
+/// How far back the log is read the first time of all: what was said of mail before is told by the do-not-contact entries.
+const FIRST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Where the webhook shall lead, and its secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,13 +73,13 @@ impl Desk {
 
     async fn repair_feed(&self, feed: Feed, repaired: &mut Repaired, correlation_id: &str) -> Result<()> {
         let (events, scope) = (&self.services.events, &self.integration.scope);
-        let mut cursor = events.cursor(scope, feed).await?.unwrap_or_default();
+        let mut cursor = events.cursor(scope, feed).await?.unwrap_or_else(|| self.first(feed));
         loop {
             let page = self.integration.events.page(feed, &cursor).await?;
             repaired.calls += 1;
             repaired.entries += page.entries.len();
             for entry in &page.entries {
-                self.apply(entry, "feed", correlation_id).await?;
+                self.make_up_for(entry, correlation_id).await?;
             }
             let moved = page.next != cursor;
             if moved {
@@ -83,5 +90,25 @@ impl Desk {
             }
             cursor = page.next;
         }
+    }
+
+    fn first(&self, feed: Feed) -> FeedCursor {
+        let until = self.now().checked_sub(FIRST).ok();
+        match feed {
+            Feed::Audit => FeedCursor { after: 0, until },
+            Feed::DoNotContact | Feed::Opens | Feed::Hits | Feed::Forms => FeedCursor::default(),
+        }
+    }
+
+    /// As a delivery's entry is applied, but for what can't wait for a job: the rows of the next feeds are told of the survivor
+    /// of a merge, and who allowed mail is known from the row itself.
+    async fn make_up_for(&self, entry: &Entry, correlation_id: &str) -> Result<()> {
+        if let (EntryKind::Gone, Some(contact)) = (&entry.kind, &entry.contact) {
+            match self.check_gone(contact).await {
+                Err(failure) if failure.kind == FailureKind::Conflict => {}
+                checked => return checked,
+            }
+        }
+        self.apply(entry, "feed", correlation_id).await
     }
 }

@@ -1,11 +1,12 @@
 //! What the rows of Mautic's tables tell. A row without a contact tells of somebody who is gone.
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tandem_core::domain::engagement::{EngagementEvent, EngagementKind};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::ports::changes::MailChange;
 use tandem_core::webhook::entry::{Entry, EntryKind};
 
+use super::super::changes;
 use super::super::webhook::built::{self, event};
 use super::super::webhook::natural::{self, StatName};
 use super::super::webhook::part::{Part, Read};
@@ -13,7 +14,6 @@ use super::super::webhook::person::Person;
 use super::super::webhook::reasons::Status;
 use super::super::webhook::subscriptions::{EMAIL, Listed, forbidden};
 use super::super::webhook::visits;
-use super::serialized;
 
 /// A row of `lead_donotcontact` (recording `152-stats-dnc`).
 pub(super) fn do_not_contact(row: &Part<'_>) -> Read<Option<Entry>> {
@@ -65,9 +65,8 @@ pub(super) fn form(row: &Part<'_>) -> Read<Option<Entry>> {
     Ok(Some(engagement(person, EngagementEvent { url, ..event })))
 }
 
-/// A row of `audit_log` (recording `153-stats-audit`): a contact that was deleted, or one that may be mailed again. The
-/// latter is an update like any other, whose details say what the channel's new reason is; Mautic's source shows them so,
-/// and no recording does.
+/// A row of `audit_log` (recordings `153-stats-audit`, `225-stats-audit-dnc-by-person-and-by-admin`): a contact that was
+/// deleted or merged into another, or one that may be mailed again, and who said so.
 pub(super) fn audit(row: &Part<'_>) -> Read<Option<Entry>> {
     if row.text("object")?.as_deref() != Some("lead") {
         return Ok(None);
@@ -75,19 +74,13 @@ pub(super) fn audit(row: &Part<'_>) -> Read<Option<Entry>> {
     let Some(contact) = row.id("object_id")? else { return Ok(None) };
     let (person, at) = (Person { contact: Some(contact), email: None }, dated(row, "date_added")?);
     Ok(match row.text("action")?.as_deref() {
-        Some("delete") => Some(built::entry(person, "contact_gone", EntryKind::Gone, at)),
-        Some("update") if is_contactable_again(row) => {
-            Some(forbidden(person, Status::Contactable, &Listed::default(), at))
+        Some("delete" | "merge") => Some(built::entry(person, "contact_gone", EntryKind::Gone, at)),
+        Some("update") if changes::mail(&changes::details(row)) == Some(MailChange::Allowed) => {
+            let entry = forbidden(person, Status::Contactable, &Listed::default(), at);
+            Some(Entry { author: changes::author(row)?, ..entry })
         }
         Some(_) | None => None,
     })
-}
-
-/// `details` is read whole: a text among the values may look like anything.
-fn is_contactable_again(row: &Part<'_>) -> bool {
-    let details = row.value("details").and_then(Value::as_str).and_then(serialized::read);
-    let reason = details.as_ref().and_then(|details| details.pointer("/dnc_channel_status/email/reason"));
-    reason.and_then(Value::as_i64) == Some(0)
 }
 
 fn engagement(person: Person, event: EngagementEvent) -> Entry {

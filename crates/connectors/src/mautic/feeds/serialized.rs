@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 const DEEPEST: usize = 16;
 
 /// Reads a value; `None` when the text is no serialized value, or one that refers to parts of itself.
-pub(super) fn read(text: &str) -> Option<Value> {
+pub(in crate::mautic) fn read(text: &str) -> Option<Value> {
     let mut reader = Reader { rest: text.as_bytes() };
     let value = reader.value(DEEPEST)?;
     reader.rest.is_empty().then_some(value)

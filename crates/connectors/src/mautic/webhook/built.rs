@@ -1,6 +1,7 @@
 //! Entries and events, made the same way from webhooks and from rows of tables.
 
 use jiff::Timestamp;
+use tandem_core::domain::author::Author;
 use tandem_core::domain::engagement::{EngagementEvent, EngagementKind};
 use tandem_core::webhook::entry::{Entry, EntryKind};
 
@@ -8,7 +9,7 @@ use super::person::Person;
 
 /// An entry that is no echo.
 pub(in crate::mautic) fn entry(person: Person, name: &'static str, kind: EntryKind, at: Timestamp) -> Entry {
-    Entry { name, kind, contact: person.remote_id(), email: person.email, at, echo: false }
+    Entry { name, kind, contact: person.remote_id(), email: person.email, at, echo: false, author: Author::Unknown }
 }
 
 /// An event of which no more is known than its name. Where it came from is for who takes it in to say.

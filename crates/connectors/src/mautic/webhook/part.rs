@@ -38,6 +38,11 @@ impl<'a> Part<'a> {
         })
     }
 
+    /// Whether a text stands under a key, be it blank.
+    pub fn has_text(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(Value::is_string)
+    }
+
     /// What is wrong with the value of a key.
     pub fn issue(&self, name: &str, code: IssueCode, message: &str) -> FieldIssue {
         FieldIssue::new(format!("{}.{name}", self.path), code, message)

@@ -1,7 +1,6 @@
 //! Why mail is not to be sent, and what a person did by that.
 
 use tandem_core::domain::engagement::EngagementKind;
-use tandem_core::domain::platform::OWN_OPT_OUT;
 
 /// Where an address stands with a channel (recordings `mautic-5.1.0-webhooks/005…`, `011…`, `013…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +59,6 @@ impl Status {
             Self::Bounced => bounce(comments).unwrap_or(EngagementKind::HardBounce),
         }
     }
-}
-
-/// Whether Tandem itself forbade mail.
-pub(in crate::mautic) fn is_own(comments: &str) -> bool {
-    comments.trim() == OWN_OPT_OUT
 }
 
 /// The kind of a bounce, by what a mail server or a plugin said of it; `None` when it says neither.

@@ -1,15 +1,17 @@
 //! Opt-outs, bounces and their end: Mautic's do-not-contact list.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tandem_core::domain::author::Author;
 use tandem_core::domain::engagement::EngagementEvent;
 use tandem_core::domain::issue::IssueCode;
+use tandem_core::domain::platform::is_own_note;
 use tandem_core::webhook::entry::{Entry, EntryKind, Told};
 
 use super::built::{self, event, name};
 use super::natural;
 use super::part::{Part, Read};
 use super::person::{self, Person};
-use super::reasons::{self, Status};
+use super::reasons::Status;
 use super::telling::Telling;
 
 /// The one channel that Tandem looks after.
@@ -38,11 +40,31 @@ pub(super) fn changed(telling: &Telling<'_>) -> Told {
         None => Listed { comments: root.text_of(&["comments", "comment"])?.unwrap_or_default(), ..Listed::default() },
     };
     let own = row.as_ref().and_then(|row| row.moment_of(&["dateAdded"]));
-    let at = telling.when(own, contact.and_then(|contact| contact.moment_of(&["dateModified"])));
+    let at = telling.when(own, contact.as_ref().and_then(|contact| contact.moment_of(&["dateModified"])));
+    let author = contact.as_ref().map(|contact| author(contact, at)).transpose()?.unwrap_or_default();
     if channel != EMAIL {
         return Ok(built::entry(person, name(status.kind(&listed.comments)), EntryKind::Noted, at));
     }
-    telling.about_somebody(forbidden(person, status, &listed, at))
+    telling.about_somebody(Entry { author, ..forbidden(person, status, &listed, at) })
+}
+
+/// A contact's dates have whole seconds, and so has an entry's.
+const AT_ONCE: SignedDuration = SignedDuration::from_secs(2);
+
+/// Who made the change, by what the contact says of who changed it last (recordings `webhook-234…`, `webhook-236…`). That is
+/// told of this change only where the contact's own date moved with it, which in 7.0 it does not: then nobody is named.
+fn author(contact: &Part<'_>, at: Timestamp) -> Read<Author> {
+    let moved = contact.moment_of(&["dateModified"]).is_some_and(|moved| moved.duration_since(at).abs() <= AT_ONCE);
+    if !moved {
+        return Ok(Author::Unknown);
+    }
+    let name = contact.text("modifiedByUser")?;
+    Ok(match (contact.id("modifiedBy")?, name) {
+        (Some(id), name) => Author::User { id, name: name.unwrap_or_default() },
+        (None, Some(name)) => Author::Program(name),
+        (None, None) if contact.has_text("modifiedByUser") => Author::Person,
+        (None, None) => Author::Unknown,
+    })
 }
 
 /// The entry that tells of a change of the do-not-contact list.
@@ -55,7 +77,7 @@ pub(in crate::mautic) fn forbidden(person: Person, status: Status, listed: &List
         }
     };
     let event = EngagementEvent { email: listed.email.map(|id| id.to_string()), ..event(kind, natural_id, at) };
-    let echo = reasons::is_own(&listed.comments);
+    let echo = is_own_note(&listed.comments);
     Entry { echo, ..built::entry(person, name(kind), EntryKind::Engagement(event), at) }
 }
 

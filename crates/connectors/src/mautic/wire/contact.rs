@@ -48,6 +48,9 @@ pub(in crate::mautic) struct DoNotContact {
     pub reason: Loose,
     #[serde(default)]
     pub comments: Option<String>,
+    /// In answers of single calls (recording `051-dnc-add`) and in those of 7.0 (recording `220-dnc-bounced`).
+    #[serde(default, rename = "dateAdded")]
+    pub date_added: Option<String>,
 }
 
 /// The owner or the stage, by its id; a stage has a name (recording `141-contact-overwrite-blank`).

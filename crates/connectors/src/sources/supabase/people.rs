@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tandem_core::domain::consent::{ConsentSource, ConsentStatus};
+use tandem_core::domain::consent::ConsentStatus;
 use tandem_core::domain::engagement::{EmailStatus, EngagementEvent, EngagementKind, standing};
 use tandem_core::domain::identity::Email;
 use tandem_core::error::Result;
@@ -89,7 +89,7 @@ impl Supabase {
 /// When the person opted in, if that is what stands. What the application said itself it knows.
 fn opted_in_at(feedback: &Feedback) -> Option<Timestamp> {
     let entry = feedback.consent.as_ref()?;
-    let by_person = entry.status == ConsentStatus::OptedIn && entry.source == ConsentSource::Person;
+    let by_person = entry.status == ConsentStatus::OptedIn && entry.source.may_undo();
     by_person.then_some(entry.at)
 }
 

@@ -113,6 +113,7 @@ impl Case {
     fn merged(&self, rules: &RuleSet) -> Merged {
         let book = book(rules);
         let shown = Shown {
+            times: None,
             fields: &self.shown,
             complete: true,
             tags: Some(&self.tags),

@@ -1,6 +1,8 @@
-//! What marketing people change on the platform comes back: a look through all contacts that were changed since the last
-//! look, page by page. What only shows what is known costs reads and no write.
+//! What marketing people change on the platform comes back: a look through the platform's log of changes since the last
+//! look, page by page ([`log`]); the contacts whose changes are news are read, and merged ([`page`]). What only shows what is
+//! known costs reads of the table and no write. Where the log can't be read, contacts are asked for by their own dates.
 
+mod log;
 mod page;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::link::RemoteId;
 use crate::error::{FailureKind, Result};
 use crate::ports::bulk::ChangeCursor;
+use crate::ports::changes::LogPlace;
 use crate::ports::runs::{Look, SyncState};
 
 use super::services::Desk;
@@ -62,13 +65,14 @@ pub struct PullCounts {
 /// Whether it is time to look for changes on the platform: never looked, a look is under way, or the last is long ago.
 #[must_use]
 pub fn pull_is_due(state: &SyncState, now: Timestamp, interval: SignedDuration) -> bool {
-    let under_way = state.pull.as_ref().is_some_and(|cursor| cursor.after.is_some());
+    let under_way = state.pull.as_ref().is_some_and(ChangeCursor::is_under_way);
     under_way || state.pulled_at.is_none_or(|began| now.duration_since(began) >= interval)
 }
 
 impl Desk {
     /// Takes back what was changed on the platform since the last look, until `until` at the latest; `state` says where the
-    /// next look begins. A call for 500 contacts, reads of the table for each, writes for those that changed.
+    /// next look begins. A call for 1,000 changes, reads of the table for their contacts, a call for 200 contacts whose
+    /// changes are news, writes for those.
     ///
     /// # Errors
     /// As platform, table and source fail; `state` stands behind the last page that was done, and doing a page twice is doing
@@ -93,7 +97,7 @@ impl Desk {
                 break;
             }
         }
-        state.pull = Some(ChangeCursor { since: self.next_since(state, cursor.since), after: None });
+        state.pull = Some(self.next_cursor(state, &cursor));
         tracing::info!(contacts = counts.contacts, changed = counts.changed, "the platform's changes were looked for");
         Ok(counts)
     }
@@ -111,8 +115,8 @@ impl Desk {
     pub(super) fn begin_look(&self, state: &mut SyncState) -> ChangeCursor {
         let now = self.now();
         let since = now.checked_sub(FIRST).unwrap_or(Timestamp::MIN);
-        let cursor = state.pull.clone().unwrap_or(ChangeCursor { since, after: None });
-        if cursor.after.is_none() {
+        let cursor = state.pull.clone().unwrap_or(ChangeCursor::from(since));
+        if !cursor.is_under_way() {
             state.pulled_at = Some(now);
             state.look = Look::default();
         }
@@ -127,18 +131,43 @@ impl Desk {
         counts: &mut PullCounts,
         correlation_id: &str,
     ) -> Result<bool> {
+        if cursor.after.is_none() {
+            let place = cursor.row.map_or(LogPlace::From(cursor.since), LogPlace::Behind);
+            if let Some(page) = self.integration.changes.log_page(place).await? {
+                return self.look_at_log(page, cursor, look, counts, correlation_id).await;
+            }
+            tracing::warn!("the platform's log can't be read: changes are looked for by the contacts' own dates");
+        }
+        self.look_at_dates(cursor, look, counts, correlation_id).await
+    }
+
+    async fn look_at_dates(
+        &self,
+        cursor: &mut ChangeCursor,
+        look: &mut Look,
+        counts: &mut PullCounts,
+        correlation_id: &str,
+    ) -> Result<bool> {
         let page = self.integration.bulk.changed(cursor, PAGE).await?;
         let newest = page.contacts.iter().map(|changed| changed.at).max();
         let last = page.contacts.last().map(|changed| changed.contact.id.clone());
         let left = self.take_in(page.contacts, counts, correlation_id).await?;
         look.newest = look.newest.max(newest);
-        look.left = look.left.into_iter().chain(left).min();
+        look.left = look.left.into_iter().chain(left.into_iter().map(|(_, at)| at)).min();
         cursor.after = last.or(cursor.after.take());
         Ok(page.more)
     }
 
-    /// Where the next look begins. Not behind the beginning of this one: what was changed while it went on may stand on a page
-    /// that it had passed.
+    /// Where the next look begins: behind the last row of the log, but not behind one whose contact was left for it. `since`
+    /// goes on, too: the role may lose its right to the log.
+    fn next_cursor(&self, state: &SyncState, cursor: &ChangeCursor) -> ChangeCursor {
+        let before_left = state.look.left_row.map(|row| row.saturating_sub(1));
+        let row = cursor.row.map(|row| before_left.map_or(row, |left| left.min(row)));
+        ChangeCursor { row, ..ChangeCursor::from(self.next_since(state, cursor.since)) }
+    }
+
+    /// Where the next look by dates begins. Not behind the beginning of this one: what was changed while it went on may stand
+    /// on a page that it had passed.
     fn next_since(&self, state: &SyncState, since: Timestamp) -> Timestamp {
         let Some(newest) = state.look.newest else { return since };
         let is_recent = self.now().duration_since(newest) < RECENT;

@@ -1,18 +1,20 @@
 //! One page of changed contacts. The source is handed what came back before the record has it, and the record has it before
 //! the link says so: whoever dies on the way is followed by a look that finds the same page and both sides agreed.
 
-use crate::domain::consent::ConsentLedger;
+use std::collections::BTreeMap;
+
+use crate::domain::catalog::FieldCatalog;
 use crate::domain::identity::{Email, RecordKey};
 use crate::domain::link::{Link, RemoteId};
-use crate::domain::platform::{DoNotContact, DoNotContactReason, OWN_OPT_OUT};
+use crate::domain::platform::{DoNotContact, DoNotContactReason};
 use crate::domain::record::Record;
 use crate::error::{FailureKind, Result};
-use crate::ports::bulk::{ChangedContact, Mark};
+use crate::ports::bulk::{BATCH, ChangedContact, Mark};
 use crate::ports::{Attempt, Save, Stored};
 use crate::sync::conflict::{self, Merged, Shown};
 use crate::sync::plan::MAIL;
 use crate::sync::services::Desk;
-use crate::sync::settle::statement;
+use crate::sync::settle::{is_known, statement};
 use crate::sync::take_back::handed_over;
 
 use super::PullCounts;
@@ -26,30 +28,39 @@ struct Known {
     link: Link,
 }
 
+impl Known {
+    fn left(&self) -> Left {
+        (self.changed.contact.id.clone(), self.changed.at)
+    }
+}
+
+/// A contact that was left for the next look, and when it was changed.
+pub(super) type Left = (RemoteId, Timestamp);
+
 impl Desk {
-    /// Takes in a page; gives the oldest change of a contact that was left for the next look.
+    /// Takes in a page; gives the contacts that were left for the next look, and when they were changed.
     pub(super) async fn take_in(
         &self,
         page: Vec<ChangedContact>,
         counts: &mut PullCounts,
         correlation_id: &str,
-    ) -> Result<Option<Timestamp>> {
+    ) -> Result<Vec<Left>> {
         let seen = page.len();
         let mut left = Vec::new();
         let known = self.known(page, &mut left).await?;
         self.learn_opt_outs(&known, counts, correlation_id).await?;
-        let merged = self.merged(known, counts).await;
+        let merged = self.merged(known, counts).await?;
         self.hand_over(&merged).await?;
         let held_up = self.keep_all(&merged).await?;
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         counts.contacts += count(seen);
         counts.left += count(left.len() + held_up.len());
         counts.unknown += count(seen.saturating_sub(left.len() + merged.len()));
-        Ok(left.into_iter().chain(held_up).min())
+        Ok(left.into_iter().chain(held_up).collect())
     }
 
     /// The contacts that a record belongs to and that nobody writes just now.
-    async fn known(&self, page: Vec<ChangedContact>, left: &mut Vec<Timestamp>) -> Result<Vec<Known>> {
+    async fn known(&self, page: Vec<ChangedContact>, left: &mut Vec<Left>) -> Result<Vec<Known>> {
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
         let ids: Vec<RemoteId> = page.iter().map(|changed| changed.contact.id.clone()).collect();
         let mut keys = bulk.by_remote_ids(scope, &ids).await?;
@@ -65,7 +76,7 @@ impl Desk {
                 continue;
             }
             if lease.is_some_and(|lease| lease.until > now) {
-                left.push(changed.at);
+                left.push((changed.contact.id.clone(), changed.at));
             } else {
                 known.push(Known { changed, key, record, link });
             }
@@ -79,7 +90,7 @@ impl Desk {
         &self,
         page: &[ChangedContact],
         keys: &mut [Option<RecordKey>],
-        left: &mut Vec<Timestamp>,
+        left: &mut Vec<Left>,
     ) -> Result<()> {
         let (services, scope) = (&self.services, &self.integration.scope);
         let address = |changed: &ChangedContact| changed.contact.email.as_deref()?.parse::<Email>().ok();
@@ -94,7 +105,9 @@ impl Desk {
             let Some(known) = link.and_then(|link| link.remote_id) else { continue };
             match self.check_gone(&known).await {
                 Ok(()) => *key = services.contacts.by_remote_id(scope, &changed.contact.id).await?,
-                Err(failure) if failure.kind == FailureKind::Conflict => left.push(changed.at),
+                Err(failure) if failure.kind == FailureKind::Conflict => {
+                    left.push((changed.contact.id.clone(), changed.at))
+                }
                 Err(failure) => return Err(failure),
             }
         }
@@ -113,7 +126,7 @@ impl Desk {
             if is_known(entry, &resolved.consent) {
                 continue;
             }
-            let at = known.changed.at;
+            let at = self.now();
             let said = statement(entry, at);
             let mark =
                 Mark { record: known.key.clone(), version: known.record.version, attempts: 0, due_at: self.now() };
@@ -126,25 +139,46 @@ impl Desk {
         Ok(())
     }
 
-    async fn merged(&self, known: Vec<Known>, counts: &mut PullCounts) -> Vec<(Known, Merged)> {
-        let Self { services, integration } = self;
-        let now = self.now();
-        let catalog =
-            integration.reference.catalog(&integration.scope, now, &*services.catalogs, &*integration.platform).await;
-        let book = self.rulebook(catalog.as_deref());
-        let merge = |known: Known| {
-            let shown = Shown::whole(&known.changed.contact, known.changed.at);
-            let merged = conflict::merge(&known.record, &known.link, &shown, &book, integration.conflict, now);
-            (known, merged)
-        };
-        let merged: Vec<_> = known.into_iter().map(merge).collect();
+    async fn merged(&self, known: Vec<Known>, counts: &mut PullCounts) -> Result<Vec<(Known, Merged)>> {
+        let catalog = self.catalog().await;
+        let mut merged: Vec<_> = known.into_iter().map(|known| self.merge_one(known, catalog.as_deref())).collect();
+        self.date(&mut merged, catalog.as_deref()).await?;
         for (_, merged) in &merged {
             counts.echoes += u64::from(merged.is_echo());
             counts.changed += u64::from(!merged.pulled.is_empty());
             counts.contested += u64::try_from(merged.contested).unwrap_or(u64::MAX);
             counts.unreadable += u64::try_from(merged.unreadable).unwrap_or(u64::MAX);
         }
-        merged
+        Ok(merged)
+    }
+
+    fn merge_one(&self, known: Known, catalog: Option<&FieldCatalog>) -> (Known, Merged) {
+        let shown = Shown::whole(&known.changed.contact, known.changed.at, &known.changed.times);
+        let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
+        let merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
+        (known, merged)
+    }
+
+    /// Where time decides and the contact's own date is all that is known of it, the log is asked: in Mautic 7.0 that date
+    /// never moves, and in 5.1 an opened mail moves it. One call, if any.
+    async fn date(&self, merged: &mut [(Known, Merged)], catalog: Option<&FieldCatalog>) -> Result<()> {
+        let undated = merged.iter().filter(|(_, merged)| merged.undated);
+        let ids: Vec<RemoteId> = undated.map(|(known, _)| known.changed.contact.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut times = BTreeMap::new();
+        for ids in ids.chunks(BATCH) {
+            times.extend(self.times_of(ids).await?);
+        }
+        for (known, merged) in merged.iter_mut().filter(|(_, merged)| merged.undated) {
+            let Some(told) = times.remove(&known.changed.contact.id) else { continue };
+            known.changed.times = told;
+            let shown = Shown::whole(&known.changed.contact, known.changed.at, &known.changed.times);
+            let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
+            *merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
+        }
+        Ok(())
     }
 
     async fn hand_over(&self, merged: &[(Known, Merged)]) -> Result<()> {
@@ -159,7 +193,7 @@ impl Desk {
     }
 
     /// Stores records, then links; gives the changes of those contacts that another writer came first to.
-    async fn keep_all(&self, merged: &[(Known, Merged)]) -> Result<Vec<Timestamp>> {
+    async fn keep_all(&self, merged: &[(Known, Merged)]) -> Result<Vec<Left>> {
         let (bulk, scope, now) = (&self.services.bulk, &self.integration.scope, self.now());
         let (saved, links): (Vec<_>, Vec<_>) = merged.iter().partition(|(_, merged)| merged.record.is_some());
         let save = |(known, merged): &&(Known, Merged)| Some((Save::of(&known.key, merged.record.as_ref()?), false));
@@ -169,7 +203,7 @@ impl Desk {
         for (one, attempt) in saved.into_iter().zip(bulk.save_many(scope, &saves, now).await?) {
             match attempt {
                 Attempt::Done => relinked.push(one),
-                Attempt::Contended => held_up.push(one.0.changed.at),
+                Attempt::Contended => held_up.push(one.0.left()),
             }
         }
         held_up.extend(self.relink_all(&relinked).await?);
@@ -177,7 +211,7 @@ impl Desk {
     }
 
     /// Links with fields that a person has to decide, now or until now, go one by one: they are listed on their own.
-    async fn relink_all(&self, merged: &[&(Known, Merged)]) -> Result<Vec<Timestamp>> {
+    async fn relink_all(&self, merged: &[&(Known, Merged)]) -> Result<Vec<Left>> {
         let (services, scope, now) = (&self.services, &self.integration.scope, self.now());
         let moved = merged.iter().filter_map(|(known, merged)| Some((known, merged.link.as_ref()?)));
         let (contested, plain): (Vec<_>, Vec<_>) =
@@ -189,7 +223,7 @@ impl Desk {
         }
         let all = plain.into_iter().chain(contested).zip(attempts);
         let held_up = all.filter(|(_, attempt)| *attempt == Attempt::Contended);
-        Ok(held_up.map(|((known, _), _)| known.changed.at).collect())
+        Ok(held_up.map(|((known, _), _)| known.left()).collect())
     }
 }
 
@@ -199,9 +233,4 @@ fn news(known: &Known) -> Option<&DoNotContact> {
     let entry = known.changed.contact.mail_forbidden()?;
     let is_word = entry.reason != DoNotContactReason::Bounced;
     (is_word && !known.link.snapshot.contains_key(MAIL)).then_some(entry)
-}
-
-/// Whether the ledger knows better: of the opt-out, or that Tandem's own entry is one that the person took back since.
-fn is_known(entry: &DoNotContact, ledger: &ConsentLedger) -> bool {
-    ledger.opted_out() || (entry.comments == OWN_OPT_OUT && ledger.opted_in())
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::domain::link::{Link, LinkState, RemoteId};
-use crate::domain::platform::{ContactWrite, DoNotContact};
+use crate::domain::platform::ContactWrite;
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::Task;
 use crate::policy;
@@ -133,7 +133,7 @@ impl Run<'_> {
             Kind::Update | Kind::Rewrite => (draft.set.clone(), draft.link.snapshot.clone()),
         };
         values.retain(|name, _| !held.item.refused.contains(name));
-        let mut write = plan::contact_write(&values, &base);
+        let mut write = plan::contact_write(&values, &base, &draft.consent);
         if kind != Kind::Create {
             // The contact may have an entry already, whose reason must stay: mail is forbidden once the answer shows none.
             write.forbid_mail = None;
@@ -152,7 +152,7 @@ impl Run<'_> {
             match outcome {
                 Ok(written) => {
                     let created = written.created && kind == Kind::Create || held.item.maybe_made;
-                    done.push(Done { held, contact: written.contact, created });
+                    done.push(Done { held, contact: written.contact, created, opt_in: None });
                 }
                 Err(failure) if kind == Kind::Create && failure.kind == FailureKind::Conflict => {
                     back.push((held, Next::LookUp));
@@ -169,28 +169,6 @@ impl Run<'_> {
         self.hand_back(queues, kind, back).await?;
         self.refuse(failed).await?;
         forbidden
-    }
-
-    /// Forbids mail to those who opted out and whose contact does not show it yet. One call for all of them.
-    async fn forbid_mail(&mut self, done: &mut [Done]) -> Step<()> {
-        let open: Vec<usize> = (0..done.len()).filter(|index| done[*index].may_be_mailed_wrongly()).collect();
-        if open.is_empty() {
-            return Ok(());
-        }
-        let write = ContactWrite { forbid_mail: Some(DoNotContact::own_opt_out()), ..ContactWrite::default() };
-        let writes: Vec<_> = open.iter().map(|index| (done[*index].contact.id.clone(), write.clone())).collect();
-        let outcomes = self.desk.integration.bulk.update_many(&writes).await;
-        let (outcomes, stopped) = match outcomes {
-            Ok(outcomes) => (outcomes, Ok(())),
-            Err(failure) => (Vec::new(), Err(failure.into())),
-        };
-        let forbidden: Vec<usize> =
-            open.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(index, _)| *index).collect();
-        for index in open.into_iter().filter(|index| !forbidden.contains(index)) {
-            // Committed without it, the next plan finds that mail is still to be forbidden.
-            done[index].held.item.refused.push(plan::MAIL.to_owned());
-        }
-        stopped
     }
 
     /// Ends the writes that succeeded.

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::domain::consent::ConsentEntry;
+use crate::domain::identity::Email;
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::Failure;
@@ -26,6 +28,8 @@ pub(super) struct Done {
     pub(super) held: Held,
     pub(super) contact: RemoteContact,
     pub(super) created: bool,
+    /// The person opted in again on the platform.
+    pub(super) opt_in: Option<ConsentEntry>,
 }
 
 impl Held {
@@ -60,15 +64,37 @@ impl Done {
         self.held.item.draft.consent.opted_out() && self.contact.mail_forbidden().is_none()
     }
 
-    /// An opt-out that the platform knows and Tandem does not. A bounce is no word of the person.
+    /// Whether the platform forbade mail before: then somebody took that away.
+    pub(super) fn was_forbidden(&self) -> bool {
+        let draft = &self.held.item.draft;
+        settle::was_forbidden(draft.link.snapshot.contains_key(plan::MAIL), draft.consent.standing())
+    }
+
+    /// An opt-out that the platform knows and Tandem does not.
     pub(super) fn unknown_opt_out(&self) -> Option<&DoNotContact> {
+        self.unmatched_entry().filter(|_| !self.is_by_person())
+    }
+
+    /// Whether the platform forbids mail to somebody who opted in by their own word: which of the two is the later one, the
+    /// write of the single contact finds out.
+    fn is_doubtful(&self) -> bool {
+        self.unmatched_entry().is_some() && self.is_by_person()
+    }
+
+    /// The platform's entry, when no opt-out stands. A bounce is no word of the person.
+    fn unmatched_entry(&self) -> Option<&DoNotContact> {
         let entry = self.contact.mail_forbidden()?;
         (entry.reason != DoNotContactReason::Bounced && !self.held.item.draft.consent.opted_out()).then_some(entry)
     }
 
-    /// Whether the contact is to be planned once more: an opt-out was learnt, or mail could not be forbidden.
+    fn is_by_person(&self) -> bool {
+        self.held.item.draft.consent.standing().is_some_and(|standing| standing.source.may_undo())
+    }
+
+    /// Whether the contact is to be planned once more: something was learnt of consent, or mail could not be forbidden.
     pub(super) fn leaves_something(&self) -> bool {
-        self.unknown_opt_out().is_some() || self.held.item.refused.iter().any(|name| name == plan::MAIL)
+        let learnt = self.unknown_opt_out().is_some() || self.is_doubtful() || self.opt_in.is_some();
+        learnt || self.held.item.refused.iter().any(|name| name == plan::MAIL)
     }
 
     pub(super) fn joining(&self) -> Option<Joining> {
@@ -84,13 +110,19 @@ impl Done {
         link.follow_merge(self.contact.id.clone());
         plan::note_written(&mut link, draft, refused, &self.contact);
         link.updated_at = now;
-        let mut consent = None;
+        let mut ledger = draft.consent.clone();
         if let Some(entry) = self.unknown_opt_out() {
-            let mut ledger = draft.consent.clone();
             settle::learn(&mut ledger, entry, now);
-            consent = draft.record.email.as_ref().map(|email| (email.identity(), ledger));
+        }
+        if let Some(opt_in) = &self.opt_in {
+            ledger.take(opt_in.clone());
+            link.snapshot.remove(plan::MAIL);
+        }
+        if self.unmatched_entry().is_some() {
             plan::note_forbidden(&mut link.snapshot);
         }
+        let email = draft.record.email.as_ref().map(Email::identity);
+        let consent = email.map(|email| (email, ledger)).filter(|(_, ledger)| *ledger != draft.consent);
         let point = if known { Vec::new() } else { vec![self.contact.id.clone()] };
         Commit { point, consent, ..self.held.released(link) }
     }

@@ -7,6 +7,7 @@
 mod batch;
 pub mod chosen;
 pub mod dry_run;
+mod forbid;
 mod held;
 mod look_up;
 mod memberships;

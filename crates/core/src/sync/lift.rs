@@ -1,0 +1,214 @@
+//! Somebody took the entry away that forbids mail, while an opt-out stands here. The person's own click on the platform is a
+//! later opt-in, and the platform's log is its proof. A user's or a program's word is none, unless the operator says so: then
+//! the entry is put back, and it is told who took it away.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::domain::author::Author;
+use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentSource, ConsentStatus};
+use crate::domain::identity::{Email, RecordKey};
+use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::link::RemoteId;
+use crate::domain::platform::DoNotContact;
+use crate::domain::record::Record;
+use crate::error::{FailureKind, Result};
+use crate::jobs::message::Task;
+use crate::ports::bulk::Mark;
+use crate::ports::changes::{Change, MailChange, News};
+
+use super::services::Desk;
+
+/// Whether an opt-out that a user of the platform took away counts as taken back by the person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdminOptIn {
+    /// It does not: only the person may.
+    #[default]
+    Refuse,
+    /// It does.
+    Accept,
+}
+
+impl FromStr for AdminOptIn {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        match text.trim().to_lowercase().as_str() {
+            "refuse" => Ok(Self::Refuse),
+            "accept" => Ok(Self::Accept),
+            _ => Err("must be refuse or accept"),
+        }
+    }
+}
+
+/// The opt-in that follows from an entry's being taken away at `at` by `author`; `None` when the opt-out stands.
+#[must_use]
+pub(crate) fn opt_in_of(
+    ledger: &ConsentLedger,
+    at: Timestamp,
+    author: &Author,
+    rule: AdminOptIn,
+) -> Option<ConsentEntry> {
+    let source = match (author, rule) {
+        (Author::Person, _) => ConsentSource::Person,
+        (Author::User { .. }, AdminOptIn::Accept) => ConsentSource::Administrator,
+        (Author::User { .. }, AdminOptIn::Refuse) | (Author::Program(_) | Author::Unknown, _) => return None,
+    };
+    let is_later = ledger.standing().is_some_and(|standing| at > standing.at);
+    let by = match author {
+        Author::User { id, .. } => format!("user {id}"),
+        Author::Person | Author::Program(_) | Author::Unknown => "the person".to_owned(),
+    };
+    let proof = Some(format!("platform's log: {by} allowed mail again at {at}"));
+    is_later.then_some(ConsentEntry { status: ConsentStatus::OptedIn, source, at, proof })
+}
+
+/// That an entry was put back, and who had taken it away.
+pub(crate) fn put_back_issue(author: &Author) -> FieldIssue {
+    let message = format!(
+        "On the platform, {author} allowed mail to a person who opted out: the entry was put back. \
+         Only the person, or \"explicit\": true, undoes an opt-out."
+    );
+    FieldIssue::new("consent.marketing_opt_in", IssueCode::OptOutKept, message)
+}
+
+/// The newest change of what forbids mail to a contact, among edits of which the newest comes first.
+pub(crate) fn newest_of_mail<'a>(edits: &'a [Change], contact: &RemoteId) -> Option<(&'a Change, &'a MailChange)> {
+    edits.iter().filter(|change| change.contact == *contact).find_map(|change| match &change.news {
+        News::Edited(edit) => Some((change, edit.mail.as_ref()?)),
+        News::Merged { .. } | News::Gone => None,
+    })
+}
+
+impl Desk {
+    /// Mail to a contact was allowed again at `at`. Nothing follows unless an opt-out stands. One read of the table or three;
+    /// two calls of the platform when the entry has to be put back.
+    ///
+    /// # Errors
+    /// As table and platform fail; doing it again is sound.
+    pub(crate) async fn mail_was_allowed(
+        &self,
+        contact: &RemoteId,
+        at: Timestamp,
+        author: &Author,
+        correlation_id: &str,
+    ) -> Result<()> {
+        let Some(opted_out) = self.opted_out(contact).await? else { return Ok(()) };
+        let OptedOut { key, record, email, ledger } = opted_out;
+        match opt_in_of(&ledger, at, author, self.integration.admin_opt_in) {
+            Some(opt_in) => {
+                let (services, scope) = (&self.services, &self.integration.scope);
+                // Marked before: the run that finds the mark finds the opt-in, and corrects the field.
+                let mark = Mark { record: key, version: record.version, attempts: 0, due_at: self.now() };
+                services.contacts.amend_consent(scope, &email.identity(), opt_in).await?;
+                services.bulk.mark_many(scope, &[mark]).await?;
+                self.tell_source(contact, &format!("allowed:{contact}:{at}"), correlation_id).await
+            }
+            None => self.put_back(contact, &ledger, author).await,
+        }
+    }
+
+    /// Who allowed mail to a contact again is asked of the platform's log, as far as it can be read.
+    ///
+    /// # Errors
+    /// As table and platform fail; doing it again is sound.
+    pub async fn check_allowed(&self, contact: &RemoteId, at: Timestamp, correlation_id: &str) -> Result<()> {
+        let edits = self.integration.changes.edits_of(std::slice::from_ref(contact)).await?;
+        let Some(edits) = edits else {
+            return self.mail_was_allowed(contact, at, &Author::Unknown, correlation_id).await;
+        };
+        match newest_of_mail(&edits, contact) {
+            Some((change, MailChange::Allowed)) => {
+                self.mail_was_allowed(contact, change.at, &change.author, correlation_id).await
+            }
+            Some((_, MailChange::Forbidden { .. })) | None => Ok(()),
+        }
+    }
+
+    /// A delivery says that mail was allowed again. What it says of the person's own click counts at once; of anybody else's
+    /// the log is asked, by a job.
+    pub(crate) async fn hear_of_allowed(
+        &self,
+        contact: &RemoteId,
+        at: Timestamp,
+        author: &Author,
+        correlation_id: &str,
+    ) -> Result<()> {
+        if *author == Author::Person {
+            return self.mail_was_allowed(contact, at, author, correlation_id).await;
+        }
+        if self.opted_out(contact).await?.is_none() {
+            return Ok(());
+        }
+        let task = Task::CheckAllowed { contact: contact.clone(), at };
+        self.defer(task, correlation_id, CHECK_DELAY).await.map(drop)
+    }
+
+    async fn put_back(&self, contact: &RemoteId, ledger: &ConsentLedger, author: &Author) -> Result<()> {
+        let shown = match self.integration.platform.get(contact).await {
+            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(()),
+            shown => shown?,
+        };
+        if shown.id != *contact || shown.mail_forbidden().is_some() {
+            return Ok(());
+        }
+        tracing::warn!(%contact, by = ?author, "mail was allowed on the platform though an opt-out stands: put back");
+        self.integration.platform.forbid_mail(contact, &DoNotContact::kept(ledger.standing())).await
+    }
+
+    /// The person whose contact it is, if an opt-out stands.
+    async fn opted_out(&self, contact: &RemoteId) -> Result<Option<OptedOut>> {
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let Some(key) = contacts.by_remote_id(scope, contact).await? else { return Ok(None) };
+        let Some(record) = contacts.load(scope, &key).await?.record else { return Ok(None) };
+        let Some(email) = record.email.clone() else { return Ok(None) };
+        let ledger = contacts.resolve(scope, None, Some(&email.identity())).await?.consent;
+        Ok(ledger.opted_out().then_some(OptedOut { key, record, email, ledger }))
+    }
+}
+
+/// By then the platform has written its log.
+const CHECK_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
+
+struct OptedOut {
+    key: RecordKey,
+    record: Record,
+    email: Email,
+    ledger: ConsentLedger,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn opted_out_at(second: i64) -> ConsentLedger {
+        let mut ledger = ConsentLedger::default();
+        let (status, source) = (ConsentStatus::OptedOut, ConsentSource::Platform);
+        ledger.take(ConsentEntry { status, source, at: at(second), proof: None });
+        ledger
+    }
+
+    #[test]
+    fn the_persons_later_click_is_an_opt_in_with_proof_and_nobody_elses_is() {
+        let ledger = opted_out_at(100);
+        let admin = Author::User { id: 1, name: "Ada Admin".to_owned() };
+        let opt_in = opt_in_of(&ledger, at(101), &Author::Person, AdminOptIn::Refuse).unwrap();
+        assert_eq!((opt_in.source, opt_in.at, opt_in.proof.is_some()), (ConsentSource::Person, at(101), true));
+        for author in [admin.clone(), Author::Program("hub [1]".to_owned()), Author::Unknown] {
+            assert_eq!(opt_in_of(&ledger, at(101), &author, AdminOptIn::Refuse), None, "{author:?}");
+        }
+        let accepted = opt_in_of(&ledger, at(101), &admin, AdminOptIn::Accept).unwrap();
+        assert_eq!(accepted.source, ConsentSource::Administrator);
+        assert!(!accepted.proof.unwrap().contains("Ada"));
+    }
+
+    #[test]
+    fn a_click_that_is_older_than_the_opt_out_is_none() {
+        assert_eq!(opt_in_of(&opted_out_at(100), at(100), &Author::Person, AdminOptIn::Accept), None);
+    }
+}
