@@ -6,17 +6,21 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tandem_connectors::mautic::setup;
 use tandem_core::domain::consent::ConsentStatus;
-use tandem_core::domain::link::{Lease, Link, LinkState, RemoteId};
+use tandem_core::domain::link::{Lease, Link, LinkState};
 use tandem_core::domain::record::Record;
 use tandem_core::ports::bulk::Taken;
 use tandem_core::ports::runs::SyncState;
+use tandem_core::ports::source::SourceRow;
 use tandem_core::ports::{Attempt, BudgetStore, Save};
 use tandem_core::sync::conflict::Side;
 use tandem_core::sync::pull::{PullCounts, PullEnd, pull_is_due};
+use tandem_core::sync::run::SyncOptions;
 use tandem_core::sync::services::Desk;
 use tandem_core::sync::whom::Whom;
-use tandem_simulators::mautic::WebhookMode;
+use tandem_simulators::MauticVersion;
+use tandem_simulators::mautic::{FaultKind, FaultRule, WebhookMode};
 use tandem_tests::list_source::ListSource;
 use tandem_tests::system::{Options, System};
 
@@ -128,12 +132,14 @@ async fn an_edit_in_mautic_comes_back_once_and_is_not_undone_by_the_next_upsert(
 #[tokio::test]
 async fn what_only_shows_what_is_known_is_read_and_not_written() {
     let mut office = Office::open(Options::default()).await;
+    office.says(json!({"city": "Perth", "first_name": "Eve"})).await;
     let before = office.stored().await;
     office.pull().await;
     for _ in 0..2 {
-        let writes = office.system.table.meter().writes();
+        let (writes, calls) = (office.system.table.meter().writes(), office.system.calls());
         let counts = office.pull().await;
         assert_eq!(office.system.table.meter().writes(), writes);
+        assert_eq!(office.system.calls() - calls, 1, "the log alone is read");
         assert_eq!((counts.contacts, counts.echoes, counts.changed), (1, 1, 0));
     }
     let after = office.stored().await;
@@ -351,16 +357,105 @@ async fn a_look_goes_on_where_the_budget_ended_and_an_idle_system_reads_nothing_
 }
 
 #[tokio::test]
-async fn a_look_under_way_goes_on_behind_the_last_contact() {
+async fn a_look_under_way_goes_on_behind_the_last_row() {
     let mut office = Office::open(Options::default()).await;
     office.edits(json!({"city": "Sydney"})).await;
-    office.system.caller.upsert(json!({"contact": {"email": "eve@example.com"}})).await.unwrap();
     office.pull().await;
     let began = office.state.pulled_at;
-    office.state.pull.as_mut().unwrap().after = Some(RemoteId(office.contact.clone()));
+    office.edits(json!({"city": "Darwin"})).await;
+    office.state.pull.as_mut().unwrap().open = true;
     assert!(pull_is_due(&office.state, office.system.now(), SignedDuration::from_mins(60)));
-    assert_eq!(office.pull().await.contacts, 1);
-    assert_eq!((office.state.pulled_at, &office.state.pull.as_ref().unwrap().after), (began, &None));
+    assert_eq!(office.pull().await.changed, 1);
+    let cursor = office.state.pull.clone().unwrap();
+    assert_eq!((office.state.pulled_at, cursor.is_under_way()), (began, false));
+}
+
+#[tokio::test]
+async fn where_the_log_may_not_be_read_the_contacts_own_dates_stand_in() {
+    let mut office = Office::open(Options::default().mautic_version(MauticVersion::V5_1)).await;
+    let mut rule = FaultRule::new(FaultKind::Status).status(200).path("/api/stats/audit_log");
+    rule.body = Some(json!({"errors": [{"message": "You do not have the view permission", "code": 403}]}).to_string());
+    office.system.mautic.inject_faults(vec![rule]);
+    office.edits(json!({"city": "Sydney"})).await;
+    office.pull().await;
+    assert_eq!(office.field("city").await, "Sydney");
+    let mautic = office.system.foundation.mautic().unwrap().unwrap();
+    let report = setup::examine(&mautic, &office.system.foundation.rules).await.unwrap();
+    assert!(!report.reads_audit_log);
+    office.system.mautic.clear_faults();
+    assert!(setup::examine(&mautic, &office.system.foundation.rules).await.unwrap().reads_audit_log);
+}
+
+#[tokio::test]
+async fn an_edit_comes_back_and_the_later_of_two_stands_in_every_version() {
+    for version in MauticVersion::ALL {
+        let mut office = Office::open(Options::default().mautic_version(version)).await;
+        office.says_without_mautic("city", json!("Hobart")).await;
+        office.a_second_later().await;
+        office.edits(json!({"city": "Sydney", "lastname": "Lovelace"})).await;
+        office.pull().await;
+        assert_eq!((office.field("city").await, office.field("last_name").await), (json!("Sydney"), json!("Lovelace")));
+        office.edits(json!({"city": "Darwin"})).await;
+        office.a_second_later().await;
+        office.says_without_mautic("city", json!("Cairns")).await;
+        // What only touches the contact makes an older edit no later one.
+        office.a_second_later().await;
+        office.system.engage("send", json!({"address": EMAIL})).await;
+        office.system.engage("open", json!({"address": EMAIL})).await;
+        assert_eq!(office.pull().await.changed, 0, "{version}");
+        assert_eq!(office.field("city").await, "Cairns", "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_reads_a_contact_before_it_writes_asks_the_log_which_edit_is_the_later_one() {
+    for version in MauticVersion::ALL {
+        for (platform_later, stands) in [(true, "Sydney"), (false, "Hobart")] {
+            let office = Office::open(Options::default().mautic_version(version)).await;
+            let row = |moment| {
+                let fields = json!({"email": EMAIL, "city": "Hobart"});
+                let fields = fields.as_object().unwrap().clone().into_iter().collect();
+                SourceRow { id: "u1".to_owned(), updated_at: Some(moment), fields, deleted: false }
+            };
+            let early = office.system.now();
+            office.a_second_later().await;
+            office.edits(json!({"city": "Sydney"})).await;
+            office.a_second_later().await;
+            office.notebook.put([row(if platform_later { early } else { office.system.now() })]);
+            office.desk.sync(SyncOptions::default()).await.unwrap();
+            let both = (office.field("city").await, office.in_mautic("city"));
+            assert_eq!(both, (json!(stands), json!(stands)), "{version}, platform later: {platform_later}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_look_after_an_import_reads_none_of_the_contacts_that_tandem_made() {
+    for version in MauticVersion::ALL {
+        let system = System::with(Options::default().mautic_version(version).without_worker()).await;
+        let notebook = ListSource::default();
+        let mut desk = system.desk();
+        desk.services.source = Arc::new(notebook.clone());
+        let person = |number: usize, name: &str| {
+            let fields = json!({"email": format!("p{number}@example.com"), "first_name": name, "marketing_opt_in": number % 7 != 0});
+            let fields = fields.as_object().unwrap().clone().into_iter().collect();
+            SourceRow { id: format!("u{number}"), updated_at: Some(system.now()), fields, deleted: false }
+        };
+        notebook.put((0..300).map(|number| person(number, "Ada")));
+        desk.sync(SyncOptions::default()).await.unwrap();
+        let before = desk.integration.bulk.usage();
+        let look = SyncOptions { pull: true, ..SyncOptions::default() };
+        assert_eq!(desk.sync(look).await.unwrap().log.pulled, 0);
+        let after = desk.integration.bulk.usage();
+        assert_eq!(after.calls - before.calls, 1, "{version}");
+        assert!(after.bytes - before.bytes < 60_000, "{version}: {} bytes", after.bytes - before.bytes);
+        // What Tandem changed later is told by the log, and explained by what was sent.
+        notebook.put((0..300).map(|number| person(number, "Eve")));
+        desk.sync(SyncOptions::default()).await.unwrap();
+        let before = desk.integration.bulk.usage();
+        assert_eq!(desk.sync(look).await.unwrap().log.pulled, 0);
+        assert_eq!(desk.integration.bulk.usage().calls - before.calls, 1, "{version}");
+    }
 }
 
 #[tokio::test]

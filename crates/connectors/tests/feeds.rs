@@ -18,11 +18,12 @@ use tandem_connectors::mautic::webhook::MauticDeliveries;
 use tandem_connectors::mautic::{Auth, Mautic, Settings};
 use tandem_core::domain::engagement::EngagementKind;
 use tandem_core::domain::link::RemoteId;
-use tandem_core::domain::platform::{ContactWrite, DoNotContact};
+use tandem_core::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason};
 use tandem_core::domain::scope::Scope;
+use tandem_core::ports::changes::{ChangeLog, LogPlace};
 use tandem_core::ports::{Feed, FeedCursor, HookCheck, MarketingPlatform, PlatformEvents};
 use tandem_core::webhook::entry::{Deliveries, Entry, EntryKind};
-use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
+use tandem_simulators::{MauticOptions, MauticSimulator, MauticVersion, RunningMautic};
 
 const FEEDS: [Feed; 5] = [Feed::DoNotContact, Feed::Opens, Feed::Hits, Feed::Forms, Feed::Audit];
 
@@ -37,7 +38,11 @@ struct Installation {
 
 impl Installation {
     async fn start() -> Self {
-        let running = MauticSimulator::start(MauticOptions::default(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        Self::of(MauticOptions::default()).await
+    }
+
+    async fn of(options: MauticOptions) -> Self {
+        let running = MauticSimulator::start(options, "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let auth = Auth::ClientCredentials { id: "1_demo".to_owned(), secret: "demo-secret".to_owned() };
         let settings = Settings::new(&running.base_url(), auth).unwrap();
         let ports = World::default().ports();
@@ -132,7 +137,7 @@ async fn the_tables_tell_what_the_webhooks_told_by_the_same_names() {
         mautic.engage("bounce", what).await;
     }
     mautic.engage("submit", json!({"address": "reader@example.com"})).await;
-    mautic.client.forbid_mail(&mautic.person("own").await, &DoNotContact::own_opt_out()).await.unwrap();
+    mautic.client.forbid_mail(&mautic.person("own").await, &DoNotContact::of_opt_out(None)).await.unwrap();
     mautic.client.delete(&mautic.person("gone").await).await.unwrap();
 
     let (told, read) = (facts(&mautic.told()), facts(&mautic.read_all().await));
@@ -172,6 +177,44 @@ async fn what_happens_later_is_read_later_even_to_an_old_row() {
     mautic.engage("open", json!({"contact": early})).await;
     let read = read(&mautic.client, Feed::Opens, &mut cursor).await;
     assert!(read.iter().any(|entry| entry.contact == Some(RemoteId(early.to_string()))));
+}
+
+#[tokio::test]
+async fn a_do_not_contact_row_that_changes_in_its_place_is_told_again() {
+    let mautic = Installation::of(MauticOptions::default().version(MauticVersion::V7_0)).await;
+    let contact = mautic.person("changing").await;
+    let forbid = async |reason| {
+        let entry = DoNotContact { reason, ..DoNotContact::of_opt_out(None) };
+        mautic.client.forbid_mail(&contact, &DoNotContact { comments: "m".to_owned(), ..entry }).await.unwrap();
+    };
+    let mut cursor = FeedCursor::default();
+    forbid(DoNotContactReason::Bounced).await;
+    assert_eq!(names(&read(&mautic.client, Feed::DoNotContact, &mut cursor).await), ["dnc:1:bounced"]);
+    // Other rows with higher numbers are read meanwhile.
+    mautic.client.forbid_mail(&mautic.person("other").await, &DoNotContact::of_opt_out(None)).await.unwrap();
+    read(&mautic.client, Feed::DoNotContact, &mut cursor).await;
+    forbid(DoNotContactReason::Unsubscribed).await;
+    let told = read(&mautic.client, Feed::DoNotContact, &mut cursor).await;
+    assert!(names(&told).contains(&"dnc:1:unsubscribed".to_owned()), "{:?}", names(&told));
+}
+
+fn names(entries: &[Entry]) -> Vec<String> {
+    let name = |entry: &Entry| match &entry.kind {
+        EntryKind::Engagement(event) => Some(event.natural_id.clone()),
+        _ => None,
+    };
+    entries.iter().filter_map(name).collect()
+}
+
+#[tokio::test]
+async fn a_table_that_the_role_may_not_read_holds_no_other_up() {
+    let refusal = json!({"errors": [{"message": "You do not have the view permission", "code": 403}]});
+    let stub = Stub::start(move |_| Reply::json(200, &refusal)).await;
+    let client = mautic_with_basic(&stub.url, &World::default().ports());
+    let cursor = FeedCursor { after: 7, until: None };
+    let page = client.page(Feed::Audit, &cursor).await.unwrap();
+    assert_eq!((page.entries.len(), page.next, page.more), (0, cursor, false));
+    assert!(client.log_page(LogPlace::Behind(7)).await.unwrap().is_none());
 }
 
 #[tokio::test]

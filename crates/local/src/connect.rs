@@ -105,6 +105,14 @@ pub fn not_configured() -> CommandError {
     )
 }
 
+/// What is lost where the role may not read the audit log.
+const NO_AUDIT_LOG: &str = "\
+audit log    can't be read with this role (Mautic shows it to roles with full system access). Without it:
+             - edits in Mautic 6 and 7 come back by webhook only; in 5.1 a whole contact's date decides which edit is later
+             - nobody knows who allowed mail again: every opt-out that is taken away in Mautic is put back
+             - merges and deletions are learnt by webhook, or when the contact is written next
+";
+
 impl Connected {
     /// Whether every field and list is there and right. Lists that the rules call optional may be missing.
     pub fn is_complete(&self) -> bool {
@@ -129,6 +137,9 @@ impl Connected {
         let limit = platform.rate_limit.map_or_else(|| "none".to_owned(), |limit| format!("{limit} calls an hour"));
         let mut text =
             format!("Mautic       reachable, API on, credentials good\nversion      {version}\nrate limit   {limit}\n");
+        if !self.report.reads_audit_log {
+            text.push_str(NO_AUDIT_LOG);
+        }
         for (name, state) in &self.report.fields {
             // Writing to a string can't fail.
             let _infallible = writeln!(text, "field        {name:<22} {}", state_text(state));

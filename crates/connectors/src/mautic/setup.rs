@@ -35,6 +35,8 @@ pub struct SetupReport {
     pub platform: PlatformInfo,
     /// Whom Tandem is there.
     pub user: User,
+    /// Whether the role may read the audit log, which is the feed of changes: who changed what, and when.
+    pub reads_audit_log: bool,
     /// Every field that a rule writes, by its name on the platform.
     pub fields: BTreeMap<String, FieldState>,
 }
@@ -91,7 +93,7 @@ pub enum HookState {
     Repaired,
 }
 
-/// Looks at an installation and changes nothing. Two calls.
+/// Looks at an installation and changes nothing. Three calls.
 ///
 /// # Errors
 /// `Credentials` when the API is off or the credentials are wrong, `Misconfigured` when there is no Mautic at the address;
@@ -99,7 +101,8 @@ pub enum HookState {
 pub async fn examine(mautic: &Mautic, rules: &RuleSet) -> Result<SetupReport> {
     let (user, platform) = mautic.introduce().await?;
     let fields = examine_fields(mautic, rules, |_| true).await?;
-    Ok(SetupReport { platform, user, fields })
+    let reads_audit_log = mautic.log_is_readable().await?;
+    Ok(SetupReport { platform, user, reads_audit_log, fields })
 }
 
 /// Where the fields stand that are chosen by their rules. One call.

@@ -7,21 +7,21 @@ use jiff::Timestamp;
 use crate::domain::author::Author;
 use crate::domain::link::RemoteId;
 use crate::domain::platform::{ContactWrite, DoNotContact};
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::ports::changes::MailChange;
 use crate::sync::lift::{self, newest_of_mail};
 use crate::sync::plan;
 
+use super::Sender;
 use super::held::Done;
-use super::{Run, Step};
 
 /// Who allowed mail again, and when.
 type Lifts = BTreeMap<RemoteId, (Timestamp, Author)>;
 
-impl Run<'_> {
+impl Sender<'_> {
     /// Forbids mail to those who opted out and whose contact does not show it yet. One call for all of them, and one more
     /// when some were forbidden before: their own click is an opt-in, and nobody else's is.
-    pub(super) async fn forbid_mail(&mut self, done: &mut [Done]) -> Step<()> {
+    pub(super) async fn forbid_mail(&self, done: &mut [Done]) -> Result<()> {
         let open: Vec<usize> = (0..done.len()).filter(|index| done[*index].may_be_mailed_wrongly()).collect();
         if open.is_empty() {
             return Ok(());
@@ -67,7 +67,7 @@ impl Run<'_> {
     }
 
     /// The entries that are to be set. Who opted in again by their own click gets none: it is learnt.
-    fn entries_for(&mut self, done: &mut [Done], open: &[usize], lifts: &Lifts) -> Vec<(usize, DoNotContact)> {
+    fn entries_for(&self, done: &mut [Done], open: &[usize], lifts: &Lifts) -> Vec<(usize, DoNotContact)> {
         let rule = self.desk.integration.admin_opt_in;
         let mut entries = Vec::new();
         for index in open {
@@ -81,9 +81,7 @@ impl Run<'_> {
                 Some(opt_in) => one.opt_in = Some(opt_in),
                 None => {
                     entries.push((*index, DoNotContact::kept(consent.standing())));
-                    if let Some(id) = one.held.item.draft.record.external_id.clone() {
-                        self.problem(id.as_str(), lift::put_back_issue(author));
-                    }
+                    one.told.push(lift::put_back_issue(author));
                 }
             }
         }
@@ -92,9 +90,9 @@ impl Run<'_> {
 }
 
 /// Committed without the entry, the next plan finds that mail is still to be forbidden.
-fn leave_open(done: &mut [Done], open: Vec<usize>, end: Result<()>) -> Step<()> {
+fn leave_open(done: &mut [Done], open: Vec<usize>, end: Result<()>) -> Result<()> {
     for index in open {
         done[index].held.item.refused.push(plan::MAIL.to_owned());
     }
-    end.map_err(|failure: Failure| failure.into())
+    end
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::consent::ConsentEntry;
 use crate::domain::identity::Email;
+use crate::domain::issue::FieldIssue;
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::Failure;
@@ -13,8 +14,7 @@ use crate::ports::bulk::Taken;
 use crate::sync::plan;
 use crate::sync::settle;
 
-use super::memberships::Joining;
-use super::send::Item;
+use super::{Ended, Item};
 
 /// A contact whose lease is ours.
 pub(super) struct Held {
@@ -30,6 +30,8 @@ pub(super) struct Done {
     pub(super) created: bool,
     /// The person opted in again on the platform.
     pub(super) opt_in: Option<ConsentEntry>,
+    /// What is worth telling of it.
+    pub(super) told: Vec<FieldIssue>,
 }
 
 impl Held {
@@ -92,15 +94,15 @@ impl Done {
     }
 
     /// Whether the contact is to be planned once more: something was learnt of consent, or mail could not be forbidden.
-    pub(super) fn leaves_something(&self) -> bool {
+    fn leaves_something(&self) -> bool {
         let learnt = self.unknown_opt_out().is_some() || self.is_doubtful() || self.opt_in.is_some();
         learnt || self.held.item.refused.iter().any(|name| name == plan::MAIL)
     }
 
-    pub(super) fn joining(&self) -> Option<Joining> {
-        let (add, remove) = self.held.item.draft.segment_changes();
-        let joining = Joining { mark: self.held.item.mark.clone(), contact: self.contact.id.clone(), add, remove };
-        (!joining.add.is_empty() || !joining.remove.is_empty()).then_some(joining)
+    pub(super) fn ended(self) -> Ended {
+        let unfinished = self.leaves_something();
+        let Self { held, contact, created, told, .. } = self;
+        Ended::Written { item: Box::new(held.item), contact: contact.id, created, unfinished, told }
     }
 
     pub(super) fn commit(&self, now: Timestamp) -> Commit {
