@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::Answer,
+    audit::Details,
     auth::Actor,
     clock,
     fields::page_size,
@@ -117,6 +118,7 @@ pub(crate) async fn create(
 /// `POST /api/stages/{id}/contact/{contact}/{add|remove}`.
 pub(crate) async fn change_member(
     State(mautic): State<MauticSimulator>,
+    Extension(actor): Extension<Actor>,
     PathParts((id, contact, action)): PathParts<(u64, u64, String)>,
 ) -> Answer {
     mautic.write(|store| {
@@ -124,6 +126,7 @@ pub(crate) async fn change_member(
             return Answer::not_found();
         }
         let Some(resolved) = store.resolve(contact) else { return Answer::contact_not_found() };
+        let before = store.contact(resolved).and_then(|contact| contact.stage);
         match action.as_str() {
             "add" => {
                 store.edit_contact(resolved, |contact| contact.stage = Some(id));
@@ -131,6 +134,12 @@ pub(crate) async fn change_member(
             }
             "remove" => store.edit_contact(resolved, |contact| contact.stage = None),
             _ => return Answer::no_such_url(&format!("/api/stages/{id}/contact/{contact}/{action}")),
+        }
+        let after = store.contact(resolved).and_then(|contact| contact.stage);
+        if before != after {
+            let mut details = Details::default();
+            details.add("stage", &json!([before, after]));
+            store.audit(&actor, "lead", resolved, "update", &details);
         }
         Answer::success()
     })
