@@ -98,9 +98,11 @@ async fn consent_and_membership_are_written_and_exported() {
         channel: "email".to_owned(),
         reason: DoNotContactReason::Unsubscribed,
         comments: "asked by phone".to_owned(),
+        since: None,
     };
     client.forbid_mail(&id, &entry).await.unwrap();
-    assert_eq!(client.get(&id).await.unwrap().mail_forbidden(), Some(&entry));
+    let held = client.get(&id).await.unwrap().mail_forbidden().cloned().unwrap();
+    assert_eq!(DoNotContact { since: None, ..held }, entry);
     let export = client.export(&id).await.unwrap();
     assert_eq!(export["contact"]["fields"]["email"], "c@example.com");
     assert!(export["segments"].to_string().contains("Pro Tier"));

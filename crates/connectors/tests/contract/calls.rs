@@ -206,7 +206,7 @@ fn entry(body: &Value) -> DoNotContact {
         _ => DoNotContactReason::Manual,
     };
     let comments = body["comments"].as_str().unwrap_or_default().to_owned();
-    DoNotContact { channel: "email".to_owned(), reason, comments }
+    DoNotContact { channel: "email".to_owned(), reason, comments, since: None }
 }
 
 fn hook(body: &Value) -> HookSetup {

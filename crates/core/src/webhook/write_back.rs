@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::consent::ConsentLedger;
 use crate::domain::engagement::{self, EmailStatus, EngagementEvent, EngagementKind, Standing};
 use crate::domain::identity::Email;
 use crate::domain::link::{Link, RemoteId};
@@ -10,10 +11,13 @@ use crate::ports::Feedback;
 use crate::ports::source::Person;
 use crate::sync::services::Desk;
 
-/// Whether mail reaches the person. An opt-out that the person took back is none any more; what it outweighed counts.
-fn status(standing: &Standing, events: &[EngagementEvent], opted_in: bool) -> EmailStatus {
+/// Whether mail reaches the person. An opt-out that the person took back is none any more; what it outweighed counts. One that
+/// somebody else took away on the platform stands.
+fn status(standing: &Standing, events: &[EngagementEvent], consent: &ConsentLedger) -> EmailStatus {
+    let unsubscribed = || events.iter().any(|event| event.kind == EngagementKind::Unsubscribe);
     match standing.email_status {
-        EmailStatus::Unsubscribed if opted_in => {
+        EmailStatus::Active if consent.opted_out() && unsubscribed() => EmailStatus::Unsubscribed,
+        EmailStatus::Unsubscribed if consent.opted_in() => {
             let others = events.iter().filter(|event| event.kind != EngagementKind::Unsubscribe);
             engagement::standing(&others.cloned().collect::<Vec<_>>()).email_status
         }
@@ -43,7 +47,7 @@ impl Desk {
         let feedback = Feedback {
             marketing_opt_in: consent.standing().map(|_| consent.opted_in()),
             consent: consent.standing().cloned(),
-            email_status: status(&standing, &events, consent.opted_in()),
+            email_status: status(&standing, &events, &consent),
             standing,
         };
         services.feedback.note(scope, &key, &feedback).await?;
