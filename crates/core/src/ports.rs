@@ -284,8 +284,9 @@ pub trait BudgetStore: Send + Sync {
 pub trait CatalogStore: Send + Sync {
     /// The list as last read, however old. One read call.
     async fn read(&self, scope: &Scope) -> Result<Option<FieldCatalog>>;
-    /// Stores a list. One write call.
-    async fn save(&self, scope: &Scope, catalog: &FieldCatalog) -> Result<()>;
+    /// Stores a list as the one that follows the stored one ([`FieldCatalog::following`]), and gives it. One read call and one
+    /// write call.
+    async fn save(&self, scope: &Scope, catalog: &FieldCatalog) -> Result<FieldCatalog>;
 }
 
 /// Whether a delivery is news.

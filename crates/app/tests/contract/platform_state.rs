@@ -72,11 +72,24 @@ async fn a_catalog_is_read_back_as_it_was_saved() {
     let world = world().await;
     let catalogs = CatalogTable::new(world.local.table().clone());
     assert_eq!(catalogs.read(&scope("a")).await.unwrap(), None);
-    let field = RemoteField { kind: RemoteFieldKind::Number, options: Vec::new(), scale: Some(2) };
+    let field = RemoteField { scale: Some(2), ..RemoteField::of_kind(RemoteFieldKind::Number) };
     let catalog = FieldCatalog { fields: [("score".to_owned(), field)].into(), read_at: at(START) };
     catalogs.save(&scope("a"), &catalog).await.unwrap();
     assert_eq!(catalogs.read(&scope("a")).await.unwrap(), Some(catalog));
     assert_eq!(catalogs.read(&scope("b")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_field_that_a_later_catalog_adds_is_dated_whoever_saves_it() {
+    let world = world().await;
+    let catalogs = CatalogTable::new(world.local.table().clone());
+    let text = || RemoteField { id: Some(1), ..RemoteField::of_kind(RemoteFieldKind::Text) };
+    let first = FieldCatalog { fields: [("city".to_owned(), text())].into(), read_at: at(START) };
+    catalogs.save(&scope("a"), &first).await.unwrap();
+    let fields = [("city".to_owned(), text()), ("plan".to_owned(), RemoteField { id: Some(2), ..text() })].into();
+    let saved = catalogs.save(&scope("a"), &FieldCatalog { fields, read_at: at(START + 60) }).await.unwrap();
+    assert_eq!(saved.newest_field(), at(START + 60));
+    assert_eq!(catalogs.read(&scope("a")).await.unwrap(), Some(saved));
 }
 
 fn parked(tenant: &str, id: &str, attempts: u32) -> ParkedJob {

@@ -1,8 +1,12 @@
 //! One batch call: leases are taken, the call is made, each entry's result is committed.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::domain::issue::IssueCode;
 use crate::domain::link::{Link, LinkState, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact};
 use crate::error::{Effect, Failure, FailureKind, Result};
@@ -10,6 +14,7 @@ use crate::jobs::message::Task;
 use crate::policy;
 use crate::ports::bulk::{Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
+use crate::sync::left_out::{self, Refusals};
 use crate::sync::plan;
 use crate::sync::services::Desk;
 
@@ -194,9 +199,11 @@ impl Run<'_> {
     }
 
     /// Ends the writes that succeeded.
-    async fn commit(&mut self, queues: &mut Queues, done: Vec<Done>) -> Step<()> {
+    async fn commit(&mut self, queues: &mut Queues, mut done: Vec<Done>) -> Step<()> {
         let now = self.now();
-        let commits: Vec<Commit> = done.iter().map(|done| done.commit(now)).collect();
+        let left_out: Vec<Refusals> = done.iter_mut().map(|done| self.tell_left_out(done, now)).collect();
+        let commits: Vec<Commit> =
+            done.iter().zip(left_out).map(|(done, left_out)| done.commit(left_out, now)).collect();
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
         let attempts = bulk.commit_many(scope, &commits).await?;
         let (mut finished, mut synced, mut joining) = (Vec::new(), Vec::new(), Vec::new());
@@ -225,9 +232,30 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Tells, in the log and with the contact's issues, what the platform did not take of it.
+    fn tell_left_out(&mut self, done: &mut Done, now: Timestamp) -> Refusals {
+        let rules = Arc::clone(&self.desk.integration.rules);
+        let left_out = done.left_out(&rules, now);
+        let draft = &mut done.held.item.draft;
+        for (name, refusal) in left_out.iter().filter(|(name, _)| !draft.refused.contains_key(*name)) {
+            if refusal.code == IssueCode::MissingOnPlatform {
+                self.desk.integration.reference.doubt_catalog(now);
+            }
+            let issue = left_out::issue(name, refusal, &rules);
+            self.note_left_out(draft.record.external_id.as_ref().map_or("", |id| id.as_str()), &issue);
+            draft.issues.push(issue);
+        }
+        left_out
+    }
+
     /// Gives leases back, and the contacts to where they go next.
     async fn hand_back(&mut self, queues: &mut Queues, kind: Kind, back: Vec<(Held, Next)>) -> Step<()> {
-        self.release(back.iter().map(|(held, _)| held)).await?;
+        let commit = |(held, next): &(Held, Next)| match next {
+            Next::Again => held.unmade(),
+            Next::LookUp | Next::Alone => held.released(held.item.draft.link.clone()),
+        };
+        let commits: Vec<Commit> = back.iter().map(commit).collect();
+        self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await?;
         let mut alone = Vec::new();
         for (held, next) in back {
             let item = held.given_back();
@@ -253,10 +281,17 @@ impl Run<'_> {
         self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await.map(drop)
     }
 
+    /// The same after a call that is known to have done nothing.
+    async fn release_unmade(&self, held: &[Held]) -> Result<()> {
+        let commits: Vec<Commit> = held.iter().map(Held::unmade).collect();
+        self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await.map(drop)
+    }
+
     /// Entries that the platform refused: their links say why.
     async fn refuse(&mut self, failed: Vec<(Held, Failure)>) -> Result<()> {
         let commit = |(held, failure): &(Held, Failure)| {
             let mut link = held.item.draft.link.clone();
+            link.unmade = failure.effect == Effect::None && link.remote_id.is_none();
             link.state = if failure.effect == Effect::None { LinkState::Error } else { LinkState::Pending };
             link.error = Some(failure.message.clone());
             held.released(link)
@@ -279,7 +314,7 @@ impl Run<'_> {
                 self.refuse(held.into_iter().map(|held| (held, failure.clone())).collect()).await.map_err(Into::into)
             }
             (Effect::None, _) => {
-                self.release(held.iter()).await?;
+                self.release_unmade(&held).await?;
                 let items = held.into_iter().map(Held::given_back);
                 queue(queues, kind).extend(items);
                 self.after_batch_failure(queues, failure)

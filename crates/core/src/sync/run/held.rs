@@ -5,9 +5,11 @@ use jiff::Timestamp;
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::Failure;
+use crate::mapping::RuleSet;
 use crate::policy;
 use crate::ports::Commit;
 use crate::ports::bulk::Taken;
+use crate::sync::left_out::{self, Refusals};
 use crate::sync::plan;
 use crate::sync::settle;
 
@@ -46,6 +48,12 @@ impl Held {
         }
     }
 
+    /// The commit after a write that made no contact and found none: the next one need not look for it.
+    pub(super) fn unmade(&self) -> Commit {
+        let unmade = self.item.draft.link.remote_id.is_none();
+        self.released(Link { unmade, ..self.item.draft.link.clone() })
+    }
+
     /// The item after its lease was given back: the link went on by two revisions.
     pub(super) fn given_back(mut self) -> Item {
         self.item.draft.link.revision = self.link.revision + 1;
@@ -77,12 +85,17 @@ impl Done {
         (!joining.add.is_empty() || !joining.remove.is_empty()).then_some(joining)
     }
 
-    pub(super) fn commit(&self, now: Timestamp) -> Commit {
+    /// What the platform did not take of the contact.
+    pub(super) fn left_out(&self, rules: &RuleSet, now: Timestamp) -> Refusals {
+        left_out::of_write(&self.held.item.draft, &self.held.item.refused, &self.contact, rules, now)
+    }
+
+    pub(super) fn commit(&self, left_out: Refusals, now: Timestamp) -> Commit {
         let (draft, refused) = (&self.held.item.draft, &self.held.item.refused);
         let mut link = draft.link.clone();
         let known = self.held.item.pointed == Some(self.contact.id.clone());
         link.follow_merge(self.contact.id.clone());
-        plan::note_written(&mut link, draft, refused, &self.contact);
+        plan::note_written(&mut link, draft, refused, left_out, &self.contact);
         link.updated_at = now;
         let mut consent = None;
         if let Some(entry) = self.unknown_opt_out() {
@@ -116,6 +129,7 @@ pub(super) fn taken(item: &Item, owner: &str, until: Timestamp, now: Timestamp) 
     let mut link = item.draft.link.clone();
     link.revision += 1;
     link.state = LinkState::Pending;
+    link.unmade = false;
     link.updated_at = now;
     Taken { key: item.draft.key.clone(), link, lease: Lease { owner: owner.to_owned(), until } }
 }

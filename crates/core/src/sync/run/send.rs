@@ -17,6 +17,7 @@ use crate::ports::Stored;
 use crate::ports::bulk::{BATCH, LOOK_UP, Mark, MarkCursor};
 use crate::ports::source::RowStatus;
 use crate::sync::change::ContactChange;
+use crate::sync::left_out;
 use crate::sync::plan::{self, Draft, Found};
 use crate::sync::services::Desk;
 use crate::sync::vanished::Vanished;
@@ -145,6 +146,8 @@ impl Run<'_> {
         let now = self.now();
         let (due, early): (Vec<Mark>, Vec<Mark>) = marks.into_iter().partition(|mark| mark.due_at <= now);
         self.log.waiting += early.len() as u64;
+        // What failed before and is not due yet has failed all the same.
+        self.log.failed += early.iter().filter(|mark| mark.attempts > 0).count() as u64;
         for mark in early {
             self.wait_for(mark.due_at);
         }
@@ -281,7 +284,8 @@ impl Run<'_> {
         let status = |(draft, contact): &(&Draft, &RemoteId)| {
             let id = draft.record.external_id.as_ref()?.as_str().to_owned();
             let hash = Some(plan::digest(&draft.wanted));
-            Some(RowStatus { id, contact: Some((*contact).clone()), hash, synced_at: Some(now), error: None })
+            let error = what_was_left_out(&draft.issues);
+            Some(RowStatus { id, contact: Some((*contact).clone()), hash, synced_at: Some(now), error })
         };
         let statuses: Vec<RowStatus> = synced.iter().filter_map(status).collect();
         if statuses.is_empty() {
@@ -298,6 +302,13 @@ impl Run<'_> {
     }
 }
 
+/// What of a contact that is on the platform is not there, for the source to show.
+fn what_was_left_out(issues: &[FieldIssue]) -> Option<String> {
+    let told = issues.iter().filter(|issue| left_out::is_about_a_value(issue));
+    let told: Vec<String> = told.map(|issue| format!("{}: {}", issue.field, issue.message)).collect();
+    (!told.is_empty()).then(|| told.join(" "))
+}
+
 /// Where a marked record went.
 enum Placed {
     /// Into a queue.
@@ -312,8 +323,8 @@ enum Placed {
 
 impl Item {
     fn new(mark: Mark, draft: Draft, looked: bool) -> Self {
-        let pointed = draft.link.remote_id.clone();
-        Self { mark, draft, refused: Vec::new(), maybe_made: false, pointed, looked }
+        let (pointed, refused) = (draft.link.remote_id.clone(), draft.refused.keys().cloned().collect());
+        Self { mark, draft, refused, maybe_made: false, pointed, looked }
     }
 
     /// Zeros and blanks reach a known contact only when it is written as a whole.
