@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::issue::FieldIssue;
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::Failure;
@@ -13,8 +14,7 @@ use crate::sync::left_out::{self, Refusals};
 use crate::sync::plan;
 use crate::sync::settle;
 
-use super::memberships::Joining;
-use super::send::Item;
+use super::{Ended, Item};
 
 /// A contact whose lease is ours.
 pub(super) struct Held {
@@ -28,6 +28,8 @@ pub(super) struct Done {
     pub(super) held: Held,
     pub(super) contact: RemoteContact,
     pub(super) created: bool,
+    /// Values that the platform did not take, as far as that is news.
+    pub(super) left_out: Vec<FieldIssue>,
 }
 
 impl Held {
@@ -75,14 +77,14 @@ impl Done {
     }
 
     /// Whether the contact is to be planned once more: an opt-out was learnt, or mail could not be forbidden.
-    pub(super) fn leaves_something(&self) -> bool {
+    fn leaves_something(&self) -> bool {
         self.unknown_opt_out().is_some() || self.held.item.refused.iter().any(|name| name == plan::MAIL)
     }
 
-    pub(super) fn joining(&self) -> Option<Joining> {
-        let (add, remove) = self.held.item.draft.segment_changes();
-        let joining = Joining { mark: self.held.item.mark.clone(), contact: self.contact.id.clone(), add, remove };
-        (!joining.add.is_empty() || !joining.remove.is_empty()).then_some(joining)
+    pub(super) fn ended(self) -> Ended {
+        let unfinished = self.leaves_something();
+        let Self { held, contact, created, left_out } = self;
+        Ended::Written { item: Box::new(held.item), contact: contact.id, created, unfinished, left_out }
     }
 
     /// What the platform did not take of the contact.
