@@ -8,8 +8,8 @@ use tandem_core::domain::catalog::{FieldCatalog, RemoteField, RemoteFieldKind};
 use tandem_core::domain::issue::IssueCode;
 use tandem_core::domain::scope::Scope;
 use tandem_core::ports::runs::{RunEnd, RunLog};
-use tandem_core::ports::{CatalogStore, MarketingPlatform};
 use tandem_core::ports::source::SourceRow;
+use tandem_core::ports::{CatalogStore, MarketingPlatform};
 use tandem_core::sync::run::SyncOptions;
 use tandem_tests::system::{Options, System};
 

@@ -122,7 +122,8 @@ impl Desk {
         let Some((lease, state)) = begun else {
             return Err(Failure::new(FailureKind::Conflict, "another sync run of this integration is under way"));
         };
-        let mut run = Run::new(self, options, lease.clone(), state);
+        let desk = self.in_background();
+        let mut run = Run::new(&desk, options, lease.clone(), state);
         let worked = {
             let work = pin!(run.work());
             let lost = pin!(self.keep_alive(&lease));
