@@ -400,7 +400,7 @@ impl<'a> Writing<'a> {
 
 /// Whether a create that failed so made no contact, and found none.
 fn is_without_a_contact(failure: &Failure) -> bool {
-    failure.effect == Effect::None && failure.kind != FailureKind::Conflict
+    failure.effect == Effect::None && failure.kind != FailureKind::Taken
 }
 
 fn has_zero(write: &ContactWrite) -> bool {
