@@ -136,7 +136,9 @@ async fn the_tables_tell_what_the_webhooks_told_by_the_same_names() {
         what["comments"] = json!(comments);
         mautic.engage("bounce", what).await;
     }
-    mautic.engage("submit", json!({"address": "reader@example.com"})).await;
+    let mut form = contact(&reader);
+    form["address"] = json!("reader@example.com");
+    mautic.engage("submit", form).await;
     mautic.client.forbid_mail(&mautic.person("own").await, &DoNotContact::of_opt_out(None)).await.unwrap();
     mautic.client.delete(&mautic.person("gone").await).await.unwrap();
 

@@ -21,6 +21,7 @@ use crate::mapping::rules::{FieldRule, RuleSet, Strategy, Target};
 
 pub use explained::is_explained;
 
+use super::left_out;
 use super::overlay::{self, Overlaid};
 use super::plan::{self, Rulebook, STAGE};
 use question::Question;
@@ -106,6 +107,7 @@ pub fn merge(
     now: Timestamp,
 ) -> Merged {
     let (mut wanted, cleared, _) = plan::wanted(record, &ConsentLedger::default(), book);
+    let link = &left_out::trusted(link.clone(), book);
     plan::end_unspoken_tags(&mut wanted, link);
     let cleared = cleared.into_iter().collect::<BTreeSet<_>>();
     let reader = Reader::new(shown.fields, &record.fields, book.rules, book.vocabulary, book.catalog);

@@ -67,6 +67,8 @@ pub struct Integration {
     pub bulk: Arc<dyn BulkPlatform>,
     /// The platform's log of changes.
     pub changes: Arc<dyn ChangeLog>,
+    /// Both once more, for work on all contacts.
+    pub background: Background,
     /// The platform's way of telling what happened.
     pub events: Arc<dyn PlatformEvents>,
     /// How its deliveries are read.
@@ -91,6 +93,17 @@ pub struct Integration {
     pub reference: Arc<ReferenceData>,
 }
 
+/// The platform for work on all contacts: it leaves a share of the budget of calls to those that somebody waits for.
+#[derive(Clone)]
+pub struct Background {
+    /// As [`Integration::platform`].
+    pub platform: Arc<dyn MarketingPlatform>,
+    /// As [`Integration::bulk`].
+    pub bulk: Arc<dyn BulkPlatform>,
+    /// As [`Integration::changes`].
+    pub changes: Arc<dyn ChangeLog>,
+}
+
 /// One integration and Tandem's means: what every operation of `sync` is a method of.
 #[derive(Clone)]
 pub struct Desk {
@@ -104,6 +117,13 @@ impl Desk {
     /// The moment of the call.
     pub(crate) fn now(&self) -> Timestamp {
         self.services.clock.now()
+    }
+
+    /// The same desk, for work on all contacts.
+    pub(crate) fn in_background(&self) -> Self {
+        let Background { platform, bulk, changes } = self.integration.background.clone();
+        let integration = Integration { platform, bulk, changes, ..self.integration.clone() };
+        Self { services: self.services.clone(), integration }
     }
 
     /// Puts a task on the queue; gives the job's id.
