@@ -9,6 +9,7 @@ use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::RemoteId;
 use crate::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::Result;
+use crate::policy;
 use crate::ports::changes::MailChange;
 
 use super::lift::{self, newest_of_mail};
@@ -72,7 +73,7 @@ impl Writing<'_> {
             return Ok(true);
         }
         Ok(match entry.since.or(self.desk.forbidden_since(&contact.id).await?) {
-            Some(since) => since < opt_in.at,
+            Some(since) => is_before(since, opt_in.at),
             None => self.draft.opted_in_by_person,
         })
     }
@@ -126,6 +127,8 @@ impl Desk {
 
 /// An opt-in that is as young as this was said just now.
 const FRESH: SignedDuration = SignedDuration::from_mins(2);
+/// The platform's dates have whole seconds.
+const TICK: SignedDuration = SignedDuration::from_secs(1);
 /// The platform's field that shows the opt-in.
 const OPT_IN_FIELD: &str = "marketing_opt_in";
 
@@ -151,8 +154,13 @@ pub(crate) fn is_known(entry: &DoNotContact, ledger: &ConsentLedger) -> bool {
     match standing.status {
         ConsentStatus::OptedOut => true,
         ConsentStatus::OptedIn if !standing.source.may_undo() => false,
-        ConsentStatus::OptedIn => entry.is_own() || entry.since.is_some_and(|since| since < standing.at),
+        ConsentStatus::OptedIn => entry.is_own() || entry.since.is_some_and(|since| is_before(since, standing.at)),
     }
+}
+
+/// Whether an entry is older than an opt-in without doubt: the platform's dates have whole seconds, cut off.
+fn is_before(since: Timestamp, opt_in: Timestamp) -> bool {
+    policy::after(since, TICK) <= opt_in
 }
 
 /// What the platform's entry says of being mailed; learnt at `at`, where it does not say since when it stands.
