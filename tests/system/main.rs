@@ -5,6 +5,7 @@ mod auth;
 mod bad_input;
 mod billing;
 mod campaigns;
+mod command;
 mod consent;
 mod demo_mode;
 mod enrolment;

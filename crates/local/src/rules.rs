@@ -72,7 +72,7 @@ async fn check(
         output.result(&json!({"rules": rules.from, "problems": [], "says": said}), summary);
         return Ok(());
     }
-    let live = live::look(&rules.text, data_dir, environment).await?;
+    let live = live::look(&rules.text, data_dir, &environment).await?;
     let shown = json!({"rules": rules.from, "problems": [], "says": said, "live": live});
     output.result(&shown, format!("{summary}\n\nin Mautic\n{}", live.text()));
     if live.is_complete() {

@@ -25,9 +25,8 @@ pub struct Live {
 }
 
 /// Looks, with the rules of this text.
-pub async fn look(rules: &str, data_dir: &Path, mut environment: Environment) -> Result<Live, CommandError> {
-    environment.set("TANDEM_RULES", rules.to_owned());
-    let installation = Installation::open(data_dir, &environment).await?;
+pub async fn look(rules: &str, data_dir: &Path, environment: &Environment) -> Result<Live, CommandError> {
+    let installation = Installation::open_with(data_dir, environment, &[("TANDEM_RULES", rules)]).await?;
     let foundation = &installation.foundation;
     let mautic = foundation.mautic()?.ok_or_else(not_configured)?;
     let written = foundation.lifecycle.fields();

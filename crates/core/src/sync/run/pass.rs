@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::policy;
-use crate::ports::runs::{Pass, RosterEntry};
+use crate::ports::runs::{Pass, RosterEntry, SyncState};
 use crate::ports::source::{SourceCursor, SourceOrder, SourcePage, SourceRow};
+use crate::sync::services::Desk;
 
 use super::row;
 use super::{PAGE, Run, Step, Stopped};
@@ -13,18 +14,34 @@ use super::{PAGE, Run, Step, Stopped};
 /// Digests of rows' contents by the digests of their ids.
 pub(super) type Roster = HashMap<[u8; 16], u64>;
 
-impl Run<'_> {
-    /// Whether all rows are read: one is under way, was asked for, is due, or the source can't tell what changed.
-    pub(super) async fn wants_pass(&self) -> Result<bool> {
-        if self.state.pass.is_some() || self.options.full {
+impl Desk {
+    /// Whether a run reads all rows: a pass is under way, was asked for, is due, or the source can't tell what changed.
+    pub(super) async fn pass_is_wanted(&self, state: &SyncState, full: bool) -> Result<bool> {
+        if state.pass.is_some() || full {
             return Ok(true);
         }
-        let due = self.state.reconciled_at.map(|at| policy::after(at, policy::RECONCILED_EVERY));
+        let due = state.reconciled_at.map(|at| policy::after(at, policy::RECONCILED_EVERY));
         if due.is_some_and(|due| due <= self.now()) {
             return Ok(true);
         }
-        let (source, scope) = (&self.desk.services.source, &self.desk.integration.scope);
-        Ok(!source.tells_changes(scope).await?)
+        Ok(!self.services.source.tells_changes(&self.integration.scope).await?)
+    }
+
+    /// The rows that a generation of the roster names, with the newest content that it knows of each.
+    pub(super) async fn roster(&self, generation: u64) -> Result<Roster> {
+        let entries = self.services.runs.roster(&self.integration.scope, generation).await?;
+        let mut roster = Roster::with_capacity(entries.len());
+        for RosterEntry { id, content } in entries {
+            let held = roster.entry(id).or_default();
+            *held = (*held).max(content);
+        }
+        Ok(roster)
+    }
+}
+
+impl Run<'_> {
+    pub(super) async fn wants_pass(&self) -> Result<bool> {
+        self.desk.pass_is_wanted(&self.state, self.options.full).await
     }
 
     /// Reads all rows, or goes on with it.
@@ -121,12 +138,6 @@ impl Run<'_> {
     }
 
     pub(super) async fn roster(&self, generation: u64) -> Result<Roster> {
-        let entries = self.desk.services.runs.roster(&self.desk.integration.scope, generation).await?;
-        let mut roster = Roster::with_capacity(entries.len());
-        for RosterEntry { id, content } in entries {
-            let held = roster.entry(id).or_default();
-            *held = (*held).max(content);
-        }
-        Ok(roster)
+        self.desk.roster(generation).await
     }
 }

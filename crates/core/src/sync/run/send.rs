@@ -264,6 +264,7 @@ impl Run<'_> {
                     FieldIssue::new("contact", IssueCode::RefusedByPlatform, failure.message.clone())
                 });
                 let error = Some(format!("{}: {}", issue.field, issue.message));
+                self.note_row(id.as_str(), &issue);
                 self.problem(id.as_str(), issue);
                 let id = id.as_str().to_owned();
                 statuses.push(RowStatus { id, contact: None, hash: None, synced_at: None, error });
@@ -324,7 +325,7 @@ impl Item {
 
 impl Desk {
     /// Plans marked records by their state of now; `None` for one that was deleted.
-    async fn plan_marked(&self, marks: Vec<Mark>) -> Result<Vec<(Mark, Option<Draft>)>> {
+    pub(super) async fn plan_marked(&self, marks: Vec<Mark>) -> Result<Vec<(Mark, Option<Draft>)>> {
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
         let keys: Vec<_> = marks.iter().map(|mark| mark.record.clone()).collect();
         let stored = bulk.load_many(scope, &keys).await?;
