@@ -4,6 +4,7 @@
 mod auth;
 mod bad_input;
 mod billing;
+mod calls;
 mod campaigns;
 mod command;
 mod consent;

@@ -309,6 +309,19 @@ async fn a_dry_run_plans_what_the_run_then_does() {
 }
 
 #[tokio::test]
+async fn a_dry_run_tells_news_that_only_concern_the_table_from_changes() {
+    let shop = Shop::with([person(1, 1)]).await;
+    shop.sync().await;
+    shop.source.put([person(1, 9)]);
+    let mut plans: Vec<PlannedChange> = Vec::new();
+    shop.desk.dry_run(true, &mut |plan| plans.push(plan)).await.unwrap();
+    let actions: Vec<PlannedAction> = plans.iter().map(|plan| plan.action).collect();
+    let ran = shop.sync().await;
+    let expected = if ran.taken == 1 { PlannedAction::Store } else { PlannedAction::Unchanged };
+    assert_eq!((actions, ran.updated), (vec![expected], 0));
+}
+
+#[tokio::test]
 async fn the_counts_of_a_run_add_up() {
     let twins = ["a", "b"].map(|id| row(id, 1, json!({"email": "same@example.com", "first_name": "Same"})));
     let others = [row("bad", 1, json!({"email": "n/a"})), SourceRow { deleted: true, ..person(999, 1) }];

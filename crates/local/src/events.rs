@@ -117,9 +117,9 @@ pub async fn events(
 
 async fn list(desk: &Desk, options: &List) -> Result<Vec<StoredEvent>, CommandError> {
     let (status, limit) = (options.status.map(EventStatus::from), options.limit.clamp(1, MOST));
-    let Some(user) = &options.user else { return Ok(desk.newest_events(status, limit).await?) };
+    let Some(user) = &options.user else { return Ok(desk.newest_events(status, None, limit).await?) };
     let (id, email) = (ExternalId::try_from(user.clone()).ok(), user.parse::<Email>().ok());
-    Ok(desk.events_of_user(id.as_ref(), email.as_ref(), status, limit).await?)
+    Ok(desk.events_of_user(id.as_ref(), email.as_ref(), status, None, limit).await?)
 }
 
 async fn replay(desk: &Desk, options: &Replay) -> Result<Vec<String>, CommandError> {

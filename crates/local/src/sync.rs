@@ -152,7 +152,7 @@ async fn dry_run(desk: &Desk, command: &Sync, output: &Output) -> Result<(), Com
     let (mut changes, mut left_out) = (Vec::new(), 0_u64);
     let mut sink = |change: PlannedChange| {
         *counts.entry(name(change.action)).or_default() += 1;
-        if change.action == PlannedAction::Unchanged {
+        if matches!(change.action, PlannedAction::Unchanged | PlannedAction::Store) {
             return;
         }
         if changes.len() < command.limit {
@@ -195,6 +195,7 @@ fn name(action: PlannedAction) -> &'static str {
     match action {
         PlannedAction::Create => "create",
         PlannedAction::Update => "update",
+        PlannedAction::Store => "store",
         PlannedAction::Unchanged => "unchanged",
         PlannedAction::Join => "join",
         PlannedAction::Reject => "reject",

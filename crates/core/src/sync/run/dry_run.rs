@@ -30,6 +30,8 @@ pub enum PlannedAction {
     Create,
     /// A known contact would be changed.
     Update,
+    /// The row's news would be stored; the platform has all that goes there already.
+    Store,
     /// Nothing.
     Unchanged,
     /// The row joins the contact of another row.
@@ -206,8 +208,11 @@ impl<'a> Planner<'a> {
 
     fn action_of(&mut self, draft: &Draft) -> PlannedAction {
         if draft.remote_id().is_some() {
-            let same = !planned::changes_something(draft) && !planned::is_to_be_sent(draft);
-            return if same { PlannedAction::Unchanged } else { PlannedAction::Update };
+            return match (planned::is_to_be_sent(draft), planned::changes_something(draft)) {
+                (true, _) => PlannedAction::Update,
+                (false, true) => PlannedAction::Store,
+                (false, false) => PlannedAction::Unchanged,
+            };
         }
         let is_new =
             draft.record.email.as_ref().is_none_or(|email| self.joined.insert(email.identity().digest().to_owned()));
