@@ -74,7 +74,7 @@ impl Found {
             line("failed", error.clone());
         }
         if let Some(until) = self.exhausted_until {
-            line("budget", format!("Mautic takes no more calls until {}", shown(until)));
+            line("budget", format!("Mautic takes no more calls until {}: `tandem budget show`", shown(until)));
         }
         if let Some(at) = runs.goes_on_at {
             line("paused", format!("the run goes on at {}", shown(at)));

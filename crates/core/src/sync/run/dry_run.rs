@@ -94,7 +94,7 @@ impl Desk {
     pub async fn dry_run(&self, full: bool, sink: &mut Sink<'_>) -> Result<DryRun> {
         let (runs, scope) = (&self.services.runs, &self.integration.scope);
         let state = runs.state(scope).await?;
-        let all = self.pass_is_wanted(&state, full).await?;
+        let all = self.has_new_field(&state).await? || self.pass_is_wanted(&state, full).await?;
         let (order, mut after) = match &state.pass {
             Some(pass) => (SourceOrder::Id, pass.cursor.clone()),
             None if all => (SourceOrder::Id, SourceCursor::default()),

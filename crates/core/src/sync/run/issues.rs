@@ -28,7 +28,19 @@ impl Run<'_> {
         }
     }
 
+    /// A value of a row that is not on the platform, though the rest is.
+    pub(super) fn note_left_out(&mut self, row: &str, issue: &FieldIssue) {
+        self.note_issue(row, issue);
+        if !row.is_empty() {
+            self.problem(row, issue.clone());
+        }
+    }
+
     pub(super) fn note_row(&mut self, row: &str, issue: &FieldIssue) {
+        // A record that the application never named has no row.
+        if row.is_empty() {
+            return;
+        }
         self.row_issues.push(RowIssue { id: short(row), field: issue.field.clone(), code: issue.code });
     }
 

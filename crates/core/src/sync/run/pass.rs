@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
+
 use crate::error::Result;
 use crate::policy;
 use crate::ports::runs::{Pass, RosterEntry, SyncState};
@@ -40,8 +42,15 @@ impl Desk {
 }
 
 impl Run<'_> {
-    pub(super) async fn wants_pass(&self) -> Result<bool> {
-        self.desk.pass_is_wanted(&self.state, self.options.full).await
+    /// Whether all rows are read: as [`Desk::pass_is_wanted`] says, or because the platform has fields that the rows were not
+    /// compared with.
+    pub(super) async fn wants_pass(&mut self) -> Result<bool> {
+        self.new_field = self.desk.new_field(&self.state).await?;
+        self.state.fields_seen.get_or_insert_with(Timestamp::default);
+        if is_first(&self.state) {
+            self.state.fields_seen = self.new_field.take().or(self.state.fields_seen);
+        }
+        Ok(self.new_field.is_some() || self.desk.pass_is_wanted(&self.state, self.options.full).await?)
     }
 
     /// Reads all rows, or goes on with it.
@@ -67,13 +76,15 @@ impl Run<'_> {
 
     fn begun_pass(&mut self) -> Pass {
         let (now, generation) = (self.now(), self.state.generation + 1);
-        let thorough = self.options.full;
+        let thorough = self.options.full || self.new_field.is_some();
+        let fields_seen = self.new_field;
         let pass = self.state.pass.get_or_insert_with(|| Pass {
             cursor: SourceCursor::default(),
             generation,
             seen: 0,
             thorough,
             started_at: now,
+            fields_seen,
         });
         pass.clone()
     }
@@ -113,6 +124,7 @@ impl Run<'_> {
         self.state.known = seen.len() as u64;
         self.state.pass = None;
         self.state.reconciled_at = Some(self.now());
+        self.state.fields_seen = pass.fields_seen.or(self.state.fields_seen);
         self.changes_are_read_until(&pass);
         self.save().await?;
         self.desk.services.runs.forget_roster(&self.desk.integration.scope, old).await?;
@@ -122,7 +134,7 @@ impl Run<'_> {
     /// A person has to decide, and may mend the source: the next run reads all rows again and is not held to what this one saw.
     async fn begin_anew(&mut self, pass: &Pass) -> Step<()> {
         let (cursor, generation, started_at) = (SourceCursor::default(), pass.generation + 1, self.now());
-        self.state.pass = Some(Pass { cursor, generation, seen: 0, thorough: pass.thorough, started_at });
+        self.state.pass = Some(Pass { cursor, generation, seen: 0, started_at, ..pass.clone() });
         self.save().await?;
         self.desk.services.runs.forget_roster(&self.desk.integration.scope, pass.generation).await?;
         Ok(())
@@ -140,4 +152,24 @@ impl Run<'_> {
     pub(super) async fn roster(&self, generation: u64) -> Result<Roster> {
         self.desk.roster(generation).await
     }
+}
+
+impl Desk {
+    /// The youngest field of the platform, when the rows were not compared with it yet: it was made since, or made anew. One
+    /// read call.
+    pub(super) async fn new_field(&self, state: &SyncState) -> Result<Option<Timestamp>> {
+        let listed = self.services.catalogs.read(&self.integration.scope).await?;
+        let newest = listed.map(|catalog| catalog.newest_field());
+        Ok(newest.filter(|newest| *newest > state.fields_seen.unwrap_or_default()))
+    }
+
+    /// Whether the rows have to be compared with a field that is new: those that no run has read are compared anyway.
+    pub(super) async fn has_new_field(&self, state: &SyncState) -> Result<bool> {
+        Ok(!is_first(state) && self.new_field(state).await?.is_some())
+    }
+}
+
+/// Whether no run has read a row so far: then nothing was sent without a field that is new.
+fn is_first(state: &SyncState) -> bool {
+    state.read_at.is_none() && state.pass.is_none() && state.reconciled_at.is_none()
 }

@@ -154,6 +154,7 @@ impl Run<'_> {
             planned.into_iter().partition(|planned| changes_something(&planned.draft));
         self.log.unchanged += same.len() as u64;
         self.mark_unsettled(&same).await?;
+        self.tell_refused(&same);
         self.guard_losses(changed.iter().filter(|planned| blanks_something(planned)).count(), met)?;
         let new: Vec<RosterEntry> = changed.iter().filter(|one| !one.known).map(|one| one.row.entry).collect();
         self.enrol(&new).await?;
@@ -183,6 +184,18 @@ impl Run<'_> {
         };
         let marks: Vec<Mark> = unsettled.map(mark).collect();
         self.desk.services.bulk.mark_many(&self.desk.integration.scope, &marks).await
+    }
+
+    /// A pass that compares every row tells of the values that the platform refused before, and that are not sent again.
+    fn tell_refused(&mut self, same: &[Planned]) {
+        if self.state.pass.as_ref().is_none_or(|pass| !pass.thorough) {
+            return;
+        }
+        for planned in same {
+            for issue in planned.draft.issues.iter().filter(|issue| issue.code == IssueCode::RefusedByPlatform) {
+                self.note_left_out(&planned.row.row, issue);
+            }
+        }
     }
 
     /// Stops before more is lost than a person would expect, of so many contacts more that were met. What stops the run is
@@ -228,6 +241,9 @@ impl Run<'_> {
         for issue in &planned.draft.issues {
             shared |= issue.code == IssueCode::SharedIdentity;
             self.note_issue(&planned.row.row, issue);
+            if issue.code == IssueCode::RefusedByPlatform {
+                self.problem(&planned.row.row, issue.clone());
+            }
         }
         if shared {
             self.log.shared += 1;
