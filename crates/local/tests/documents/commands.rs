@@ -20,6 +20,8 @@ pub fn unsound(line: &str) -> Option<String> {
         ErrorKind::MissingRequiredArgument
         | ErrorKind::MissingSubcommand
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => None,
+        // An option that is only named.
+        ErrorKind::InvalidValue if error.to_string().contains("a value is required") => None,
         _ => Some(error.to_string()),
     }
 }
