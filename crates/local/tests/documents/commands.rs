@@ -10,7 +10,8 @@ pub fn unsound(line: &str) -> Option<String> {
     let line = line.replace(['[', ']', '…'], "");
     let line = line.split(" # ").next().unwrap_or_default();
     let Some(words) = shlex::split(line) else { return Some("its quotation marks do not match".to_owned()) };
-    let is_end = |word: &&String| matches!(word.as_str(), "|" | ">" | "&&" | ";" | "#" | "&" | "2>");
+    let is_end =
+        |word: &&String| word.starts_with(['>', '#']) || matches!(word.as_str(), "|" | "&&" | ";" | "&" | "2>");
     let ours = words.iter().skip_while(|word| word.contains('=') && !word.starts_with('-'));
     let words: Vec<String> = ours.take_while(|word| !is_end(word)).map(chosen).collect();
     let error = tandem_local::command_line().try_get_matches_from(words).err()?;
