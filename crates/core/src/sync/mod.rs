@@ -23,6 +23,7 @@ pub mod schedule;
 pub mod segments;
 pub mod services;
 pub(crate) mod settle;
+pub mod status;
 pub mod take_back;
 pub mod vanished;
 pub mod whom;
