@@ -17,6 +17,7 @@ pub fn kind(task: &Task) -> &'static str {
         Task::TakeDelivery { .. } => "take delivery",
         Task::ApplyDelivery { .. } => "apply delivery",
         Task::CheckGone { .. } => "check contact",
+        Task::CheckAllowed { .. } => "check consent",
         Task::WriteBack { .. } => "write back",
         Task::TakeBack { .. } => "take back",
         Task::Sync => "sync",
@@ -33,9 +34,10 @@ pub async fn people_of(desk: &Desk, jobs: &[ParkedJob]) -> Result<Vec<Option<Str
             Task::PushContact { record } | Task::TakeBack { record, .. } | Task::Identify { record, .. } => {
                 person(desk, record).await?
             }
-            Task::DeleteContact { contact } | Task::CheckGone { contact } | Task::WriteBack { contact } => {
-                Some(person_of_contact(desk, contact).await?)
-            }
+            Task::DeleteContact { contact }
+            | Task::CheckGone { contact }
+            | Task::CheckAllowed { contact, .. }
+            | Task::WriteBack { contact } => Some(person_of_contact(desk, contact).await?),
             Task::SetMembership(change) => Some(person_of_contact(desk, &change.contact).await?),
             Task::ApplyEvent { event } => match desk.stored_event(event).await? {
                 Some(event) => person_of_event(desk, &event).await?,
