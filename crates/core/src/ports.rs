@@ -56,9 +56,8 @@ pub trait MarketingPlatform: Send + Sync {
     async fn find_by_email(&self, email: &Email) -> Result<Vec<RemoteContact>>;
     /// One contact; the answer's id differs from `id` when the platform merged the two. One call.
     async fn get(&self, id: &RemoteId) -> Result<RemoteContact>;
-    /// Creates, or updates the contact that has the address. Not safe in parallel for one address. Zeros are dropped. One call.
-    async fn upsert(&self, write: &ContactWrite) -> Result<Written>;
-    /// Creates and stores zeros; [`crate::error::FailureKind::Taken`] when the address exists. One call.
+    /// Creates and stores zeros, and never writes on a contact that is there: [`crate::error::FailureKind::Taken`] when the
+    /// address, or another value that must be unique, exists. One call.
     async fn create(&self, write: &ContactWrite) -> Result<Written>;
     /// Changes the fields given and no other. Zeros are dropped. One call.
     async fn update(&self, id: &RemoteId, write: &ContactWrite) -> Result<RemoteContact>;

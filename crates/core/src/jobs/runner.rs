@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::identity::RecordKey;
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, FailureKind, Result};
 use crate::policy::{self, Decision};
 use crate::sync::change::{ContactChange, Outcome, Visitor};
 use crate::sync::push::For;
@@ -86,6 +86,11 @@ impl Desk {
         {
             tracing::error!(job = %job.id, "an event could not be noted as parked: {failure}");
             return Verdict::RetryIn(PARKING_FAILED);
+        }
+        let is_contact = matches!(job.task, Task::PushContact { .. } | Task::Identify { .. });
+        if is_contact && reason.kind == FailureKind::Taken {
+            // The write parked the contact itself, once for all its jobs.
+            return Verdict::Done;
         }
         let parked = ParkedJob { job: job.clone(), reason, advice: advice.to_owned(), attempts, parked_at: self.now() };
         match self.services.parked.park(&parked).await {

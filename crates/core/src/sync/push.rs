@@ -196,7 +196,7 @@ impl Desk {
                     For::Job => Err(failure),
                 }
             }
-            (Err(failure), _) => self.give_back(writing, failure).await,
+            (Err(failure), _) => self.give_back(writing, failure, correlation_id).await,
         }
     }
 
@@ -209,6 +209,7 @@ impl Desk {
         whom: For,
     ) -> Result<Outcome<Pushed>> {
         self.leave_memberships(&writing.draft).await?;
+        let was_refused = writing.draft.link.error.is_some();
         let (commit, pushed, not_enrolled) = writing.concluded(wrote);
         if self.services.contacts.commit(&self.integration.scope, &commit).await? == Attempt::Contended {
             // Our lease ran out under us. The platform has our values, but another writer may be at work: compare again.
@@ -220,6 +221,9 @@ impl Desk {
                 }
                 For::Job => Err(reason),
             };
+        }
+        if was_refused {
+            self.no_person_needed(&commit.key).await?;
         }
         match (not_enrolled, whom) {
             (None, _) => {}
@@ -253,9 +257,18 @@ impl Desk {
     }
 
     /// The platform refused: the link says why, and the caller is told.
-    async fn give_back(&self, writing: Writing<'_>, failure: Failure) -> Result<Outcome<Pushed>> {
+    async fn give_back(
+        &self,
+        writing: Writing<'_>,
+        failure: Failure,
+        correlation_id: &str,
+    ) -> Result<Outcome<Pushed>> {
+        let version = writing.draft.record.version;
         let commit: Commit = writing.refused(&failure);
         self.services.contacts.commit(&self.integration.scope, &commit).await?;
+        if failure.kind == FailureKind::Taken {
+            self.leave_to_person(&commit.key, version, &failure, correlation_id).await?;
+        }
         Err(failure)
     }
 

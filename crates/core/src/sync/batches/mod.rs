@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, FailureKind, Result};
 use crate::mapping::casts_to_zero;
 use crate::policy;
 use crate::ports::bulk::{BATCH, LOOK_UP, Mark};
@@ -38,6 +38,11 @@ pub(super) struct Item {
     pointed: Option<RemoteId>,
     /// What the platform holds was looked at since the work began.
     looked: bool,
+    /// How often a create and a change of it failed.
+    creates: u8,
+    changes: u8,
+    /// The platform says that somebody has the address: who it is is to be looked up.
+    is_taken: bool,
 }
 
 /// A contact that waits to be put into segments, or taken out of them.
@@ -86,6 +91,8 @@ pub(super) struct Queues {
     delete: VecDeque<Item>,
     pace: Pace,
     failures: u32,
+    /// How many calls in a row ended with no contact done with.
+    idle: u32,
 }
 
 impl Default for Queues {
@@ -98,6 +105,7 @@ impl Default for Queues {
             delete: VecDeque::new(),
             pace: Pace::new(BATCH, BATCH),
             failures: 0,
+            idle: 0,
         }
     }
 }
@@ -139,6 +147,16 @@ impl<'a> Sender<'a> {
     /// # Errors
     /// What keeps the others from being sent for now, too. What waits goes on waiting.
     pub(super) async fn advance(&mut self, queues: &mut Queues) -> Result<()> {
+        let before = self.ended.len();
+        let advanced = self.make_a_call(queues).await;
+        queues.idle = if self.ended.len() > before { 0 } else { queues.idle + 1 };
+        if advanced.is_ok() && queues.idle >= policy::IDLE_CALLS {
+            return Err(Failure::new(FailureKind::Garbled, "the platform answers, and no contact gets done: see its log"));
+        }
+        advanced
+    }
+
+    async fn make_a_call(&mut self, queues: &mut Queues) -> Result<()> {
         let size = queues.pace.size();
         // Looked-up contacts join the other queues, so they come first.
         if !queues.look_up.is_empty() && (queues.look_up.len() >= LOOK_UP || queues.create.len() < size) {
@@ -168,7 +186,17 @@ impl<'a> Sender<'a> {
 impl Item {
     fn new(mark: Mark, draft: Draft, looked: bool) -> Self {
         let pointed = draft.link.remote_id.clone();
-        Self { mark, draft, refused: Vec::new(), maybe_made: false, pointed, looked }
+        Self {
+            mark,
+            draft,
+            refused: Vec::new(),
+            maybe_made: false,
+            pointed,
+            looked,
+            creates: 0,
+            changes: 0,
+            is_taken: false,
+        }
     }
 
     /// Zeros and blanks reach a known contact only when it is written as a whole.

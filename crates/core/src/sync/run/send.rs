@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
 use crate::policy;
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
@@ -163,7 +163,10 @@ impl Run<'_> {
                 following.put_off.push(self.held(mark.clone(), policy::after(self.now(), ALONE)));
                 following.alone.push(mark);
             }
-            Ended::Failed(item, failure) => following.failed.push((*item, failure)),
+            Ended::Failed(item, failure) => {
+                following.join_duplicates(&item);
+                following.failed.push((*item, failure));
+            }
         }
     }
 
@@ -204,6 +207,9 @@ impl Run<'_> {
                 let id = id.as_str().to_owned();
                 statuses.push(RowStatus { id, contact: None, hash: None, synced_at: None, error });
             }
+            if failure.kind == FailureKind::Taken {
+                self.desk.park_contact(&item.mark.record, &failure, &self.log.id).await?;
+            }
             marks.push(Mark { attempts, due_at, ..item.mark });
         }
         let Desk { services, integration } = self.desk;
@@ -228,6 +234,17 @@ impl Run<'_> {
 }
 
 impl Following {
+    /// A contact that can't be written, because others have its address, is put into its segments all the same. Its mark stays:
+    /// one of an older version takes none away.
+    fn join_duplicates(&mut self, item: &Item) {
+        let (add, remove) = item.draft.segment_changes();
+        let Some(contact) = item.draft.remote_id().filter(|_| !item.draft.link.duplicates.is_empty()) else { return };
+        if !add.is_empty() || !remove.is_empty() {
+            let mark = Mark { version: item.mark.version.saturating_sub(1), ..item.mark.clone() };
+            self.joining.push(Joining { mark, contact: contact.clone(), add, remove });
+        }
+    }
+
     /// The platform has all of the contact's values; its mark stays while memberships are open.
     fn leave(&mut self, mark: Mark, draft: &Draft, contact: &RemoteId) {
         let (add, remove) = draft.segment_changes();
