@@ -1,10 +1,12 @@
 //! Whose a contact of the platform is: one contact belongs to one record, and no other is written on it.
 
+use std::time::Duration;
+
 use crate::domain::identity::RecordKey;
 use crate::domain::link::{LinkState, RemoteId};
 use crate::error::{Failure, FailureKind, Result};
+use crate::jobs::message::Task;
 use crate::ports::Attempt;
-use crate::ports::bulk::Mark;
 
 use super::decision::{Owner, Owners};
 use super::services::Desk;
@@ -42,23 +44,23 @@ impl Desk {
         Ok(owners.into_values().map(|owner| owner.key).find(|owner| owner != key))
     }
 
-    /// Has all of a record sent once more by the next run: another record was written on its contact.
+    /// Has all of a record sent once more, by a job: another record was written on its contact. A run would look at the
+    /// contact first, and take what was written for an edit of people there.
     ///
     /// # Errors
     /// `Conflict` while it is being written; `Storage`.
-    pub(crate) async fn send_again(&self, key: &RecordKey) -> Result<()> {
+    pub(crate) async fn send_again(&self, key: &RecordKey, correlation_id: &str) -> Result<()> {
         let (services, scope, now) = (&self.services, &self.integration.scope, self.now());
-        let stored = services.contacts.load(scope, key).await?;
-        let (Some(record), Some(mut link)) = (stored.record, stored.link) else { return Ok(()) };
-        // The mark first: it finds nothing to do while the link is as it was.
-        let mark = Mark { record: key.clone(), version: record.version, attempts: 0, due_at: now };
-        services.bulk.mark_many(scope, &[mark]).await?;
+        let Some(mut link) = services.contacts.load(scope, key).await?.link else { return Ok(()) };
         let revision = link.revision;
         link.revision += 1;
         link.state = LinkState::Pending;
         link.updated_at = now;
         match services.contacts.relink(scope, key, &link, revision, now).await? {
-            Attempt::Done => Ok(()),
+            Attempt::Done => {
+                let task = Task::PushContact { record: key.clone() };
+                self.defer(task, correlation_id, Duration::ZERO).await.map(drop)
+            }
             Attempt::Contended => Err(Failure::new(FailureKind::Conflict, "the contact is being written just now")),
         }
     }

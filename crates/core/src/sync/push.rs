@@ -257,12 +257,7 @@ impl Desk {
     }
 
     /// The platform refused: the link says why, and the caller is told.
-    async fn give_back(
-        &self,
-        writing: Writing<'_>,
-        failure: Failure,
-        correlation_id: &str,
-    ) -> Result<Outcome<Pushed>> {
+    async fn give_back(&self, writing: Writing<'_>, failure: Failure, correlation_id: &str) -> Result<Outcome<Pushed>> {
         let version = writing.draft.record.version;
         let commit: Commit = writing.refused(&failure);
         self.services.contacts.commit(&self.integration.scope, &commit).await?;

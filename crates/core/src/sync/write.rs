@@ -224,7 +224,7 @@ impl<'a> Writing<'a> {
         match self.desk.other_owner(&changed.id, &self.draft.key).await? {
             None => Ok(changed),
             Some(owner) => {
-                self.desk.send_again(&owner).await?;
+                self.desk.send_again(&owner, "another record's write").await?;
                 self.create_anew().await
             }
         }

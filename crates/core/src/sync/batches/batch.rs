@@ -186,7 +186,7 @@ impl Sender<'_> {
             match other {
                 None => own.push(one),
                 Some(owner) => {
-                    self.desk.send_again(&owner.key).await?;
+                    self.desk.send_again(&owner.key, &self.id).await?;
                     self.disown(queues, one.held).await?;
                 }
             }

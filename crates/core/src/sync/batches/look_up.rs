@@ -68,7 +68,13 @@ impl Sender<'_> {
     }
 
     /// Does what follows from whom the platform shows with the contact's address.
-    async fn follow(&mut self, queues: &mut Queues, item: Item, found: &[RemoteContact], owners: &Owners) -> Result<()> {
+    async fn follow(
+        &mut self,
+        queues: &mut Queues,
+        item: Item,
+        found: &[RemoteContact],
+        owners: &Owners,
+    ) -> Result<()> {
         let Some(email) = item.draft.record.email.clone() else {
             self.ended.push(Ended::Settled(item.mark, None));
             return Ok(());
@@ -116,9 +122,7 @@ impl Sender<'_> {
                 self.ended.push(Ended::Held(item.mark, failure.retry_at.unwrap_or_else(|| self.now())));
                 Ok(())
             }
-            Err(failure) if policy::is_refusal(failure.kind) => {
-                self.refused_alone(item, failure).await
-            }
+            Err(failure) if policy::is_refusal(failure.kind) => self.refused_alone(item, failure).await,
             Err(failure) => {
                 let mark = item.mark;
                 self.ended.push(Ended::Held(mark, failure.retry_at.unwrap_or_else(|| self.now())));

@@ -151,7 +151,10 @@ impl<'a> Sender<'a> {
         let advanced = self.make_a_call(queues).await;
         queues.idle = if self.ended.len() > before { 0 } else { queues.idle + 1 };
         if advanced.is_ok() && queues.idle >= policy::IDLE_CALLS {
-            return Err(Failure::new(FailureKind::Garbled, "the platform answers, and no contact gets done: see its log"));
+            return Err(Failure::new(
+                FailureKind::Garbled,
+                "the platform answers, and no contact gets done: see its log",
+            ));
         }
         advanced
     }
