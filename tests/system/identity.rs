@@ -14,6 +14,7 @@ use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::run::SyncOptions;
 use tandem_core::sync::services::Desk;
 use tandem_simulators::mautic::{FaultKind, FaultRule};
+use tandem_simulators::{MauticOptions, MauticVersion};
 use tandem_tests::client::Answer;
 use tandem_tests::list_source::ListSource;
 use tandem_tests::system::{Options, System};
@@ -55,7 +56,11 @@ struct Shop {
 
 impl Shop {
     async fn with(rows: impl IntoIterator<Item = SourceRow>) -> Self {
-        let system = System::with(Options::default().without_worker()).await;
+        Self::of(rows, Options::default().without_worker()).await
+    }
+
+    async fn of(rows: impl IntoIterator<Item = SourceRow>, options: Options) -> Self {
+        let system = System::with(options).await;
         let source = ListSource::of(rows);
         let mut desk = system.desk();
         desk.services.source = Arc::new(source.clone());
@@ -274,6 +279,11 @@ async fn contacts_that_were_deleted_or_merged_are_made_anew_or_followed_by_a_run
     assert!(shop.system.parked().await.is_empty());
 }
 
+/// A system with a Mautic of this version, and without a worker.
+fn of(version: MauticVersion) -> Options {
+    Options { mautic: MauticOptions::default().version(version), ..Options::default() }.without_worker()
+}
+
 /// What an address may have besides letters and digits, and whether Mautic keeps it (recordings `212` to `219`).
 const CHARACTERS: &[(char, bool)] = &[
     ('!', true),
@@ -299,8 +309,14 @@ const CHARACTERS: &[(char, bool)] = &[
 ];
 
 #[tokio::test]
-async fn every_character_of_an_address_goes_through_every_call() {
-    let mut system = System::with(Options::default().without_worker()).await;
+async fn every_character_of_an_address_goes_through_every_call_of_both_versions() {
+    for version in MauticVersion::ALL {
+        characters_through_calls(version).await;
+    }
+}
+
+async fn characters_through_calls(version: MauticVersion) {
+    let mut system = System::with(of(version)).await;
     let segment = system.made_in_mautic("segments", "Readers").await;
     for (number, (character, kept)) in CHARACTERS.iter().enumerate() {
         let email = format!("o{character}neil{number}@example.com");
@@ -362,7 +378,13 @@ async fn through_calls_by_address(system: &System, email: &str, segment: &str) {
 }
 
 #[tokio::test]
-async fn every_character_of_an_address_goes_through_a_run() {
+async fn every_character_of_an_address_goes_through_a_run_of_both_versions() {
+    for version in MauticVersion::ALL {
+        characters_through_a_run(version).await;
+    }
+}
+
+async fn characters_through_a_run(version: MauticVersion) {
     let address = |number: usize, character: char| format!("o{character}run{number}@example.com");
     let rows = |minute, name: &str| {
         let row = |(number, (character, _)): (usize, &(char, bool))| {
@@ -370,7 +392,7 @@ async fn every_character_of_an_address_goes_through_a_run() {
         };
         CHARACTERS.iter().enumerate().map(row).collect::<Vec<_>>()
     };
-    let shop = Shop::with(rows(1, "Ada")).await;
+    let shop = Shop::of(rows(1, "Ada"), of(version)).await;
     // Half of them are in Mautic already.
     for (number, (character, _)) in CHARACTERS.iter().enumerate().filter(|(number, (_, kept))| *kept && number % 2 == 0)
     {
