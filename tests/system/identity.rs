@@ -120,6 +120,10 @@ async fn an_opt_out_reaches_every_contact_of_an_address_and_the_rest_is_parked_o
         assert_eq!((contact.dnc.len(), &contact.fields["firstname"]), (1, &json!("Twin")));
     }
     assert_eq!(system.parked().await.len(), 1);
+    let segment = system.made_in_mautic("segments", "Readers").await;
+    let joined = json!({"action": "add_to_segment", "email": "twin@example.com", "segmentId": segment});
+    let answer = system.caller.call(&joined).await.unwrap();
+    assert_eq!((answer.status, answer.contact_id()), (200, Some(ids[0].to_string().as_str())), "{}", answer.body);
     // What people do with any of them is the person's doing, and the link says which they are.
     let link = system.link("twin@example.com").await;
     assert_eq!((link.remote_id.unwrap().0, link.duplicates.len()), (ids[0].to_string(), ids.len() - 1));
@@ -159,6 +163,20 @@ async fn several_contacts_of_one_address_are_one_issue_of_a_run_and_hold_nobody_
     let calls = shop.system.calls();
     assert_eq!((shop.sync().await.failed, shop.system.calls() - calls), (0, 0));
     assert_eq!(shop.system.parked().await.len(), 1);
+}
+
+#[tokio::test]
+async fn lists_of_an_event_take_the_oldest_of_several_contacts_and_the_event_waits_for_a_person() {
+    let system = System::start().await;
+    let ids = made_in_parallel(&system, "event@example.com").await;
+    let event = json!({"id": "e1", "name": "user_signup", "user": {"id": "u1", "email": "event@example.com"}});
+    assert_eq!(system.send_events("", &event).await.unwrap().status, 202);
+    system.finish().await;
+    for contact in system.contacts_with("event@example.com") {
+        assert_eq!(contact.segments.is_empty(), contact.id != ids[0], "{contact:?}");
+    }
+    let kinds: Vec<Value> = system.parked().await.iter().map(|one| json!(one.job.task)["kind"].clone()).collect();
+    assert_eq!(kinds.len(), 2, "{kinds:?}");
 }
 
 #[tokio::test]
