@@ -166,6 +166,20 @@ async fn several_contacts_of_one_address_are_one_issue_of_a_run_and_hold_nobody_
 }
 
 #[tokio::test]
+async fn lists_of_an_event_take_the_oldest_of_several_contacts_and_the_event_waits_for_a_person() {
+    let system = System::start().await;
+    let ids = made_in_parallel(&system, "event@example.com").await;
+    let event = json!({"id": "e1", "name": "user_signup", "user": {"id": "u1", "email": "event@example.com"}});
+    assert_eq!(system.send_events("", &event).await.unwrap().status, 202);
+    system.finish().await;
+    for contact in system.contacts_with("event@example.com") {
+        assert_eq!(contact.segments.is_empty(), contact.id != ids[0], "{contact:?}");
+    }
+    let kinds: Vec<Value> = system.parked().await.iter().map(|one| json!(one.job.task)["kind"].clone()).collect();
+    assert_eq!(kinds.len(), 2, "{kinds:?}");
+}
+
+#[tokio::test]
 async fn a_contact_that_marketing_gave_another_persons_address_is_not_written_on() {
     let system = System::start().await;
     let one = upsert(&system, person("u1", "one@example.com", "One")).await.contact_id().unwrap().to_owned();

@@ -25,6 +25,7 @@ mod records_api;
 mod release_binary;
 mod secrets;
 mod supabase_source;
+mod swap;
 mod sync_run;
 mod upsert;
 mod webhook_effects;

@@ -94,6 +94,15 @@ impl Desk {
         self.services.parked.park(&parked).await
     }
 
+    /// The record's contact, when others have its address. One read.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub(crate) async fn one_of_several(&self, key: &RecordKey) -> Result<Option<RemoteId>> {
+        let link = self.services.contacts.load(&self.integration.scope, key).await?.link;
+        Ok(link.filter(|link| !link.duplicates.is_empty()).and_then(|link| link.remote_id))
+    }
+
     /// The contact was written: it needs nobody any more. One write.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use crate::ports::Stored;
 use crate::ports::bulk::Mark;
 use crate::sync::change::ContactChange;
 use crate::sync::plan::{self, Draft, Found};
+use crate::sync::push;
 use crate::sync::services::Desk;
 use crate::sync::vanished::Vanished;
 
@@ -26,7 +27,7 @@ impl Sender<'_> {
         if marks.is_empty() {
             return Ok(());
         }
-        for (mark, draft) in self.desk.plan_marked(marks).await? {
+        for (mark, draft) in self.desk.plan_marked(marks, &self.id).await? {
             match draft {
                 Some(draft) => self.place(mark, draft, looked, queues),
                 None => self.ended.push(Ended::Forgotten(mark)),
@@ -68,10 +69,13 @@ impl Sender<'_> {
 
 impl Desk {
     /// Plans marked records by their state of now; `None` for one that was deleted.
-    async fn plan_marked(&self, marks: Vec<Mark>) -> Result<Vec<(Mark, Option<Draft>)>> {
+    async fn plan_marked(&self, mut marks: Vec<Mark>, id: &str) -> Result<Vec<(Mark, Option<Draft>)>> {
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
         let keys: Vec<_> = marks.iter().map(|mark| mark.record.clone()).collect();
-        let stored = bulk.load_many(scope, &keys).await?;
+        let mut stored = bulk.load_many(scope, &keys).await?;
+        for (mark, stored) in marks.iter_mut().zip(&mut stored) {
+            self.take_awaited(mark, stored, id).await?;
+        }
         let email = |stored: &Stored| stored.record.as_ref()?.email.as_ref().map(Email::identity);
         let identities: Vec<_> = stored.iter().map(|stored| (None, email(stored))).collect();
         let resolved = bulk.resolve_many(scope, &identities).await?;
@@ -81,12 +85,32 @@ impl Desk {
             let draft = stored.record.is_some().then(|| {
                 let key = mark.record.clone();
                 let change = ContactChange::refresh(key.clone());
-                let found = Found { key, stored, consent, unclaimed: Vec::new(), issues: Vec::new(), email: None };
+                let found = Found::known(key, stored, consent);
                 plan::plan(&change, found, &book, self.now())
             });
             (mark, draft)
         };
         let consents = resolved.into_iter().map(|resolved| resolved.consent);
         Ok(marks.into_iter().zip(stored).zip(consents).map(plan).collect())
+    }
+
+    /// Gives a record the address that it waits for, if nobody else has it any more. It is stored before it is sent.
+    async fn take_awaited(&self, mark: &mut Mark, stored: &mut Stored, id: &str) -> Result<()> {
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let Some(wanted) = stored.record.as_ref().and_then(|record| record.awaited.clone()) else { return Ok(()) };
+        if self.exchange(&mark.record, &wanted, id).await? {
+            *stored = contacts.load(scope, &mark.record).await?;
+        }
+        let Some(record) = &stored.record else { return Ok(()) };
+        if let Some(email) = self.awaited_now(&mark.record, record).await? {
+            let found = self.found_with(&mark.record, stored.clone(), email).await?;
+            let change = ContactChange::refresh(mark.record.clone());
+            let draft = self.draft_of(&change, found, self.catalog().await.as_deref());
+            let saved = (push::save_of(&draft), true);
+            self.services.bulk.save_many(scope, &[saved], self.now()).await?;
+            *stored = contacts.load(scope, &mark.record).await?;
+        }
+        mark.version = stored.record.as_ref().map_or(mark.version, |record| record.version);
+        Ok(())
     }
 }

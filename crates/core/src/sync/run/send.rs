@@ -31,6 +31,8 @@ struct Sending<'a> {
 struct Following {
     finished: Vec<Mark>,
     put_off: Vec<Mark>,
+    /// Their records wait for an address that another one has.
+    awaiting: Vec<Mark>,
     alone: Vec<Mark>,
     failed: Vec<(Item, Failure)>,
     synced: Vec<(Draft, RemoteId)>,
@@ -116,12 +118,14 @@ impl Run<'_> {
         for one in ended {
             self.note(one, &mut following);
         }
-        let Following { finished, put_off, alone, failed, synced, joining } = following;
+        let Following { finished, mut put_off, awaiting, alone, failed, synced, joining } = following;
         for mark in alone {
             let task = Task::PushContact { record: mark.record };
             self.desk.defer(task, &self.log.id, Duration::ZERO).await?;
         }
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
+        let later = policy::after(self.now(), JOB);
+        put_off.extend(awaiting.into_iter().map(|mark| Mark { due_at: later, ..mark }));
         bulk.mark_many(scope, &put_off).await?;
         self.put_off(failed).await?;
         // Before anything takes the marks away: a source that can't be told now is told by the next run. The run before may
@@ -248,8 +252,11 @@ impl Following {
     /// The platform has all of the contact's values; its mark stays while memberships are open.
     fn leave(&mut self, mark: Mark, draft: &Draft, contact: &RemoteId) {
         let (add, remove) = draft.segment_changes();
-        if add.is_empty() && remove.is_empty() {
-            return self.finished.push(mark);
+        let awaits = draft.record.awaited.is_some();
+        match (add.is_empty() && remove.is_empty(), awaits) {
+            (true, true) => return self.awaiting.push(mark),
+            (true, false) => return self.finished.push(mark),
+            (false, _) => {}
         }
         self.joining.push(Joining { mark, contact: contact.clone(), add, remove });
     }
