@@ -41,6 +41,10 @@ pub const BATCH_FAILURES: u32 = 3;
 /// times until the entry to blame is alone, and two hundred contacts are looked up before the first of them is written.
 pub const IDLE_CALLS: u32 = 24;
 
+/// How long a value that the platform refused is not sent again, unless its field changes there: its own lists may change with
+/// its version.
+pub const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// How many contacts a run may delete or blank before a person has to say that this is meant: a tenth, and always one.
 #[must_use]
 pub const fn losses_allowed(known: u64) -> u64 {

@@ -60,6 +60,7 @@ impl Writing<'_> {
 
     async fn bearer_of(&mut self, email: &Email, own: Option<&RemoteId>, is_taken: bool) -> Result<Found> {
         let found = self.platform().find_by_email(email).await?;
+        self.unmade = found.is_empty();
         let owners = self.desk.owners_of(found.iter().map(|one| &one.id)).await?;
         let seeker = Seeker { key: &self.draft.key, email, contact: own, is_taken };
         match decision::after_look_up(&seeker, &found, &owners) {

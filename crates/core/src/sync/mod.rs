@@ -14,6 +14,7 @@ pub mod erase;
 mod exchange;
 pub mod export;
 mod find;
+mod left_out;
 pub mod lists;
 pub mod membership;
 pub mod overlay;

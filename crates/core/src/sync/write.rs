@@ -14,6 +14,7 @@ use crate::ports::{Commit, MarketingPlatform};
 
 use super::change::{IdentifyCase, PushAction, Pushed, Visitor};
 use super::decision::{self, EMAIL, Next, Sent};
+use super::left_out;
 use super::plan::{self, Draft};
 use super::services::Desk;
 
@@ -25,6 +26,8 @@ pub struct Writing<'a> {
     lease: Lease,
     pub(super) refused: Vec<String>,
     in_doubt: bool,
+    /// No create made a contact so far, and none is under way.
+    pub(super) unmade: bool,
     made_anew: bool,
     pub(super) visitor_is_another: bool,
     /// All contacts with the address, the oldest first, when there are several.
@@ -50,13 +53,15 @@ pub(super) enum Target {
 
 impl<'a> Writing<'a> {
     pub(crate) fn new(desk: &'a Desk, draft: Draft, link: Link, lease: Lease) -> Self {
+        let (refused, unmade) = (draft.refused.keys().cloned().collect(), !draft.may_have_been_created());
         Self {
             desk,
             draft,
             link,
             lease,
-            refused: Vec::new(),
+            refused,
             in_doubt: false,
+            unmade,
             made_anew: false,
             visitor_is_another: false,
             duplicates: Vec::new(),
@@ -97,6 +102,17 @@ impl<'a> Writing<'a> {
     #[must_use]
     pub fn creation_is_in_doubt(&self) -> bool {
         self.in_doubt
+    }
+
+    /// The commit of a write that failed before it made a contact: the next one need not look for it. `None` when there is one,
+    /// or may be.
+    #[must_use]
+    pub fn unmade(&self) -> Option<Commit> {
+        if !self.unmade || self.link.remote_id.is_some() {
+            return None;
+        }
+        let link = Link { unmade: true, ..self.stamped(self.desk.now()) };
+        Some(self.bare_commit(link))
     }
 
     /// Writes the contact.
@@ -170,7 +186,9 @@ impl<'a> Writing<'a> {
     async fn create_once(&mut self) -> Result<Target> {
         let write = self.full_write().await?;
         self.still_ours().await?;
-        let written = self.platform().create(&write).await?;
+        let sent = self.platform().create(&write).await;
+        self.unmade = sent.as_ref().is_err_and(is_without_a_contact);
+        let written = sent?;
         let action = if written.created { PushAction::Created } else { PushAction::Updated };
         Ok(Target::Made(written.contact, action))
     }
@@ -327,7 +345,14 @@ impl<'a> Writing<'a> {
         let now = self.desk.now();
         let known = self.link.remote_id.as_ref() == Some(&wrote.contact.id);
         self.link.follow_merge(wrote.contact.id.clone());
-        plan::note_written(&mut self.link, &self.draft, &self.refused, &wrote.contact);
+        let rules = &self.desk.integration.rules;
+        let left_out = left_out::of_write(&self.draft, &self.refused, &wrote.contact, rules, now);
+        let lost: Vec<_> = left_out.iter().filter(|(name, _)| !self.refused.contains(name)).collect();
+        if !lost.is_empty() {
+            self.desk.integration.reference.doubt_catalog(now);
+        }
+        self.draft.issues.extend(lost.into_iter().map(|(name, refusal)| left_out::issue(name, refusal, rules)));
+        plan::note_written(&mut self.link, &self.draft, &self.refused, left_out, &wrote.contact);
         self.link.duplicates.clear();
         let kept_address = self.refused.iter().any(|name| name == EMAIL);
         let release = self.draft.release.clone().filter(|_| !kept_address);
@@ -357,22 +382,29 @@ impl<'a> Writing<'a> {
         let now = self.desk.now();
         self.link.state = LinkState::Error;
         self.link.error = Some(failure.message.clone());
-        let mut consent = None;
-        if !self.duplicates.is_empty() {
-            self.link.note_duplicates(&self.duplicates);
-            consent = self.draft.record.email.as_ref().map(|email| (email.identity(), self.draft.consent.clone()));
-            if self.draft.consent.opted_out() {
-                plan::note_forbidden(&mut self.link.snapshot);
-            }
+        if self.duplicates.is_empty() {
+            self.link.unmade = self.unmade && self.link.remote_id.is_none();
+            return self.bare_commit(self.stamped(now));
         }
+        self.link.note_duplicates(&self.duplicates);
+        if self.draft.consent.opted_out() {
+            plan::note_forbidden(&mut self.link.snapshot);
+        }
+        let identity = self.draft.record.email.as_ref().map(|email| email.identity());
+        let consent = identity.map(|identity| (identity, self.draft.consent.clone()));
+        // What people do with any of them is the person's doing.
+        Commit { point: self.duplicates.clone(), consent, ..self.bare_commit(self.stamped(now)) }
+    }
+
+    /// A commit that leaves this link and changes nothing else.
+    fn bare_commit(&self, link: Link) -> Commit {
         Commit {
             key: self.draft.key.clone(),
-            link: self.stamped(now),
+            link,
             owner: self.lease.owner.clone(),
             release: Vec::new(),
-            // What people do with any of them is the person's doing.
-            point: std::mem::take(&mut self.duplicates),
-            consent,
+            point: Vec::new(),
+            consent: None,
         }
     }
 
@@ -382,4 +414,9 @@ impl<'a> Writing<'a> {
         link.updated_at = now;
         link
     }
+}
+
+/// Whether a create that failed so made no contact, and found none.
+fn is_without_a_contact(failure: &Failure) -> bool {
+    failure.effect == Effect::None && failure.kind != FailureKind::Taken
 }
