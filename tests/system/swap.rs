@@ -68,18 +68,20 @@ const CHAIN: &[(&str, &str)] = &[("a", "b"), ("b", "c"), ("c", "d")];
 
 /// Runs until nothing is left to do; pauses are waited for.
 async fn settle(desk: &Desk) {
+    let mut told = Vec::new();
     for _ in 0..10 {
         let ran = desk.sync(SyncOptions::default()).await.expect("no other run is under way");
         match ran.stopped {
             None => return,
             Some(Stopped::Paused(until)) => {
+                told.push(format!("{:?} {:?}", until.duration_since(SystemClock.now()), ran.log));
                 let wait = until.duration_since(SystemClock.now()).max(SignedDuration::ZERO);
                 tokio::time::sleep(Duration::try_from(wait).unwrap() + Duration::from_millis(20)).await;
             }
             Some(other) => panic!("{other:?}"),
         }
     }
-    panic!("the runs come to no end");
+    panic!("the runs come to no end: {told:#?}");
 }
 
 /// Takes all marks for due, as time would make them.
@@ -159,7 +161,11 @@ async fn users_who_swap_addresses_in_a_run_end_swapped_in_every_order() {
             }
             assert_moved(&system, &contacts, moves, &format!("{order:?} at once: {at_once}"));
             desk = desk_of(&system, &source);
-            assert_eq!(desk.sync(SyncOptions::default()).await.unwrap().log.calls, 0, "{order:?}: nothing is left to do");
+            assert_eq!(
+                desk.sync(SyncOptions::default()).await.unwrap().log.calls,
+                0,
+                "{order:?}: nothing is left to do"
+            );
         }
     }
 }

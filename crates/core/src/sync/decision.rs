@@ -72,8 +72,8 @@ pub(crate) enum Follow<'a> {
     Another,
     /// Several contacts have the address, and the platform takes no change of any of them; the oldest first.
     Several(Vec<&'a RemoteContact>),
-    /// The platform says that the address is taken, and shows nobody else who has it.
-    Unclear,
+    /// The platform said that the address is taken, and shows nobody else who has it: it may have come free, so try once more.
+    Again,
 }
 
 /// What follows from whom the platform shows with a record's address.
@@ -82,8 +82,8 @@ pub(crate) fn after_look_up<'a>(seeker: &Seeker<'_>, found: &'a [RemoteContact],
     bearers.sort_by_key(|one| age(&one.id));
     match (bearers.as_slice(), seeker.contact) {
         ([], None) if !seeker.is_taken => Follow::Make,
-        ([], _) => Follow::Unclear,
-        ([one], Some(own)) if one.id == *own && seeker.is_taken => Follow::Unclear,
+        ([], _) => Follow::Again,
+        ([one], Some(own)) if one.id == *own && seeker.is_taken => Follow::Again,
         ([one], Some(own)) if one.id == *own => Follow::Change(one),
         ([one], contact) => {
             let owner = owners.get(&one.id).filter(|owner| owner.key != *seeker.key);
@@ -187,8 +187,11 @@ pub(crate) fn anothers() -> Failure {
     Failure::new(FailureKind::Taken, message).with_fields(vec![issue])
 }
 
-/// The address is taken by nobody whom the platform shows.
-pub(crate) fn unclear() -> Failure {
+/// The refusal, or what it means when the platform says twice that the address is taken and shows nobody who has it.
+pub(crate) fn unclear(refusal: Failure) -> Failure {
+    if refusal.kind != FailureKind::Taken || !refusal.fields.iter().any(|issue| issue.field == EMAIL) {
+        return refusal;
+    }
     let message = "The platform says that another contact has this address, and shows none: see that Tandem's role may view \
                    the contacts of all owners.";
     let issue = FieldIssue::new("contact.email", IssueCode::Taken, message);
@@ -246,11 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_nobody_has_leads_to_a_new_contact_unless_the_platform_says_that_it_is_taken() {
+    fn an_address_that_nobody_has_leads_to_a_new_contact_and_to_another_attempt_when_it_was_taken() {
         let others = [contact("3", "b@example.com")];
         assert_eq!(follow(None, false, &others, &Owners::new()), Follow::Make);
-        assert_eq!(follow(None, true, &others, &Owners::new()), Follow::Unclear);
-        assert_eq!(follow(Some("3"), true, &others, &Owners::new()), Follow::Unclear);
+        assert_eq!(follow(None, true, &others, &Owners::new()), Follow::Again);
+        assert_eq!(follow(Some("3"), true, &others, &Owners::new()), Follow::Again);
     }
 
     #[test]

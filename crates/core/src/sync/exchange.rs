@@ -39,7 +39,8 @@ impl Desk {
         // The marks first: whoever dies behind them is followed by a run that brings all of the ring to the platform.
         self.services.bulk.mark_many(&self.integration.scope, &marks.collect::<Vec<_>>()).await?;
         let holders = ring.iter().cycle().skip(1);
-        let moves: Vec<Exchange> = ring.iter().zip(holders).map(|(one, holder)| one.taking_from(&holder.key, now)).collect();
+        let moves: Vec<Exchange> =
+            ring.iter().zip(holders).map(|(one, holder)| one.taking_from(&holder.key, now)).collect();
         if self.services.contacts.exchange(&self.integration.scope, &moves).await? == Attempt::Done {
             tracing::info!(records = ring.len(), "records changed addresses");
             for other in ring.iter().filter(|one| one.key != *key) {

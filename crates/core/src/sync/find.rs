@@ -42,19 +42,20 @@ impl Writing<'_> {
         Ok((!self.visitor_is_another).then_some(Target::Existing(contact.id, IdentifyCase::ClaimedAnonymous)))
     }
 
-    /// The platform says that the address of a contact which is there is taken: it is left out, unless that is no use.
+    /// The platform says that the address of a contact which is there is taken: it is left out when another contact has it. When
+    /// none is shown any more, it may have come free.
     ///
     /// # Errors
-    /// As [`Writing::look_up`], and `Taken` when nobody else is shown with the address.
+    /// As [`Writing::look_up`].
     pub(super) async fn leave_address(&mut self, id: &RemoteId) -> Result<()> {
-        let Some(email) = self.draft.record.email.clone() else { return Err(decision::unclear()) };
+        let Some(email) = self.draft.record.email.clone() else { return Ok(()) };
         match self.bearer_of(&email, Some(id), true).await? {
             Found::Elsewhere if !self.refused.iter().any(|name| name == EMAIL) => {
                 self.draft.issues.push(self.refusal(EMAIL, true));
                 self.refused.push(EMAIL.to_owned());
                 Ok(())
             }
-            Found::Elsewhere | Found::Nobody | Found::Contact(_) => Err(decision::unclear()),
+            Found::Elsewhere | Found::Nobody | Found::Contact(_) => Ok(()),
         }
     }
 
@@ -64,7 +65,7 @@ impl Writing<'_> {
         let owners = self.desk.owners_of(found.iter().map(|one| &one.id)).await?;
         let seeker = Seeker { key: &self.draft.key, email, contact: own, is_taken };
         match decision::after_look_up(&seeker, &found, &owners) {
-            Follow::Make | Follow::Unclear => Ok(Found::Nobody),
+            Follow::Make | Follow::Again => Ok(Found::Nobody),
             Follow::Change(contact) => Ok(Found::Contact(contact.id.clone())),
             Follow::WithoutAddress | Follow::Another => Ok(Found::Elsewhere),
             Follow::Wait => Err(self.wait_for_address(own).await?),

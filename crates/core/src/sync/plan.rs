@@ -180,7 +180,8 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let (consent_changed, opted_in_by_person) = take_consent(change, &mut consent, &mut issues);
     let stale = is_stale(change, stored.record.as_ref());
     issues.extend(stale.then(stale_issue));
-    let (record, record_changed) = new_record(change, stored.record.as_ref(), Given { email, awaited }, stale, book.rules, now);
+    let (record, record_changed) =
+        new_record(change, stored.record.as_ref(), Given { email, awaited }, stale, book.rules, now);
     let release = given_up(stored.record.as_ref(), &record);
     let link_known = stored.link.is_some();
     let link = left_out::trusted(stored.link.unwrap_or_else(|| Link::new(now)), book);

@@ -157,9 +157,10 @@ impl<'a> Writing<'a> {
         }
         match self.create().await {
             Err(failure) if failure.effect == Effect::Unknown => self.resolve_lost_reply(failure).await,
-            Err(failure) if self.after(&failure, false, 1) == Next::LookUp => {
-                self.look_up().await?.ok_or_else(decision::unclear)
-            }
+            Err(failure) if self.after(&failure, false, 1) == Next::LookUp => match self.look_up().await? {
+                Some(target) => Ok(target),
+                None => self.create_once().await.map_err(decision::unclear),
+            },
             other => other,
         }
     }
@@ -225,7 +226,7 @@ impl<'a> Writing<'a> {
                 }
                 Next::LookUp => {
                     self.leave_address(id).await?;
-                    self.change_once(id).await?
+                    self.change_once(id).await.map_err(decision::unclear)?
                 }
                 Next::GiveUp => return Err(failure),
             },

@@ -167,7 +167,7 @@ impl Sender<'_> {
                         back.push((held, Next::Again));
                     }
                     decision::Next::FindAgain => back.push((held, Next::Alone)),
-                    decision::Next::GiveUp => failed.push((held, failure)),
+                    decision::Next::GiveUp => failed.push((held, decision::unclear(failure))),
                 },
             }
         }

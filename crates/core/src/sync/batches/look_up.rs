@@ -88,7 +88,7 @@ impl Sender<'_> {
             // Few contacts, and calls of their own: the write of a single contact knows how.
             Follow::Wait | Follow::Several(_) => self.alone(queues, item).await?,
             Follow::Another => self.given_up(item, decision::anothers()).await?,
-            Follow::Unclear => self.given_up(item, decision::unclear()).await?,
+            Follow::Again => Self::once_more(queues, item),
         }
         Ok(())
     }
@@ -96,8 +96,16 @@ impl Sender<'_> {
     /// The address is another contact's: the rest is written.
     fn without_address(queues: &mut Queues, mut item: Item) {
         item.refused.push(decision::EMAIL.to_owned());
+        Self::once_more(queues, item);
+    }
+
+    fn once_more(queues: &mut Queues, mut item: Item) {
         item.is_taken = false;
-        if item.needs_rewrite() { queues.rewrite.push_back(item) } else { queues.update.push_back(item) }
+        match (item.draft.remote_id().is_some(), item.needs_rewrite()) {
+            (true, true) => queues.rewrite.push_back(item),
+            (true, false) => queues.update.push_back(item),
+            (false, _) => queues.create.push_back(item),
+        }
     }
 
     /// A contact that can't be written: its link says why.

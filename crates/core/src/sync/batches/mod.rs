@@ -192,17 +192,7 @@ impl<'a> Sender<'a> {
 impl Item {
     fn new(mark: Mark, draft: Draft, looked: bool) -> Self {
         let (pointed, refused) = (draft.link.remote_id.clone(), draft.refused.keys().cloned().collect());
-        Self {
-            mark,
-            draft,
-            refused,
-            maybe_made: false,
-            pointed,
-            looked,
-            creates: 0,
-            changes: 0,
-            is_taken: false,
-        }
+        Self { mark, draft, refused, maybe_made: false, pointed, looked, creates: 0, changes: 0, is_taken: false }
     }
 
     /// Zeros and blanks reach a known contact only when it is written as a whole.
