@@ -27,7 +27,7 @@ impl Sender<'_> {
         if marks.is_empty() {
             return Ok(());
         }
-        for (mark, draft) in self.desk.plan_marked(marks, &self.id).await? {
+        for (mark, draft) in self.desk.plan_anew(marks, &self.id).await? {
             match draft {
                 Some(draft) => self.place(mark, draft, looked, queues),
                 None => self.ended.push(Ended::Forgotten(mark)),
@@ -69,13 +69,10 @@ impl Sender<'_> {
 
 impl Desk {
     /// Plans marked records by their state of now; `None` for one that was deleted.
-    async fn plan_marked(&self, mut marks: Vec<Mark>, id: &str) -> Result<Vec<(Mark, Option<Draft>)>> {
+    pub(in crate::sync) async fn plan_marked(&self, marks: Vec<Mark>) -> Result<Vec<(Mark, Option<Draft>)>> {
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
         let keys: Vec<_> = marks.iter().map(|mark| mark.record.clone()).collect();
-        let mut stored = bulk.load_many(scope, &keys).await?;
-        for (mark, stored) in marks.iter_mut().zip(&mut stored) {
-            self.take_awaited(mark, stored, id).await?;
-        }
+        let stored = bulk.load_many(scope, &keys).await?;
         let email = |stored: &Stored| stored.record.as_ref()?.email.as_ref().map(Email::identity);
         let identities: Vec<_> = stored.iter().map(|stored| (None, email(stored))).collect();
         let resolved = bulk.resolve_many(scope, &identities).await?;
@@ -94,23 +91,39 @@ impl Desk {
         Ok(marks.into_iter().zip(stored).zip(consents).map(plan).collect())
     }
 
-    /// Gives a record the address that it waits for, if nobody else has it any more. It is stored before it is sent.
-    async fn take_awaited(&self, mark: &mut Mark, stored: &mut Stored, id: &str) -> Result<()> {
-        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
-        let Some(wanted) = stored.record.as_ref().and_then(|record| record.awaited.clone()) else { return Ok(()) };
-        if self.exchange(&mark.record, &wanted, id).await? {
-            *stored = contacts.load(scope, &mark.record).await?;
+    /// Plans marked records after giving those an address that wait for one which came free.
+    async fn plan_anew(&self, marks: Vec<Mark>, id: &str) -> Result<Vec<(Mark, Option<Draft>)>> {
+        let planned = self.plan_marked(marks).await?;
+        let awaits = |draft: &Option<Draft>| draft.as_ref().is_some_and(|draft| draft.record.awaited.is_some());
+        let (waiting, mut ready): (Vec<_>, Vec<_>) = planned.into_iter().partition(|(_, draft)| awaits(draft));
+        let mut marks = Vec::new();
+        for (mark, _) in waiting {
+            marks.push(self.take_awaited(mark, id).await?);
         }
-        let Some(record) = &stored.record else { return Ok(()) };
-        if let Some(email) = self.awaited_now(&mark.record, record).await? {
-            let found = self.found_with(&mark.record, stored.clone(), email).await?;
-            let change = ContactChange::refresh(mark.record.clone());
-            let draft = self.draft_of(&change, found, self.catalog().await.as_deref());
+        if !marks.is_empty() {
+            ready.extend(self.plan_marked(marks).await?);
+        }
+        Ok(ready)
+    }
+
+    /// Gives a record the address that it waits for, if nobody else has it any more. It is stored before it is sent.
+    async fn take_awaited(&self, mark: Mark, id: &str) -> Result<Mark> {
+        let (contacts, scope, key) = (&self.services.contacts, &self.integration.scope, mark.record.clone());
+        let mut stored = contacts.load(scope, &key).await?;
+        if let Some(wanted) = stored.record.as_ref().and_then(|record| record.awaited.clone())
+            && self.exchange(&key, &wanted, id).await?
+        {
+            stored = contacts.load(scope, &key).await?;
+        }
+        let Some(record) = &stored.record else { return Ok(mark) };
+        let mut version = record.version;
+        if let Some(email) = self.awaited_now(&key, record).await? {
+            let found = self.found_with(&key, stored.clone(), email).await?;
+            let draft = self.draft_of(&ContactChange::refresh(key), found, self.catalog().await.as_deref());
             let saved = (push::save_of(&draft), true);
             self.services.bulk.save_many(scope, &[saved], self.now()).await?;
-            *stored = contacts.load(scope, &mark.record).await?;
+            version = draft.record.version;
         }
-        mark.version = stored.record.as_ref().map_or(mark.version, |record| record.version);
-        Ok(())
+        Ok(Mark { version, ..mark })
     }
 }
