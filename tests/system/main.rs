@@ -31,5 +31,6 @@ mod supabase_source;
 mod swap;
 mod sync_run;
 mod upsert;
+mod versions;
 mod webhook_effects;
 mod webhook_input;
