@@ -17,7 +17,7 @@ use crate::client::{Answer, Caller};
 
 /// The environment's Mautic, when one is configured.
 pub fn real_mautic() -> Option<Environment> {
-    let environment = Environment::of_process();
+    let environment = Environment::of_process().ok()?;
     environment.get(&["MAUTIC_BASE_URL", "MAUTIC_URL", "MAUTIC_BASEURL"]).is_some().then_some(environment)
 }
 

@@ -2,10 +2,10 @@
 
 use crate::domain::link::Lease;
 use crate::error::{Failure, FailureKind, Result};
+use crate::jobs::message::ListKind;
 use crate::jobs::message::MembershipList;
 use crate::policy;
 use crate::ports::Attempt;
-use crate::sync::lists::ListKind;
 use crate::sync::services::Desk;
 
 use super::rulebook::ListRef;

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::jobs::message::ListKind;
 use crate::ports::bulk::{BulkPlatform, RemoteList};
-use crate::sync::lists::{ListKind, named};
+use crate::sync::lists::named;
 
 use super::rulebook::{ListRef, RuleBook};
 use super::target::Target;

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::error::{Failure, FailureKind, Result};
-use crate::jobs::message::MembershipList;
+use crate::jobs::message::{ListKind, MembershipList};
 use crate::policy;
 use crate::ports::bulk::RemoteList;
 
@@ -18,33 +18,6 @@ const COPY: SignedDuration = SignedDuration::from_mins(5);
 const COPY_WITHOUT_NAME: SignedDuration = SignedDuration::from_secs(10);
 /// How many names a failure tells.
 const MOST_NAMES: usize = 10;
-
-/// What contacts are put into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListKind {
-    /// A campaign.
-    Campaign,
-    /// A segment.
-    Segment,
-}
-
-impl ListKind {
-    /// The list of this kind with an id.
-    #[must_use]
-    pub fn with_id(self, id: String) -> MembershipList {
-        match self {
-            Self::Campaign => MembershipList::Campaign(id),
-            Self::Segment => MembershipList::Segment(id),
-        }
-    }
-
-    fn plural(self) -> &'static str {
-        match self {
-            Self::Campaign => "campaigns",
-            Self::Segment => "segments",
-        }
-    }
-}
 
 impl Desk {
     /// All campaigns, and whether they are from the process's copy. One call in five minutes.
