@@ -30,7 +30,7 @@ use crate::version;
 pub const WEBHOOK_SECRET: &str = "s3cret";
 
 /// The API key of test systems.
-pub const KEY: &str = "tdm_key_of_the_tests";
+pub const KEY: &str = "tdm_key_of_the_tests_that_nobody_else_uses";
 
 /// How a system is set up.
 #[derive(Clone)]

@@ -178,7 +178,7 @@ async fn a_list_by_name_and_a_contact_by_address_are_queued_while_mautic_can_not
     let Lists { contact, .. } = with_lists(&system).await;
     let only_there = json!({"email": "there@example.com"});
     system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await;
-    system.mautic.add_fault(FaultRule::new(FaultKind::Status).status(503).times(2));
+    system.mautic.inject_faults(vec![FaultRule::new(FaultKind::Status).status(503).times(2)]);
     for (whom, list) in [
         (json!({"mauticContactId": contact}), json!({"segmentName": "S"})),
         (json!({"email": "there@example.com"}), json!({"segmentName": "S"})),

@@ -52,9 +52,10 @@ async fn connection(stream: TcpStream, router: Router, idle: Duration, mut stopp
     builder.timer(TokioTimer::new()).header_read_timeout(idle);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
+    let stop = async { drop(stopping.wait_for(|stop| *stop).await) };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stopping.wait_for(|stop| *stop) => {
+        () = stop => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
