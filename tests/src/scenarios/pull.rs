@@ -17,7 +17,6 @@ use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::conflict::Side;
 use tandem_core::sync::run::{Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
-use tandem_simulators::MauticOptions;
 
 use super::import::desk_over;
 use super::{Proof, Size};

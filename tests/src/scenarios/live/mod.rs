@@ -73,8 +73,6 @@ async fn against(mautic: &Environment, mut variables: Vec<(String, String)>, peo
 struct Stage<'a> {
     marketers: Marketers,
     caller: Caller,
-    marketers: Marketers,
-    caller: Caller,
     folder: &'a Path,
     variables: Vec<(String, String)>,
     /// Paths below `/api/` that delete what was made.
