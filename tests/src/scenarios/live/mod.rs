@@ -13,7 +13,7 @@ use tandem_app::config::Environment;
 use tandem_simulators::MauticSimulator;
 
 use self::mautic::Marketers;
-use super::target::{prefix, real_mautic, real_variables};
+use super::target::{prefix, real_mautic, real_variables, settled};
 use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::client::{Answer, Caller};
@@ -237,16 +237,8 @@ impl Stage<'_> {
         Ok(each(&hooks["hooks"]))
     }
 
-    /// Waits until no job is left that may still be done.
     async fn settled(&self) -> Result<(), String> {
-        for _ in 0..120 {
-            let status = self.command(&["status"]).await?;
-            if status["queue"]["waiting"] == 0 {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        Err("jobs are left on the queue after a minute".to_owned())
+        settled(self.folder, &self.variables).await
     }
 
     async fn command(&self, arguments: &[&str]) -> Result<Value, String> {
