@@ -96,7 +96,7 @@ async fn a_contact_that_is_being_written_is_not_deleted_under_the_writers_hands(
 #[tokio::test]
 async fn a_contact_whose_making_was_never_confirmed_is_deleted_in_mautic_too() {
     let system = System::start().await;
-    let lost = FaultRule::new(FaultKind::LostReply).method("POST").path("/api/contacts/new").times(1);
+    let lost = FaultRule::new(FaultKind::LostReply).method("PUT").path("/api/contacts/batch/edit").times(1);
     let down = FaultRule::new(FaultKind::Status).status(503).method("GET").path("/api/contacts").times(1);
     system.mautic.inject_faults(vec![lost, down]);
     let answer = system.caller.upsert(json!({"id": "u7", "contact": {"email": "doubt@example.com"}})).await.unwrap();

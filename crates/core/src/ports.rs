@@ -56,9 +56,8 @@ pub trait MarketingPlatform: Send + Sync {
     async fn find_by_email(&self, email: &Email) -> Result<Vec<RemoteContact>>;
     /// One contact; the answer's id differs from `id` when the platform merged the two. One call.
     async fn get(&self, id: &RemoteId) -> Result<RemoteContact>;
-    /// Creates, or updates the contact that has the address. Not safe in parallel for one address. Zeros are dropped. One call.
-    async fn upsert(&self, write: &ContactWrite) -> Result<Written>;
-    /// Creates and stores zeros; [`crate::error::FailureKind::Taken`] when the address exists. One call.
+    /// Creates and stores zeros, and never writes on a contact that is there: [`crate::error::FailureKind::Taken`] when the
+    /// address, or another value that must be unique, exists. One call.
     async fn create(&self, write: &ContactWrite) -> Result<Written>;
     /// Changes the fields given and no other. Zeros are dropped. One call.
     async fn update(&self, id: &RemoteId, write: &ContactWrite) -> Result<RemoteContact>;
@@ -165,6 +164,19 @@ pub struct Commit {
     pub consent: Option<(Identity, ConsentLedger)>,
 }
 
+/// A record that takes the address of another one, which takes a third one's, and so on, until the ring is closed.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Which record.
+    pub key: RecordKey,
+    /// Its new state; its `version` is one more than what was read.
+    pub record: Record,
+    /// The address that it takes.
+    pub address: Identity,
+    /// The record that the address points to until now.
+    pub holder: RecordKey,
+}
+
 /// Whether an optimistic write came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -189,6 +201,8 @@ pub trait ContactStore: Send + Sync {
     async fn commit(&self, scope: &Scope, commit: &Commit) -> Result<Attempt>;
     /// Stores a record's newer state without writing it to the platform. One write call.
     async fn save_record(&self, scope: &Scope, save: &Save) -> Result<Attempt>;
+    /// Lets records change addresses, all or nothing. One write call.
+    async fn exchange(&self, scope: &Scope, moves: &[Exchange]) -> Result<Attempt>;
     /// Ends a lease without changing anything else, so that the next writer need not wait. One write call.
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()>;
     /// Erases a record, its link and its pointers. Consent stays, under the digest of the address. One write call or two.

@@ -68,8 +68,12 @@ impl Mautic {
     }
 
     /// POST: 201 when the contact is new, 200 when the address was known (recordings `011-contact-create`,
-    /// `012-contact-create-duplicate-email`).
-    pub(super) async fn post_contact(&self, write: &ContactWrite) -> Result<Written> {
+    /// `012-contact-create-duplicate-email`). It writes on whoever has the address, or any other value that must be unique, and
+    /// drops zeros; whoever must know first uses a create.
+    ///
+    /// # Errors
+    /// As Mautic fails; `Refused` when it changed the address.
+    pub async fn upsert(&self, write: &ContactWrite) -> Result<Written> {
         let request = Request::post("contacts/new").carrying(&partial_body(write)?)?;
         let answer = self.client.answer(request).await?;
         let created = answer.status == 201;

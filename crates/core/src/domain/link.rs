@@ -41,6 +41,10 @@ pub struct Link {
     pub remote_id: Option<RemoteId>,
     /// Ids that the platform merged into `remote_id`.
     pub aliases: BTreeSet<RemoteId>,
+    /// Other contacts of the platform with the same address, as last seen: it takes no change of any of them until they are
+    /// merged there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub duplicates: BTreeSet<RemoteId>,
     /// Where the link stands.
     pub state: LinkState,
     /// What was last sent and accepted, by remote field name: the base of the next difference.
@@ -97,6 +101,7 @@ impl Link {
         Self {
             remote_id: None,
             aliases: BTreeSet::new(),
+            duplicates: BTreeSet::new(),
             state: LinkState::Pending,
             snapshot: BTreeMap::new(),
             campaigns: BTreeSet::new(),
@@ -120,6 +125,15 @@ impl Link {
             self.aliases.insert(old);
         }
         self.aliases.remove(&survivor);
+        self.duplicates.remove(&survivor);
+    }
+
+    /// Several contacts have the address: the oldest is the record's, unless it has one of them already.
+    pub fn note_duplicates(&mut self, all: &[RemoteId]) {
+        if self.remote_id.as_ref().is_none_or(|own| !all.contains(own)) {
+            self.remote_id = all.first().cloned();
+        }
+        self.duplicates = all.iter().filter(|id| self.remote_id.as_ref() != Some(*id)).cloned().collect();
     }
 }
 

@@ -99,6 +99,11 @@ impl Desk {
             tracing::error!(kind = ?failure.kind, job = %job.id, "an event could not be noted as parked: {failure}");
             return Verdict::RetryIn(PARKING_FAILED);
         }
+        let is_contact = matches!(job.task, Task::PushContact { .. } | Task::Identify { .. });
+        if is_contact && reason.kind == FailureKind::Taken {
+            // The write parked the contact itself, once for all its jobs.
+            return Verdict::Done;
+        }
         let parked = ParkedJob { job: job.clone(), reason, advice: advice.to_owned(), attempts, parked_at: self.now() };
         match self.services.parked.park(&parked).await {
             Ok(()) => Verdict::Done,

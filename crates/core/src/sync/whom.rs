@@ -13,7 +13,8 @@ use super::services::Desk;
 pub struct Known {
     /// The record, when Tandem has one.
     pub record: Option<(RecordKey, Stored)>,
-    /// The platform's ids of the contact, the one to use first; aliases of merged contacts after it.
+    /// The platform's ids of the contact, the one to use first; others with its address and
+    /// aliases of merged contacts after it.
     pub contacts: Vec<RemoteId>,
 }
 
@@ -62,7 +63,7 @@ impl Desk {
         if let Some(key) = key {
             let stored = contacts.load(scope, &key).await?;
             if let Some(link) = &stored.link {
-                known.contacts.extend(link.remote_id.iter().chain(&link.aliases).cloned());
+                known.contacts.extend(link.remote_id.iter().chain(&link.duplicates).chain(&link.aliases).cloned());
             }
             known.record = Some((key, stored));
         }

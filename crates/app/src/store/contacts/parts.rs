@@ -120,6 +120,13 @@ impl Parts<'_> {
         self.table.putting(item, Some(self.nobody_elses()))
     }
 
+    /// An identity's pointer to the record, if it leads to `holder` until now.
+    pub(super) fn taken_over(&self, identity: &Identity, holder: &RecordKey) -> Result<TransactWriteItem> {
+        let item = item(keys::identity(self.scope, identity), &self.to_record())?;
+        let held = Condition::new("record_key = :holder").text(":holder", holder.as_str());
+        self.table.putting(item, Some(held))
+    }
+
     /// A pointer to the record, wherever it led before.
     pub(in crate::store) fn pointer(&self, key: Key) -> Result<TransactWriteItem> {
         self.table.putting(item(key, &self.to_record())?, None)
