@@ -8,14 +8,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use support::ports::World;
 use tandem_connectors::http::Http;
-use tandem_connectors::mautic::setup::{FieldState, HookState, create_missing, ensure_webhook, examine};
+use tandem_connectors::mautic::setup::{FieldState, create_missing, ensure_webhook, examine};
 use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Replacement, Settings};
 use tandem_core::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Effect, FailureKind};
 use tandem_core::jobs::message::MembershipList;
 use tandem_core::mapping::RuleSet;
-use tandem_core::ports::MarketingPlatform;
+use tandem_core::ports::{HookCheck, MarketingPlatform};
 use tandem_simulators::mautic::{FaultKind, FaultRule, LostReply};
 use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
 
@@ -27,8 +27,8 @@ async fn installed() -> (RunningMautic, Arc<Mautic>) {
     let ports = World::default().ports();
     let client = Mautic::new(settings, &Scope::default_mautic(), Http::default(), &ports).unwrap();
     let rules = RuleSet::parse(FIELDS).unwrap();
-    let mut report = examine(&client, &rules).await.unwrap();
-    create_missing(&client, &rules, &mut report).await.unwrap();
+    let mut report = examine(&client, &rules, None).await.unwrap();
+    create_missing(&client, &rules, &mut report.fields).await;
     (running, Arc::new(client))
 }
 
@@ -39,14 +39,14 @@ fn write(fields: Value) -> ContactWrite {
 #[tokio::test]
 async fn set_up_makes_what_the_rules_want_and_then_finds_it_right() {
     let (_running, client) = installed().await;
-    let report = examine(&client, &RuleSet::parse(FIELDS).unwrap()).await.unwrap();
+    let report = examine(&client, &RuleSet::parse(FIELDS).unwrap(), None).await.unwrap();
     let wrong: Vec<_> = report.fields.iter().filter(|(_, state)| **state != FieldState::Right).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     let url = "http://127.0.0.1:9/mautic-webhook/mautic";
-    assert_eq!(ensure_webhook(&client, url, "s1").await.unwrap(), HookState::Made);
-    assert_eq!(ensure_webhook(&client, url, "s1").await.unwrap(), HookState::Right);
-    assert_eq!(ensure_webhook(&client, url, "s2").await.unwrap(), HookState::Repaired);
-    assert_eq!(ensure_webhook(&client, url, "s2").await.unwrap(), HookState::Right);
+    assert_eq!(ensure_webhook(&client, url, "s1").await.unwrap().check, HookCheck::Made);
+    assert_eq!(ensure_webhook(&client, url, "s1").await.unwrap().check, HookCheck::Right);
+    assert_eq!(ensure_webhook(&client, url, "s2").await.unwrap().check, HookCheck::Repaired);
+    assert_eq!(ensure_webhook(&client, url, "s2").await.unwrap().check, HookCheck::Right);
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ pub async fn demo(
     } else {
         "Working with the configured Mautic."
     });
-    let connect = MauticOptions { create_missing: true, webhook_url: None };
+    let connect = MauticOptions { create_missing: true, ..MauticOptions::default() };
     let connected = connect_mautic(&server.foundation, &connect, None).await?;
     let (fields, segments) = connected.made();
     let contacts = bodies.len();

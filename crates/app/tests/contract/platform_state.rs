@@ -72,7 +72,8 @@ async fn a_catalog_is_read_back_as_it_was_saved() {
     let world = world().await;
     let catalogs = CatalogTable::new(world.local.table().clone());
     assert_eq!(catalogs.read(&scope("a")).await.unwrap(), None);
-    let field = RemoteField { kind: RemoteFieldKind::Number, options: Vec::new(), scale: Some(2) };
+    let kind = RemoteFieldKind::Number;
+    let field = RemoteField { id: "7".to_owned(), kind, options: Vec::new(), scale: Some(2), limit: Some(64) };
     let catalog = FieldCatalog { fields: [("score".to_owned(), field)].into(), read_at: at(START) };
     catalogs.save(&scope("a"), &catalog).await.unwrap();
     assert_eq!(catalogs.read(&scope("a")).await.unwrap(), Some(catalog));

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tandem_core::domain::scope::Scope;
@@ -11,8 +11,8 @@ use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::{AccessToken, Clock};
 
 use super::budget::Budget;
-use super::errors;
 use super::settings::{Auth, Settings};
+use super::{errors, rights};
 use crate::Ports;
 use crate::http::{Answer, Body, Call, Http, Patience};
 use crate::oauth::{TokenEndpoint, TokenSource};
@@ -93,6 +93,11 @@ impl Request {
         Ok(self)
     }
 
+    /// What the call needs of Tandem's role.
+    pub(super) fn right(&self) -> &'static str {
+        rights::needed(&self.method, &self.path)
+    }
+
     /// Gives the call the patience that work on many contacts needs.
     pub(super) fn in_bulk(mut self) -> Self {
         self.patience = Patience::Bulk;
@@ -110,6 +115,7 @@ impl Client {
                     url: settings.address("oauth/v2/token"),
                     client_id: id.clone(),
                     client_secret: secret.clone(),
+                    explain: errors::of_token,
                 };
                 Identity::Tokens(Box::new(TokenSource::new(endpoint, scope.clone(), ports)))
             }
@@ -122,6 +128,11 @@ impl Client {
     /// The time of the port.
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.clock
+    }
+
+    /// The installation's address.
+    pub(super) fn base(&self) -> &Url {
+        self.settings.base()
     }
 
     /// The HTTP client.
@@ -151,7 +162,7 @@ impl Client {
             Identity::Tokens(tokens) => self.send_with_token(&request, tokens).await?,
         };
         self.budget.learn(&answer).await?;
-        errors::check(&answer, self.clock.now())?;
+        errors::check(&answer, self.clock.now(), request.right())?;
         Ok(answer)
     }
 

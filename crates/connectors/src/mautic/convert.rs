@@ -33,6 +33,17 @@ pub(super) fn contact_number(id: &RemoteId) -> Result<u64> {
     number(&id.0, "contact")
 }
 
+/// A name of a tag or a segment as it was given: 5.1 stores `&`, `'`, `"`, `<` and `>` in them as numbers (`R&#38;D`), 7 as
+/// they are (recordings `225-segment-ampersand`, `226-tags-ampersand` of 7.0.0).
+pub(super) fn decoded(name: &str) -> String {
+    const SIGNS: [(&str, &str); 6] =
+        [("&#39;", "'"), ("&#34;", "\""), ("&#60;", "<"), ("&#62;", ">"), ("&#96;", "`"), ("&#38;", "&")];
+    if !name.contains("&#") {
+        return name.to_owned();
+    }
+    SIGNS.iter().fold(name.to_owned(), |text, (number, sign)| text.replace(number, sign))
+}
+
 /// A contact of an answer with its owner and stage; `None` when the answer's contact has no id.
 pub(super) fn whole(contact: wire::Contact) -> Option<WholeContact> {
     let mut fields = contact.fields.0;
@@ -47,7 +58,7 @@ pub(super) fn whole(contact: wire::Contact) -> Option<WholeContact> {
         points: points.unwrap_or_default(),
         stage: stage_name,
         fields,
-        tags: contact.tags.into_values().map(|tag| tag.tag).collect(),
+        tags: contact.tags.into_values().map(|tag| decoded(&tag.tag)).collect(),
         do_not_contact: contact.do_not_contact.into_values().map(do_not_contact).collect(),
     };
     Some(WholeContact { contact: remote, owner: reference(contact.owner), stage: reference(contact.stage) })

@@ -133,7 +133,8 @@ fn folded(spelling: &str) -> String {
     folded
 }
 
-fn without_accents(text: &str) -> String {
+/// Letters without their accents: `Über` is `Uber`. What no Latin letter is like stays as it is.
+pub(super) fn without_accents(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.nfkd().filter(|c| !is_combining_mark(*c)) {
         match undecomposed(letter) {

@@ -118,6 +118,16 @@ pub enum MembershipList {
     Segment(String),
 }
 
+impl MembershipList {
+    /// The list's id, whatever it is.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Campaign(id) | Self::Segment(id) => id,
+        }
+    }
+}
+
 /// A job that needs a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ParkedJob {

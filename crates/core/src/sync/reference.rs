@@ -50,7 +50,7 @@ impl ReferenceData {
         }
         let stored = store.read(scope).await.ok().flatten();
         let usable = stored.as_ref().is_some_and(|copy| now.duration_since(copy.read_at) < TABLE_COPY);
-        let catalog = if usable { stored } else { refresh(scope, store, platform).await.or(stored) };
+        let catalog = if usable { stored } else { refresh(scope, stored.as_ref(), store, platform).await.or(stored) };
         catalog.map(|catalog| keep(&self.catalog, now, Arc::new(catalog)))
     }
 
@@ -122,8 +122,14 @@ const fn may_pass(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::Unavailable | FailureKind::Timeout | FailureKind::RateLimited)
 }
 
-async fn refresh(scope: &Scope, store: &dyn CatalogStore, platform: &dyn MarketingPlatform) -> Option<FieldCatalog> {
-    let catalog = platform.fields().await.ok()?;
+async fn refresh(
+    scope: &Scope,
+    earlier: Option<&FieldCatalog>,
+    store: &dyn CatalogStore,
+    platform: &dyn MarketingPlatform,
+) -> Option<FieldCatalog> {
+    let listed = platform.fields().await.ok()?;
+    let catalog = earlier.map_or_else(|| listed.clone(), |earlier| listed.clone().remembering(earlier));
     if let Err(failure) = store.save(scope, &catalog).await {
         tracing::warn!(%failure, "the list of fields could not be kept");
     }

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::mapping::vocabulary::Country;
 
+/// The most characters that the fields of these tests take.
+const LIMIT: usize = 191;
+
 /// Knows Australia and the United States, and no more.
 pub(crate) struct SmallVocabulary;
 
@@ -48,8 +51,7 @@ impl Vocabulary for SmallVocabulary {
 
 fn in_country(rule: &Transform, value: &Value, country: &str) -> Outcome {
     let country = SmallVocabulary.country(country);
-    let context =
-        Context { vocabulary: &SmallVocabulary, country: country.as_ref(), options: &[], limit: Some(TEXT_LIMIT) };
+    let context = Context { vocabulary: &SmallVocabulary, country: country.as_ref(), options: &[], limit: Some(LIMIT) };
     transform(rule, value, &context)
 }
 
