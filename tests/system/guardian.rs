@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_core::domain::consent::ConsentStatus;
 use tandem_core::domain::engagement::{EmailStatus, EngagementKind, Standing};
-use tandem_core::ports::HookCheck;
+use tandem_core::ports::{HookCheck, HookDelivery};
 use tandem_core::webhook::repair::Hook;
 use tandem_tests::system::{System, WEBHOOK_SECRET};
 
@@ -43,6 +43,24 @@ async fn a_missing_hook_is_made_and_a_right_one_costs_two_calls_and_stays() {
     let calls = system.calls();
     assert_eq!(system.guard().await, HookCheck::Right);
     assert_eq!((system.calls() - calls, hooks(&system).await), (2, made));
+}
+
+#[tokio::test]
+async fn a_hook_that_was_made_is_proved_by_a_delivery_of_no_person() {
+    let system = System::start().await;
+    let watched = system.desk().watch(Some(&system.hook()), "test").await.unwrap();
+    assert_eq!((watched.hook, watched.delivery), (Some(HookCheck::Made), Some(HookDelivery::Arrives)));
+    let contacts = system.in_mautic(Method::GET, "/api/contacts?limit=1", None).await;
+    let companies = system.in_mautic(Method::GET, "/api/companies?limit=5", None).await;
+    assert_eq!((&contacts["total"], &companies["total"]), (&json!("0"), &json!("0")), "nothing of it is left");
+}
+
+#[tokio::test]
+async fn a_hook_that_leads_nowhere_is_told_as_one_by_which_nothing_arrives() {
+    let system = System::start().await;
+    let nowhere = Hook { url: "http://127.0.0.1:9/mautic-webhook/mautic".to_owned(), ..system.hook() };
+    let watched = system.desk().watch(Some(&nowhere), "test").await.unwrap();
+    assert!(matches!(watched.delivery, Some(HookDelivery::Fails { .. })), "{watched:?}");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod pull;
 mod records_api;
 mod release_binary;
 mod secrets;
+mod segment_names;
 mod supabase_source;
 mod sync_run;
 mod upsert;

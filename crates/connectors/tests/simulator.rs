@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use support::ports::World;
 use tandem_connectors::http::Http;
-use tandem_connectors::mautic::setup::{FieldState, create_missing, ensure_webhook, examine};
+use tandem_connectors::mautic::setup::{FieldState, catalog, create_missing, ensure_webhook, examine, raise_limits};
 use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Replacement, Settings};
+use tandem_core::domain::catalog::FieldCatalog;
 use tandem_core::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Effect, FailureKind};
@@ -21,6 +22,12 @@ use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
 
 /// A Mautic with the fields of the default rules, and a client of it.
 async fn installed() -> (RunningMautic, Arc<Mautic>) {
+    let (running, client, _) = set_up().await;
+    (running, client)
+}
+
+/// As [`installed`], with the fields as Tandem knows them then.
+async fn set_up() -> (RunningMautic, Arc<Mautic>, FieldCatalog) {
     let running = MauticSimulator::start(MauticOptions::default(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let auth = Auth::ClientCredentials { id: "1_demo".to_owned(), secret: "demo-secret".to_owned() };
     let settings = Settings::new(&running.base_url(), auth).unwrap();
@@ -28,8 +35,10 @@ async fn installed() -> (RunningMautic, Arc<Mautic>) {
     let client = Mautic::new(settings, &Scope::default_mautic(), Http::default(), &ports).unwrap();
     let rules = RuleSet::parse(FIELDS).unwrap();
     let mut report = examine(&client, &rules, None).await.unwrap();
-    create_missing(&client, &rules, &mut report.fields).await;
-    (running, Arc::new(client))
+    let mut set = create_missing(&client, &rules, &mut report.fields).await;
+    set.extend(raise_limits(&client, &mut report.fields).await.unwrap());
+    let known = catalog(&client, None, &set).await.unwrap();
+    (running, Arc::new(client), known)
 }
 
 fn write(fields: Value) -> ContactWrite {
@@ -38,8 +47,8 @@ fn write(fields: Value) -> ContactWrite {
 
 #[tokio::test]
 async fn set_up_makes_what_the_rules_want_and_then_finds_it_right() {
-    let (_running, client) = installed().await;
-    let report = examine(&client, &RuleSet::parse(FIELDS).unwrap(), None).await.unwrap();
+    let (_running, client, known) = set_up().await;
+    let report = examine(&client, &RuleSet::parse(FIELDS).unwrap(), Some(&known)).await.unwrap();
     let wrong: Vec<_> = report.fields.iter().filter(|(_, state)| **state != FieldState::Right).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     let url = "http://127.0.0.1:9/mautic-webhook/mautic";
@@ -58,7 +67,7 @@ async fn a_zero_is_stored_by_a_create_and_by_a_rewrite_that_leaves_the_rest_alon
     let id = created.contact.id;
     assert_eq!(client.get(&id).await.unwrap().fields["lead_score"].as_f64(), Some(0.0));
     let again = client.create(&write(json!({"email": "A@example.com"}))).await.unwrap_err();
-    assert_eq!(again.kind, FailureKind::Conflict);
+    assert_eq!(again.kind, FailureKind::Taken);
 
     client.update(&id, &write(json!({"lead_score": 7.5, "phone": "+391"}))).await.unwrap();
     client.add_points(&id, 12).await.unwrap();

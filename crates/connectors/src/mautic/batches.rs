@@ -7,6 +7,7 @@ use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::bulk::Outcomes;
 
 use super::client::Request;
+use super::contacts::keeps_address;
 use super::convert::{WholeContact, contact_number, partial_body, remote_contact, replacing_body};
 use super::wire::{Batch, Contacts, Error};
 use super::{Mautic, errors};
@@ -34,17 +35,18 @@ impl Mautic {
     /// # Errors
     /// For the whole batch: `Invalid` for more than [`BATCH_AT_MOST`] entries, before any call, or the call's failure.
     pub async fn batch_upsert(&self, writes: &[ContactWrite]) -> Result<Outcomes> {
-        let entries = writes.iter().map(partial_body).collect();
-        self.batch(Request::post("contacts/batch/new"), entries).await
+        let entries = writes.iter().map(|write| Ok((write, partial_body(write)?))).collect();
+        self.batch(|| Request::post("contacts/batch/new"), entries).await
     }
 
-    /// Creates and stores zeros; `Conflict` for an entry whose address exists (recording `161-batch-put-no-id`).
+    /// Creates and stores zeros; `Taken` for an entry whose address exists, or another value that must be unique (recordings
+    /// `161-batch-put-no-id`, `245-batch-put-no-id-other-unique-field-taken`).
     ///
     /// # Errors
     /// For the whole batch, as [`Mautic::batch_upsert`].
     pub async fn batch_create(&self, writes: &[ContactWrite]) -> Result<Outcomes> {
-        let entries = writes.iter().map(partial_body).collect();
-        self.batch(Request::put("contacts/batch/edit"), entries).await
+        let entries = writes.iter().map(|write| Ok((write, partial_body(write)?))).collect();
+        self.batch(|| Request::put("contacts/batch/edit"), entries).await
     }
 
     /// Changes the fields given and no other, by id. Zeros are dropped (recording `139-batch-edit-email-change`).
@@ -52,8 +54,8 @@ impl Mautic {
     /// # Errors
     /// For the whole batch, as [`Mautic::batch_upsert`].
     pub async fn batch_update(&self, writes: &[(RemoteId, ContactWrite)]) -> Result<Outcomes> {
-        let entries = writes.iter().map(|(id, write)| identified(id, partial_body(write)?)).collect();
-        self.batch(Request::patch("contacts/batch/edit"), entries).await
+        let entries = writes.iter().map(|(id, write)| Ok((write, identified(id, partial_body(write)?)?))).collect();
+        self.batch(|| Request::patch("contacts/batch/edit"), entries).await
     }
 
     /// Changes fields, zeros and clears included, by writing each contact as a whole (recording `160-batch-put-zero-known`).
@@ -64,8 +66,8 @@ impl Mautic {
     pub async fn batch_replace(&self, replacements: &[Replacement]) -> Result<Outcomes> {
         let body =
             |one: &Replacement| identified(&one.whole.contact.id, replacing_body(&one.whole, &one.write, &one.clear)?);
-        let entries = replacements.iter().map(body).collect();
-        self.batch(Request::put("contacts/batch/edit"), entries).await
+        let entries = replacements.iter().map(|one| Ok((&one.write, body(one)?))).collect();
+        self.batch(|| Request::put("contacts/batch/edit"), entries).await
     }
 
     /// Deletes; says of each contact whether it was there (recording `112-batch-delete`).
@@ -85,12 +87,48 @@ impl Mautic {
     }
 
     /// Sends the entries that could be written; the others keep their place, with their own failure.
-    async fn batch(&self, request: Request, entries: Vec<Result<Entry>>) -> Result<Outcomes> {
+    async fn batch(
+        &self,
+        request: impl Fn() -> Request,
+        entries: Vec<Result<(&ContactWrite, Entry)>>,
+    ) -> Result<Outcomes> {
         check_size(entries.len())?;
-        let sound: Vec<&Entry> = entries.iter().filter_map(|entry| entry.as_ref().ok()).collect();
-        let mut answered = self.send_batch(request, &sound).await?.into_iter();
-        let mut next = || answered.next().unwrap_or_else(|| Err(errors::garbled(true)));
-        Ok(entries.into_iter().map(|entry| entry.and_then(|_| next())).collect())
+        let sound: Vec<Entry> = entries.iter().flatten().map(|(_, entry)| entry.clone()).collect();
+        let mut answered = self.send_spelt(request, sound).await?.into_iter();
+        let mut next = |write: &ContactWrite| {
+            let written = answered.next().unwrap_or_else(|| Err(errors::garbled(true)))?;
+            keeps_address(write, &written.contact)?;
+            Ok(written)
+        };
+        Ok(entries.into_iter().map(|entry| entry.and_then(|(write, _)| next(write))).collect())
+    }
+
+    /// Sends the entries with their places spelt as this Mautic takes them; those that it refuses for one, once more with the
+    /// other spelling.
+    async fn send_spelt(&self, request: impl Fn() -> Request, mut entries: Vec<Entry>) -> Result<Outcomes> {
+        let spellings = self.client.spellings();
+        entries.iter_mut().for_each(|entry| spellings.spell(entry));
+        let mut outcomes = self.send_batch(request(), &entries.iter().collect::<Vec<_>>()).await?;
+        let misspelt = |(index, entry): (usize, &Entry)| {
+            let failure = outcomes.get(index).and_then(|outcome| outcome.as_ref().err());
+            failure.is_some_and(|failure| spellings.learn(failure, entry)).then_some(index)
+        };
+        let again: Vec<usize> = entries.iter().enumerate().filter_map(misspelt).collect();
+        if again.is_empty() {
+            return Ok(outcomes);
+        }
+        let mut respelt: Vec<Entry> = again.iter().filter_map(|index| entries.get(*index).cloned()).collect();
+        respelt.iter_mut().for_each(|entry| spellings.spell(entry));
+        let second = match self.send_batch(request(), &respelt.iter().collect::<Vec<_>>()).await {
+            Ok(second) => second,
+            Err(failure) => again.iter().map(|_| Err(failure.clone())).collect(),
+        };
+        for (index, outcome) in again.into_iter().zip(second) {
+            if let Some(slot) = outcomes.get_mut(index) {
+                *slot = outcome;
+            }
+        }
+        Ok(outcomes)
     }
 
     async fn send_batch(&self, request: Request, entries: &[&Entry]) -> Result<Outcomes> {
@@ -127,7 +165,7 @@ fn outcomes(answer: Batch, count: usize) -> Outcomes {
 /// An entry succeeded when it has no error, a good status and a contact; anything else that says nothing has an unknown effect.
 fn outcome(code: Option<u16>, error: Option<&Error>, contact: Option<RemoteContact>) -> Result<Written> {
     match (error, code, contact) {
-        (Some(error), _, _) => Err(errors::of_entry(error, true)),
+        (Some(error), _, _) => Err(errors::of_batch_entry(error)),
         (None, Some(code @ (200 | 201)), Some(contact)) => Ok(Written { contact, created: code == 201 }),
         (None, _, _) => Err(errors::garbled(true)),
     }

@@ -12,6 +12,7 @@ use tandem_core::ports::{AccessToken, Clock};
 
 use super::budget::Budget;
 use super::settings::{Auth, Settings};
+use super::spellings::Spellings;
 use super::{errors, rights};
 use crate::Ports;
 use crate::http::{Answer, Body, Call, Http, Patience};
@@ -27,6 +28,7 @@ pub(super) struct Client {
     identity: Identity,
     budget: Budget,
     clock: Arc<dyn Clock>,
+    spellings: Spellings,
 }
 
 /// How calls are signed.
@@ -122,12 +124,18 @@ impl Client {
             Auth::Basic { user, password } => Identity::Basic(basic(user, password)?),
         };
         let budget = Budget::new(scope.clone(), ports);
-        Ok(Self { http, settings, identity, budget, clock: Arc::clone(&ports.clock) })
+        let spellings = Spellings::default();
+        Ok(Self { http, settings, identity, budget, clock: Arc::clone(&ports.clock), spellings })
     }
 
     /// The time of the port.
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.clock
+    }
+
+    /// How this installation spells places.
+    pub(super) fn spellings(&self) -> &Spellings {
+        &self.spellings
     }
 
     /// The installation's address.
@@ -162,6 +170,9 @@ impl Client {
             Identity::Tokens(tokens) => self.send_with_token(&request, tokens).await?,
         };
         self.budget.learn(&answer).await?;
+        if let Some(version) = answer.header("mautic-version") {
+            self.spellings.note_version(version);
+        }
         errors::check(&answer, self.clock.now(), request.right())?;
         Ok(answer)
     }

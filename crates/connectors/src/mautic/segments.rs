@@ -72,7 +72,7 @@ impl Mautic {
 
 /// Whether a segment is refused for its alias.
 fn is_taken(failure: &Failure) -> bool {
-    matches!(failure.kind, FailureKind::Refused | FailureKind::Conflict)
+    matches!(failure.kind, FailureKind::Refused | FailureKind::Taken)
         && failure.fields.iter().any(|issue| issue.field == "alias")
 }
 

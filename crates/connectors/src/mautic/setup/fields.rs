@@ -181,7 +181,11 @@ const fn hinders_all(kind: FailureKind) -> bool {
         | FailureKind::Garbled
         | FailureKind::Storage
         | FailureKind::Misconfigured => true,
-        FailureKind::Invalid | FailureKind::NotFound | FailureKind::Conflict | FailureKind::Refused => false,
+        FailureKind::Invalid
+        | FailureKind::NotFound
+        | FailureKind::Conflict
+        | FailureKind::Taken
+        | FailureKind::Refused => false,
     }
 }
 
@@ -191,9 +195,7 @@ impl Refusal {
         let reasons: Vec<&str> = failure.fields.iter().map(|issue| issue.message.as_str()).collect();
         let reason = if reasons.is_empty() { failure.message.clone() } else { reasons.join(" ") };
         let cure = match failure.kind {
-            FailureKind::Refused | FailureKind::Conflict
-                if failure.fields.iter().any(|issue| issue.field == "alias") =>
-            {
+            FailureKind::Refused | FailureKind::Taken if failure.fields.iter().any(|issue| issue.field == "alias") => {
                 "no field of this name can be made by hand either: rename what has the name in Mautic, or do without it"
             }
             FailureKind::Credentials => "give Tandem's role this right in Mautic, under Settings, Roles",
