@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tandem_simulators::MauticVersion;
 use tandem_simulators::mautic::{FaultKind, FaultRule};
 use tandem_tests::client::Answer;
 use tandem_tests::system::{Options, System};
@@ -329,10 +330,32 @@ async fn a_text_as_long_as_its_field_takes_arrives_whole_and_a_longer_one_is_rep
     assert!(upsert(&system, own(191)).await.complaints().is_empty());
     assert_eq!(system.contact("length@example.com").fields["preferred_venue"], json!("é".repeat(191)));
     assert_eq!(upsert(&system, own(192)).await.complaints(), ["preferred_venue:too_long"]);
-    let names = json!({"email": "length@example.com", "first_name": "é".repeat(64), "last_name": "é".repeat(65)});
+    let names = json!({"email": "names@example.com", "first_name": "é".repeat(64), "last_name": "é".repeat(65)});
     assert_eq!(upsert(&system, json!({"contact": names})).await.complaints(), ["contact.last_name:too_long"]);
-    let fields = system.contact("length@example.com").fields;
+    let fields = system.contact("names@example.com").fields;
     assert_eq!((&fields["firstname"], fields.get("lastname")), (&json!("é".repeat(64)), None));
+}
+
+#[tokio::test]
+async fn a_place_is_written_as_each_version_of_mautic_spells_it_and_is_no_change_afterwards() {
+    for (version, country, state) in
+        [(MauticVersion::V5_1, "Turkey", "Fukusima"), (MauticVersion::V7_0, "Türkiye", "Fukushima")]
+    {
+        let system =
+            System::with(Options { mautic: MauticOptions::default().version(version), ..Options::default() }).await;
+        let turkish = json!({"contact": {"email": "tr@example.com", "country": "Türkiye"}});
+        let japanese = json!({"contact": {"email": "jp@example.com", "country": "JP", "state": "Fukushima"}});
+        for body in [&turkish, &japanese] {
+            assert!(upsert(&system, body.clone()).await.complaints().is_empty(), "{version}");
+            assert_eq!(counted(&system, body.clone()).await.0, "unchanged", "{version}");
+        }
+        let shown = system.in_mautic(Method::GET, "/api/contacts?orderBy=id", None).await;
+        let field = |name: &str| -> Vec<Value> {
+            let contacts = shown["contacts"].as_object().into_iter().flat_map(|contacts| contacts.values());
+            contacts.map(|contact| contact["fields"]["all"][name].clone()).filter(|value| !value.is_null()).collect()
+        };
+        assert_eq!((field("country")[0].clone(), field("state")), (json!(country), vec![json!(state)]), "{version}");
+    }
 }
 
 #[tokio::test]

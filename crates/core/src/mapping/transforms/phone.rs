@@ -76,29 +76,23 @@ fn without_trunk_zero(text: &str) -> String {
 fn national(text: &str, region: Region) -> Result<String, &'static str> {
     let number =
         PHONE_NUMBER_UTIL.parse(text, Some(region)).map_err(|_| "is not a telephone number of the record's country")?;
-    if number.is_valid_for_region(region) {
-        return Ok(e164_of(&number));
-    }
-    if length_as(&number, PhoneNumberType::FixedLine) == Some(NumberLengthType::IsPossibleLocalOnly) {
+    let as_dialled = is_as_dialled(&number, text);
+    let lacks_area_code = length_as(&number, PhoneNumberType::FixedLine) == Some(NumberLengthType::IsPossibleLocalOnly);
+    if lacks_area_code && !(as_dialled && number.is_valid()) {
         return Err("has no area code");
     }
-    if is_whole(&number, text) {
+    // The metadata lags behind new ranges: a number that is written as it is dialled has but to be long enough.
+    if number.is_valid() || (as_dialled && is_full_length(&number)) {
         Ok(e164_of(&number))
     } else {
         Err("is not a whole telephone number of the record's country: digits or the area code are missing")
     }
 }
 
-/// Whether nothing had to be guessed of a number that the metadata does not know as one of the country. Written with the trunk
-/// prefix that is dialled within the country, its length is enough, as the metadata lags behind; written otherwise it must be
-/// a known number of another country of the same code.
-fn is_whole(number: &PhoneNumber, text: &str) -> bool {
+/// Whether the number is written with the trunk prefix that is dialled before it within its country.
+fn is_as_dialled(number: &PhoneNumber, text: &str) -> bool {
     let dialled = digits_of(&number.format_as(PhoneNumberFormat::National));
-    if digits_of(text) == dialled {
-        let has_trunk_prefix = dialled != number.get_national_significant_number();
-        return number.is_valid() || (has_trunk_prefix && is_full_length(number));
-    }
-    number.is_valid()
+    digits_of(text) == dialled && dialled != number.get_national_significant_number()
 }
 
 fn is_full_length(number: &PhoneNumber) -> bool {
