@@ -14,6 +14,7 @@ mod failures;
 mod guardian;
 mod health;
 mod identify;
+mod left_out;
 mod lifecycle;
 mod membership;
 mod once;

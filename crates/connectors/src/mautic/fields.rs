@@ -7,7 +7,6 @@ use tandem_core::mapping::rules::NewField;
 
 use super::Mautic;
 use super::client::Request;
-use super::convert::number;
 use super::wire::{Field, Fields, Loosely, OneField};
 
 /// How many fields a call asks for. An installation with more takes a second call.
@@ -73,8 +72,8 @@ impl Mautic {
     }
 
     /// Lets a text field take as many characters as any can (recording `227-field-edit-limit` of 7.0.0).
-    pub async fn raise_limit(&self, id: &str) -> Result<ContactField> {
-        let path = format!("fields/contact/{}/edit", number(id, "field")?);
+    pub async fn raise_limit(&self, id: u64) -> Result<ContactField> {
+        let path = format!("fields/contact/{id}/edit");
         self.saved_field(Request::patch(path).carrying(&json!({"charLengthLimit": HIGHEST_LIMIT}))?.in_bulk()).await
     }
 
@@ -102,7 +101,7 @@ fn contact_field(field: Field) -> ContactField {
     ContactField {
         alias: field.alias,
         published: field.is_published.is_truthy(),
-        field: RemoteField { id: field.id.0, kind: kind(&field.kind), options, scale, limit },
+        field: RemoteField { id: field.id.0, options, scale, limit, ..RemoteField::of_kind(kind(&field.kind)) },
         told: limit.is_some(),
     }
 }

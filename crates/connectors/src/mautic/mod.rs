@@ -71,6 +71,13 @@ impl Mautic {
     pub fn base_url(&self) -> &str {
         self.client.base().as_str()
     }
+
+    /// The same connection for work on all contacts, which leaves a share of the budget of calls to those that somebody waits
+    /// for.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        Self { client: self.client.in_background() }
+    }
 }
 
 impl fmt::Debug for Mautic {

@@ -51,10 +51,7 @@ pub async fn examine(mautic: &Mautic, rules: &RuleSet, known: Option<&FieldCatal
 /// # Errors
 /// As the call fails.
 pub async fn catalog(mautic: &Mautic, known: Option<&FieldCatalog>, set: &[ContactField]) -> Result<FieldCatalog> {
-    let mut catalog = mautic.field_catalog().await?;
-    if let Some(known) = known {
-        catalog = catalog.remembering(known);
-    }
+    let mut catalog = mautic.field_catalog().await?.following(known);
     for field in set {
         if let Some(listed) = catalog.fields.get_mut(&field.alias).filter(|listed| listed.id == field.field.id) {
             listed.limit = listed.limit.or(field.field.limit);

@@ -14,12 +14,39 @@ pub struct FieldCatalog {
     pub read_at: Timestamp,
 }
 
+impl FieldCatalog {
+    /// This list as the one that follows `before`: each field is dated by what both say of it, and keeps a limit that only
+    /// that one knows. Following a list twice is following it once.
+    #[must_use]
+    pub fn following(mut self, before: Option<&Self>) -> Self {
+        let Some(before) = before else { return self };
+        for (name, field) in &mut self.fields {
+            let known = before.fields.get(name);
+            // What Tandem has set, and the platform does not tell.
+            let set = known.filter(|known| known.id.is_some() && known.id == field.id && known.kind == field.kind);
+            field.limit = field.limit.or_else(|| set?.limit);
+            let is_same_field = |known: &&RemoteField| known.id.is_none() || known.id == field.id;
+            field.since = known.filter(is_same_field).map_or(self.read_at, |known| known.since);
+            let is_as_before = |known: &&RemoteField| known.says_the_same(field);
+            field.changed = known.filter(is_as_before).map_or(self.read_at, |known| known.changed).max(field.since);
+        }
+        self
+    }
+
+    /// When the youngest field was first listed.
+    #[must_use]
+    pub fn newest_field(&self) -> Timestamp {
+        self.fields.values().map(|field| field.since).max().unwrap_or_default()
+    }
+}
+
 /// One field of the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteField {
-    /// The platform's id of the field: one that was deleted and made anew has another.
+    /// The platform's own number of it: a field that is deleted and made anew under the old name has another one, and none of
+    /// the old one's values.
     #[serde(default)]
-    pub id: String,
+    pub id: Option<u64>,
     /// What it holds.
     pub kind: RemoteFieldKind,
     /// The values that a select takes; empty for other kinds.
@@ -30,6 +57,12 @@ pub struct RemoteField {
     /// (recording `058-fields-list` of 7.0.0), 5.1 doesn't.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// The list in which it first stood under this number, by when that was read. What was written before may not be in it.
+    #[serde(default)]
+    pub since: Timestamp,
+    /// The list in which it first stood as it is, by when that was read: a value that it refused before may be one by now.
+    #[serde(default)]
+    pub changed: Timestamp,
 }
 
 /// The most characters that a text field takes whose limit nobody tells: Mautic's own default (recordings
@@ -50,17 +83,18 @@ impl RemoteField {
             (None, _) => Some(USUAL_LIMIT),
         }
     }
-}
 
-impl FieldCatalog {
-    /// This list with what an earlier one knows of the same fields and this one does not tell: limits that were set.
+    /// A field that says no more of itself.
     #[must_use]
-    pub fn remembering(mut self, earlier: &Self) -> Self {
-        for (name, field) in &mut self.fields {
-            let known = earlier.fields.get(name).filter(|known| known.id == field.id && known.kind == field.kind);
-            field.limit = field.limit.or_else(|| known?.limit);
-        }
-        self
+    pub fn of_kind(kind: RemoteFieldKind) -> Self {
+        let (since, changed) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        Self { id: None, kind, options: Vec::new(), scale: None, limit: None, since, changed }
+    }
+
+    /// Whether it takes the same values.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let dated_alike = Self { id: other.id, since: other.since, changed: other.changed, ..self.clone() };
+        dated_alike == *other
     }
 }
 
@@ -104,31 +138,72 @@ pub enum RemoteFieldKind {
 mod tests {
     use super::*;
 
-    fn field(id: &str, kind: RemoteFieldKind, limit: Option<usize>) -> RemoteField {
-        RemoteField { id: id.to_owned(), kind, options: Vec::new(), scale: None, limit }
-    }
-
-    fn list(fields: &[(&str, RemoteField)]) -> FieldCatalog {
-        let fields = fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
-        FieldCatalog { fields, read_at: Timestamp::UNIX_EPOCH }
+    fn text(id: u64, limit: Option<usize>) -> RemoteField {
+        RemoteField { id: Some(id), limit, ..RemoteField::of_kind(RemoteFieldKind::Text) }
     }
 
     #[test]
     fn a_limit_that_was_set_is_remembered_for_the_same_field_until_the_platform_tells_another() {
-        use RemoteFieldKind::Text;
-        let earlier = list(&[("a", field("1", Text, Some(191))), ("b", field("2", Text, Some(191)))]);
-        let again = list(&[("a", field("1", Text, None)), ("b", field("9", Text, None))]).remembering(&earlier);
+        let list = |read_at: i64, fields: [(&str, RemoteField); 2]| FieldCatalog {
+            fields: fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
+            read_at: at(read_at),
+        };
+        let earlier = list(10, [("a", text(1, Some(191))), ("b", text(2, Some(191)))]);
+        let again = list(20, [("a", text(1, None)), ("b", text(9, None))]).following(Some(&earlier));
         assert_eq!(again.fields["a"].limit, Some(191));
         assert_eq!(again.fields["b"].limit, None, "another field has the name now");
-        let told = list(&[("a", field("1", Text, Some(64)))]).remembering(&earlier);
-        assert_eq!(told.fields["a"].limit, Some(64));
+        let told = list(30, [("a", text(1, Some(64))), ("b", text(9, None))]).following(Some(&again));
+        assert_eq!((told.fields["a"].limit, told.fields["a"].changed), (Some(64), at(30)));
     }
 
     #[test]
     fn a_text_field_without_a_known_limit_takes_64_characters() {
-        assert_eq!(field("1", RemoteFieldKind::Text, None).text_limit(), Some(64));
-        assert_eq!(field("1", RemoteFieldKind::Text, Some(191)).text_limit(), Some(191));
-        assert_eq!(field("1", RemoteFieldKind::LongText, None).text_limit(), None);
-        assert_eq!(field("1", RemoteFieldKind::LongText, Some(500)).text_limit(), Some(500));
+        assert_eq!(text(1, None).text_limit(), Some(64));
+        assert_eq!(text(1, Some(191)).text_limit(), Some(191));
+        assert_eq!(RemoteField::of_kind(RemoteFieldKind::LongText).text_limit(), None);
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn listed(read_at: i64, fields: &[(&str, u64, &[&str])]) -> FieldCatalog {
+        let field = |(name, id, options): &(&str, u64, &[&str])| {
+            let options = options.iter().map(|option| (*option).to_owned()).collect();
+            let field = RemoteField { id: Some(*id), options, ..RemoteField::of_kind(RemoteFieldKind::Select) };
+            ((*name).to_owned(), field)
+        };
+        FieldCatalog { fields: fields.iter().map(field).collect(), read_at: at(read_at) }
+    }
+
+    #[test]
+    fn a_field_that_is_new_or_was_made_anew_is_dated_by_the_list_that_shows_it() {
+        let first = listed(10, &[("tier", 1, &["free"]), ("score", 2, &[])]);
+        let second = listed(20, &[("tier", 1, &["free"]), ("score", 7, &[]), ("plan", 8, &[])]);
+        let second = second.following(Some(&first));
+        let dates = |catalog: &FieldCatalog| {
+            let date = |name: &str| catalog.fields[name].since.as_second();
+            (date("tier"), date("score"), date("plan"))
+        };
+        assert_eq!(dates(&second), (0, 20, 20));
+        assert_eq!(second.newest_field(), at(20));
+        let third = listed(30, &[("tier", 1, &["free"]), ("score", 7, &[]), ("plan", 8, &[])]).following(Some(&second));
+        assert_eq!(dates(&third), (0, 20, 20));
+        assert_eq!(third.clone().following(Some(&third)), third, "twice is once");
+    }
+
+    #[test]
+    fn a_field_that_takes_other_values_is_the_same_field_and_is_dated_as_changed() {
+        let first = listed(10, &[("tier", 1, &["free"])]);
+        let second = listed(20, &[("tier", 1, &["free", "pro"])]).following(Some(&first));
+        assert_eq!((second.fields["tier"].since, second.fields["tier"].changed), (at(0), at(20)));
+    }
+
+    #[test]
+    fn a_list_of_before_fields_had_numbers_makes_none_of_them_new() {
+        let mut first = listed(10, &[("tier", 1, &[])]);
+        first.fields.get_mut("tier").unwrap().id = None;
+        let second = listed(20, &[("tier", 1, &[])]).following(Some(&first));
+        assert_eq!(second.newest_field(), at(0));
     }
 }

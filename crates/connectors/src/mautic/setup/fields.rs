@@ -143,8 +143,8 @@ pub async fn raise_limits(mautic: &Mautic, states: &mut BTreeMap<String, FieldSt
     }
     let listed = by_alias(mautic.contact_fields().await?);
     for (name, state) in states.iter_mut().filter(|(_, state)| matches!(state, FieldState::Short { .. })) {
-        let Some(field) = listed.get(name) else { continue };
-        match mautic.raise_limit(&field.field.id).await {
+        let Some(id) = listed.get(name).and_then(|field| field.field.id) else { continue };
+        match mautic.raise_limit(id).await {
             Ok(field) => {
                 raised.push(field);
                 *state = FieldState::Raised;

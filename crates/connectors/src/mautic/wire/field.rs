@@ -22,7 +22,7 @@ pub(in crate::mautic) struct OneField {
 #[derive(Deserialize)]
 pub(in crate::mautic) struct Field {
     #[serde(default)]
-    pub id: Loose,
+    pub id: Loosely<u64>,
     pub alias: String,
     #[serde(rename = "type")]
     pub kind: String,
