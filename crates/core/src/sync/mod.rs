@@ -23,6 +23,7 @@ mod segment_names;
 pub mod segments;
 pub mod services;
 mod settle;
+pub mod status;
 pub mod take_back;
 pub mod vanished;
 pub mod whom;
