@@ -128,6 +128,16 @@ pub enum MembershipList {
     Segment(String),
 }
 
+impl MembershipList {
+    /// The list's id, whatever it is.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Campaign(id) | Self::Segment(id) => id,
+        }
+    }
+}
+
 /// What contacts are put into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
