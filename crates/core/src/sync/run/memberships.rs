@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::domain::link::{Link, RemoteId};
 use crate::error::{FailureKind, Result};
+use crate::jobs::message::ListKind;
 use crate::jobs::message::{MembershipList, Task};
 use crate::policy;
 use crate::ports::Attempt;
 use crate::ports::bulk::{BATCH, Mark};
 use crate::sync::batches::{Joining, Pace};
-use crate::sync::lists::{ListKind, named};
+use crate::sync::lists::named;
 
 use super::{Run, Step};
 
