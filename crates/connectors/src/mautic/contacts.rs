@@ -89,7 +89,7 @@ impl Mautic {
     pub(super) async fn patch_contact(&self, id: &RemoteId, write: &ContactWrite) -> Result<RemoteContact> {
         let path = format!("contacts/{}/edit", contact_number(id)?);
         let answer = self.written(partial_body(write)?, || Request::patch(path.as_str())).await?;
-        self.edited(&answer, write)
+        self.edited(answer, write)
     }
 
     /// GET, then PUT of all fields, to the survivor if the contact was merged (recording `157-put-full-zero`). When the
@@ -103,7 +103,7 @@ impl Mautic {
         let whole = self.whole_contact(id).await?;
         let path = format!("contacts/{}/edit", whole.contact.id);
         let answer = self.written(replacing_body(&whole, write, clear)?, || Request::put(path.as_str())).await?;
-        self.edited(&answer, write)
+        self.edited(answer, write)
     }
 
     /// Deletes; a contact that is not there is 404 (recording `111-contact-delete-404`).
@@ -144,7 +144,7 @@ impl Mautic {
         self.client.answer(request().carrying(&body)?).await
     }
 
-    fn edited(&self, answer: &Answer, write: &ContactWrite) -> Result<RemoteContact> {
+    fn edited(&self, answer: Answer, write: &ContactWrite) -> Result<RemoteContact> {
         let answer: OneContact = errors::read(answer, self.client.clock().now())?;
         let contact = remote_contact(answer.contact).ok_or_else(|| errors::garbled(true))?;
         keeps_address(write, &contact)?;

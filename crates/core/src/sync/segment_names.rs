@@ -4,11 +4,11 @@
 
 use crate::domain::link::Lease;
 use crate::error::{Failure, FailureKind, Result};
-use crate::jobs::message::MembershipList;
+use crate::jobs::message::{ListKind, MembershipList};
 use crate::policy;
 use crate::ports::Attempt;
 
-use super::lists::{ListKind, folded};
+use super::lists::folded;
 use super::services::Desk;
 
 impl Desk {

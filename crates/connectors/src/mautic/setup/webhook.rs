@@ -67,7 +67,7 @@ pub async fn knock(http: &Http, url: &str, secret: &str) -> Knock {
         url: address,
         authorization: None,
         headers,
-        body: Body::Json(body),
+        body: Body::Json(body.into()),
         patience: Patience::Usual,
     };
     match http.send(call).await {
