@@ -12,7 +12,6 @@ use support::stub::{Reply, Seen, Stub};
 use tandem_connectors::mautic::Mautic;
 use tandem_core::domain::platform::ContactWrite;
 use tandem_core::error::FailureKind;
-use tandem_core::ports::MarketingPlatform;
 
 /// A Mautic that takes one spelling of each place.
 struct Spelling {
