@@ -27,6 +27,7 @@ mod pull;
 mod records_api;
 mod release_binary;
 mod secrets;
+mod segment_names;
 mod supabase_source;
 mod swap;
 mod sync_run;

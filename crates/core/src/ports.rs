@@ -441,11 +441,47 @@ pub enum HookCheck {
     Made,
 }
 
+/// A webhook that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardedHook {
+    /// The platform's id of it.
+    pub id: String,
+    /// What the look found.
+    pub check: HookCheck,
+}
+
+/// Whether what the platform's webhook sends arrives.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum HookDelivery {
+    /// The newest delivery was taken.
+    Arrives,
+    /// The newest one was not.
+    Fails {
+        /// Why, without anything of what was sent.
+        reason: String,
+        /// What helps.
+        cure: String,
+    },
+    /// Nothing was sent so far: the platform may collect events and send them later.
+    NothingSent,
+    /// Tandem can't see it.
+    Unseen {
+        /// Why.
+        reason: String,
+    },
+}
+
 /// A platform's way of telling what happened: its webhook, and the tables behind it.
 #[async_trait]
 pub trait PlatformEvents: Send + Sync {
     /// Sees that the webhook that calls `url` is there, published and right; makes or mends it. Two calls when all is right.
-    async fn guard_hook(&self, url: &str, secret: &str) -> Result<HookCheck>;
+    async fn guard_hook(&self, url: &str, secret: &str) -> Result<GuardedHook>;
+    /// Brings about something that the webhook with this id tells of, and sees whether that arrives. Never fails: what could
+    /// not be tried says so. Four calls.
+    async fn try_hook(&self, id: &str) -> HookDelivery;
+    /// Whether the newest delivery of the webhook with this id arrived. One call.
+    async fn newest_delivery(&self, id: &str) -> HookDelivery;
     /// Reads a page of a feed from `cursor` on. One call.
     async fn page(&self, feed: Feed, cursor: &FeedCursor) -> Result<FeedPage>;
 }

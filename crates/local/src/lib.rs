@@ -107,16 +107,20 @@ pub fn command_line() -> clap::Command {
 /// Does what the arguments of this process say.
 pub async fn run_process() -> ExitCode {
     let cli = Cli::parse();
-    let environment = Environment::of_process();
-    telemetry::start_logging(&environment, LogFormat::Text, LOG_LEVEL);
     let output = Output::new(cli.json);
-    match run(cli, environment, &output).await {
+    match started(cli, &output).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+async fn started(cli: Cli, output: &Output) -> Result<(), CommandError> {
+    let environment = Environment::of_process()?;
+    telemetry::start_logging(&environment, LogFormat::Text, LOG_LEVEL);
+    run(cli, environment, output).await
 }
 
 async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), CommandError> {

@@ -25,6 +25,7 @@ pub mod push;
 pub mod reference;
 pub mod run;
 pub mod schedule;
+mod segment_names;
 pub mod segments;
 pub mod services;
 mod settle;

@@ -56,7 +56,7 @@ impl Desk {
                 return unchanged(draft);
             }
             let now = self.now();
-            let holder = draft.lease.clone().filter(|lease| lease.until > now);
+            let holder = draft.lease.clone().filter(|lease| lease.is_held(now));
             if holder.is_none()
                 && !draft.platform_is_settled()
                 && let Some(writing) = self.begin(&draft).await?

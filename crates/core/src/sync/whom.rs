@@ -2,21 +2,11 @@
 
 use crate::domain::identity::{Email, ExternalId, Identity, RecordKey};
 use crate::domain::link::RemoteId;
+use crate::domain::whom::Whom;
 use crate::error::{Failure, FailureKind, Result};
 use crate::ports::Stored;
 
 use super::services::Desk;
-
-/// How a caller names a contact; at least one is given.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Whom {
-    /// The platform's id.
-    pub contact: Option<RemoteId>,
-    /// The application's id.
-    pub external_id: Option<ExternalId>,
-    /// The address.
-    pub email: Option<Email>,
-}
 
 /// What is known of a contact that a caller named.
 #[derive(Clone, Debug, Default)]

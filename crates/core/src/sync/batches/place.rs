@@ -38,7 +38,7 @@ impl Sender<'_> {
 
     fn place(&mut self, mark: Mark, draft: Draft, looked: bool, queues: &mut Queues) {
         let now = self.now();
-        if let Some(until) = draft.lease.as_ref().map(|lease| lease.until).filter(|until| *until > now) {
+        if let Some(until) = draft.lease.as_ref().filter(|lease| lease.is_held(now)).map(|lease| lease.until) {
             return self.ended.push(Ended::Held(mark, until));
         }
         if self.is_to_be_deleted(&draft) {
