@@ -32,7 +32,6 @@ fn of_rule(index: usize, rule: &CheckedRule, fields: &RuleSet) -> Vec<String> {
         updated_at: Timestamp::UNIX_EPOCH,
         version: 0,
         gone_since: None,
-        awaited: None,
         overlaid: Fields::new(),
     };
     for (target, template) in rule.set.iter().chain(&rule.first) {
