@@ -10,6 +10,7 @@ use tandem_connectors::mautic::setup;
 use tandem_core::domain::consent::ConsentStatus;
 use tandem_core::domain::link::{Lease, Link, LinkState};
 use tandem_core::domain::record::Record;
+use tandem_core::domain::whom::Whom;
 use tandem_core::ports::bulk::Taken;
 use tandem_core::ports::runs::SyncState;
 use tandem_core::ports::source::SourceRow;
@@ -18,7 +19,6 @@ use tandem_core::sync::conflict::Side;
 use tandem_core::sync::pull::{PullCounts, PullEnd, pull_is_due};
 use tandem_core::sync::run::SyncOptions;
 use tandem_core::sync::services::Desk;
-use tandem_core::sync::whom::Whom;
 use tandem_simulators::MauticVersion;
 use tandem_simulators::mautic::{FaultKind, FaultRule, WebhookMode};
 use tandem_tests::list_source::ListSource;
@@ -380,10 +380,10 @@ async fn where_the_log_may_not_be_read_the_contacts_own_dates_stand_in() {
     office.pull().await;
     assert_eq!(office.field("city").await, "Sydney");
     let mautic = office.system.foundation.mautic().unwrap().unwrap();
-    let report = setup::examine(&mautic, &office.system.foundation.rules).await.unwrap();
+    let report = setup::examine(&mautic, &office.system.foundation.rules, None).await.unwrap();
     assert!(!report.reads_audit_log);
     office.system.mautic.clear_faults();
-    assert!(setup::examine(&mautic, &office.system.foundation.rules).await.unwrap().reads_audit_log);
+    assert!(setup::examine(&mautic, &office.system.foundation.rules, None).await.unwrap().reads_audit_log);
 }
 
 #[tokio::test]

@@ -19,7 +19,6 @@ use super::client::Request;
 use super::convert::{contact_number, reason_of};
 use super::feeds::{NUMBERS_AGAIN, ordered, serialized, utc};
 use super::webhook::part::{Part, Read};
-use super::wire::Stats;
 
 /// The table.
 const LOG: &str = "audit_log";
@@ -71,8 +70,8 @@ impl Mautic {
 
     /// A refusal is no failure: whoever may do nothing at all is told so by the next call.
     async fn log_rows(&self, request: Request, limit: usize) -> Result<Option<Vec<Map<String, Value>>>> {
-        match self.client.call::<Stats>(request.with("limit", limit).in_bulk()).await {
-            Ok(answer) => answer.rows(),
+        match self.rows(request.with("limit", limit).in_bulk()).await {
+            Ok(rows) => Ok(rows.map(|rows| rows.into_iter().map(|row| row.into_iter().collect()).collect())),
             Err(failure) if failure.kind == FailureKind::Credentials => Ok(None),
             Err(failure) => Err(failure),
         }

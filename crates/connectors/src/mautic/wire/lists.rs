@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
-use tandem_core::error::Result;
+use serde_json::Value;
 
-use super::super::errors;
 use super::{FieldValues, Listed, Loose, Loosely};
 
 /// A thing that has an id and a name.
@@ -90,39 +88,17 @@ pub(in crate::mautic) struct Company {
     pub fields: FieldValues,
 }
 
-/// `{"total": "5", "stats": […]}`, or the list of tables when the one asked for is not there (recording `107-stats-tables`).
-/// Whoever may not read a table is told so under `errors`, with status 200.
+/// `{"total": "5", "stats": […]}`, or the list of tables when the one asked for is not there (recording `107-stats-tables`),
+/// or, with status 200, errors: a table that the role may not see.
 #[derive(Deserialize)]
 pub(in crate::mautic) struct Stats {
+    #[serde(default)]
+    pub errors: Listed<super::Error>,
     #[serde(default)]
     pub stats: Option<Listed<BTreeMap<String, Value>>>,
     #[serde(default, rename = "availableTables")]
     pub available_tables: Listed<String>,
-    #[serde(default)]
-    pub errors: Listed<super::Error>,
 }
-
-impl Stats {
-    /// The rows; `None` when the role may not read the table, or it is not there.
-    ///
-    /// # Errors
-    /// What the answer hides: Mautic may say 200 and mean an error.
-    pub(in crate::mautic) fn rows(self) -> Result<Option<Vec<Map<String, Value>>>> {
-        if let Some(rows) = self.stats {
-            return Ok(Some(rows.into_values().map(|row| row.into_iter().collect()).collect()));
-        }
-        let is_refusal = |error: &super::Error| error.code.as_ref().and_then(|code| code.0) == Some(FORBIDDEN);
-        match self.errors.into_values().next() {
-            Some(error) if is_refusal(&error) => Ok(None),
-            Some(error) => Err(errors::of_entry(&error, false)),
-            None if self.available_tables.0.is_empty() => Err(errors::garbled(false)),
-            None => Ok(None),
-        }
-    }
-}
-
-/// The code of an error that says that the role lacks a permission.
-const FORBIDDEN: u16 = 403;
 
 /// `{"events": […], "total": 8}` (recording `109-contact-activity`).
 #[derive(Deserialize)]
