@@ -4,7 +4,7 @@
 
 use crate::domain::identity::RecordKey;
 use crate::domain::link::RemoteId;
-use crate::domain::platform::{DoNotContact, DoNotContactReason, OWN_OPT_OUT, RemoteContact};
+use crate::domain::platform::{DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::{Failure, Result};
 use crate::jobs::message::{Job, ParkedJob, Task};
 use crate::policy;
@@ -41,7 +41,10 @@ impl Writing<'_> {
 
     async fn settle_mail(&self, contact: &RemoteContact) -> Result<()> {
         match (self.draft.consent.opted_out(), contact.mail_forbidden()) {
-            (true, None) => self.platform().forbid_mail(&contact.id, &DoNotContact::own_opt_out()).await,
+            (true, None) => {
+                let entry = DoNotContact::of_opt_out(self.draft.consent.standing());
+                self.platform().forbid_mail(&contact.id, &entry).await
+            }
             (false, Some(entry)) if self.draft.opted_in_by_person && entry.reason != DoNotContactReason::Bounced => {
                 self.platform().allow_mail(&contact.id).await
             }
@@ -53,7 +56,7 @@ impl Writing<'_> {
 /// What the contact shows of the person's own word against mail: no bounce, and not what Tandem set itself.
 fn word_against_mail(contact: &RemoteContact) -> Option<&DoNotContact> {
     let entry = contact.mail_forbidden()?;
-    (entry.reason != DoNotContactReason::Bounced && entry.comments != OWN_OPT_OUT).then_some(entry)
+    (entry.reason != DoNotContactReason::Bounced && !entry.is_own()).then_some(entry)
 }
 
 impl Desk {
