@@ -25,6 +25,7 @@ mod release_binary;
 mod secrets;
 mod supabase_source;
 mod sync_run;
+mod together;
 mod upsert;
 mod webhook_effects;
 mod webhook_input;

@@ -22,6 +22,7 @@ pub mod segments;
 pub mod services;
 mod settle;
 pub mod take_back;
+pub mod together;
 pub mod vanished;
 pub mod whom;
 pub mod write;

@@ -11,6 +11,7 @@ mod answer;
 mod audit;
 mod auth;
 mod campaigns;
+mod ceiling;
 mod clock;
 mod companies;
 mod contacts;

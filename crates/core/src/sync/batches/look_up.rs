@@ -39,7 +39,7 @@ impl Sender<'_> {
             }
             unknown.extend(not_found);
         }
-        let held = |held: Held| Ended::Held(held.item.mark, held.lease.until);
+        let held = |held: Held| Ended::Held(held.item.mark, held.lease.until, Some(failure.clone()));
         self.ended.extend(unknown.into_iter().map(held));
         self.after_batch_failure(queues, failure)
     }
