@@ -9,7 +9,8 @@ use clap::Args;
 use serde_json::json;
 use tandem_app::config::{Config, Environment};
 use tandem_app::http;
-use tandem_app::local_table::LocalTable;
+use tandem_app::local_table::{LocalAccess, LocalTable};
+use tandem_app::private_files;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::local_worker::{JOBS_AT_ONCE, LocalWorker};
 use tandem_app::system::SystemClock;
@@ -119,9 +120,9 @@ impl Server {
         let config = Config::read(&environment)?;
         let api_key = config.api_key.as_ref().map(|key| key.0.clone()).unwrap_or_default();
         let embedded = embedded_table(&environment, &data).await?;
-        let (table, endpoint) = match &embedded {
-            Ok(embedded) => (embedded.table().clone(), embedded.endpoint().to_owned()),
-            Err(endpoint) => (LocalTable::attach(endpoint), endpoint.clone()),
+        let (table, access) = match &embedded {
+            Ok(embedded) => (embedded.table().clone(), embedded.access().clone()),
+            Err(access) => (LocalTable::attach(access), access.clone()),
         };
         let queue = LocalQueue::open(&data.queue(), Arc::new(SystemClock))?;
         let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
@@ -129,7 +130,7 @@ impl Server {
             demo_campaigns::make_missing(&foundation.lifecycle, &mautic, &simulator.base_url()).await?;
         }
         let running =
-            Running { url, table: endpoint, simulator: simulator.as_ref().map(|simulator| simulator.base_url()) };
+            Running { url, table: access, simulator: simulator.as_ref().map(|simulator| simulator.base_url()) };
         let (stop, stopped) = watch::channel(false);
         let tasks = start_tasks(&foundation, queue, listener, options, &stopped)?;
         write_running(&data, &running)?;
@@ -188,10 +189,16 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _gone = stopped.wait_for(|stop| *stop).await;
 }
 
-/// The embedded table, or the address of the engine that the environment names in its place.
-async fn embedded_table(environment: &Environment, data: &DataDir) -> Result<Result<LocalTable, String>, CommandError> {
+/// The embedded table, or the way to the engine that the environment names in its place.
+async fn embedded_table(
+    environment: &Environment,
+    data: &DataDir,
+) -> Result<Result<LocalTable, LocalAccess>, CommandError> {
     match environment.get(&["AWS_ENDPOINT_URL_DYNAMODB"]) {
-        Some(endpoint) => Ok(Err(endpoint.to_owned())),
+        Some(endpoint) => {
+            let access_key_id = environment.get(&["AWS_ACCESS_KEY_ID"]).unwrap_or("local").to_owned();
+            Ok(Err(LocalAccess { endpoint: endpoint.to_owned(), access_key_id }))
+        }
         None => Ok(Ok(LocalTable::open(&data.table()).await?)),
     }
 }
@@ -211,5 +218,5 @@ fn no_port(port: u16) -> impl FnOnce(std::io::Error) -> CommandError {
 
 fn write_running(data: &DataDir, running: &Running) -> Result<(), CommandError> {
     let path = data.running();
-    std::fs::write(&path, json!(running).to_string()).map_err(CommandError::file(&path))
+    private_files::replace(&path, &json!(running).to_string()).map_err(CommandError::file(&path))
 }

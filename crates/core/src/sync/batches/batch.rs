@@ -152,7 +152,7 @@ impl Sender<'_> {
                     let created = written.created && kind == Kind::Create || held.item.maybe_made;
                     done.push(Done { held, contact: written.contact, created });
                 }
-                Err(failure) if kind == Kind::Create && failure.kind == FailureKind::Conflict => {
+                Err(failure) if kind == Kind::Create && failure.kind == FailureKind::Taken => {
                     back.push((held, Next::LookUp));
                 }
                 Err(failure) if held.item.leaves_out(&failure) => back.push((held, Next::Again)),
