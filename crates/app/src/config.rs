@@ -92,6 +92,8 @@ pub struct Config {
     pub hook: Option<Hook>,
     /// How long `identify` may keep a login waiting.
     pub identify_budget: Duration,
+    /// How long another caller waits for Mautic before its write is queued.
+    pub call_budget: Duration,
     /// What becomes of contacts whose records are gone.
     pub vanished: Vanished,
 }
@@ -148,6 +150,9 @@ impl Config {
             hook: hook(environment, &mut problems),
             identify_budget: Duration::from_millis(
                 parsed(environment, "TANDEM_IDENTIFY_BUDGET_MS", &mut problems).unwrap_or(2000),
+            ),
+            call_budget: Duration::from_millis(
+                parsed(environment, "TANDEM_CALL_BUDGET_MS", &mut problems).unwrap_or(5000),
             ),
             vanished: vanished(environment, &mut problems),
         };

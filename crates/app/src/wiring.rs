@@ -25,10 +25,13 @@ use crate::http::{AppState, KeyRing};
 use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
-    ApiKeys, BudgetTable, BulkTable, CatalogTable, ContactTable, EventTable, FeedbackTable, IdempotencyStore,
-    LifecycleTable, ParkedTable, RecordsTable, RunTable, Table, TokenTable,
+    ApiKeys, BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
+    IdempotencyStore, LifecycleTable, ParkedTable, RecordsTable, RunTable, Table, TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
+
+/// How much of a caller's time one call of Mautic may take; the rest is for the table and the answer.
+const SHARE_OF_A_CALL: f64 = 0.8;
 
 /// What everything is built from.
 #[derive(Clone)]
@@ -69,16 +72,20 @@ impl Foundation {
     /// # Errors
     /// `Misconfigured` for settings that can't be used.
     pub fn mautic(&self) -> Result<Option<Mautic>> {
-        let Some(settings) = &self.config.mautic else { return Ok(None) };
-        let sealer = Sealer::from_secret(secret_of(settings), "tandem access token")?;
+        self.config.mautic.clone().map(|settings| self.mautic_with(settings)).transpose()
+    }
+
+    fn mautic_with(&self, settings: Settings) -> Result<Mautic> {
+        let sealer = Sealer::from_secret(secret_of(&settings), "tandem access token")?;
         let ports = Ports {
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
             sleep: sleep(),
             tokens: Arc::new(TokenTable::new(self.table.clone(), sealer)),
             budgets: self.budgets(),
+            circuits: Arc::new(CircuitTable::new(self.table.clone())),
         };
-        Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports).map(Some)
+        Mautic::new(settings, &Scope::default_mautic(), self.http.clone(), &ports)
     }
 
     /// The desk of the default integration; `None` in demo mode.
@@ -86,7 +93,21 @@ impl Foundation {
     /// # Errors
     /// As [`Foundation::mautic`].
     pub fn desk(&self) -> Result<Option<Desk>> {
-        let Some(mautic) = self.mautic()?.map(Arc::new) else { return Ok(None) };
+        Ok(self.mautic()?.map(|mautic| self.desk_of(mautic)))
+    }
+
+    /// The same for work that a caller waits for: a call of Mautic is given up while there is still time for an answer.
+    ///
+    /// # Errors
+    /// As [`Foundation::mautic`].
+    pub fn callers_desk(&self) -> Result<Option<Desk>> {
+        let Some(settings) = self.config.mautic.clone() else { return Ok(None) };
+        let settings = settings.giving_up_after(self.config.call_budget.mul_f64(SHARE_OF_A_CALL));
+        Ok(Some(self.desk_of(self.mautic_with(settings)?)))
+    }
+
+    fn desk_of(&self, mautic: Mautic) -> Desk {
+        let mautic = Arc::new(mautic);
         let integration = Integration {
             scope: Scope::default_mautic(),
             bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
@@ -102,7 +123,7 @@ impl Foundation {
             vanished: self.config.vanished.clone(),
             reference: Arc::default(),
         };
-        Ok(Some(Desk { services: self.services(), integration }))
+        Desk { services: self.services(), integration }
     }
 
     /// Tandem's own table of the application's rows; `None` when they live elsewhere.
@@ -139,7 +160,7 @@ impl Foundation {
     pub fn app_state(&self, metrics: bool) -> Result<AppState> {
         let keys = KeyRing::new(self.config.api_key.as_ref(), ApiKeys::new(self.table.clone()));
         Ok(AppState {
-            desk: self.desk()?,
+            desk: self.callers_desk()?,
             rules: Arc::clone(&self.rules),
             lifecycle: Arc::clone(&self.lifecycle),
             keys: Arc::new(keys),
@@ -151,6 +172,8 @@ impl Foundation {
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
             identify_budget: self.config.identify_budget,
+            call_budget: self.config.call_budget,
+            platform_health: Arc::new(HealthTable::new(self.table.clone())),
             health: Arc::default(),
             metrics,
         })

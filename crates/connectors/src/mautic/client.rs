@@ -11,6 +11,7 @@ use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::{AccessToken, Clock};
 
 use super::budget::Budget;
+use super::circuit::Circuit;
 use super::errors;
 use super::settings::{Auth, Settings};
 use crate::Ports;
@@ -26,6 +27,7 @@ pub(super) struct Client {
     settings: Settings,
     identity: Identity,
     budget: Budget,
+    circuit: Circuit,
     clock: Arc<dyn Clock>,
 }
 
@@ -110,13 +112,15 @@ impl Client {
                     url: settings.address("oauth/v2/token"),
                     client_id: id.clone(),
                     client_secret: secret.clone(),
+                    patience: usual(&settings),
                 };
                 Identity::Tokens(Box::new(TokenSource::new(endpoint, scope.clone(), ports)))
             }
             Auth::Basic { user, password } => Identity::Basic(basic(user, password)?),
         };
         let budget = Budget::new(scope.clone(), ports);
-        Ok(Self { http, settings, identity, budget, clock: Arc::clone(&ports.clock) })
+        let circuit = Circuit::new(scope.clone(), ports);
+        Ok(Self { http, settings, identity, budget, circuit, clock: Arc::clone(&ports.clock) })
     }
 
     /// The time of the port.
@@ -133,7 +137,15 @@ impl Client {
     pub(super) async fn ready(&self) -> Result<()> {
         match &self.identity {
             Identity::Basic(_) => Ok(()),
-            Identity::Tokens(tokens) => tokens.token().await.map(drop),
+            Identity::Tokens(tokens) => {
+                self.circuit.check()?;
+                let begun = self.clock.now();
+                let token = tokens.token().await;
+                if token.as_ref().is_err_and(|failure| is_silence(failure.kind)) {
+                    self.circuit.heard_nothing(self.clock.now().duration_since(begun)).await;
+                }
+                token.map(drop)
+            }
         }
     }
 
@@ -146,9 +158,20 @@ impl Client {
     /// Makes a call; the answer's status is 2xx. For callers that need its headers or read it themselves.
     pub(super) async fn answer(&self, request: Request) -> Result<Answer> {
         self.budget.admit().await?;
-        let answer = match &self.identity {
-            Identity::Basic(header) => self.send(&request, header.clone()).await?,
-            Identity::Tokens(tokens) => self.send_with_token(&request, tokens).await?,
+        let turn = self.circuit.admit().await?;
+        let sent = match &self.identity {
+            Identity::Basic(header) => self.send(&request, header.clone()).await,
+            Identity::Tokens(tokens) => self.send_with_token(&request, tokens).await,
+        };
+        let answer = match sent {
+            Ok(answer) => {
+                turn.answered();
+                answer
+            }
+            Err(failure) => {
+                turn.failed().await;
+                return Err(failure);
+            }
         };
         self.budget.learn(&answer).await?;
         errors::check(&answer, self.clock.now())?;
@@ -180,10 +203,23 @@ impl Client {
             authorization: Some(authorization),
             headers: HeaderMap::new(),
             body: request.body.clone().map_or(Body::Empty, Body::Json),
-            patience: request.patience,
+            patience: match request.patience {
+                Patience::Usual => usual(&self.settings),
+                other => other,
+            },
         };
         self.http.send(call).await
     }
+}
+
+/// How long a call may take that is no bulk call.
+fn usual(settings: &Settings) -> Patience {
+    settings.patience().map_or(Patience::Usual, Patience::Of)
+}
+
+/// Whether a failure may mean that nothing was heard at all.
+fn is_silence(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Timeout | FailureKind::Unavailable)
 }
 
 fn bearer(token: &AccessToken) -> Result<HeaderValue> {

@@ -5,6 +5,7 @@ mod batches;
 mod budget;
 mod bulk;
 mod campaigns;
+mod circuit;
 mod client;
 mod companies;
 mod consent;

@@ -1,6 +1,7 @@
 //! Where a Mautic is and as whom Tandem calls it.
 
 use std::fmt;
+use std::time::Duration;
 
 use reqwest::Url;
 use tandem_core::error::{Failure, FailureKind, Result};
@@ -10,6 +11,7 @@ use tandem_core::error::{Failure, FailureKind, Result};
 pub struct Settings {
     base: Url,
     auth: Auth,
+    patience: Option<Duration>,
 }
 
 /// How calls prove who makes them. Mautic has both switched off until an administrator allows them.
@@ -49,7 +51,19 @@ impl Settings {
         if base.query().is_some() || base.fragment().is_some() {
             return Err(wrong("must end with its path"));
         }
-        Ok(Self { base, auth })
+        Ok(Self { base, auth, patience: None })
+    }
+
+    /// For callers who wait: a call that is no bulk call is given up after this time.
+    #[must_use]
+    pub fn giving_up_after(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
+    /// How long a call that is no bulk call may take, when that is set.
+    #[must_use]
+    pub fn patience(&self) -> Option<Duration> {
+        self.patience
     }
 
     /// How calls prove who makes them.
