@@ -12,6 +12,7 @@ mod erase_export;
 mod events;
 mod failures;
 mod guardian;
+mod hanging;
 mod health;
 mod identify;
 mod lifecycle;

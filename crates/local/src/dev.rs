@@ -15,7 +15,7 @@ use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::local_worker::{JOBS_AT_ONCE, LocalWorker};
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
-use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
+use tandem_simulators::{MauticOptions, MauticSimulator, MauticVersion, RunningMautic};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,6 +35,9 @@ pub struct DevOptions {
     /// Start a simulated Mautic too, and work with it.
     #[arg(long)]
     pub simulate: bool,
+    /// The version of the simulated Mautic: 5.1 or 7.0.
+    #[arg(long, default_value_t, value_name = "VERSION")]
+    pub simulate_version: MauticVersion,
     /// Leave the schedules out: the webhook is not watched, gaps are not looked for.
     #[arg(long)]
     pub no_schedule: bool,
@@ -110,7 +113,7 @@ impl Server {
         let data = DataDir::open(data_dir)?;
         let listener = listen(options.port).await?;
         let url = format!("http://127.0.0.1:{}", listener.local_addr().map_err(no_port(options.port))?.port());
-        let simulator = if options.simulate { Some(simulator(&data).await?) } else { None };
+        let simulator = if options.simulate { Some(simulator(&data, options.simulate_version).await?) } else { None };
         if let Some(simulator) = &simulator {
             simulated(&mut environment, simulator.base_url());
             // Only a Mautic on this machine can call this server.
@@ -205,8 +208,13 @@ async fn embedded_table(
     }
 }
 
-async fn simulator(data: &DataDir) -> Result<RunningMautic, CommandError> {
-    let options = MauticOptions::default().client(SIMULATED_CLIENT.0, SIMULATED_CLIENT.1).journal(data.simulator());
+async fn simulator(data: &DataDir, version: MauticVersion) -> Result<RunningMautic, CommandError> {
+    // Its webhooks come to this machine, which 7.0 only allows when it is told so.
+    let options = MauticOptions::default()
+        .version(version)
+        .allowed_private_addresses(&["127.0.0.1", "localhost"])
+        .client(SIMULATED_CLIENT.0, SIMULATED_CLIENT.1)
+        .journal(data.simulator());
     Ok(MauticSimulator::start(options, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?)
 }
 
