@@ -15,6 +15,7 @@ mod guardian;
 mod hanging;
 mod health;
 mod identify;
+mod left_out;
 mod lifecycle;
 mod membership;
 mod once;

@@ -16,8 +16,10 @@ use tandem_core::jobs::message::Job;
 use tandem_core::jobs::runner::Verdict;
 use tandem_core::mapping::RuleSet;
 use tandem_core::ports::bulk::BulkPlatform;
-use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, PlatformEvents, RecordSource, Sleep};
-use tandem_core::sync::services::{Desk, Integration, Services};
+use tandem_core::ports::{
+    BudgetStore, Clock, Entropy, JobQueue, MarketingPlatform, PlatformEvents, RecordSource, Sleep,
+};
+use tandem_core::sync::services::{Background, Desk, Integration, Services};
 use tracing::Instrument;
 
 use crate::config::{Config, SourceConfig};
@@ -72,11 +74,8 @@ impl Foundation {
     /// # Errors
     /// `Misconfigured` for settings that can't be used.
     pub fn mautic(&self) -> Result<Option<Mautic>> {
-        self.config.mautic.clone().map(|settings| self.mautic_with(settings)).transpose()
-    }
-
-    fn mautic_with(&self, settings: Settings) -> Result<Mautic> {
-        let sealer = Sealer::from_secret(secret_of(&settings), "tandem access token")?;
+        let Some(settings) = &self.config.mautic else { return Ok(None) };
+        let sealer = Sealer::from_secret(secret_of(settings), "tandem access token")?;
         let ports = Ports {
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
@@ -85,7 +84,7 @@ impl Foundation {
             budgets: self.budgets(),
             circuits: Arc::new(CircuitTable::new(self.table.clone())),
         };
-        Mautic::new(settings, &Scope::default_mautic(), self.http.clone(), &ports)
+        Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports).map(Some)
     }
 
     /// The desk of the default integration; `None` in demo mode.
@@ -101,18 +100,22 @@ impl Foundation {
     /// # Errors
     /// As [`Foundation::mautic`].
     pub fn callers_desk(&self) -> Result<Option<Desk>> {
-        let Some(settings) = self.config.mautic.clone() else { return Ok(None) };
-        let settings = settings.giving_up_after(self.config.call_budget.mul_f64(SHARE_OF_A_CALL));
-        Ok(Some(self.desk_of(self.mautic_with(settings)?)))
+        let time = self.config.call_budget.mul_f64(SHARE_OF_A_CALL);
+        Ok(self.mautic()?.map(|mautic| self.desk_of(mautic.giving_up_after(time))))
     }
 
     fn desk_of(&self, mautic: Mautic) -> Desk {
         let mautic = Arc::new(mautic);
+        let in_background = Arc::new(mautic.in_background());
         let integration = Integration {
             scope: Scope::default_mautic(),
             bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
             events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
             platform: mautic,
+            background: Background {
+                platform: Arc::clone(&in_background) as Arc<dyn MarketingPlatform>,
+                bulk: in_background,
+            },
             deliveries: Arc::new(MauticDeliveries),
             rules: Arc::clone(&self.rules),
             vocabulary: Arc::new(MauticVocabulary),
@@ -189,10 +192,6 @@ impl JobHandler for Desk {
     async fn handle(&self, job: &Job, attempt: u32) -> Verdict {
         let span = tracing::info_span!("job", correlation_id = %job.correlation_id);
         self.run(job, attempt).instrument(span).await
-    }
-
-    async fn handle_together(&self, jobs: &[(Job, u32)]) -> Vec<Verdict> {
-        self.run_together(jobs).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The authorised call: token, budget, one re-authentication, and an answer turned into a value or a failure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -10,7 +11,7 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::{AccessToken, Clock};
 
-use super::budget::Budget;
+use super::budget::{Budget, Priority};
 use super::circuit::Circuit;
 use super::errors;
 use super::settings::{Auth, Settings};
@@ -21,8 +22,16 @@ use crate::oauth::{TokenEndpoint, TokenSource};
 /// Who is called, in failures.
 pub(super) const PEER: &str = "Mautic";
 
-/// Calls one Mautic.
+/// Calls one Mautic, for somebody who waits or in the background.
 pub(super) struct Client {
+    shared: Arc<Shared>,
+    priority: Priority,
+    /// How long a call may take that is no bulk call.
+    usual: Patience,
+}
+
+/// What all calls of one Mautic have in common.
+struct Shared {
     http: Http,
     settings: Settings,
     identity: Identity,
@@ -112,37 +121,49 @@ impl Client {
                     url: settings.address("oauth/v2/token"),
                     client_id: id.clone(),
                     client_secret: secret.clone(),
-                    patience: usual(&settings),
                 };
                 Identity::Tokens(Box::new(TokenSource::new(endpoint, scope.clone(), ports)))
             }
             Auth::Basic { user, password } => Identity::Basic(basic(user, password)?),
         };
-        let budget = Budget::new(scope.clone(), ports);
+        let budget = Budget::new(scope.clone(), settings.calls(), ports);
         let circuit = Circuit::new(scope.clone(), ports);
-        Ok(Self { http, settings, identity, budget, circuit, clock: Arc::clone(&ports.clock) })
+        let shared = Shared { http, settings, identity, budget, circuit, clock: Arc::clone(&ports.clock) };
+        Ok(Self { shared: Arc::new(shared), priority: Priority::Interactive, usual: Patience::Usual })
+    }
+
+    /// The same, for calls that leave a share of the budget to others.
+    pub(super) fn in_background(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), priority: Priority::Background, usual: self.usual }
+    }
+
+    /// The same, for callers who wait: a call that is no bulk call is given up after this time.
+    pub(super) fn giving_up_after(&self, time: Duration) -> Self {
+        Self { shared: Arc::clone(&self.shared), priority: self.priority, usual: Patience::Of(time) }
     }
 
     /// The time of the port.
     pub(super) fn clock(&self) -> &dyn Clock {
-        &*self.clock
+        &*self.shared.clock
     }
 
     /// The HTTP client.
     pub(super) fn http(&self) -> &Http {
-        &self.http
+        &self.shared.http
     }
 
-    /// Fetches what the next call would have to wait for.
+    /// Fetches what the next call would have to wait for, and fails where it would not be made.
     pub(super) async fn ready(&self) -> Result<()> {
-        match &self.identity {
+        self.shared.budget.look(self.priority).await?;
+        match &self.shared.identity {
             Identity::Basic(_) => Ok(()),
             Identity::Tokens(tokens) => {
-                self.circuit.check()?;
-                let begun = self.clock.now();
+                let Shared { circuit, clock, .. } = &*self.shared;
+                circuit.check()?;
+                let begun = clock.now();
                 let token = tokens.token().await;
                 if token.as_ref().is_err_and(|failure| is_silence(failure.kind)) {
-                    self.circuit.heard_nothing(self.clock.now().duration_since(begun)).await;
+                    circuit.heard_nothing(clock.now().duration_since(begun)).await;
                 }
                 token.map(drop)
             }
@@ -152,18 +173,23 @@ impl Client {
     /// Makes a call and reads its answer as `T`.
     pub(super) async fn call<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
         let answer = self.answer(request).await?;
-        errors::read(&answer, self.clock.now())
+        errors::read(&answer, self.shared.clock.now())
     }
 
     /// Makes a call; the answer's status is 2xx. For callers that need its headers or read it themselves.
     pub(super) async fn answer(&self, request: Request) -> Result<Answer> {
-        self.budget.admit().await?;
-        let turn = self.circuit.admit().await?;
-        let sent = match &self.identity {
+        let Shared { budget, circuit, identity, clock, .. } = &*self.shared;
+        let turn = circuit.admit().await?;
+        let admitted = budget.admit(self.priority).await?;
+        let under_way = (request.patience == Patience::Usual).then(|| budget.pace.begin(clock.now()));
+        let answered = match identity {
             Identity::Basic(header) => self.send(&request, header.clone()).await,
             Identity::Tokens(tokens) => self.send_with_token(&request, tokens).await,
         };
-        let answer = match sent {
+        if let Some(under_way) = under_way {
+            under_way.answered(clock.now());
+        }
+        let answer = match answered {
             Ok(answer) => {
                 turn.answered();
                 answer
@@ -173,8 +199,8 @@ impl Client {
                 return Err(failure);
             }
         };
-        self.budget.learn(&answer).await?;
-        errors::check(&answer, self.clock.now())?;
+        budget.learn(&answer, self.priority, admitted).await?;
+        errors::check(&answer, clock.now())?;
         Ok(answer)
     }
 
@@ -192,7 +218,7 @@ impl Client {
     }
 
     async fn send(&self, request: &Request, authorization: HeaderValue) -> Result<Answer> {
-        let mut url = self.settings.address(&format!("api/{}", request.path));
+        let mut url = self.shared.settings.address(&format!("api/{}", request.path));
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
@@ -204,17 +230,12 @@ impl Client {
             headers: HeaderMap::new(),
             body: request.body.clone().map_or(Body::Empty, Body::Json),
             patience: match request.patience {
-                Patience::Usual => usual(&self.settings),
+                Patience::Usual => self.usual,
                 other => other,
             },
         };
-        self.http.send(call).await
+        self.shared.http.send(call).await
     }
-}
-
-/// How long a call may take that is no bulk call.
-fn usual(settings: &Settings) -> Patience {
-    settings.patience().map_or(Patience::Usual, Patience::Of)
 }
 
 /// Whether a failure may mean that nothing was heard at all.

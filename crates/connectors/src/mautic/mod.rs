@@ -64,6 +64,19 @@ impl Mautic {
     pub fn new(settings: Settings, scope: &Scope, http: Http, ports: &Ports) -> Result<Self> {
         Ok(Self { client: client::Client::new(settings, scope, http, ports)? })
     }
+
+    /// The same connection for work on all contacts, which leaves a share of the budget of calls to those that somebody waits
+    /// for.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        Self { client: self.client.in_background() }
+    }
+
+    /// The same connection for callers who wait: a call that is no bulk call is given up after this time, 10 seconds at most.
+    #[must_use]
+    pub fn giving_up_after(&self, time: std::time::Duration) -> Self {
+        Self { client: self.client.giving_up_after(time) }
+    }
 }
 
 impl fmt::Debug for Mautic {

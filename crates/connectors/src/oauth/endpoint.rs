@@ -22,8 +22,6 @@ pub struct TokenEndpoint {
     pub client_id: String,
     /// The client's secret.
     pub client_secret: String,
-    /// How long the request may take.
-    pub patience: Patience,
 }
 
 /// The answer of RFC 6749, 5.1 (recording `001-token-client-credentials`).
@@ -48,7 +46,7 @@ impl TokenEndpoint {
             authorization: None,
             headers: HeaderMap::new(),
             body: Body::Form(self.form()),
-            patience: self.patience,
+            patience: Patience::Usual,
         };
         // A lost token is no lost write: what the caller wanted to do was not even sent.
         let harmless = |failure| Failure { effect: Effect::None, ..failure };
