@@ -193,6 +193,10 @@ impl JobHandler for Desk {
         let span = tracing::info_span!("job", correlation_id = %job.correlation_id);
         self.run(job, attempt).instrument(span).await
     }
+
+    async fn handle_together(&self, jobs: &[(Job, u32)]) -> Vec<Verdict> {
+        self.run_together(jobs).await
+    }
 }
 
 /// A source that is called over HTTP has a client of its own: that of the platforms counts their calls.

@@ -79,7 +79,7 @@ impl ReferenceData {
 
     /// Has the platform's fields listed anew when they are next asked for: an answer at `now` did not fit the list.
     pub fn doubt_catalog(&self, now: Timestamp) {
-        *self.catalog.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.catalog.copy.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 

@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use crate::domain::identity::RecordKey;
-use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::link::RemoteId;
 use crate::error::{Failure, Result};
 use crate::policy;
 use crate::ports::bulk::{BATCH, Mark};
@@ -52,7 +52,7 @@ impl Desk {
         for some in left.chunks(BATCH) {
             let (mut sender, mut queues) = (Sender::of_jobs(self, correlation_id), Queues::default());
             let sent = self.send_together(some, &mut sender, &mut queues, until).await;
-            became.extend(std::mem::take(&mut sender.ended).into_iter().map(|ended| self.together(ended)));
+            became.extend(std::mem::take(&mut sender.ended).into_iter().map(Self::together));
             if let Err(failure) = sent {
                 for key in some {
                     became.entry(key.clone()).or_insert_with(|| Together::Failed(failure.clone()));
@@ -99,13 +99,13 @@ impl Desk {
         self.services.bulk.mark_many(&self.integration.scope, &marks).await
     }
 
-    fn together(&self, ended: Ended) -> (RecordKey, Together) {
+    fn together(ended: Ended) -> (RecordKey, Together) {
         match ended {
-            Ended::Written { item, contact, created, unfinished: false } => {
-                let Item { mark, draft, refused, .. } = *item;
+            Ended::Written { item, contact, created, unfinished: false, left_out } => {
+                let Item { mark, draft, .. } = *item;
                 let action = if created { PushAction::Created } else { PushAction::Updated };
                 let mut pushed = pushed(draft, contact, action);
-                pushed.issues.extend(refused.iter().map(|name| self.refusal(name)));
+                pushed.issues.extend(left_out);
                 (mark.record, Together::Done(Box::new(pushed)))
             }
             Ended::Settled(mark, Some(draft)) => match draft.remote_id().cloned() {
@@ -124,14 +124,9 @@ impl Desk {
             Ended::Failed(item, failure) => (item.mark.record, Together::Failed(failure)),
         }
     }
-
-    fn refusal(&self, name: &str) -> FieldIssue {
-        let field = self.integration.rules.path_of_remote(name);
-        FieldIssue::new(field, IssueCode::RefusedByPlatform, "The platform refused the value; the rest was taken.")
-    }
 }
 
-fn pushed(draft: Draft, contact: crate::domain::link::RemoteId, action: PushAction) -> Pushed {
+fn pushed(draft: Draft, contact: RemoteId, action: PushAction) -> Pushed {
     let case = match action {
         PushAction::Created => IdentifyCase::Created,
         PushAction::Updated | PushAction::Unchanged => IdentifyCase::KnownEmail,
