@@ -4,7 +4,9 @@
 mod auth;
 mod bad_input;
 mod billing;
+mod calls;
 mod campaigns;
+mod command;
 mod consent;
 mod demo_mode;
 mod enrolment;

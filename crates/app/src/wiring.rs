@@ -74,7 +74,10 @@ impl Foundation {
     /// # Errors
     /// `Misconfigured` for settings that can't be used.
     pub fn mautic(&self) -> Result<Option<Mautic>> {
-        let Some(settings) = &self.config.mautic else { return Ok(None) };
+        self.config.mautic.as_ref().map(|settings| self.mautic_of(settings)).transpose()
+    }
+
+    fn mautic_of(&self, settings: &Settings) -> Result<Mautic> {
         let sealer = Sealer::from_secret(secret_of(settings), "tandem access token")?;
         let ports = Ports {
             clock: Arc::clone(&self.clock),
@@ -84,7 +87,7 @@ impl Foundation {
             budgets: self.budgets(),
             circuits: Arc::new(CircuitTable::new(self.table.clone())),
         };
-        Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports).map(Some)
+        Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports)
     }
 
     /// The desk of the default integration; `None` in demo mode.
@@ -92,7 +95,7 @@ impl Foundation {
     /// # Errors
     /// As [`Foundation::mautic`].
     pub fn desk(&self) -> Result<Option<Desk>> {
-        Ok(self.mautic()?.map(|mautic| self.desk_of(mautic)))
+        Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic))))
     }
 
     /// The same for work that a caller waits for: a call of Mautic is given up while there is still time for an answer.
@@ -101,11 +104,24 @@ impl Foundation {
     /// As [`Foundation::mautic`].
     pub fn callers_desk(&self) -> Result<Option<Desk>> {
         let time = self.config.call_budget.mul_f64(SHARE_OF_A_CALL);
-        Ok(self.mautic()?.map(|mautic| self.desk_of(mautic.giving_up_after(time))))
+        Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic.giving_up_after(time)))))
     }
 
-    fn desk_of(&self, mautic: Mautic) -> Desk {
-        let mautic = Arc::new(mautic);
+    /// The desk for what needs the table and the queue alone. Without a configured Mautic it has one that is nowhere, and of
+    /// which every call fails as `Unavailable`.
+    ///
+    /// # Errors
+    /// As [`Foundation::mautic`].
+    pub fn table_desk(&self) -> Result<Desk> {
+        if let Some(desk) = self.desk()? {
+            return Ok(desk);
+        }
+        let nowhere = Auth::Basic { user: "nobody".to_owned(), password: "none".to_owned() };
+        let settings = Settings::new("https://mautic.invalid", nowhere)?;
+        Ok(self.desk_over(Arc::new(self.mautic_of(&settings)?)))
+    }
+
+    fn desk_over(&self, mautic: Arc<Mautic>) -> Desk {
         let in_background = Arc::new(mautic.in_background());
         let integration = Integration {
             scope: Scope::default_mautic(),
@@ -182,7 +198,9 @@ impl Foundation {
         })
     }
 
-    fn budgets(&self) -> Arc<dyn BudgetStore> {
+    /// Until when the platform takes no more calls.
+    #[must_use]
+    pub fn budgets(&self) -> Arc<dyn BudgetStore> {
         Arc::new(BudgetTable::new(self.table.clone()))
     }
 }

@@ -34,9 +34,9 @@ pub enum CommandError {
     /// The simulator.
     #[error("the Mautic simulator can't be started: {0}")]
     Simulator(#[from] tandem_simulators::mautic::StartError),
-    /// The sample.
-    #[error("the sample can't be read: {0}")]
-    Sample(#[from] csv::Error),
+    /// A table as text.
+    #[error("a CSV file can't be read or written: {0}")]
+    Csv(#[from] csv::Error),
     /// Anything else that was asked and could not be done.
     #[error("{0}")]
     Undone(String),

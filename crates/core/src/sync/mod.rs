@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod segments;
 pub mod services;
 mod settle;
+pub mod status;
 pub mod take_back;
 pub mod together;
 pub mod vanished;

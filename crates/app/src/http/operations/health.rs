@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
-use futures::future::join3;
+use futures::future::join4;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tandem_core::domain::scope::Scope;
@@ -25,6 +25,9 @@ const REMEMBERED: SignedDuration = SignedDuration::from_secs(30);
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// How long the table has to say what another process found.
 const PATIENCE_FOR_THE_LAST: Duration = Duration::from_millis(200);
+
+/// What waits is counted up to this.
+const MOST_COUNTED: usize = 400;
 
 /// The last answer of Mautic to a health check.
 #[derive(Default)]
@@ -48,7 +51,8 @@ pub async fn health(State(state): State<AppState>, headers: HeaderMap) -> Respon
             None => skipped(),
         }
     };
-    let (table, queue, mautic) = join3(table, queue, mautic).await;
+    let waiting = async { timeout(PATIENCE, waiting(&state, &headers, &scope)).await.unwrap_or(Value::Null) };
+    let (table, queue, mautic, waiting) = join4(table, queue, mautic, waiting).await;
     let ready = is_ok(&table) && is_ok(&queue);
     let reply = if ready {
         Reply::Done(json!({
@@ -56,6 +60,7 @@ pub async fn health(State(state): State<AppState>, headers: HeaderMap) -> Respon
             "mode": if state.desk.is_some() { "live" } else { "demo" },
             "version": env!("CARGO_PKG_VERSION"),
             "checks": {"configuration": {"ok": true}, "table": table, "queue": queue, "mautic": mautic},
+            "waiting": waiting,
         }))
     } else {
         let failing = if is_ok(&table) { "the queue" } else { "the table" };
@@ -66,6 +71,30 @@ pub async fn health(State(state): State<AppState>, headers: HeaderMap) -> Respon
         })
     };
     started.answer(&state, "health", &reply)
+}
+
+/// What waits, for those who may know it; `null` for everybody else, and when the table does not tell.
+async fn waiting(state: &AppState, headers: &HeaderMap, scope: &Scope) -> Value {
+    let Some(desk) = &state.desk else { return Value::Null };
+    if state.keys.tenant(headers, state.clock.now()).await.is_err() {
+        return Value::Null;
+    }
+    let told = async {
+        let status = desk.status(MOST_COUNTED).await?;
+        let exhausted_until = state.budget.exhausted_until(scope).await?;
+        Ok::<_, Failure>((status, exhausted_until.filter(|until| *until > state.clock.now())))
+    };
+    match told.await {
+        Ok((status, exhausted_until)) => {
+            let mut told = json!(status);
+            told["budgetExhaustedUntil"] = json!(exhausted_until);
+            told
+        }
+        Err(failure) => {
+            tracing::warn!("what waits can't be told: {failure}");
+            Value::Null
+        }
+    }
 }
 
 async fn timed(state: &AppState, check: impl Future<Output = Result<()>>) -> Value {
