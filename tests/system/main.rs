@@ -31,5 +31,6 @@ mod supabase_source;
 mod sync_run;
 mod together;
 mod upsert;
+mod versions;
 mod webhook_effects;
 mod webhook_input;
