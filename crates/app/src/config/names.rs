@@ -99,7 +99,9 @@ fn closest(name: &str, asked: &BTreeSet<String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Config;
+    use tandem_core::mapping::RuleSet;
+
+    use super::super::{Config, LifecycleConfig};
     use super::*;
 
     fn environment(entries: &[(&str, &str)]) -> Environment {
@@ -144,6 +146,8 @@ mod tests {
         let environment: Environment = names.iter().map(set).collect();
         // What is wrong with the values is not the question.
         let _refused = Config::read(&environment);
+        let fields = RuleSet::parse(tandem_connectors::mautic::FIELDS).unwrap();
+        let _refused = LifecycleConfig::read(&environment, &mut Vec::new()).book(&fields);
         assert!(names.len() > 10, "{names:?}");
         assert_eq!(environment.unknown_names(), []);
     }

@@ -1,6 +1,8 @@
 //! Doing what an event asks for, step by step. Each step that is done is recorded before the next one is begun; a retry goes
 //! on where the last attempt stopped.
 
+use jiff::SignedDuration;
+
 use crate::domain::link::RemoteId;
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::{MembershipChange, MembershipList};
@@ -9,7 +11,6 @@ use crate::ports::Attempt;
 use crate::sync::change::{ContactChange, Outcome};
 use crate::sync::push::For;
 use crate::sync::services::Desk;
-use jiff::SignedDuration;
 
 use super::admit::Begun;
 use super::outcome::word;
@@ -88,10 +89,27 @@ impl Desk {
     pub(super) async fn steps_while(&self, mut work: Work, wanted: fn(&StepAction) -> bool) -> Result<Work> {
         while let Some(index) = work.next().filter(|index| wanted(&work.event.steps[*index].action)) {
             let ended = self.step(&mut work, index).await;
-            let noted = work.note(index, ended);
+            let noted = self.noted(&mut work, index, ended).await;
             work = self.recorded(work, noted).await?;
         }
         Ok(work)
+    }
+
+    /// Notes how a step ended.
+    ///
+    /// # Errors
+    /// What keeps the event from going on for now.
+    pub(super) async fn noted(&self, work: &mut Work, index: usize, ended: Result<Ended>) -> Result<()> {
+        work.note(index, ended)?;
+        let step = &work.event.steps[index];
+        if step.action == StepAction::Contact && step.status == StepStatus::Failed {
+            // Lists take a contact that can't be written because others have its address.
+            work.event.contact = self.one_of_several(&work.key).await?;
+            if work.event.contact.is_some() {
+                work.looked_at = index + 1;
+            }
+        }
+        Ok(())
     }
 
     /// Records how far the event is, if something is left of it, or gives it back for later.

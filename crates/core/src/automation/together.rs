@@ -117,7 +117,10 @@ impl Desk {
                 Some(Together::Single) | None => None,
             };
             let step = work.next().unwrap_or_default();
-            let result = ended.map(|ended| work.note(step, ended));
+            let result = match ended {
+                Some(ended) => Some(self.noted(&mut work, step, ended).await),
+                None => None,
+            };
             noted.push((index, work, result));
         }
         self.record_all(noted, results).await.into_iter().chain(others).collect()
