@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tandem_app::queue::worker::{self, Outcome};
+use tandem_app::queue::local;
+use tandem_app::queue::worker::{self, MOST_TOGETHER, Outcome, Received};
 use tandem_core::domain::consent::ConsentStatus;
 use tandem_core::domain::identity::Email;
 use tandem_core::domain::scope::Scope;
@@ -114,14 +115,61 @@ impl System {
                 hands.move_on(A_LEASE);
             }
             for message in received {
-                match worker::run(&message.body, message.receives, desk).await {
-                    Outcome::Done => self.queue.delete(&message).await.map_err(told)?,
-                    Outcome::RetryIn(delay) => self.queue.postpone(&message, delay).await.map_err(told)?,
-                    Outcome::Poison => return Err("a job turned out to be poison".to_owned()),
-                }
+                let outcome = worker::run(&message.body, message.receives, desk).await;
+                self.put_back(&message, outcome).await?;
             }
         }
         Err("jobs are left on the queue".to_owned())
+    }
+
+    /// Does what waits on the queue just now, together where jobs can be done so; gives how many there were.
+    ///
+    /// # Errors
+    /// When a message is no job, or the queue fails.
+    pub async fn work_together(&self, desk: &Desk) -> Result<usize, String> {
+        let told = |failure: tandem_core::error::Failure| failure.to_string();
+        let waiting = self.queue.receive(MOST_TOGETHER, Duration::from_secs(360)).await.map_err(told)?;
+        let received = waiting.into_iter().map(|message| {
+            let (job, receives) = (worker::job_of(&message.body)?, message.receives);
+            Some(Received { message, job, receives })
+        });
+        let received = received.collect::<Option<Vec<_>>>().ok_or("a job turned out to be poison")?;
+        let count = received.len();
+        for portion in worker::portions(received) {
+            let outcomes = worker::run_portion(&portion, desk).await;
+            for (one, outcome) in portion.iter().zip(outcomes) {
+                self.put_back(&one.message, outcome).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Does all work on the queue, together where jobs can be done so; moves the clock on where a job is to wait.
+    ///
+    /// # Errors
+    /// As [`System::settle`].
+    pub async fn settle_together(&self, desk: &Desk, hands: &Hands) -> Result<(), String> {
+        let end = hands.now().saturating_add(SignedDuration::from_hours(24)).map_err(|error| error.to_string())?;
+        while hands.now() < end {
+            if self.work_together(desk).await? > 0 {
+                continue;
+            }
+            let counts = self.queue.counts().await.map_err(|failure| failure.to_string())?;
+            if counts.waiting + counts.in_flight == 0 {
+                return Ok(());
+            }
+            hands.move_on(A_LEASE);
+        }
+        Err("jobs are left on the queue".to_owned())
+    }
+
+    async fn put_back(&self, message: &local::Received, outcome: Outcome) -> Result<(), String> {
+        let done = match outcome {
+            Outcome::Done => self.queue.delete(message).await,
+            Outcome::RetryIn(delay) => self.queue.postpone(message, delay).await,
+            Outcome::Poison => return Err("a job turned out to be poison".to_owned()),
+        };
+        done.map_err(|failure| failure.to_string())
     }
 
     /// The names of Mautic's segments and campaigns.

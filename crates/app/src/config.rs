@@ -123,6 +123,8 @@ pub struct Config {
     pub identify_budget: Duration,
     /// Whether a user of Mautic may take an opt-out away.
     pub admin_opt_in: AdminOptIn,
+    /// How long another caller waits for Mautic before its write is queued.
+    pub call_budget: Duration,
     /// What becomes of contacts whose records are gone.
     pub vanished: Vanished,
 }
@@ -181,6 +183,9 @@ impl Config {
                 parsed(environment, "TANDEM_IDENTIFY_BUDGET_MS", &mut problems).unwrap_or(2000),
             ),
             admin_opt_in: admin_opt_in(environment, &mut problems),
+            call_budget: Duration::from_millis(
+                parsed(environment, "TANDEM_CALL_BUDGET_MS", &mut problems).unwrap_or(5000),
+            ),
             vanished: vanished(environment, &mut problems),
         };
         if config.api_key.as_ref().is_some_and(|key| key.0.len() < 8) {

@@ -28,10 +28,13 @@ use crate::http::{AppState, KeyRing};
 use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
-    ApiKeys, BudgetTable, BulkTable, CatalogTable, ContactTable, EventTable, FeedbackTable, IdempotencyStore,
-    LifecycleTable, ParkedTable, RecordsTable, RunTable, Table, TokenTable,
+    ApiKeys, BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
+    IdempotencyStore, LifecycleTable, ParkedTable, RecordsTable, RunTable, Table, TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
+
+/// How much of a caller's time one call of Mautic may take; the rest is for the table and the answer.
+const SHARE_OF_A_CALL: f64 = 0.8;
 
 /// What everything is built from.
 #[derive(Clone)]
@@ -83,6 +86,7 @@ impl Foundation {
             sleep: sleep(),
             tokens: Arc::new(TokenTable::new(self.table.clone(), sealer)),
             budgets: self.budgets(),
+            circuits: Arc::new(CircuitTable::new(self.table.clone())),
         };
         Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports)
     }
@@ -93,6 +97,15 @@ impl Foundation {
     /// As [`Foundation::mautic`].
     pub fn desk(&self) -> Result<Option<Desk>> {
         Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic))))
+    }
+
+    /// The same for work that a caller waits for: a call of Mautic is given up while there is still time for an answer.
+    ///
+    /// # Errors
+    /// As [`Foundation::mautic`].
+    pub fn callers_desk(&self) -> Result<Option<Desk>> {
+        let time = self.config.call_budget.mul_f64(SHARE_OF_A_CALL);
+        Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic.giving_up_after(time)))))
     }
 
     /// The desk for what needs the table and the queue alone. Without a configured Mautic it has one that is nowhere, and of
@@ -170,7 +183,7 @@ impl Foundation {
     pub fn app_state(&self, metrics: bool) -> Result<AppState> {
         let keys = KeyRing::new(self.config.api_key.as_ref(), ApiKeys::new(self.table.clone()));
         Ok(AppState {
-            desk: self.desk()?,
+            desk: self.callers_desk()?,
             rules: Arc::clone(&self.rules),
             lifecycle: Arc::clone(&self.lifecycle),
             keys: Arc::new(keys),
@@ -182,6 +195,8 @@ impl Foundation {
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
             identify_budget: self.config.identify_budget,
+            call_budget: self.config.call_budget,
+            platform_health: Arc::new(HealthTable::new(self.table.clone())),
             health: Arc::default(),
             metrics,
         })
@@ -199,6 +214,10 @@ impl JobHandler for Desk {
     async fn handle(&self, job: &Job, attempt: u32) -> Verdict {
         let span = tracing::info_span!("job", correlation_id = %job.correlation_id);
         self.run(job, attempt).instrument(span).await
+    }
+
+    async fn handle_together(&self, jobs: &[(Job, u32)]) -> Vec<Verdict> {
+        self.run_together(jobs).await
     }
 }
 

@@ -70,6 +70,8 @@ pub enum Patience {
     Usual,
     /// 60 seconds.
     Bulk,
+    /// As long as a caller can wait, 10 seconds at most.
+    Of(Duration),
 }
 
 /// One call to make.
@@ -183,6 +185,7 @@ fn prepared(client: &Client, call: Call) -> RequestBuilder {
     let patience = match call.patience {
         Patience::Usual => USUAL,
         Patience::Bulk => BULK,
+        Patience::Of(time) => time.min(USUAL),
     };
     let mut request = client.request(call.method, call.url).timeout(patience);
     request = request.headers(call.headers).header(ACCEPT, "application/json");

@@ -14,7 +14,7 @@ pub mod sources;
 use std::fmt;
 use std::sync::Arc;
 
-use tandem_core::ports::{BudgetStore, Clock, Entropy, Sleep, TokenStore};
+use tandem_core::ports::{BudgetStore, CircuitStore, Clock, Entropy, Sleep, TokenStore};
 
 /// What a connector needs from the world besides the network.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct Ports {
     pub tokens: Arc<dyn TokenStore>,
     /// What all functions know of the platform's budget of calls.
     pub budgets: Arc<dyn BudgetStore>,
+    /// What all functions know of a platform that does not answer.
+    pub circuits: Arc<dyn CircuitStore>,
 }
 
 impl fmt::Debug for Ports {

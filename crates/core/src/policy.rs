@@ -31,6 +31,19 @@ pub const RUN_BEAT: Duration = Duration::from_secs(8);
 /// How long a job of the queue works at a run before it lets another job go on.
 pub const RUN_SLICE: SignedDuration = SignedDuration::from_secs(110);
 
+/// How long a part of work may take that is begun late in such a slice: a batch call that is given up, and the writes of the
+/// table around it.
+pub const LONGEST_STEP: SignedDuration = SignedDuration::from_secs(75);
+
+/// How many calls of one contact are made at the same time by jobs that are done together.
+pub const SIDE_BY_SIDE: usize = 20;
+
+/// The failure of work that was not begun, because what went before it took all the time that there is.
+#[must_use]
+pub fn out_of_time() -> Failure {
+    Failure::new(FailureKind::Timeout, "the work before it took all the time that there was")
+}
+
 /// How often all rows are read to find those that are gone.
 pub const RECONCILED_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 

@@ -313,6 +313,15 @@ pub trait BudgetStore: Send + Sync {
     async fn clear(&self, scope: &Scope) -> Result<()>;
 }
 
+/// What is known of a platform that does not answer.
+#[async_trait]
+pub trait CircuitStore: Send + Sync {
+    /// The moment until which no call is worth its time, if one was noted. One read call.
+    async fn silent_until(&self, scope: &Scope) -> Result<Option<Timestamp>>;
+    /// Notes that the platform does not answer, and that no call is made until then. One write call.
+    async fn note_silence(&self, scope: &Scope, until: Timestamp) -> Result<()>;
+}
+
 /// The cached list of the platform's fields.
 #[async_trait]
 pub trait CatalogStore: Send + Sync {

@@ -206,11 +206,13 @@ fn start_tasks(
 ) -> Result<Vec<JoinHandle<()>>, CommandError> {
     let state = foundation.app_state(false)?;
     let mut tasks = Vec::new();
-    if let Some(desk) = state.desk.clone() {
+    // Whoever works in the background can wait for Mautic longer than a caller can.
+    let patient = foundation.desk()?;
+    if let Some(desk) = patient.clone() {
         let worker = LocalWorker::new(queue, Arc::new(desk), JOBS_AT_ONCE);
         tasks.push(tokio::spawn(work(worker, stopped.clone())));
     }
-    if let Some(desk) = state.desk.clone().filter(|_| !options.no_schedule) {
+    if let Some(desk) = patient.filter(|_| !options.no_schedule) {
         tasks.push(tokio::spawn(schedule::run(desk, foundation.config.hook.clone(), until(stopped.clone()))));
     }
     tasks.push(tokio::spawn(serve(listener, http::all(state), stopped.clone())));

@@ -1,5 +1,6 @@
-//! `burst`: a hundred events at once, and a Mautic that takes 50 ms for each call: callers are answered at once, and all
-//! effects are there within seconds.
+//! `burst`: a hundred events at once, and a Mautic that takes 50 ms for each call and gets 35 of them done in a second, as a
+//! real one on two cores does: callers are answered at once, the work is done together with few calls, and all effects of a
+//! hundred signups are there within five seconds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,8 +18,18 @@ use crate::version;
 
 /// What a call of Mautic takes.
 const LATENCY: Duration = Duration::from_millis(50);
-/// Within this time all effects are promised, by a program that is built for use: at the full size it is held to that.
+/// How many calls Mautic gets done in a second.
+const CALLS_A_SECOND: u32 = 35;
+/// Within this time all effects of signups are promised, by a program that is built for use: at the full size it is held to
+/// that. What takes more calls, because Mautic has none for many contacts, is promised within the time that its calls take
+/// and two seconds.
 const PROMISED: Duration = Duration::from_secs(5);
+const BESIDE_THE_CALLS: Duration = Duration::from_secs(2);
+/// As many calls a signup may take, the one that puts it into its campaign among them.
+const CALLS_OF_A_SIGNUP: f64 = 1.3;
+/// As many calls an event may take besides those that Mautic takes for one contact only: out of a segment, and into or out of
+/// a campaign.
+const SHARED_CALLS: f64 = 0.3;
 /// When the scenario gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Users of the burst that comes in one call.
@@ -27,14 +38,24 @@ const USERS_OF_ONE_CALL: usize = 10;
 /// What a burst took.
 struct Took {
     what: String,
+    events: usize,
     answers: Vec<Duration>,
     effects: Duration,
+    calls: Calls,
+}
+
+/// Calls of Mautic.
+#[derive(Clone, Copy, Default)]
+struct Calls {
+    all: u64,
+    /// Those that Mautic takes for one contact only.
+    single: u64,
 }
 
 /// Runs the scenario.
 pub async fn run(size: Size) -> Proof {
     let users = size.pick(30, 100);
-    let mautic = version::mautic().latency(LATENCY);
+    let mautic = version::mautic().latency(LATENCY).calls_a_second(CALLS_A_SECOND);
     let mut system = System::with(Options { mautic, ..Options::default().without_worker() }).await;
     system.make_campaigns().await;
     system.start_workers(1, JOBS_AT_ONCE);
@@ -45,17 +66,37 @@ pub async fn run(size: Size) -> Proof {
         singly(&system, &names, users, "mixed events", mixed).await?,
         in_one_call(&system, &names, users).await?,
     ];
-    if let Some(slow) =
-        bursts.iter().find(|took| size == Size::Full && !cfg!(debug_assertions) && took.effects > PROMISED)
-    {
-        return Err(format!("the effects of {} took {:.1} s", slow.what, slow.effects.as_secs_f64()));
+    for (number, took) in bursts.iter().enumerate() {
+        took.check(size, number == 0)?;
     }
     let told: Vec<String> = bursts.iter().map(Took::told).collect();
-    Ok(format!("Mautic answers in 50 ms, {JOBS_AT_ONCE} jobs at once: {}", told.join("; ")))
+    Ok(format!("Mautic answers in 50 ms, {CALLS_A_SECOND} calls a second: {}", told.join("; ")))
 }
 
 impl Took {
+    /// Few calls at every size; in time at the full one, when the program is built for use.
+    fn check(&self, size: Size, signups: bool) -> Result<(), String> {
+        let each = |calls: u64| calls as f64 / self.events as f64;
+        let shared = each(self.calls.all - self.calls.single);
+        // The first ones come before there is anything to be done together with.
+        let beginning = 6.0 / self.events as f64;
+        if shared > SHARED_CALLS + beginning || signups && each(self.calls.all) > CALLS_OF_A_SIGNUP + beginning {
+            return Err(format!("{} took {} calls, {} of them single", self.what, self.calls.all, self.calls.single));
+        }
+        let calls = Duration::from_secs_f64(self.calls.all as f64 / f64::from(CALLS_A_SECOND));
+        let promised = if signups { PROMISED } else { PROMISED.max(calls + BESIDE_THE_CALLS) };
+        if size == Size::Full && !cfg!(debug_assertions) && self.effects > promised {
+            return Err(format!("the effects of {} took {:.1} s", self.what, self.effects.as_secs_f64()));
+        }
+        Ok(())
+    }
+
     fn told(&self) -> String {
+        let Calls { all, single } = self.calls;
+        format!("{}, {all} calls ({single} for one contact only)", self.times())
+    }
+
+    fn times(&self) -> String {
         let mut answers = self.answers.clone();
         answers.sort();
         let at = |share: usize| answers[(answers.len() * share / 100).min(answers.len() - 1)].as_millis();
@@ -121,12 +162,13 @@ async fn singly(
             (address(&user), event, wanted)
         })
         .collect();
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), calls_of(system));
     let posts = join_all(events.iter().map(|(_, event, _)| posted(system, event)));
     let wanted = events.iter().map(|(address, _, wanted)| (address.clone(), *wanted)).collect();
     let answers = posts.await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let effects = until_seen(system, names, &wanted, begun).await?;
-    Ok(Took { what: format!("{users} {what}"), answers, effects })
+    let calls = calls_of(system).since(before);
+    Ok(Took { what: format!("{users} {what}"), events: users, answers, effects, calls })
 }
 
 /// Many events for ten users in one call.
@@ -149,11 +191,24 @@ async fn in_one_call(system: &System, names: &Names, events: usize) -> Result<To
     let wanted: BTreeMap<String, Wanted> =
         (0..USERS_OF_ONE_CALL).map(|number| (address(&format!("one{number}")), Wanted::Tier(last))).collect();
     let call = json!({"events": list});
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), calls_of(system));
     let answer = posted(system, &call).await?;
     let effects = until_seen(system, names, &wanted, begun).await?;
     let what = format!("one call with {events} events of {USERS_OF_ONE_CALL} users");
-    Ok(Took { what, answers: vec![answer], effects })
+    let calls = calls_of(system).since(before);
+    Ok(Took { what, events, answers: vec![answer], effects, calls })
+}
+
+impl Calls {
+    fn since(self, before: Self) -> Self {
+        Self { all: self.all - before.all, single: self.single - before.single }
+    }
+}
+
+fn calls_of(system: &System) -> Calls {
+    let single =
+        ["POST /api/segments/{id}/contact/{contact}/{action}", "POST /api/campaigns/{id}/contact/{contact}/{action}"];
+    Calls { all: system.calls(), single: single.into_iter().map(|route| system.calls_of(route)).sum() }
 }
 
 /// What must be seen of a user.

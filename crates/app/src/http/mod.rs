@@ -26,7 +26,7 @@ pub use operations::event_view::event as event_view;
 pub use routes::{Function, ROUTES, Route, Verb};
 
 use crate::config::BillingSecrets;
-use crate::store::{IdempotencyStore, RecordsTable};
+use crate::store::{HealthTable, IdempotencyStore, RecordsTable};
 
 /// What the operations work with. Cloning is cheap.
 #[derive(Clone)]
@@ -55,6 +55,10 @@ pub struct AppState {
     pub entropy: Arc<dyn Entropy>,
     /// How long `identify` may keep a login waiting.
     pub identify_budget: Duration,
+    /// How long a caller waits for Mautic before its write is queued.
+    pub call_budget: Duration,
+    /// What the platform answered to health checks, whichever process asked.
+    pub platform_health: Arc<HealthTable>,
     /// The last answer of the platform to a health check.
     pub health: Arc<operations::health::HealthCache>,
     /// Whether request metrics are written to standard output.

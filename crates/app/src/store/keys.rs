@@ -128,6 +128,18 @@ pub fn budget(scope: &Scope) -> Key {
     key(of_integration(scope, "platform"), "budget")
 }
 
+/// Until when a platform that does not answer is not called.
+#[must_use]
+pub fn circuit(scope: &Scope) -> Key {
+    key(of_integration(scope, "platform"), "circuit")
+}
+
+/// The platform's answer to the last health check.
+#[must_use]
+pub fn health(scope: &Scope) -> Key {
+    key(of_integration(scope, "platform"), "health")
+}
+
 /// The platform's list of fields.
 #[must_use]
 pub fn catalog(scope: &Scope) -> Key {

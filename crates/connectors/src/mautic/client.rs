@@ -1,6 +1,7 @@
 //! The authorised call: token, budget, one re-authentication, and an answer turned into a value or a failure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -12,6 +13,7 @@ use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::{AccessToken, Clock};
 
 use super::budget::{Budget, Priority};
+use super::circuit::Circuit;
 use super::settings::{Auth, Settings};
 use super::spellings::Spellings;
 use super::{errors, rights};
@@ -26,6 +28,8 @@ pub(super) const PEER: &str = "Mautic";
 pub(super) struct Client {
     shared: Arc<Shared>,
     priority: Priority,
+    /// How long a call may take that is no bulk call.
+    usual: Patience,
 }
 
 /// What all calls of one Mautic have in common.
@@ -34,6 +38,7 @@ struct Shared {
     settings: Settings,
     identity: Identity,
     budget: Budget,
+    circuit: Circuit,
     clock: Arc<dyn Clock>,
     spellings: Spellings,
 }
@@ -131,14 +136,20 @@ impl Client {
             Auth::Basic { user, password } => Identity::Basic(basic(user, password)?),
         };
         let budget = Budget::new(scope.clone(), settings.calls(), ports);
+        let circuit = Circuit::new(scope.clone(), ports);
         let (clock, spellings) = (Arc::clone(&ports.clock), Spellings::default());
-        let shared = Shared { http, settings, identity, budget, clock, spellings };
-        Ok(Self { shared: Arc::new(shared), priority: Priority::Interactive })
+        let shared = Shared { http, settings, identity, budget, circuit, clock, spellings };
+        Ok(Self { shared: Arc::new(shared), priority: Priority::Interactive, usual: Patience::Usual })
     }
 
     /// The same, for calls that leave a share of the budget to others.
     pub(super) fn in_background(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), priority: Priority::Background }
+        Self { shared: Arc::clone(&self.shared), priority: Priority::Background, usual: self.usual }
+    }
+
+    /// The same, for callers who wait: a call that is no bulk call is given up after this time.
+    pub(super) fn giving_up_after(&self, time: Duration) -> Self {
+        Self { shared: Arc::clone(&self.shared), priority: self.priority, usual: Patience::Of(time) }
     }
 
     /// The time of the port.
@@ -166,7 +177,16 @@ impl Client {
         self.shared.budget.look(self.priority).await?;
         match &self.shared.identity {
             Identity::Basic(_) => Ok(()),
-            Identity::Tokens(tokens) => tokens.token().await.map(drop),
+            Identity::Tokens(tokens) => {
+                let Shared { circuit, clock, .. } = &*self.shared;
+                circuit.check()?;
+                let begun = clock.now();
+                let token = tokens.token().await;
+                if token.as_ref().is_err_and(|failure| is_silence(failure.kind)) {
+                    circuit.heard_nothing(clock.now().duration_since(begun)).await;
+                }
+                token.map(drop)
+            }
         }
     }
 
@@ -178,7 +198,8 @@ impl Client {
 
     /// Makes a call; the answer's status is 2xx. For callers that need its headers or read it themselves.
     pub(super) async fn answer(&self, request: Request) -> Result<Answer> {
-        let Shared { budget, identity, clock, .. } = &*self.shared;
+        let Shared { budget, circuit, identity, clock, .. } = &*self.shared;
+        let turn = circuit.admit().await?;
         let admitted = budget.admit(self.priority).await?;
         let under_way = (request.patience == Patience::Usual).then(|| budget.pace.begin(clock.now()));
         let answered = match identity {
@@ -188,7 +209,16 @@ impl Client {
         if let Some(under_way) = under_way {
             under_way.answered(clock.now());
         }
-        let answer = answered?;
+        let answer = match answered {
+            Ok(answer) => {
+                turn.answered();
+                answer
+            }
+            Err(failure) => {
+                turn.failed().await;
+                return Err(failure);
+            }
+        };
         budget.learn(&answer, self.priority, admitted).await?;
         if let Some(version) = answer.header("mautic-version") {
             self.shared.spellings.note_version(version);
@@ -222,10 +252,18 @@ impl Client {
             authorization: Some(authorization),
             headers: HeaderMap::new(),
             body: request.body.clone().map_or(Body::Empty, Body::Json),
-            patience: request.patience,
+            patience: match request.patience {
+                Patience::Usual => self.usual,
+                other => other,
+            },
         };
         self.shared.http.send(call).await
     }
+}
+
+/// Whether a failure may mean that nothing was heard at all.
+fn is_silence(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Timeout | FailureKind::Unavailable)
 }
 
 fn bearer(token: &AccessToken) -> Result<HeaderValue> {

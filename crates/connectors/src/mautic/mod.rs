@@ -6,6 +6,7 @@ mod budget;
 mod bulk;
 mod campaigns;
 mod changes;
+mod circuit;
 mod client;
 mod companies;
 mod consent;
@@ -78,6 +79,12 @@ impl Mautic {
     #[must_use]
     pub fn in_background(&self) -> Self {
         Self { client: self.client.in_background() }
+    }
+
+    /// The same connection for callers who wait: a call that is no bulk call is given up after this time, 10 seconds at most.
+    #[must_use]
+    pub fn giving_up_after(&self, time: std::time::Duration) -> Self {
+        Self { client: self.client.giving_up_after(time) }
     }
 }
 

@@ -10,7 +10,7 @@ use tandem_connectors::Ports;
 use tandem_core::domain::link::Lease;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
-use tandem_core::ports::{AccessToken, Attempt, BudgetStore, Clock, Entropy, Sleep, TokenStore};
+use tandem_core::ports::{AccessToken, Attempt, BudgetStore, CircuitStore, Clock, Entropy, Sleep, TokenStore};
 
 /// Epoch seconds at which tests begin: before the reset in recording `138-rate-limited`.
 pub const START: i64 = 1_795_210_000;
@@ -21,6 +21,7 @@ pub struct World {
     pub clock: Arc<TestClock>,
     pub tokens: Arc<MemoryTokens>,
     pub budgets: Arc<MemoryBudgets>,
+    pub circuits: Arc<MemoryCircuits>,
     names: Arc<Names>,
 }
 
@@ -42,6 +43,7 @@ impl World {
             sleep,
             tokens: Arc::clone(&self.tokens) as Arc<dyn TokenStore>,
             budgets: Arc::clone(&self.budgets) as Arc<dyn BudgetStore>,
+            circuits: Arc::clone(&self.circuits) as Arc<dyn CircuitStore>,
         }
     }
 }
@@ -177,6 +179,22 @@ impl BudgetStore for MemoryBudgets {
 
     async fn clear(&self, _: &Scope) -> Result<()> {
         *self.0.lock().unwrap() = None;
+        Ok(())
+    }
+}
+
+/// The table's item for a platform that does not answer.
+#[derive(Default)]
+pub struct MemoryCircuits(pub Mutex<Option<Timestamp>>);
+
+#[async_trait]
+impl CircuitStore for MemoryCircuits {
+    async fn silent_until(&self, _: &Scope) -> Result<Option<Timestamp>> {
+        Ok(*self.0.lock().unwrap())
+    }
+
+    async fn note_silence(&self, _: &Scope, until: Timestamp) -> Result<()> {
+        *self.0.lock().unwrap() = Some(until);
         Ok(())
     }
 }

@@ -21,16 +21,7 @@ use super::event::EventUser;
 use super::outcome::{consent, is_late_with_its_address, note, patch, steps};
 use super::stored::{EventStatus, Payload, Step, StoredEvent};
 use super::subject::{Past, Subject};
-
-/// An event under work: the right to do its user's steps is ours until it is finished or given back.
-pub(super) struct Work {
-    pub(super) event: StoredEvent,
-    pub(super) key: RecordKey,
-    pub(super) subject: Subject,
-    pub(super) lease: Lease,
-    /// An earlier attempt may have done a step without being able to say so.
-    pub(super) again: bool,
-}
+use super::work::Work;
 
 /// Whether there is something left to do.
 pub(super) enum Begun {
@@ -47,8 +38,8 @@ impl Desk {
     /// # Errors
     /// `Conflict` while another event of the user is worked on, or nobody is known for it yet; `Invalid` and `NotFound` for
     /// what the rules can't take; `Storage`.
-    pub(super) async fn admit(&self, event: StoredEvent) -> Result<Begun> {
-        let mut patience = Patience::new(self);
+    pub(super) async fn admit(&self, event: StoredEvent, patience: SignedDuration) -> Result<Begun> {
+        let mut patience = Patience::new(self, patience);
         loop {
             let Some(payload) = event.payload.clone() else { return Ok(Begun::Ended) };
             let mut next = event.clone();
@@ -99,9 +90,9 @@ impl Desk {
     ///
     /// # Errors
     /// `Conflict` while another event of the user is worked on; `Storage`.
-    pub(super) async fn resume(&self, id: &str, key: RecordKey) -> Result<Begun> {
+    pub(super) async fn resume(&self, id: &str, key: RecordKey, patience: SignedDuration) -> Result<Begun> {
         let (lifecycle, scope) = (&self.services.lifecycle, &self.integration.scope);
-        let mut patience = Patience::new(self);
+        let mut patience = Patience::new(self, patience);
         loop {
             let (subject, holder) = lifecycle.subject(scope, &key).await?;
             let lease = self.steps_lease();
@@ -125,7 +116,7 @@ impl Desk {
         if event.status == EventStatus::Parked {
             event.reopen();
         }
-        Ok(Begun::Working(Box::new(Work { event, key, subject, lease, again: true })))
+        Ok(Begun::Working(Work::new(event, key, subject, lease, true)))
     }
 
     fn steps_lease(&self) -> Lease {
@@ -221,7 +212,7 @@ fn begun(admission: Admission) -> Begun {
     match event.status {
         EventStatus::Completed => Begun::Ended,
         EventStatus::Pending | EventStatus::Processing | EventStatus::Parked => {
-            Begun::Working(Box::new(Work { event, key, subject, lease, again: false }))
+            Begun::Working(Work::new(event, key, subject, lease, false))
         }
     }
 }
@@ -244,8 +235,8 @@ struct Patience {
 }
 
 impl Patience {
-    fn new(desk: &Desk) -> Self {
-        Self { until: policy::after(desk.now(), policy::LEASE_PATIENCE), pause: Duration::from_millis(25) }
+    fn new(desk: &Desk, patience: SignedDuration) -> Self {
+        Self { until: policy::after(desk.now(), patience), pause: Duration::from_millis(25) }
     }
 
     async fn wait(&mut self, desk: &Desk) -> Result<()> {

@@ -2,24 +2,21 @@
 //! on where the last attempt stopped.
 
 use jiff::SignedDuration;
-use serde_json::json;
 
 use crate::domain::link::RemoteId;
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::{MembershipChange, MembershipList};
 use crate::policy;
 use crate::ports::Attempt;
-use crate::sync::change::{ContactChange, Outcome, PushAction};
+use crate::sync::change::{ContactChange, Outcome};
 use crate::sync::push::For;
 use crate::sync::services::Desk;
 
-use super::admit::{Begun, Work};
+use super::admit::Begun;
 use super::outcome::word;
-use super::stored::{EventStatus, Step, StepAction, StepStatus};
+use super::stored::{EventStatus, StepAction, StepStatus, StoredEvent};
 use super::target::Target;
-
-/// How a step ended, and what there is to say of it.
-type Ended = (StepStatus, Option<String>);
+use super::work::{Ended, Work, missing, no_contact, outdated};
 
 /// How old an event is that was stored, and never worked on, before its job counts as lost.
 const LOST: SignedDuration = SignedDuration::from_mins(5);
@@ -36,19 +33,23 @@ impl Desk {
             tracing::info!("an event is not there any more: nothing to do");
             return Ok(());
         };
-        if event.status == EventStatus::Completed {
-            return Ok(());
-        }
-        if self.integration.lifecycle.rules_for(event.name.as_str()).any(|(_, rule)| rule.erase) {
-            return self.apply_deletion(event).await;
-        }
-        let begun = match event.subject.clone() {
-            Some(key) => self.resume(&event.by.id, key).await?,
-            None => self.admit(event).await?,
-        };
-        match begun {
+        match self.begin_event(event, policy::LEASE_PATIENCE).await? {
             Begun::Working(work) => self.work(*work).await,
             Begun::Ended => Ok(()),
+        }
+    }
+
+    /// Begins an event, or goes on with it; while another event of the user is worked on, it waits for `patience`.
+    pub(super) async fn begin_event(&self, event: StoredEvent, patience: SignedDuration) -> Result<Begun> {
+        if event.status == EventStatus::Completed {
+            return Ok(Begun::Ended);
+        }
+        if self.integration.lifecycle.rules_for(event.name.as_str()).any(|(_, rule)| rule.erase) {
+            return self.apply_deletion(event).await.map(|()| Begun::Ended);
+        }
+        match event.subject.clone() {
+            Some(key) => self.resume(&event.by.id, key, patience).await,
+            None => self.admit(event, patience).await,
         }
     }
 
@@ -75,40 +76,54 @@ impl Desk {
         self.services.lifecycle.save(&self.integration.scope, &event).await.map(drop)
     }
 
-    async fn work(&self, mut work: Work) -> Result<()> {
-        let mut is_new = false;
-        let mut refusal = None;
-        for index in 0..work.event.steps.len() {
-            if !work.event.steps[index].is_open() {
-                continue;
-            }
-            match self.step(&mut work, index, &mut is_new).await {
-                Ok((status, note)) => work.event.steps[index].end(status, note),
-                Err(failure) if policy::may_be_done_later(failure.kind) || failure.kind == FailureKind::Storage => {
-                    return self.interrupted(work, failure).await;
-                }
-                Err(failure) => {
-                    let is_contact = work.event.steps[index].action == StepAction::Contact;
-                    if is_contact && failure.kind == FailureKind::NotFound {
-                        work.event.skip_all("the user was deleted since");
-                        break;
-                    }
-                    work.event.steps[index].end(StepStatus::Failed, Some(failure.message.clone()));
-                    refusal.get_or_insert(failure);
-                    if is_contact {
-                        // Lists take a contact that can't be written because others have its address.
-                        work.event.contact = self.one_of_several(&work.key).await?;
-                        if work.event.contact.is_none() {
-                            break;
-                        }
-                    }
-                }
-            }
-            if work.event.steps[index + 1..].iter().any(Step::is_open) {
-                self.record(&mut work).await?;
+    /// Does what is left of an event, and ends it.
+    pub(super) async fn work(&self, work: Work) -> Result<()> {
+        let work = self.steps_while(work, |_| true).await?;
+        self.conclude_event(work).await
+    }
+
+    /// Does the next steps, as long as they are wanted.
+    ///
+    /// # Errors
+    /// What keeps a step from being done; the event was given back then.
+    pub(super) async fn steps_while(&self, mut work: Work, wanted: fn(&StepAction) -> bool) -> Result<Work> {
+        while let Some(index) = work.next().filter(|index| wanted(&work.event.steps[*index].action)) {
+            let ended = self.step(&mut work, index).await;
+            let noted = self.noted(&mut work, index, ended).await;
+            work = self.recorded(work, noted).await?;
+        }
+        Ok(work)
+    }
+
+    /// Notes how a step ended.
+    ///
+    /// # Errors
+    /// What keeps the event from going on for now.
+    pub(super) async fn noted(&self, work: &mut Work, index: usize, ended: Result<Ended>) -> Result<()> {
+        work.note(index, ended)?;
+        let step = &work.event.steps[index];
+        if step.action == StepAction::Contact && step.status == StepStatus::Failed {
+            // Lists take a contact that can't be written because others have its address.
+            work.event.contact = self.one_of_several(&work.key).await?;
+            if work.event.contact.is_some() {
+                work.looked_at = index + 1;
             }
         }
-        self.conclude_event(work, refusal).await
+        Ok(())
+    }
+
+    /// Records how far the event is, if something is left of it, or gives it back for later.
+    ///
+    /// # Errors
+    /// What keeps it from going on.
+    pub(super) async fn recorded(&self, mut work: Work, noted: Result<()>) -> Result<Work> {
+        if let Err(failure) = noted {
+            return Err(self.interrupted(work, failure).await);
+        }
+        if work.next().is_some() {
+            self.record(&mut work).await?;
+        }
+        Ok(work)
     }
 
     /// Records how far the event is.
@@ -120,21 +135,23 @@ impl Desk {
         }
     }
 
-    /// The event goes on later; other events of the user may go before it.
-    async fn interrupted(&self, mut work: Work, failure: Failure) -> Result<()> {
+    /// The event goes on later; other events of the user may go before it. Gives the failure back.
+    async fn interrupted(&self, mut work: Work, failure: Failure) -> Failure {
         work.event.revision += 1;
         let (lifecycle, scope) = (&self.services.lifecycle, &self.integration.scope);
-        lifecycle.finish(scope, &work.event, &work.key, &work.lease.owner).await?;
-        Err(failure)
+        match lifecycle.finish(scope, &work.event, &work.key, &work.lease.owner).await {
+            Ok(_) => failure,
+            Err(storage) => storage,
+        }
     }
 
-    async fn conclude_event(&self, mut work: Work, refusal: Option<Failure>) -> Result<()> {
+    async fn conclude_event(&self, mut work: Work) -> Result<()> {
         work.event.revision += 1;
-        if refusal.is_none() {
+        if work.refusal.is_none() {
             work.event.complete(self.now());
         }
         let (lifecycle, scope) = (&self.services.lifecycle, &self.integration.scope);
-        match (lifecycle.finish(scope, &work.event, &work.key, &work.lease.owner).await?, refusal) {
+        match (lifecycle.finish(scope, &work.event, &work.key, &work.lease.owner).await?, work.refusal) {
             (_, Some(refusal)) => Err(refusal),
             (Attempt::Done, None) => Ok(()),
             (Attempt::Contended, None) => {
@@ -143,27 +160,28 @@ impl Desk {
         }
     }
 
-    async fn step(&self, work: &mut Work, index: usize, is_new: &mut bool) -> Result<Ended> {
-        if policy::after(self.now(), policy::LEASE_MARGIN) >= work.lease.until {
-            return Err(Failure::new(FailureKind::Timeout, "the event's steps take longer than its lease"));
-        }
+    async fn step(&self, work: &mut Work, index: usize) -> Result<Ended> {
+        self.in_lease(work)?;
         match work.event.steps[index].action.clone() {
-            StepAction::Contact => self.bring_contact(work, is_new).await,
-            StepAction::List { target, member, by } => {
-                if work.subject.overrules(&target, &by, &json!(member)) {
-                    return Ok((StepStatus::Superseded, Some("a later event decided otherwise".to_owned())));
-                }
-                if *is_new && !member {
-                    return Ok((StepStatus::Skipped, Some("the contact is new: it is in no list".to_owned())));
-                }
-                self.set_list(work, &target, member).await
-            }
+            StepAction::Contact => self.bring_contact(work).await,
+            StepAction::List { target, member, by } => match work.spared(&target, member, &by) {
+                Some(ended) => Ok(ended),
+                None => self.set_list(work, &target, member).await,
+            },
             StepAction::Consent { .. } | StepAction::Erase => Ok((StepStatus::Done, None)),
         }
     }
 
+    /// No step is begun that could outlive the lease.
+    pub(super) fn in_lease(&self, work: &Work) -> Result<()> {
+        if policy::after(self.now(), policy::LEASE_MARGIN) < work.lease.until {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Timeout, "the event's steps take longer than its lease"))
+    }
+
     /// Brings the contact to what the record says by now, which is at least what the event said.
-    async fn bring_contact(&self, work: &mut Work, is_new: &mut bool) -> Result<Ended> {
+    async fn bring_contact(&self, work: &mut Work) -> Result<Ended> {
         let visitor = work.event.payload.as_ref().and_then(|payload| payload.user.visitor.clone());
         // The ledger has the person's word already. Said once more, it has what forbids mail there taken away.
         let consent = work.event.steps.iter().find_map(|step| match step.action {
@@ -172,13 +190,7 @@ impl Desk {
         });
         let change = ContactChange { visitor, consent, ..ContactChange::refresh(work.key.clone()) };
         match self.push(&change, &work.event.correlation_id, For::Job).await {
-            Ok(Outcome::Done(pushed)) => {
-                *is_new = pushed.action == PushAction::Created;
-                work.event.contact = Some(pushed.contact);
-                let issues: Vec<String> = pushed.issues.iter().map(|issue| issue.field.clone()).collect();
-                let note = (!issues.is_empty()).then(|| format!("not taken as given: {}", issues.join(", ")));
-                Ok((StepStatus::Done, note))
-            }
+            Ok(Outcome::Done(pushed)) => Ok(work.brought(&pushed)),
             Ok(Outcome::Queued(queued)) => Err(queued.reason),
             Err(failure) => Err(failure),
         }
@@ -187,17 +199,11 @@ impl Desk {
     async fn set_list(&self, work: &Work, target: &Target, member: bool) -> Result<Ended> {
         let Some(contact) = work.event.contact.clone() else { return Err(no_contact()) };
         let Some(list) = self.list_of(target).await? else {
-            return Ok((
-                StepStatus::Skipped,
-                Some(format!("Mautic has no such list: make it, or name it in the rules ({target})")),
-            ));
+            return Ok(missing(target));
         };
-        // An event that came before others can have happened after them.
-        let asked_at = work.subject.heard_at.unwrap_or(work.event.received_at);
-        let wish = MembershipChange { contact: contact.clone(), list: list.clone(), member, asked_at };
         // The wish is noted before it is acted on, so that an older one that still lies on the queue finds it.
-        if self.services.contacts.note_membership_wish(&self.integration.scope, &wish).await? == Attempt::Contended {
-            return Ok((StepStatus::Superseded, Some("somebody asked for something else since".to_owned())));
+        if self.wish(work, &contact, &list, member).await? == Attempt::Contended {
+            return Ok(outdated());
         }
         if member && work.again && self.is_in_campaign(&contact, &list).await? {
             return Ok((StepStatus::Done, Some("an earlier attempt had done it".to_owned())));
@@ -207,8 +213,22 @@ impl Desk {
         Ok((StepStatus::Done, None))
     }
 
+    /// Notes what an event wants of a list; `Contended` when somebody asked for something else since.
+    pub(super) async fn wish(
+        &self,
+        work: &Work,
+        contact: &RemoteId,
+        list: &MembershipList,
+        member: bool,
+    ) -> Result<Attempt> {
+        // An event that came before others can have happened after them.
+        let asked_at = work.subject.heard_at.unwrap_or(work.event.received_at);
+        let wish = MembershipChange { contact: contact.clone(), list: list.clone(), member, asked_at };
+        self.services.contacts.note_membership_wish(&self.integration.scope, &wish).await
+    }
+
     /// What took too long may still be done there: another attempt must be able to see it.
-    fn when_it_has_settled(&self, failure: Failure) -> Failure {
+    pub(super) fn when_it_has_settled(&self, failure: Failure) -> Failure {
         let is_under_way = failure.kind == FailureKind::Timeout && failure.effect == Effect::Unknown;
         if is_under_way { failure.not_before(policy::after(self.now(), policy::LEASE)) } else { failure }
     }
@@ -221,8 +241,4 @@ impl Desk {
             MembershipList::Segment(_) => Ok(false),
         }
     }
-}
-
-fn no_contact() -> Failure {
-    Failure::new(FailureKind::Storage, "the event's contact is not known")
 }

@@ -113,6 +113,25 @@ pub enum Task {
     },
 }
 
+impl Task {
+    /// Whether the platform can do several of this kind with fewer calls than one each.
+    #[must_use]
+    pub const fn is_done_together(&self) -> bool {
+        match self {
+            Self::PushContact { .. } | Self::ApplyEvent { .. } | Self::SetMembership(_) => true,
+            Self::DeleteContact { .. }
+            | Self::TakeDelivery { .. }
+            | Self::ApplyDelivery { .. }
+            | Self::CheckGone { .. }
+            | Self::WriteBack { .. }
+            | Self::TakeBack { .. }
+            | Self::Sync
+            | Self::RequestMembership(_)
+            | Self::Identify { .. } => false,
+        }
+    }
+}
+
 /// One contact's membership of one list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembershipChange {

@@ -3,3 +3,4 @@
 pub mod message;
 pub mod replay;
 pub mod runner;
+pub mod together;

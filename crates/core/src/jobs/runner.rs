@@ -28,7 +28,13 @@ const PARKING_FAILED: Duration = Duration::from_secs(60);
 impl Desk {
     /// Runs a job for the `attempt`-th time (from 1). Never fails: what can't be done is retried or parked.
     pub async fn run(&self, job: &Job, attempt: u32) -> Verdict {
-        let Err(failure) = self.perform(job).await else { return Verdict::Done };
+        let done = self.perform(job).await;
+        self.judge(job, attempt, done).await
+    }
+
+    /// What follows from how a job's `attempt`-th run ended.
+    pub(super) async fn judge(&self, job: &Job, attempt: u32, done: Result<()>) -> Verdict {
+        let Err(failure) = done else { return Verdict::Done };
         match policy::after_failure(&failure, attempt, job.queued_at, self.now(), self.services.entropy.unit()) {
             Decision::Retry(delay) => {
                 tracing::info!(job = %job.id, attempt, kind = ?failure.kind, ?delay, "a job will be retried: {failure}");
@@ -38,7 +44,7 @@ impl Desk {
         }
     }
 
-    async fn perform(&self, job: &Job) -> Result<()> {
+    pub(super) async fn perform(&self, job: &Job) -> Result<()> {
         match &job.task {
             Task::PushContact { record } => self.push_again(record, None, job).await,
             Task::Identify { record, visitor, trusted } => {
@@ -78,7 +84,7 @@ impl Desk {
         self.integration.platform.delete(contact).await.map(drop)
     }
 
-    async fn push_again(&self, record: &RecordKey, visitor: Option<Visitor>, job: &Job) -> Result<()> {
+    pub(super) async fn push_again(&self, record: &RecordKey, visitor: Option<Visitor>, job: &Job) -> Result<()> {
         let stored = self.services.contacts.load(&self.integration.scope, record).await?;
         if stored.record.is_none() {
             tracing::info!(job = %job.id, "the record was deleted since: nothing to do");

@@ -32,6 +32,7 @@ pub mod services;
 pub(crate) mod settle;
 pub mod status;
 pub mod take_back;
+pub mod together;
 pub mod vanished;
 pub mod whom;
 pub mod write;

@@ -377,7 +377,7 @@ fn unchanged(draft: Draft) -> Result<Outcome<Pushed>> {
     }))
 }
 
-fn busy(until: Timestamp) -> Failure {
+pub(super) fn busy(until: Timestamp) -> Failure {
     Failure::new(FailureKind::Conflict, "another writer holds the contact").not_before(until)
 }
 

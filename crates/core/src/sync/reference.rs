@@ -1,7 +1,9 @@
 //! The platform's fields, stages, campaigns and segments: read rarely, kept in the table and in the process.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::lock;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::catalog::FieldCatalog;
@@ -20,8 +22,21 @@ const TABLE_COPY: SignedDuration = SignedDuration::from_hours(1);
 /// How long the list of stages is trusted.
 const STAGES: SignedDuration = SignedDuration::from_mins(5);
 
-/// A value and the moment it was obtained.
-type Dated<T> = Mutex<Option<(Timestamp, T)>>;
+/// A process's copy of something.
+struct Dated<T> {
+    /// The value and the moment it was obtained.
+    copy: Mutex<Option<(Timestamp, T)>>,
+    /// Held by the one who asks for it anew, while the others wait for what is answered.
+    asking: lock::Mutex<()>,
+    /// How often it was forgotten: what was asked for before is no copy any more.
+    forgotten: AtomicU64,
+}
+
+impl<T> Default for Dated<T> {
+    fn default() -> Self {
+        Self { copy: Mutex::default(), asking: lock::Mutex::default(), forgotten: AtomicU64::default() }
+    }
+}
 
 /// Campaigns or segments.
 pub type Lists = Arc<Vec<RemoteList>>;
@@ -50,6 +65,10 @@ impl ReferenceData {
         if let Some(copy) = fresh(&self.catalog, now, PROCESS_COPY) {
             return Some(copy);
         }
+        let _asking = self.catalog.asking.lock().await;
+        if let Some(copy) = fresh(&self.catalog, now, PROCESS_COPY) {
+            return Some(copy);
+        }
         let stored = store.read(scope).await.ok().flatten();
         let doubted = self.take_doubt();
         let usable = stored.as_ref().is_some_and(|copy| now.duration_since(copy.read_at) < TABLE_COPY);
@@ -60,7 +79,7 @@ impl ReferenceData {
 
     /// Has the platform's fields listed anew when they are next asked for: an answer at `now` did not fit the list.
     pub fn doubt_catalog(&self, now: Timestamp) {
-        *self.catalog.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.catalog.copy.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
@@ -78,6 +97,7 @@ impl ReferenceData {
         now: Timestamp,
         platform: &dyn MarketingPlatform,
     ) -> Result<Option<String>> {
+        let _asking = self.stages.asking.lock().await;
         let stages = match fresh(&self.stages, now, STAGES) {
             Some(copy) => copy,
             None => match platform.stages().await {
@@ -101,26 +121,39 @@ impl ReferenceData {
         now: Timestamp,
         platform: &dyn BulkPlatform,
     ) -> Result<(Lists, bool)> {
-        if let Some(copy) = fresh(self.copy_of(kind), now, age) {
+        let dated = self.copy_of(kind);
+        if let Some(copy) = fresh(dated, now, age) {
             return Ok((copy, true));
         }
+        let _asking = dated.asking.lock().await;
+        if let Some(copy) = fresh(dated, now, age) {
+            return Ok((copy, true));
+        }
+        let forgotten = dated.forgotten.load(Ordering::SeqCst);
         let lists = match kind {
             ListKind::Campaign => platform.campaigns().await?,
             ListKind::Segment => platform.segments().await?,
         };
-        Ok((keep(self.copy_of(kind), now, Arc::new(lists)), false))
+        let lists = Arc::new(lists);
+        // A list that was made meanwhile may be missing in it.
+        if dated.forgotten.load(Ordering::SeqCst) == forgotten {
+            keep(dated, now, Arc::clone(&lists));
+        }
+        Ok((lists, false))
     }
 
     /// The lists of a kind as last read, however old.
     #[must_use]
     pub fn last_lists(&self, kind: ListKind) -> Option<Lists> {
-        let held = self.copy_of(kind).lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.copy_of(kind).copy.lock().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().map(|(_, lists)| Arc::clone(lists))
     }
 
     /// Has the lists of a kind read anew when they are next asked for: one was made.
     pub fn forget_lists(&self, kind: ListKind) {
-        *self.copy_of(kind).lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let dated = self.copy_of(kind);
+        dated.forgotten.fetch_add(1, Ordering::SeqCst);
+        *dated.copy.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn copy_of(&self, kind: ListKind) -> &Dated<Lists> {
@@ -153,11 +186,11 @@ async fn refresh(
 }
 
 fn fresh<T: Clone>(copy: &Dated<T>, now: Timestamp, age: SignedDuration) -> Option<T> {
-    let held = copy.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = copy.copy.lock().unwrap_or_else(PoisonError::into_inner);
     held.as_ref().filter(|(read_at, _)| now.duration_since(*read_at) < age).map(|(_, value)| value.clone())
 }
 
 fn keep<T: Clone>(copy: &Dated<T>, now: Timestamp, value: T) -> T {
-    *copy.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, value.clone()));
+    *copy.copy.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, value.clone()));
     value
 }

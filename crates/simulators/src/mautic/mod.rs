@@ -12,6 +12,7 @@ mod answer;
 mod audit;
 mod auth;
 mod campaigns;
+mod ceiling;
 mod clock;
 mod companies;
 mod contacts;

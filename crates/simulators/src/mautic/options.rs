@@ -30,6 +30,7 @@ pub struct MauticOptions {
     pub(crate) rate_limit: Option<u64>,
     pub(crate) race_window: Duration,
     pub(crate) latency: Duration,
+    pub(crate) calls_a_second: Option<u32>,
     pub(crate) webhooks: WebhookMode,
     pub(crate) token_lifetime: Duration,
     pub(crate) journal: Option<PathBuf>,
@@ -53,6 +54,7 @@ impl Default for MauticOptions {
             rate_limit: None,
             race_window: Duration::from_millis(40),
             latency: Duration::ZERO,
+            calls_a_second: None,
             webhooks: WebhookMode::Immediate,
             token_lifetime: Duration::from_secs(3600),
             journal: None,
@@ -120,6 +122,14 @@ impl MauticOptions {
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// How many API calls are answered in a second at most, as a server does that is busy with them: the others wait their
+    /// turn. Any number by default.
+    #[must_use]
+    pub fn calls_a_second(mut self, calls: u32) -> Self {
+        self.calls_a_second = Some(calls);
         self
     }
 

@@ -178,6 +178,7 @@ async fn guard(State(mautic): State<MauticSimulator>, mut request: Request, next
     if let Some(exceeded) = allowance.filter(|allowance| allowance.exceeded) {
         return exceeded.refusal();
     }
+    mautic.inner.ceiling.wait().await;
     tokio::time::sleep(mautic.inner.options.latency).await;
     request.extensions_mut().insert(actor.clone());
     let response = webhooks::within_request(&mautic, actor, next.run(request)).await;

@@ -9,6 +9,7 @@ use std::{
 use axum::Router;
 
 use super::{
+    ceiling::Ceiling,
     control::CallCounts,
     faults::Faults,
     journal::Journal,
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) options: MauticOptions,
     pub(crate) faults: Faults,
     pub(crate) limit: RateLimit,
+    pub(crate) ceiling: Ceiling,
     pub(crate) counts: CallCounts,
     pub(crate) http: reqwest::Client,
     switches: Mutex<Switches>,
@@ -94,6 +96,7 @@ impl MauticSimulator {
             inner: Arc::new(Inner {
                 faults: Faults::default(),
                 limit: RateLimit::new(options.rate_limit),
+                ceiling: Ceiling::new(options.calls_a_second),
                 counts: CallCounts::default(),
                 http,
                 switches: Mutex::new(switches),

@@ -102,7 +102,7 @@ impl Sender<'_> {
         for ((item, taken), attempt) in items.into_iter().zip(taken).zip(attempts) {
             match attempt {
                 Attempt::Done => held.push(Held { item, link: taken.link, lease: taken.lease }),
-                Attempt::Contended => self.ended.push(Ended::Held(item.mark, now)),
+                Attempt::Contended => self.ended.push(Ended::Held(item.mark, now, None)),
             }
         }
         Ok(held)
@@ -225,7 +225,7 @@ impl Sender<'_> {
             self.ended.push(match attempt {
                 Attempt::Done => done.ended(),
                 // Our lease ran out under us, and another writer is at work.
-                Attempt::Contended => Ended::Held(done.held.item.mark, now),
+                Attempt::Contended => Ended::Held(done.held.item.mark, now, None),
             });
         }
         Ok(())

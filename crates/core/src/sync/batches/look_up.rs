@@ -44,7 +44,7 @@ impl Sender<'_> {
             }
             unknown.extend(not_found);
         }
-        let held = |held: Held| Ended::Held(held.item.mark, held.lease.until);
+        let held = |held: Held| Ended::Held(held.item.mark, held.lease.until, Some(failure.clone()));
         self.ended.extend(unknown.into_iter().map(held));
         self.after_batch_failure(queues, failure)
     }
@@ -127,13 +127,14 @@ impl Sender<'_> {
         match self.desk.push(&change, &self.id, For::Job).await {
             Ok(_) => self.place_all(vec![item.mark], true, queues).await,
             Err(failure) if failure.kind == FailureKind::Conflict => {
-                self.ended.push(Ended::Held(item.mark, failure.retry_at.unwrap_or_else(|| self.now())));
+                self.ended.push(Ended::Held(item.mark, failure.retry_at.unwrap_or_else(|| self.now()), Some(failure)));
                 Ok(())
             }
             Err(failure) if policy::is_refusal(failure.kind) => self.refused_alone(item, failure).await,
             Err(failure) => {
                 let mark = item.mark;
-                self.ended.push(Ended::Held(mark, failure.retry_at.unwrap_or_else(|| self.now())));
+                let until = failure.retry_at.unwrap_or_else(|| self.now());
+                self.ended.push(Ended::Held(mark, until, Some(failure.clone())));
                 self.after_batch_failure(queues, failure)
             }
         }

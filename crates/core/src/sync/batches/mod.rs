@@ -76,8 +76,8 @@ pub(super) enum Ended {
     Forgotten(Mark),
     /// The contact was deleted, as its record says.
     Deleted(Mark),
-    /// Another writer has it, or a create of it may be under way, until then.
-    Held(Mark, Timestamp),
+    /// Another writer has it, or a create of it may be under way, until then; with what failed, if something did.
+    Held(Mark, Timestamp, Option<Failure>),
     /// No batch call does what it needs: it has to be written by itself.
     Single(Mark),
     /// The platform does not know its number any more, merged or deleted: it has to be written by itself.
@@ -125,6 +125,12 @@ impl Queues {
         let lengths = [&self.look_up, &self.create, &self.update, &self.rewrite, &self.delete].map(VecDeque::len);
         lengths.into_iter().all(|length| length == 0)
     }
+
+    /// All that waits.
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
+        let queues = [&self.look_up, &self.create, &self.update, &self.rewrite, &self.delete];
+        queues.into_iter().flatten()
+    }
 }
 
 /// Brings contacts to the platform.
@@ -144,6 +150,12 @@ impl<'a> Sender<'a> {
     /// A sender for a sync run.
     pub(super) fn of_run(desk: &'a Desk, id: &str) -> Self {
         Self { desk, id: id.to_owned(), looks_before: true, ended: Vec::new(), pulled: PullCounts::default() }
+    }
+
+    /// A sender for jobs: as the write of a single contact, it changes what differs from what was sent last, and looks at
+    /// nothing before.
+    pub(super) fn of_jobs(desk: &'a Desk, id: &str) -> Self {
+        Self { looks_before: false, ..Self::of_run(desk, id) }
     }
 
     /// Makes one batch call, of the longest of the queues, as much of it as one call takes.

@@ -39,7 +39,7 @@ impl Sender<'_> {
     fn place(&mut self, mark: Mark, draft: Draft, looked: bool, queues: &mut Queues) {
         let now = self.now();
         if let Some(until) = draft.lease.as_ref().filter(|lease| lease.is_held(now)).map(|lease| lease.until) {
-            return self.ended.push(Ended::Held(mark, until));
+            return self.ended.push(Ended::Held(mark, until, None));
         }
         if self.is_to_be_deleted(&draft) {
             return queues.delete.push_back(Item::new(mark, draft, looked));

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 
 use futures::future::{Either, select};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::error::{Failure, FailureKind, Result};
 use crate::policy;
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
         if !pull_is_due(&self.state, now, interval) && !self.options.pull {
             return Ok(());
         }
-        let until = self.options.until.map_or(Timestamp::MAX, |until| policy::after(until, -LONGEST_STEP));
+        let until = self.options.until.map_or(Timestamp::MAX, |until| policy::after(until, -policy::LONGEST_STEP));
         let counts = self.desk.pull(&mut self.state, until, &self.log.id).await?;
         self.note_pulled(&counts);
         // Now and then, whether or not there is anything to plan: fields that were made since make rows due.
@@ -333,16 +333,13 @@ impl<'a> Run<'a> {
     fn in_time(&self) -> Step<()> {
         let Some(until) = self.options.until else { return Ok(()) };
         let now = self.now();
-        if policy::after(now, LONGEST_STEP) < until { Ok(()) } else { Err(Stopped::Paused(now)) }
+        if policy::after(now, policy::LONGEST_STEP) < until { Ok(()) } else { Err(Stopped::Paused(now)) }
     }
 
     fn now(&self) -> Timestamp {
         self.desk.now()
     }
 }
-
-/// What a step of a run takes at most: a batch call that is given up, and the writes of the table around it.
-const LONGEST_STEP: SignedDuration = SignedDuration::from_secs(75);
 
 /// How many rows are read at once.
 const PAGE: usize = 500;

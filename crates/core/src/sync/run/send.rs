@@ -164,7 +164,7 @@ impl Run<'_> {
                 None => following.finished.push(mark),
             },
             Ended::Settled(mark, None) | Ended::Forgotten(mark) | Ended::Deleted(mark) => following.finished.push(mark),
-            Ended::Held(mark, until) => following.put_off.push(self.held(mark, until)),
+            Ended::Held(mark, until, _) => following.put_off.push(self.held(mark, until)),
             Ended::Single(mark) => {
                 following.put_off.push(Mark { due_at: policy::after(self.now(), JOB), ..mark.clone() });
                 following.alone.push(mark);
