@@ -29,5 +29,6 @@ mod secrets;
 mod supabase_source;
 mod sync_run;
 mod upsert;
+mod versions;
 mod webhook_effects;
 mod webhook_input;
