@@ -26,5 +26,13 @@ echo "cfn-lint: ok"
 say "Dependencies: licences, bans, sources"
 .tools/bin/cargo-deny check --hide-inclusion-graph bans licenses sources
 
+say "Dependencies: known vulnerabilities"
+# The database is no package of any registry: `cargo deny fetch db` brings it to where it is looked for.
+if compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-db*" >/dev/null; then
+    .tools/bin/cargo-deny check --hide-inclusion-graph --disable-fetch advisories
+else
+    echo "UNCHECKED: this machine has no advisory database. Where there is a network: .tools/bin/cargo-deny fetch db"
+fi
+
 say "Lints: clippy, warnings are errors"
 cargo clippy --workspace --all-targets --all-features -- --deny warnings

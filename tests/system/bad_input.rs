@@ -167,7 +167,7 @@ async fn without_a_good_key_nothing_is_read_and_nothing_is_said() {
     }
     let answer = system.caller.send(system.caller.bare(Method::POST, "/mautic-sync")).await.unwrap();
     assert_refused(&answer, 401, "unauthenticated", "no header");
-    assert_eq!(system.calls_of("POST /api/contacts/new"), 0);
+    assert_eq!(system.calls_of("PUT /api/contacts/batch/edit"), 0);
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn a_contact_that_is_being_written_is_not_deleted_under_the_writers_hands(
 #[tokio::test]
 async fn a_contact_whose_making_was_never_confirmed_is_deleted_in_mautic_too() {
     let system = System::start().await;
-    let lost = FaultRule::new(FaultKind::LostReply).method("POST").path("/api/contacts/new").times(1);
+    let lost = FaultRule::new(FaultKind::LostReply).method("PUT").path("/api/contacts/batch/edit").times(1);
     let down = FaultRule::new(FaultKind::Status).status(503).method("GET").path("/api/contacts").times(1);
     system.mautic.inject_faults(vec![lost, down]);
     let answer = system.caller.upsert(json!({"id": "u7", "contact": {"email": "doubt@example.com"}})).await.unwrap();
@@ -149,4 +149,16 @@ async fn an_export_of_a_contact_that_mautic_no_longer_has_shows_what_tandem_hold
     let answer = call(&system, json!({"action": "export_contact", "email": "export@example.com"})).await;
     assert_eq!((answer.status, &answer.data()["platform"]), (200, &json!([])), "{}", answer.body);
     assert_eq!(answer.data()["record"]["fields"]["first_name"], "Ada");
+}
+
+#[tokio::test]
+async fn a_deletion_is_queued_while_mautic_can_not_say_which_contact_is_meant() {
+    let system = System::start().await;
+    let only_there = json!({"email": "there@example.com"});
+    system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await;
+    system.mautic.inject_faults(vec![FaultRule::new(FaultKind::Status).status(503).times(1)]);
+    let answer = call(&system, json!({"action": "delete_contact", "email": "there@example.com"})).await;
+    assert_eq!((answer.status, &answer.data()["queued"]), (202, &json!(true)), "{}", answer.body);
+    system.finish().await;
+    assert!(system.contacts_with("there@example.com").is_empty());
 }

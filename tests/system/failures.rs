@@ -113,7 +113,7 @@ async fn another_mautic() -> tandem_simulators::RunningMautic {
 async fn a_mautic_that_is_too_slow_is_a_timeout_and_the_write_is_not_doubled() {
     let system = System::with(Options::default().without_worker()).await;
     let mut slow =
-        FaultRule::new(FaultKind::LostReply).how(LostReply::Stall).method("POST").path("/api/contacts/new").times(1);
+        FaultRule::new(FaultKind::LostReply).how(LostReply::Stall).method("PUT").path("/api/contacts/batch").times(1);
     slow.delay_ms = Some(11_000);
     system.mautic.inject_faults(vec![slow]);
     let answer = upsert(&system, "slow@example.com", "Ada").await;
@@ -258,7 +258,7 @@ async fn a_write_that_can_never_succeed_is_parked_with_its_reason_and_advice() {
     system.mautic.clear_faults();
     system.end_lease("refuse@example.com").await;
     let mut refusal =
-        FaultRule::new(FaultKind::Status).status(400).method(Method::POST.as_str()).path("/api/contacts/new");
+        FaultRule::new(FaultKind::Status).status(400).method(Method::PUT.as_str()).path("/api/contacts/batch/edit");
     refusal.body = Some(
         json!({"errors": [{"code": 400, "message": "email: x", "details": {"email": ["is invalid."]}}]}).to_string(),
     );

@@ -6,9 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_core::domain::consent::ConsentStatus;
 use tandem_core::domain::engagement::{EmailStatus, EngagementKind, Standing};
-use tandem_core::ports::HookCheck;
+use tandem_core::ports::{HookCheck, HookDelivery};
 use tandem_core::webhook::repair::Hook;
-use tandem_tests::system::{System, WEBHOOK_SECRET};
+use tandem_simulators::MauticVersion;
+use tandem_tests::system::{Options, System, WEBHOOK_SECRET};
 
 async fn hooks(system: &System) -> Vec<Value> {
     let hooks = system.in_mautic(Method::GET, "/api/hooks", None).await;
@@ -46,16 +47,57 @@ async fn a_missing_hook_is_made_and_a_right_one_costs_two_calls_and_stays() {
 }
 
 #[tokio::test]
+async fn a_hook_that_was_made_is_proved_by_a_delivery_of_no_person() {
+    let system = System::start().await;
+    let watched = system.desk().watch(Some(&system.hook()), "test").await.unwrap();
+    assert_eq!((watched.hook, watched.delivery), (Some(HookCheck::Made), Some(HookDelivery::Arrives)));
+    let contacts = system.in_mautic(Method::GET, "/api/contacts?limit=1", None).await;
+    let companies = system.in_mautic(Method::GET, "/api/companies?limit=5", None).await;
+    assert_eq!((&contacts["total"], &companies["total"]), (&json!("0"), &json!("0")), "nothing of it is left");
+}
+
+#[tokio::test]
+async fn a_hook_that_leads_nowhere_is_told_as_one_by_which_nothing_arrives() {
+    let system = System::start().await;
+    let nowhere = Hook { url: "http://127.0.0.1:9/mautic-webhook/mautic".to_owned(), ..system.hook() };
+    let watched = system.desk().watch(Some(&nowhere), "test").await.unwrap();
+    assert!(matches!(watched.delivery, Some(HookDelivery::Fails { .. })), "{watched:?}");
+}
+
+#[tokio::test]
+async fn a_hook_to_a_private_address_that_mautic_7_refuses_is_told_with_its_setting() {
+    let options = Options::default().mautic_version(MauticVersion::V7_0).without_private_webhooks();
+    let system = System::with(options).await;
+    for turn in ["when it is made", "when it is looked at again"] {
+        let watched = system.desk().watch(Some(&system.hook()), "test").await.unwrap();
+        match watched.delivery {
+            Some(HookDelivery::Fails { cure, .. }) => {
+                assert!(cure.contains("webhook_allowed_private_addresses"), "{turn}: {cure}");
+            }
+            // Looked at in the first quarter of an hour only.
+            None => assert_eq!(watched.hook, Some(HookCheck::Right), "{turn}"),
+            other => panic!("{turn}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_was_proved_survives_its_first_failures_on_mautic_5_1() {
+    let system = System::with(Options::default().mautic_version(MauticVersion::V5_1)).await;
+    assert_eq!(system.guard().await, HookCheck::Made);
+    change(&system, json!({"webhookUrl": "http://127.0.0.1:9/mautic-webhook"})).await;
+    for number in 0..3 {
+        person(&system, &format!("failing{number}@example.com")).await;
+    }
+    assert_eq!(hooks(&system).await[0]["isPublished"], json!(true));
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_with_the_hook_is_repaired() {
     let system = System::start().await;
     system.guard().await;
     let made = hooks(&system).await.remove(0);
-    for wrong in [
-        json!({"isPublished": false}),
-        json!({"secret": "another"}),
-        json!({"triggers": ["mautic.email_on_open"]}),
-        json!({"eventsOrderbyDir": "DESC"}),
-    ] {
+    for wrong in [json!({"isPublished": false}), json!({"secret": "another"}), json!({"eventsOrderbyDir": "DESC"})] {
         change(&system, wrong.clone()).await;
         assert_eq!(system.guard().await, HookCheck::Repaired, "{wrong}");
         let now = hooks(&system).await;

@@ -213,7 +213,7 @@ async fn past_its_time_a_login_is_accepted_and_a_job_finishes_it() {
     let mut system = System::with(options).await;
     let visitor = system.visitor().await;
     let cases = [
-        ("new@example.com", slow("POST", "/api/contacts/new"), None),
+        ("new@example.com", slow("PUT", "/api/contacts/batch/edit"), None),
         ("claim@example.com", slow("GET", "/api/contacts"), Some(visitor)),
     ];
     for (email, fault, visitor) in cases {

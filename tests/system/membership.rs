@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tandem_simulators::mautic::{FaultKind, FaultRule};
 use tandem_tests::client::Answer;
 use tandem_tests::system::{Options, System};
 
@@ -169,4 +170,27 @@ async fn a_queued_membership_of_a_list_that_is_gone_is_parked() {
     let parked = system.parked().await;
     assert_eq!(parked.len(), 1);
     assert!(parked[0].advice.contains("replay"), "{}", parked[0].advice);
+}
+
+#[tokio::test]
+async fn a_list_by_name_and_a_contact_by_address_are_queued_while_mautic_can_not_say_which_are_meant() {
+    let system = System::start().await;
+    let Lists { contact, .. } = with_lists(&system).await;
+    let only_there = json!({"email": "there@example.com"});
+    system.in_mautic(Method::POST, "/api/contacts/new", Some(only_there)).await;
+    system.mautic.inject_faults(vec![FaultRule::new(FaultKind::Status).status(503).times(2)]);
+    for (whom, list) in [
+        (json!({"mauticContactId": contact}), json!({"segmentName": "S"})),
+        (json!({"email": "there@example.com"}), json!({"segmentName": "S"})),
+    ] {
+        let mut body = json!({"action": "add_to_segment"});
+        body.as_object_mut().unwrap().extend(whom.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(list.as_object().unwrap().clone());
+        let answer = call(&system, body).await;
+        assert_eq!((answer.status, &answer.data()["queued"]), (202, &json!(true)), "{}", answer.body);
+    }
+    system.finish().await;
+    for address in ["member@example.com", "there@example.com"] {
+        assert_eq!(system.contact(address).segments.len(), 1, "{address}");
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tandem_simulators::MauticVersion;
 use tandem_tests::client::{Answer, Caller};
 use tandem_tests::command::{Printed, serving, tandem};
 use tandem_tests::function::{JOBS, environment};
@@ -162,6 +163,52 @@ async fn connecting_makes_what_the_rules_need_but_for_campaigns() {
     assert_eq!(made["mautic"]["fields"]["subscription_updated_at"]["state"], "made");
     let live = desk.json(&["rules", "check", "--live"]).await;
     assert_eq!(live["live"]["fields"]["subscription_updated_at"]["state"], "right", "{live}");
+}
+
+#[tokio::test]
+async fn connecting_succeeds_on_each_version_and_raises_limits_when_asked() {
+    for version in MauticVersion::ALL {
+        let options = Options::default().mautic_version(version);
+        let system = System::with(options.without_worker().without_fields()).await;
+        let sqs = SqsStub::start().await;
+        let desk = Desk::of(&system, &sqs, &[]);
+        let made = desk.run(&["connect", "mautic", "--create-missing"]).await;
+        assert!(made.success && made.out.contains("app_utm_source"), "{version}: {made:?}");
+        let short = made.out.lines().find(|line| line.contains("firstname")).unwrap();
+        assert!(short.contains("64 characters") && short.contains("--raise-limits"), "{version}: {short}");
+        let raised = desk.json(&["connect", "mautic", "--raise-limits"]).await;
+        assert_eq!(raised["mautic"]["fields"]["firstname"]["state"], "raised", "{version}");
+        let again = desk.json(&["connect", "mautic"]).await;
+        for field in ["firstname", "supabase_id", "app_utm_term"] {
+            assert_eq!(again["mautic"]["fields"][field]["state"], "right", "{version}: {field} {again}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_is_made_only_where_a_tandem_answers_that_knows_its_secret() {
+    let system = System::with(Options::default().without_worker()).await;
+    let sqs = SqsStub::start().await;
+    let desk = Desk::of(&system, &sqs, &[]);
+    let nowhere = desk.run(&["connect", "mautic", "--webhook-url", "http://127.0.0.1:9/mautic-webhook"]).await;
+    assert!(!nowhere.success && nowhere.out.contains("webhook      NOT MADE"), "{nowhere:?}");
+    assert_eq!(system.in_mautic(Method::GET, "/api/hooks", None).await["total"], json!(0));
+    let url = system.hook().url;
+    let made = desk.json(&["connect", "mautic", "--webhook-url", &url]).await;
+    assert_eq!((&made["webhook"]["check"], &made["webhook"]["delivery"]["state"]), (&json!("made"), &json!("arrives")));
+    let other = Desk::of(&system, &sqs, &[("MAUTIC_WEBHOOK_SECRET", "another")]);
+    let refused = other.run(&["connect", "mautic", "--webhook-url", &url]).await;
+    assert!(!refused.success && refused.out.contains("MAUTIC_WEBHOOK_SECRET"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_no_mautic_is_shown_with_what_answers_there() {
+    let system = System::with(Options::default().without_worker()).await;
+    let sqs = SqsStub::start().await;
+    let desk = Desk::of(&system, &sqs, &[("MAUTIC_BASE_URL", "http://127.0.0.1:9/crm")]);
+    let failed = desk.run(&["connect", "mautic"]).await;
+    assert!(!failed.success && failed.err.contains("http://127.0.0.1:9/crm"), "{failed:?}");
+    assert!(failed.err.contains("refused the connection") && failed.err.contains("MAUTIC_BASE_URL"), "{failed:?}");
 }
 
 #[tokio::test]

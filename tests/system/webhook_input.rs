@@ -56,7 +56,7 @@ async fn what_is_not_proved_is_refused_and_neither_stored_nor_applied() {
         vec![("Webhook-Signature", cut)],
         vec![("X-Webhook-Secret", "another")],
         vec![("X-Webhook-Secret", "")],
-        vec![("Authorization", "Bearer tdm_key_of_the_tests")],
+        vec![("Authorization", "Bearer tdm_key_of_the_tests_that_nobody_else_uses")],
         // A secret beside it does not mend a wrong signature.
         vec![("Webhook-Signature", wrong.as_str()), ("X-Webhook-Secret", WEBHOOK_SECRET)],
     ] {

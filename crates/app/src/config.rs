@@ -7,6 +7,7 @@ mod names;
 mod source;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ pub use billing::BillingSecrets;
 pub use lifecycle::LifecycleConfig;
 pub use source::SourceConfig;
 
+/// What the names of the variables begin with that Tandem reads.
+const OURS: [&str; 7] = ["TANDEM_", "MAUTIC_", "SUPABASE_", "STRIPE_", "LEMONSQUEEZY_", "AWS_", "RUST_LOG"];
+
 /// The names and values of a process's environment. The only way by which configuration gets in.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -31,10 +35,27 @@ pub struct Environment {
 
 impl Environment {
     /// The environment of this process; blank values count as absent.
-    #[must_use]
+    ///
+    /// # Errors
+    /// A variable that Tandem may read whose value is no Unicode text. What others left in the environment is theirs.
     #[expect(clippy::disallowed_methods, reason = "this is the place that clippy.toml names")]
-    pub fn of_process() -> Self {
-        std::env::vars().collect()
+    pub fn of_process() -> Result<Self, ConfigProblems> {
+        Self::of_variables(std::env::vars_os())
+    }
+
+    fn of_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigProblems> {
+        let mut problems = Vec::new();
+        let readable = |(name, value): (OsString, OsString)| match (name.into_string().ok()?, value.into_string()) {
+            (name, Ok(value)) => Some((name, value)),
+            (name, Err(_)) => {
+                if OURS.iter().any(|prefix| name.starts_with(prefix)) {
+                    problems.push(format!("{name} is no Unicode text"));
+                }
+                None
+            }
+        };
+        let environment: Self = variables.filter_map(readable).collect();
+        if problems.is_empty() { Ok(environment) } else { Err(ConfigProblems(problems)) }
     }
 
     /// The first of the names that has a value.
@@ -294,6 +315,15 @@ mod tests {
 
     fn environment(entries: &[(&str, &str)]) -> Environment {
         entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_variable_that_is_no_unicode_is_an_error_that_names_it_and_no_panic() {
+        use std::os::unix::ffi::OsStringExt;
+        let of = |name: &str| [(OsString::from(name), OsString::from_vec(vec![b'a', 0xff]))].into_iter();
+        let problems = Environment::of_variables(of("MAUTIC_CLIENT_SECRET")).unwrap_err().to_string();
+        assert!(problems.contains("MAUTIC_CLIENT_SECRET"), "{problems}");
+        assert!(Environment::of_variables(of("LS_COLORS")).is_ok());
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn no_mautic() -> Failure {
 }
 
 async fn foundation() -> Result<(Foundation, Arc<SqsQueue>), Error> {
-    let mut environment = Environment::of_process();
+    let mut environment = Environment::of_process()?;
     telemetry::start_logging(&environment, LogFormat::Json, "info");
     let shared = aws_config::load_from_env().await;
     if secrets::has_references(&mut environment) {
@@ -110,21 +110,43 @@ async fn foundation() -> Result<(Foundation, Arc<SqsQueue>), Error> {
 /// The configuration, and the queue's address, which only functions on Lambda need: all that is missing is named at once.
 fn settings(environment: &Environment) -> Result<(Config, String), ConfigProblems> {
     let config = Config::read(environment);
-    match (config, environment.get(&["TANDEM_QUEUE_URL"])) {
-        (Ok(config), Some(url)) => Ok((config, url.to_owned())),
-        (config, None) => {
-            let mut problems = config.err().unwrap_or(ConfigProblems(Vec::new()));
-            problems.0.push("TANDEM_QUEUE_URL is missing".to_owned());
-            Err(problems)
-        }
-        (Err(problems), Some(_)) => Err(problems),
+    let url = environment.get(&["TANDEM_QUEUE_URL"]);
+    let mut problems = config.as_ref().err().map(|problems| problems.0.clone()).unwrap_or_default();
+    if url.is_none() {
+        problems.push("TANDEM_QUEUE_URL is missing".to_owned());
+    }
+    if environment.get(&["TANDEM_API_KEY"]).is_some_and(|key| key.trim().len() < SHORTEST_KEY) {
+        problems
+            .push(format!("TANDEM_API_KEY must have at least {SHORTEST_KEY} characters: strangers can try keys here"));
+    }
+    match (config, url) {
+        (Ok(config), Some(url)) if problems.is_empty() => Ok((config, url.to_owned())),
+        _ => Err(ConfigProblems(problems)),
     }
 }
+
+/// The fewest characters that a fixed API key has where strangers can reach the functions.
+const SHORTEST_KEY: usize = 32;
 
 fn sqs_queue(config: &Config, url: &str, shared: &SdkConfig) -> SqsQueue {
     let queue = SqsQueue::new(sqs::client(shared), url);
     match &config.dead_letter_url {
         Some(dead_letters) => queue.with_dead_letters(dead_letters),
         None => queue,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_fixed_key_stops_the_start_on_lambda_and_is_not_shown() {
+        let environment: Environment = [("TANDEM_QUEUE_URL", "https://q.example"), ("TANDEM_API_KEY", "tdm_short_key")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect();
+        let said = settings(&environment).unwrap_err().to_string();
+        assert!(said.contains("TANDEM_API_KEY") && said.contains("32") && !said.contains("tdm_short_key"), "{said}");
     }
 }

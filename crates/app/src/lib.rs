@@ -12,6 +12,8 @@ pub mod queue;
 pub mod rows;
 pub mod sealing;
 pub mod secrets;
+#[cfg(feature = "local")]
+pub mod server;
 pub mod store;
 pub mod system;
 pub mod telemetry;

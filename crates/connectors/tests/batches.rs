@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::mautic_with_basic;
 use support::ports::World;
 use support::stub::{Reply, Seen, Stub};
-use tandem_connectors::mautic::{BATCH_AT_MOST, Mautic};
+use tandem_connectors::mautic::{BATCH_AT_MOST, EMAILS_AT_MOST, Mautic};
 use tandem_core::domain::identity::Email;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::platform::ContactWrite;
@@ -147,4 +147,66 @@ async fn a_table_that_mautic_does_not_have_is_not_found() {
     assert_eq!(client.stats("nonsense", 0, 10).await.unwrap_err().kind, FailureKind::NotFound);
     assert_eq!(client.stats("../users", 0, 10).await.unwrap_err().kind, FailureKind::NotFound);
     assert_eq!(stub.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_contact_that_is_gone_is_not_found_in_a_batch_though_no_details_say_so() {
+    // Recording `240-batch-edit-patch-unknown-id`.
+    let error = json!({"message": "Item was not found.", "code": 404, "type": "api"});
+    let answer = json!({"contacts": [], "statusCodes": [404], "errors": [error]});
+    let (_stub, client) = against(move |_| Reply::json(200, &answer)).await;
+    let outcomes = client.batch_update(&[(id("999999"), ContactWrite::default())]).await.unwrap();
+    let gone = outcomes[0].as_ref().unwrap_err();
+    assert_eq!((gone.kind, gone.effect), (FailureKind::NotFound, Effect::None));
+}
+
+#[tokio::test]
+async fn a_422_is_taken_for_what_its_details_say() {
+    // Recording `245-batch-put-no-id-other-unique-field-taken`.
+    let details = json!({"supabase_id": ["This field must be unique."]});
+    let error =
+        json!({"code": 422, "message": "supabase_id: This field must be unique.", "details": details, "type": null});
+    let answer = json!({"contacts": [], "statusCodes": [422], "errors": [error]});
+    let (_stub, client) = against(move |_| Reply::json(200, &answer)).await;
+    let write = write(&[("email", json!("new@example.com")), ("supabase_id", json!("un1-1"))]);
+    let taken = client.create(&write).await.unwrap_err();
+    assert_eq!(taken.kind, FailureKind::Taken);
+    assert_eq!(taken.fields.iter().map(|issue| issue.field.as_str()).collect::<Vec<_>>(), ["supabase_id"]);
+}
+
+#[tokio::test]
+async fn an_address_that_mautic_would_change_is_refused_without_a_call() {
+    let (stub, client) = against(|_| Reply::json(200, &json!({"contact": {"id": 1}}))).await;
+    for address in ["ma/ry@example.com", "a&b@example.com", "a%b@example.com", "a*b@example.com", "a^b@example.com"] {
+        let write = write(&[("email", json!(address))]);
+        let failures = [client.create(&write).await.unwrap_err(), client.update(&id("1"), &write).await.unwrap_err()];
+        for failure in failures {
+            assert_eq!((failure.kind, failure.fields[0].field.as_str()), (FailureKind::Refused, "email"), "{address}");
+        }
+    }
+    assert!(stub.calls().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_with_another_address_than_the_one_sent_is_no_success() {
+    let contact = json!({"id": 7, "fields": {"all": {"email": "maryx@example.com"}}});
+    let answers = json!({"contact": contact, "contacts": [contact], "statusCodes": [201]});
+    let (_stub, client) = against(move |_| Reply::json(200, &answers)).await;
+    let write = write(&[("email", json!("mary.x@example.com"))]);
+    for failure in [client.create(&write).await.unwrap_err(), client.update(&id("7"), &write).await.unwrap_err()] {
+        assert_eq!((failure.kind, failure.fields[0].field.as_str()), (FailureKind::Refused, "email"));
+        assert!(failure.message.contains("contact 7") && !failure.message.contains("mary"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_of_long_addresses_is_made_in_calls_that_fit_into_a_url() {
+    let (stub, client) = against(|_| Reply::json(200, &json!({"total": "0", "contacts": {}}))).await;
+    let long = |n: usize| format!("{}{n}@{}.example.com", "+".repeat(60), "b".repeat(60)).parse::<Email>().unwrap();
+    let emails: Vec<Email> = (0..EMAILS_AT_MOST).map(long).collect();
+    assert!(client.find_by_emails(&emails).await.unwrap().is_empty());
+    let calls = stub.calls();
+    assert!(calls.len() > 1 && calls.iter().all(|call| call.target.len() < 8_000), "{} calls", calls.len());
+    let asked: usize = calls.iter().map(|call| call.target.matches("%40").count()).sum();
+    assert_eq!(asked, EMAILS_AT_MOST);
 }

@@ -57,6 +57,7 @@ fn record(fields: BTreeMap<String, Value>) -> Record {
         updated_at: Timestamp::UNIX_EPOCH,
         version: 1,
         gone_since: None,
+        awaited: None,
         overlaid: BTreeMap::new(),
     }
 }

@@ -8,28 +8,37 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use support::ports::World;
 use tandem_connectors::http::Http;
-use tandem_connectors::mautic::setup::{FieldState, HookState, create_missing, ensure_webhook, examine};
+use tandem_connectors::mautic::setup::{FieldState, catalog, create_missing, ensure_webhook, examine, raise_limits};
 use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Replacement, Settings};
+use tandem_core::domain::catalog::FieldCatalog;
 use tandem_core::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Effect, FailureKind};
 use tandem_core::jobs::message::MembershipList;
 use tandem_core::mapping::RuleSet;
-use tandem_core::ports::MarketingPlatform;
+use tandem_core::ports::{HookCheck, MarketingPlatform};
 use tandem_simulators::mautic::{FaultKind, FaultRule, LostReply};
 use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
 
 /// A Mautic with the fields of the default rules, and a client of it.
 async fn installed() -> (RunningMautic, Arc<Mautic>) {
+    let (running, client, _) = set_up().await;
+    (running, client)
+}
+
+/// As [`installed`], with the fields as Tandem knows them then.
+async fn set_up() -> (RunningMautic, Arc<Mautic>, FieldCatalog) {
     let running = MauticSimulator::start(MauticOptions::default(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let auth = Auth::ClientCredentials { id: "1_demo".to_owned(), secret: "demo-secret".to_owned() };
     let settings = Settings::new(&running.base_url(), auth).unwrap();
     let ports = World::default().ports();
     let client = Mautic::new(settings, &Scope::default_mautic(), Http::default(), &ports).unwrap();
     let rules = RuleSet::parse(FIELDS).unwrap();
-    let mut report = examine(&client, &rules).await.unwrap();
-    create_missing(&client, &rules, &mut report).await.unwrap();
-    (running, Arc::new(client))
+    let mut report = examine(&client, &rules, None).await.unwrap();
+    let mut set = create_missing(&client, &rules, &mut report.fields).await;
+    set.extend(raise_limits(&client, &mut report.fields).await.unwrap());
+    let known = catalog(&client, None, &set).await.unwrap();
+    (running, Arc::new(client), known)
 }
 
 fn write(fields: Value) -> ContactWrite {
@@ -38,15 +47,15 @@ fn write(fields: Value) -> ContactWrite {
 
 #[tokio::test]
 async fn set_up_makes_what_the_rules_want_and_then_finds_it_right() {
-    let (_running, client) = installed().await;
-    let report = examine(&client, &RuleSet::parse(FIELDS).unwrap()).await.unwrap();
+    let (_running, client, known) = set_up().await;
+    let report = examine(&client, &RuleSet::parse(FIELDS).unwrap(), Some(&known)).await.unwrap();
     let wrong: Vec<_> = report.fields.iter().filter(|(_, state)| **state != FieldState::Right).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     let url = "http://127.0.0.1:9/mautic-webhook/mautic";
-    assert_eq!(ensure_webhook(&client, url, "s1").await.unwrap(), HookState::Made);
-    assert_eq!(ensure_webhook(&client, url, "s1").await.unwrap(), HookState::Right);
-    assert_eq!(ensure_webhook(&client, url, "s2").await.unwrap(), HookState::Repaired);
-    assert_eq!(ensure_webhook(&client, url, "s2").await.unwrap(), HookState::Right);
+    assert_eq!(ensure_webhook(&client, url, "s1").await.unwrap().check, HookCheck::Made);
+    assert_eq!(ensure_webhook(&client, url, "s1").await.unwrap().check, HookCheck::Right);
+    assert_eq!(ensure_webhook(&client, url, "s2").await.unwrap().check, HookCheck::Repaired);
+    assert_eq!(ensure_webhook(&client, url, "s2").await.unwrap().check, HookCheck::Right);
 }
 
 #[tokio::test]

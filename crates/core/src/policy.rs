@@ -37,6 +37,10 @@ pub const RECONCILED_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How many batches may fail one after the other before a run stops for now.
 pub const BATCH_FAILURES: u32 = 3;
 
+/// How many calls in a row may end with no contact done with before a run stops for now. A refused call of 200 is halved eight
+/// times until the entry to blame is alone, and two hundred contacts are looked up before the first of them is written.
+pub const IDLE_CALLS: u32 = 24;
+
 /// How long a value that the platform refused is not sent again, unless its field changes there: its own lists may change with
 /// its version.
 pub const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -155,6 +159,12 @@ const fn schedule_of(kind: FailureKind) -> Schedule {
             "Tandem is set up wrongly: correct the configuration named in the reason, then replay.",
         ),
     }
+}
+
+/// What a person can do about a failure of this kind.
+#[must_use]
+pub const fn advice(kind: FailureKind) -> &'static str {
+    schedule_of(kind).advice
 }
 
 /// A queue forgets a message after 14 days, whatever is left of its attempts: a job is parked well before.

@@ -56,9 +56,8 @@ pub trait MarketingPlatform: Send + Sync {
     async fn find_by_email(&self, email: &Email) -> Result<Vec<RemoteContact>>;
     /// One contact; the answer's id differs from `id` when the platform merged the two. One call.
     async fn get(&self, id: &RemoteId) -> Result<RemoteContact>;
-    /// Creates, or updates the contact that has the address. Not safe in parallel for one address. Zeros are dropped. One call.
-    async fn upsert(&self, write: &ContactWrite) -> Result<Written>;
-    /// Creates and stores zeros; [`crate::error::FailureKind::Taken`] when the address exists. One call.
+    /// Creates and stores zeros, and never writes on a contact that is there: [`crate::error::FailureKind::Taken`] when the
+    /// address, or another value that must be unique, exists. One call.
     async fn create(&self, write: &ContactWrite) -> Result<Written>;
     /// Changes the fields given and no other. Zeros are dropped. One call.
     async fn update(&self, id: &RemoteId, write: &ContactWrite) -> Result<RemoteContact>;
@@ -165,6 +164,19 @@ pub struct Commit {
     pub consent: Option<(Identity, ConsentLedger)>,
 }
 
+/// A record that takes the address of another one, which takes a third one's, and so on, until the ring is closed.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Which record.
+    pub key: RecordKey,
+    /// Its new state; its `version` is one more than what was read.
+    pub record: Record,
+    /// The address that it takes.
+    pub address: Identity,
+    /// The record that the address points to until now.
+    pub holder: RecordKey,
+}
+
 /// Whether an optimistic write came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -189,6 +201,8 @@ pub trait ContactStore: Send + Sync {
     async fn commit(&self, scope: &Scope, commit: &Commit) -> Result<Attempt>;
     /// Stores a record's newer state without writing it to the platform. One write call.
     async fn save_record(&self, scope: &Scope, save: &Save) -> Result<Attempt>;
+    /// Lets records change addresses, all or nothing. One write call.
+    async fn exchange(&self, scope: &Scope, moves: &[Exchange]) -> Result<Attempt>;
     /// Ends a lease without changing anything else, so that the next writer need not wait. One write call.
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()>;
     /// Erases a record, its link and its pointers. Consent stays, under the digest of the address. One write call or two.
@@ -427,11 +441,47 @@ pub enum HookCheck {
     Made,
 }
 
+/// A webhook that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardedHook {
+    /// The platform's id of it.
+    pub id: String,
+    /// What the look found.
+    pub check: HookCheck,
+}
+
+/// Whether what the platform's webhook sends arrives.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum HookDelivery {
+    /// The newest delivery was taken.
+    Arrives,
+    /// The newest one was not.
+    Fails {
+        /// Why, without anything of what was sent.
+        reason: String,
+        /// What helps.
+        cure: String,
+    },
+    /// Nothing was sent so far: the platform may collect events and send them later.
+    NothingSent,
+    /// Tandem can't see it.
+    Unseen {
+        /// Why.
+        reason: String,
+    },
+}
+
 /// A platform's way of telling what happened: its webhook, and the tables behind it.
 #[async_trait]
 pub trait PlatformEvents: Send + Sync {
     /// Sees that the webhook that calls `url` is there, published and right; makes or mends it. Two calls when all is right.
-    async fn guard_hook(&self, url: &str, secret: &str) -> Result<HookCheck>;
+    async fn guard_hook(&self, url: &str, secret: &str) -> Result<GuardedHook>;
+    /// Brings about something that the webhook with this id tells of, and sees whether that arrives. Never fails: what could
+    /// not be tried says so. Four calls.
+    async fn try_hook(&self, id: &str) -> HookDelivery;
+    /// Whether the newest delivery of the webhook with this id arrived. One call.
+    async fn newest_delivery(&self, id: &str) -> HookDelivery;
     /// Reads a page of a feed from `cursor` on. One call.
     async fn page(&self, feed: Feed, cursor: &FeedCursor) -> Result<FeedPage>;
 }

@@ -3,7 +3,7 @@
 use tandem_core::automation::stored::StoredEvent;
 use tandem_core::domain::identity::{Email, ExternalId, RecordKey};
 use tandem_core::domain::link::RemoteId;
-use tandem_core::jobs::message::{ParkedJob, Task};
+use tandem_core::jobs::message::{MembershipRequest, ParkedJob, Task};
 use tandem_core::sync::services::Desk;
 
 use crate::failure::CommandError;
@@ -12,8 +12,8 @@ use crate::failure::CommandError;
 pub fn kind(task: &Task) -> &'static str {
     match task {
         Task::PushContact { .. } => "push contact",
-        Task::SetMembership(_) => "membership",
-        Task::DeleteContact { .. } => "delete contact",
+        Task::SetMembership(_) | Task::RequestMembership(_) => "membership",
+        Task::DeleteContact { .. } | Task::Erase { .. } => "delete contact",
         Task::TakeDelivery { .. } => "take delivery",
         Task::ApplyDelivery { .. } => "apply delivery",
         Task::CheckGone { .. } => "check contact",
@@ -37,6 +37,10 @@ pub async fn people_of(desk: &Desk, jobs: &[ParkedJob]) -> Result<Vec<Option<Str
                 Some(person_of_contact(desk, contact).await?)
             }
             Task::SetMembership(change) => Some(person_of_contact(desk, &change.contact).await?),
+            Task::RequestMembership(MembershipRequest { whom, .. }) | Task::Erase { whom } => match &whom.contact {
+                Some(contact) => Some(person_of_contact(desk, contact).await?),
+                None => named(whom.external_id.as_ref(), whom.email.as_ref()),
+            },
             Task::ApplyEvent { event } => match desk.stored_event(event).await? {
                 Some(event) => person_of_event(desk, &event).await?,
                 None => None,

@@ -1,20 +1,22 @@
 //! `tandem connect mautic`: is everything there that Tandem and the lifecycle rules need? What is not, it makes, but for
 //! campaigns: those are made by people.
 
-use std::fmt::Write;
+pub mod text;
+
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::json;
 use tandem_app::config::Environment;
 use tandem_app::store::CatalogTable;
 use tandem_app::wiring::Foundation;
 use tandem_connectors::mautic::Mautic;
-use tandem_connectors::mautic::setup::{self, FieldState, HookState, SetupReport};
-use tandem_core::automation::presence::{Found, Presence, look_for_lists, make_segments};
-use tandem_core::automation::target::Target;
+use tandem_connectors::mautic::setup::{self, FieldState, Knock, SetupReport};
+use tandem_core::automation::presence::{Found, Presence, look_for_lists};
 use tandem_core::domain::scope::Scope;
-use tandem_core::ports::{CatalogStore, MarketingPlatform};
+use tandem_core::error::{Failure, FailureKind};
+use tandem_core::ports::{CatalogStore, HookCheck, HookDelivery};
 
 use crate::failure::CommandError;
 use crate::installation::Installation;
@@ -23,7 +25,7 @@ use crate::output::Output;
 /// Which platform.
 #[derive(Subcommand)]
 pub enum Connect {
-    /// Check Mautic: API, credentials, version, rate limit, fields, webhook, and the rules' segments and campaigns.
+    /// Check Mautic: API, credentials, rights, version, rate limit, fields, webhook, and the rules' segments and campaigns.
     Mautic(MauticOptions),
 }
 
@@ -33,16 +35,42 @@ pub struct MauticOptions {
     /// Make the fields and segments that are missing.
     #[arg(long)]
     pub create_missing: bool,
-    /// Make or mend the webhook that calls this address; its secret is MAUTIC_WEBHOOK_SECRET.
+    /// Let text fields that take fewer than 191 characters take 191. Mautic changes a column of its table for each.
+    #[arg(long)]
+    pub raise_limits: bool,
+    /// Make or mend the webhook that calls this address, and prove it; its secret is MAUTIC_WEBHOOK_SECRET.
     #[arg(long)]
     pub webhook_url: Option<String>,
+    /// Make the webhook without calling its address from here first: when only Mautic can reach it.
+    #[arg(long, requires = "webhook_url")]
+    pub unreachable_from_here: bool,
 }
 
 /// What was found, and whether all is right now.
 pub struct Connected {
     report: SetupReport,
     lists: Vec<Presence>,
-    webhook: Option<HookState>,
+    webhook: Option<Webhook>,
+}
+
+/// What became of the webhook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Webhook {
+    /// It was not touched: nobody who knows the secret answers at its address.
+    NotMade {
+        /// Why.
+        reason: String,
+        /// What helps.
+        cure: String,
+    },
+    /// It is there.
+    There {
+        /// What was done to it.
+        check: HookCheck,
+        /// Whether what it sends arrives.
+        delivery: HookDelivery,
+    },
 }
 
 /// Runs the command; fails when something is still missing.
@@ -61,7 +89,7 @@ pub async fn connect(
         return Ok(());
     }
     Err(CommandError::Undone(
-        "fields, segments or campaigns are missing or wrong: see the table; --create-missing makes missing fields and segments"
+        "fields, lists, rights or the webhook are missing or wrong: the table says what helps; --create-missing makes missing fields and segments"
             .to_owned(),
     ))
 }
@@ -73,28 +101,63 @@ pub async fn connect_mautic(
     secret: Option<&str>,
 ) -> Result<Connected, CommandError> {
     let mautic = foundation.mautic()?.ok_or_else(not_configured)?;
-    let mut report = setup::examine(&mautic, &foundation.rules).await?;
-    let mut lists = look_for_lists(&foundation.lifecycle, &mautic).await?;
+    let desk = foundation.desk()?.ok_or_else(not_configured)?;
+    let catalogs = CatalogTable::new(foundation.table.clone());
+    let scope = Scope::default_mautic();
+    let known = catalogs.read(&scope).await?;
+    let at_its_address = |failure| addressed(&mautic, failure);
+    let mut report = setup::examine(&mautic, &foundation.rules, known.as_ref()).await.map_err(at_its_address)?;
+    let mut lists = match look_for_lists(&foundation.lifecycle, &mautic).await {
+        // The table names the right.
+        Err(failure) if failure.kind == FailureKind::Credentials && !report.rights.is_empty() => Vec::new(),
+        lists => lists?,
+    };
+    let mut set = Vec::new();
     if options.create_missing {
-        setup::create_missing(&mautic, &foundation.rules, &mut report).await?;
-        make_segments(&mautic, &mut lists).await?;
+        set.extend(setup::create_missing(&mautic, &foundation.rules, &mut report.fields).await);
+        desk.make_missing_segments(&mut lists).await;
     }
+    if options.raise_limits {
+        set.extend(setup::raise_limits(&mautic, &mut report.fields).await?);
+    }
+    let catalog = setup::catalog(&mautic, known.as_ref(), &set).await?;
+    catalogs.save(&scope, &catalog).await?;
     let webhook = match &options.webhook_url {
-        Some(url) => Some(webhook(&mautic, url, secret).await?),
+        Some(url) => Some(webhook(foundation, &mautic, url, options, secret).await?),
         None => None,
     };
-    let catalog = MarketingPlatform::fields(&mautic).await?;
-    CatalogTable::new(foundation.table.clone()).save(&Scope::default_mautic(), &catalog).await?;
     Ok(Connected { report, lists, webhook })
 }
 
-async fn webhook(mautic: &Mautic, url: &str, secret: Option<&str>) -> Result<HookState, CommandError> {
+/// A failure of the first call, with the address that was called: most likely that is what is wrong.
+fn addressed(mautic: &Mautic, failure: Failure) -> CommandError {
+    let cure = match failure.kind {
+        FailureKind::Unavailable | FailureKind::Timeout => " See MAUTIC_BASE_URL, and that this machine may call it.",
+        _ => "",
+    };
+    CommandError::Undone(format!("{}: {failure}{cure}", mautic.base_url()))
+}
+
+async fn webhook(
+    foundation: &Foundation,
+    mautic: &Mautic,
+    url: &str,
+    options: &MauticOptions,
+    secret: Option<&str>,
+) -> Result<Webhook, CommandError> {
     let secret = secret.ok_or_else(|| {
         CommandError::Undone(
             "set MAUTIC_WEBHOOK_SECRET: without it nobody can tell Mautic's calls from forged ones".to_owned(),
         )
     })?;
-    Ok(setup::ensure_webhook(mautic, url, secret).await?)
+    if !options.unreachable_from_here
+        && let Knock::Refused { reason, cure } = setup::knock(&foundation.http, url, secret).await
+    {
+        return Ok(Webhook::NotMade { reason, cure });
+    }
+    let guarded = setup::ensure_webhook(mautic, url, secret).await?;
+    let delivery = setup::try_webhook(mautic, &guarded.id).await;
+    Ok(Webhook::There { check: guarded.check, delivery })
 }
 
 /// That no Mautic is configured, and what to set.
@@ -106,10 +169,26 @@ pub fn not_configured() -> CommandError {
     )
 }
 
+impl Webhook {
+    /// Whether it is there and nothing says that its deliveries are lost.
+    fn is_fine(&self) -> bool {
+        match self {
+            Self::NotMade { .. } | Self::There { delivery: HookDelivery::Fails { .. }, .. } => false,
+            Self::There {
+                delivery: HookDelivery::Arrives | HookDelivery::NothingSent | HookDelivery::Unseen { .. },
+                ..
+            } => true,
+        }
+    }
+}
+
 impl Connected {
-    /// Whether every field and list is there and right. Lists that the rules call optional may be missing.
+    /// Whether every field, list and right is there, and the webhook that was asked for. Lists that the rules call optional
+    /// may be missing.
     pub fn is_complete(&self) -> bool {
-        self.report.fields.values().all(FieldState::is_fine) && self.lists.iter().all(Presence::is_fine)
+        let fields = self.report.fields.values().all(FieldState::is_fine);
+        let webhook = self.webhook.as_ref().is_none_or(Webhook::is_fine);
+        fields && webhook && self.report.rights.is_empty() && self.lists.iter().all(Presence::is_fine)
     }
 
     /// How many fields were made, and how many segments.
@@ -125,79 +204,6 @@ impl Connected {
 
     /// The table for people.
     pub fn text(&self) -> String {
-        let platform = &self.report.platform;
-        let version = platform.version.as_deref().unwrap_or("unknown");
-        let limit = platform.rate_limit.map_or_else(|| "none".to_owned(), |limit| format!("{limit} calls an hour"));
-        let mut text =
-            format!("Mautic       reachable, API on, credentials good\nversion      {version}\nrate limit   {limit}\n");
-        for (name, state) in &self.report.fields {
-            // Writing to a string can't fail.
-            let _infallible = writeln!(text, "field        {name:<22} {}", state_text(state));
-        }
-        for list in &self.lists {
-            let _infallible = writeln!(text, "{}", list_line(list));
-        }
-        if let Some(webhook) = self.webhook {
-            let _infallible = writeln!(text, "webhook      {}", hook_text(webhook));
-        }
-        text.truncate(text.trim_end().len());
-        text
-    }
-}
-
-/// Where a field stands, for people.
-pub fn state_text(state: &FieldState) -> String {
-    match state {
-        FieldState::Right => "right".to_owned(),
-        FieldState::Made => "made".to_owned(),
-        FieldState::Missing { can_be_made: true } => "MISSING: --create-missing makes it".to_owned(),
-        FieldState::Missing { can_be_made: false } => "MISSING: it comes with Mautic; restore it there".to_owned(),
-        FieldState::Unpublished => "UNPUBLISHED: publish it in Mautic".to_owned(),
-        FieldState::WrongKind { wanted, found } => format!("WRONG TYPE: is {found:?}, should be {wanted:?}"),
-        FieldState::LacksOptions { missing } => {
-            format!("LACKS OPTIONS: {}", missing.iter().cloned().collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
-/// A list of the rules and where it stands, for people: `campaign     Welcome Campaign       right, number 3`.
-pub fn list_line(list: &Presence) -> String {
-    let kind = if is_campaign(list) { "campaign" } else { "segment" };
-    let called = match (&list.id, &list.name) {
-        (Some(id), _) => format!("number {id}"),
-        (None, name) => name.clone().unwrap_or_default(),
-    };
-    format!("{kind:<12} {called:<22} {}", list_text(list))
-}
-
-fn list_text(list: &Presence) -> String {
-    let advice = list.env.as_ref().map(|env| format!(", or name another one in {env}")).unwrap_or_default();
-    let (missing, unpublished) = if list.optional {
-        ("missing (optional: its steps are skipped)", "unpublished (optional)")
-    } else {
-        ("MISSING", "UNPUBLISHED")
-    };
-    match &list.found {
-        Found::There { number } => format!("right, number {number}"),
-        Found::Made { number } => format!("made, number {number}"),
-        Found::Unpublished { number } => format!("{unpublished}: publish number {number} in Mautic{advice}"),
-        Found::Missing { can_be_made: true } => format!("{missing}: --create-missing makes it"),
-        Found::Missing { can_be_made: false } if list.id.is_some() => {
-            format!("{missing}: nothing in Mautic has this number; correct it{advice}")
-        }
-        Found::Missing { can_be_made: false } => format!("{missing}: make it in Mautic{advice}"),
-        Found::Ambiguous => format!("AMBIGUOUS: several have this name; give the number in the rules{advice}"),
-    }
-}
-
-fn is_campaign(list: &Presence) -> bool {
-    matches!(list.list, Target::Campaign(_))
-}
-
-fn hook_text(state: HookState) -> &'static str {
-    match state {
-        HookState::Right => "right",
-        HookState::Made => "made",
-        HookState::Repaired => "mended",
+        text::table(&self.report, &self.lists, self.webhook.as_ref())
     }
 }

@@ -6,10 +6,10 @@ use clap::Subcommand;
 use serde_json::json;
 use tandem_app::config::Environment;
 use tandem_core::domain::identity::Email;
+use tandem_core::domain::whom::Whom;
 use tandem_core::ports::Entropy;
 use tandem_core::sync::change::Outcome;
 use tandem_core::sync::services::Desk;
-use tandem_core::sync::whom::Whom;
 
 use crate::connect::not_configured;
 use crate::failure::CommandError;

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use clap::Args;
@@ -13,6 +14,7 @@ use tandem_app::local_table::{LocalAccess, LocalTable};
 use tandem_app::private_files;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::local_worker::{JOBS_AT_ONCE, LocalWorker};
+use tandem_app::server;
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_simulators::{MauticOptions, MauticSimulator, MauticVersion, RunningMautic};
@@ -28,6 +30,9 @@ use crate::installation::{DataDir, Running, SIMULATED_CLIENT, simulated};
 use crate::lock::FolderLock;
 use crate::output::Output;
 use crate::schedule;
+
+/// How long a connection may say nothing.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Options of `tandem dev`.
 #[derive(Args, Clone, Debug)]
@@ -219,9 +224,7 @@ async fn work(worker: LocalWorker, stopped: watch::Receiver<bool>) {
 }
 
 async fn serve(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until(stopped)).await {
-        tracing::error!(%error, "the server broke");
-    }
+    server::serve(listener, router, IDLE, until(stopped)).await;
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -10,6 +10,7 @@ mod control;
 mod demo;
 mod demo_campaigns;
 mod dev;
+mod doctor;
 mod events;
 mod failure;
 mod import;
@@ -87,6 +88,9 @@ enum Command {
     /// Fields that both sides changed and that a person has to decide.
     #[command(subcommand)]
     Conflicts(conflicts::Conflicts),
+    /// Look for what is wrong in Mautic and only a person can put right.
+    #[command(subcommand)]
+    Doctor(doctor::Doctor),
     /// One person's data.
     #[command(subcommand)]
     Contact(contact::Contact),
@@ -103,16 +107,20 @@ pub fn command_line() -> clap::Command {
 /// Does what the arguments of this process say.
 pub async fn run_process() -> ExitCode {
     let cli = Cli::parse();
-    let environment = Environment::of_process();
-    telemetry::start_logging(&environment, LogFormat::Text, LOG_LEVEL);
     let output = Output::new(cli.json);
-    match run(cli, environment, &output).await {
+    match started(cli, &output).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+async fn started(cli: Cli, output: &Output) -> Result<(), CommandError> {
+    let environment = Environment::of_process()?;
+    telemetry::start_logging(&environment, LogFormat::Text, LOG_LEVEL);
+    run(cli, environment, output).await
 }
 
 async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), CommandError> {
@@ -131,6 +139,7 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Jobs(command) => jobs::jobs(&command, data_dir, &environment, output).await,
         Command::Budget(command) => budget::budget(&command, data_dir, &environment, output).await,
         Command::Conflicts(command) => conflicts::conflicts(&command, data_dir, &environment, output).await,
+        Command::Doctor(command) => doctor::doctor(&command, data_dir, &environment, output).await,
         Command::Contact(command) => contact::contact(&command, data_dir, &environment, output).await,
         Command::Completions(options) => {
             completions::completions(&options, output);

@@ -7,6 +7,7 @@ use clap::Parser;
 use tandem_simulators::MauticVersion;
 use tandem_tests::scenarios::{self, NAMES, Size};
 use tandem_tests::version;
+use tokio::time::Instant;
 
 /// Runs scenarios that show Tandem's promises; each closes with one line.
 #[derive(Parser)]
@@ -17,25 +18,35 @@ struct Cli {
     /// Against a simulated Mautic of this version: 5.1 or 7.0.
     #[arg(long, default_value_t)]
     mautic: MauticVersion,
+    /// Print the scenarios' names and run none.
+    #[arg(long)]
+    list: bool,
     /// The scenarios, or `all`.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "list")]
     names: Vec<String>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.list {
+        println!("{}", NAMES.join("\n"));
+        return ExitCode::SUCCESS;
+    }
     version::choose(cli.mautic);
     let size = if cli.small { Size::Small } else { Size::Full };
     let all = cli.names.iter().any(|name| name == "all");
     let names: Vec<&str> = if all { NAMES.to_vec() } else { cli.names.iter().map(String::as_str).collect() };
     let mut failed = false;
     for name in names {
-        match scenarios::run(name, size).await {
-            Ok(figures) => println!("{name}: ok {figures}"),
+        let started = Instant::now();
+        let proof = scenarios::run(name, size).await;
+        let seconds = started.elapsed().as_secs();
+        match proof {
+            Ok(figures) => println!("{name} (Mautic {}, {seconds} s): ok {figures}", cli.mautic),
             Err(why) => {
                 failed = true;
-                println!("{name}: FAILED {why}");
+                println!("{name} (Mautic {}, {seconds} s): FAILED {why}", cli.mautic);
             }
         }
     }

@@ -10,7 +10,7 @@ use tandem_simulators::{MauticSimulator, RunningMautic};
 use tokio::sync::watch;
 
 use super::sample::{held_by, judge};
-use super::target::{RealMautic, prefix, real_mautic, real_variables, send_all};
+use super::target::{RealMautic, prefix, real_mautic, real_variables, send_all, settled};
 use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::client::Answer;
@@ -73,7 +73,7 @@ async fn against_real(mautic: &RealMautic, rows: &[Row], kills: usize) -> Proof 
     let sent = send_under_fire(&server, &calls, kills).await;
     let _running = server.start().await?;
     // Contacts that a kill left in doubt are written when their lease is over.
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    settled(folder.path(), &real_variables()).await?;
     let addresses: Vec<String> =
         customers::newest_by_address(rows).into_keys().map(|address| format!("{prefix}{address}")).collect();
     let mut held = super::sample::Held::new();

@@ -8,6 +8,7 @@ pub mod histories;
 pub mod import;
 pub mod import_faults;
 pub mod kill;
+pub mod live;
 pub mod memory;
 pub mod outage;
 pub mod pull;
@@ -50,6 +51,7 @@ pub const NAMES: &[&str] = &[
     "race",
     "sample",
     "kill",
+    "live",
     "webhooks",
     "storm",
     "outage",
@@ -74,6 +76,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "race" => race::run(size).await,
         "sample" => sample::run(size).await,
         "kill" => kill::run(size).await,
+        "live" => live::run(size).await,
         "webhooks" => webhooks::run(size).await,
         "storm" => storm::run(size).await,
         "outage" => outage::run(size).await,

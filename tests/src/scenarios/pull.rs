@@ -12,11 +12,11 @@ use rand::{Rng, SeedableRng};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tandem_core::domain::consent::ConsentStatus;
+use tandem_core::domain::whom::Whom;
 use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::conflict::Side;
 use tandem_core::sync::run::{Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
-use tandem_core::sync::whom::Whom;
 
 use super::import::desk_over;
 use super::{Proof, Size};

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::target::{RealMautic, plain_contact, prefix, real_mautic, real_variables};
+use super::target::{RealMautic, plain_contact, prefix, real_mautic, real_variables, settled};
 use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::client::{Answer, Caller};
@@ -82,6 +82,7 @@ async fn against_real(mautic: &RealMautic, addresses: usize) -> Proof {
     let prefix = prefix();
     let names: Vec<String> = (0..addresses).map(|number| format!("{prefix}{number}@example.com")).collect();
     let raced = race(&[server.caller()], &names).await;
+    settled(folder.path(), &real_variables()).await?;
     let mut wrong = Vec::new();
     for name in &names {
         let found = mautic.with_address(name).await?.len();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::target::{RealMautic, prefix, real_mautic, real_variables, send_all};
+use super::target::{RealMautic, prefix, real_mautic, real_variables, send_all, settled};
 use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::client::Answer;
@@ -53,6 +53,7 @@ async fn against_real(mautic: &RealMautic, rows: &[Row]) -> Proof {
     let prefix = prefix();
     let calls: Vec<Value> = rows.iter().map(|row| customers::upsert(row, &prefix)).collect();
     let answers = send_all(&server.caller(), &calls, 4).await;
+    settled(folder.path(), &real_variables()).await?;
     let addresses: Vec<String> =
         customers::newest_by_address(rows).into_keys().map(|address| format!("{prefix}{address}")).collect();
     let mut held = Held::new();

@@ -1,6 +1,8 @@
 //! What a scenario runs against: the simulator, or the real Mautic that the environment names.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
@@ -14,16 +16,36 @@ use tandem_core::domain::identity::Email;
 use tandem_core::ports::{Entropy, MarketingPlatform};
 
 use crate::client::{Answer, Caller};
+use crate::command::tandem;
 
 /// The environment's Mautic, when one is configured.
 pub fn real_mautic() -> Option<Environment> {
-    let environment = Environment::of_process();
+    let environment = Environment::of_process().ok()?;
     environment.get(&["MAUTIC_BASE_URL", "MAUTIC_URL", "MAUTIC_BASEURL"]).is_some().then_some(environment)
 }
 
 /// The variables by which a `tandem dev` finds the environment's Mautic.
 pub fn real_variables() -> Vec<(String, String)> {
     std::env::vars().filter(|(name, _)| name.starts_with("MAUTIC_")).collect()
+}
+
+/// Waits until the `tandem dev` over this folder has no job left, so that none brings back what is cleaned up.
+///
+/// # Errors
+/// When jobs are left after three minutes, longer than any lease.
+pub async fn settled(folder: &Path, variables: &[(String, String)]) -> Result<(), String> {
+    for _ in 0..180 {
+        let printed = tandem(folder, variables, &["--json", "status"]).await;
+        if !printed.success {
+            return Err(format!("tandem status failed: {}", printed.err));
+        }
+        let queue = &printed.json()["queue"];
+        if queue["waiting"] == 0 && queue["inFlight"] == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Err("jobs are left on the queue after three minutes".to_owned())
 }
 
 /// A prefix of addresses that no other run has.
@@ -90,7 +112,7 @@ async fn send_until_answered(caller: &Caller, call: &Value) -> Result<Answer, St
             Ok(answer) => last = format!("status {} {}", answer.status, answer.error_code()),
             Err(error) => last = error.without_url().to_string(),
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Err(format!("a call was never answered: {last}"))
 }

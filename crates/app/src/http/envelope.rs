@@ -92,7 +92,15 @@ impl Started {
         let now = state.clock.now();
         let duration_ms = u64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(0);
         let status = status_of(reply);
-        tracing::info!(correlation_id = %self.correlation_id, operation, status = status.as_u16(), duration_ms, "answered");
+        let (correlation_id, status_code) = (&self.correlation_id, status.as_u16());
+        match reply {
+            Reply::Done(_) | Reply::Accepted(_) => {
+                tracing::info!(%correlation_id, operation, status = status_code, duration_ms, "answered");
+            }
+            Reply::Failed(ApiError { code, .. }) => {
+                tracing::warn!(%correlation_id, operation, status = status_code, code, duration_ms, "answered with an error");
+            }
+        }
         if state.metrics {
             let metric = RequestMetric { operation, status: status.as_u16(), duration_ms, at_ms: now.as_millisecond() };
             if let Err(error) = telemetry::emit(metric, &mut std::io::stdout().lock()) {

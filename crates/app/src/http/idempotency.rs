@@ -74,7 +74,7 @@ async fn once(
     };
     if let Err(failure) = stored {
         // The work is done and safe to repeat; only the repeat's answer may differ.
-        tracing::warn!(correlation_id = %started.correlation_id, "an answer could not be kept: {failure}");
+        tracing::warn!(kind = ?failure.kind, correlation_id = %started.correlation_id, "an answer could not be kept: {failure}");
     }
     reply
 }

@@ -2,6 +2,7 @@
 //! whichever site it is from and whatever name it gives to this machine.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -14,9 +15,13 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 
 use super::engine;
+use crate::server;
 
 /// The largest body that DynamoDB takes, in bytes.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
+
+/// Longer than the SDK keeps a connection that it does not use: it is the one to close it.
+const IDLE: Duration = Duration::from_secs(120);
 
 /// What the name of an operation begins with in `X-Amz-Target`.
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
@@ -50,9 +55,7 @@ impl Guard {
 pub(super) async fn serve(listener: TcpListener, guard: Guard, database: Database) {
     let router =
         Router::new().route("/", post(call)).layer(DefaultBodyLimit::max(LARGEST_BODY)).with_state((guard, database));
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the embedded table serves no more");
-    }
+    server::serve(listener, router, IDLE, std::future::pending()).await;
 }
 
 async fn call(State((guard, database)): State<(Guard, Database)>, headers: HeaderMap, body: Bytes) -> Response {

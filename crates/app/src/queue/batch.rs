@@ -59,7 +59,7 @@ fn receives(message: &SqsMessage) -> u32 {
 async fn postpone(queue: &dyn Unfinished, message: &SqsMessage, delay: Duration) {
     let Some(receipt) = message.receipt_handle.as_deref() else { return };
     if let Err(failure) = queue.postpone(receipt, delay).await {
-        tracing::warn!("a message comes back after the queue's own time: {failure}");
+        tracing::warn!(kind = ?failure.kind, "a message comes back after the queue's own time: {failure}");
     }
 }
 
@@ -68,7 +68,7 @@ async fn bury(queue: &dyn Unfinished, body: &str) -> bool {
     match queue.bury(body).await {
         Ok(buried) => buried,
         Err(failure) => {
-            tracing::warn!("a message that is no job stays on the queue: {failure}");
+            tracing::warn!(kind = ?failure.kind, "a message that is no job stays on the queue: {failure}");
             false
         }
     }

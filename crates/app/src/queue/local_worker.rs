@@ -65,7 +65,7 @@ impl LocalWorker {
             return Vec::new();
         }
         self.queue.receive(most, VISIBILITY).await.unwrap_or_else(|failure| {
-            tracing::error!("no jobs can be received: {failure}");
+            tracing::error!(kind = ?failure.kind, "no jobs can be received: {failure}");
             Vec::new()
         })
     }
@@ -78,6 +78,6 @@ async fn run_message(queue: LocalQueue, handler: Arc<dyn JobHandler>, message: R
         Outcome::Poison => queue.bury(&message).await,
     };
     if let Err(failure) = settled {
-        tracing::error!("a message will be run again when its time of hiding is over: {failure}");
+        tracing::error!(kind = ?failure.kind, "a message will be run again when its time of hiding is over: {failure}");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use tandem_core::domain::link::Lease;
 
 /// A condition expression with its values.
 ///
@@ -26,10 +27,32 @@ impl Condition {
         Self::new("attribute_not_exists(pk)")
     }
 
-    /// The same, and nobody has a lease on the item at `now`.
-    pub(super) fn and_unheld(mut self, now: Timestamp) -> Self {
-        self.text = format!("({}) AND (attribute_not_exists(lease_until) OR lease_until < :unheld_at)", self.text);
-        self.moment(":unheld_at", now)
+    /// The lease that ends at the moment in this attribute is over, or there is none; as [`Lease::is_held`] tells it.
+    pub(super) fn unheld(until: &str, now: Timestamp) -> Self {
+        Self::new(format!("(attribute_not_exists({until}) OR {until} < :unheld_at OR {until} > :too_far)"))
+            .moment(":unheld_at", now)
+            .moment(":too_far", Lease::farthest(now))
+    }
+
+    /// The same, or the item is ours already: the SDK may repeat a request whose answer was lost.
+    pub(super) fn unheld_or_ours(until: &str, owner_attribute: &str, owner: &str, now: Timestamp) -> Self {
+        let mut condition = Self::unheld(until, now);
+        condition.text = format!("({} OR {owner_attribute} = :owner)", condition.text);
+        condition.text(":owner", owner)
+    }
+
+    /// Both hold.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.text = format!("({}) AND ({})", self.text, other.text);
+        self.values.extend(other.values);
+        self
+    }
+
+    /// One of the two holds.
+    pub(super) fn or(mut self, other: Self) -> Self {
+        self.text = format!("({}) OR ({})", self.text, other.text);
+        self.values.extend(other.values);
+        self
     }
 
     /// Gives a placeholder a text.

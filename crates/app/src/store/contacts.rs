@@ -14,7 +14,7 @@ use tandem_core::domain::link::{Link, RemoteId};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::jobs::message::{MembershipChange, MembershipList};
-use tandem_core::ports::{Attempt, Begin, Clock, Commit, ContactStore, Resolved, Save, Stored};
+use tandem_core::ports::{Attempt, Begin, Clock, Commit, ContactStore, Exchange, Resolved, Save, Stored};
 
 use super::condition::Condition;
 use super::keys;
@@ -79,6 +79,16 @@ impl ContactStore for ContactTable {
 
     async fn save_record(&self, scope: &Scope, save: &Save) -> Result<Attempt> {
         self.table.transact(self.parts(scope, &save.key).save(save)?).await.map(Attempt::from)
+    }
+
+    async fn exchange(&self, scope: &Scope, moves: &[Exchange]) -> Result<Attempt> {
+        let mut writes = Vec::new();
+        for one in moves {
+            let parts = self.parts(scope, &one.key);
+            writes.push(parts.record(&one.record)?);
+            writes.push(parts.taken_over(&one.address, &one.holder)?);
+        }
+        self.table.transact(writes).await.map(Attempt::from)
     }
 
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()> {

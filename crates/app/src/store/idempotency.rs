@@ -96,14 +96,11 @@ impl IdempotencyStore {
             answer_body: None,
         };
         // The table deletes expired items late, so that they have to be looked through.
-        let free = Condition::new(
-            "attribute_not_exists(pk) OR expires_at <= :second \
-             OR (request_fingerprint = :fingerprint AND (call_until < :now OR call_owner = :owner))",
-        )
-        .number(":second", now.as_second())
-        .text(":fingerprint", fingerprint)
-        .moment(":now", now)
-        .text(":owner", &lease.owner);
+        let forgotten = Condition::new("attribute_not_exists(pk) OR expires_at <= :second");
+        let given_up = Condition::new("request_fingerprint = :fingerprint AND attribute_exists(call_until)")
+            .text(":fingerprint", fingerprint)
+            .and(Condition::unheld_or_ours("call_until", "call_owner", &lease.owner, now));
+        let free = forgotten.number(":second", now.as_second()).or(given_up);
         match self.table.put_if(item(keys::answer(tenant, digest), &call)?, free).await? {
             Put::Done => Ok(Start::Fresh),
             Put::Refused(there) => found(row(there)?, fingerprint),

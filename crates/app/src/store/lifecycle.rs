@@ -74,7 +74,7 @@ impl LifecycleTable {
         let Admission { key, event, subject, lease, save, customer } = admission;
         let mut writes = self.event_and_place(scope, event)?;
         let held = event.completed_at.is_none().then_some(lease);
-        let unheld = as_read("subject_version", subject.version).and_unheld(now);
+        let unheld = as_read("subject_version", subject.version).and(Condition::unheld("lease_until", now));
         writes
             .push(self.table.putting(item(keys::subject(scope, key), &SubjectRow::of(subject, held)?)?, Some(unheld))?);
         let digest = keys::event_digest(&event.by.id);
@@ -178,7 +178,7 @@ impl LifecycleStore for LifecycleTable {
     ) -> Result<Attempt> {
         let free = Condition::new("subject_version = :version")
             .number(":version", version)
-            .and_unheld(now)
+            .and(Condition::unheld("lease_until", now))
             .text(":owner", &lease.owner)
             .moment(":until", lease.until);
         self.table.update(keys::subject(scope, key), "SET lease_owner = :owner, lease_until = :until", free).await
@@ -209,10 +209,7 @@ impl LifecycleStore for LifecycleTable {
     }
 
     async fn lock_list(&self, scope: &Scope, name: &str, lease: &Lease, now: Timestamp) -> Result<Attempt> {
-        // The owner's own lock is no obstacle: the SDK may repeat a request whose answer was lost.
-        let free = Condition::new("attribute_not_exists(lease_owner) OR lease_until < :now OR lease_owner = :owner")
-            .moment(":now", now)
-            .text(":owner", &lease.owner)
+        let free = Condition::unheld_or_ours("lease_until", "lease_owner", &lease.owner, now)
             .moment(":until", lease.until)
             .number(":expires", lease.until.as_second());
         let change = "SET lease_owner = :owner, lease_until = :until, expires_at = :expires";

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tandem_core::domain::link::Lease;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
@@ -71,7 +72,9 @@ impl RunStore for RunTable {
         now: Timestamp,
     ) -> Result<Option<(RunLease, SyncState)>> {
         let stored = self.stored(scope).await?;
-        let held = stored.as_ref().and_then(|row| row.lease_until).is_some_and(|until| until > now.as_microsecond());
+        let ends = stored.as_ref().and_then(|row| row.lease_until);
+        let held =
+            ends.is_some_and(|ends| ends > now.as_microsecond() && ends <= Lease::farthest(now).as_microsecond());
         if held {
             return Ok(None);
         }

@@ -52,11 +52,8 @@ impl TokenStore for TokenTable {
     }
 
     async fn lock(&self, scope: &Scope, lease: &Lease, now: Timestamp) -> Result<Attempt> {
-        // The owner's own lock is no obstacle: the SDK may repeat a request whose answer was lost.
-        let free = Condition::new("attribute_not_exists(lock_owner) OR lock_until < :now OR lock_owner = :owner")
-            .moment(":now", now)
-            .text(":owner", &lease.owner)
-            .moment(":until", lease.until);
+        let free =
+            Condition::unheld_or_ours("lock_until", "lock_owner", &lease.owner, now).moment(":until", lease.until);
         self.table.update(keys::token(scope), "SET lock_owner = :owner, lock_until = :until", free).await
     }
 

@@ -81,6 +81,7 @@ pub fn record(version: u64, address: &str) -> Record {
         updated_at: at(START),
         version,
         gone_since: None,
+        awaited: None,
         overlaid: Default::default(),
     }
 }

@@ -158,3 +158,13 @@ async fn a_link_that_is_not_there_is_not_replaced() {
     let outcome = world.contacts.relink(&scope("a"), &key, &link(1), 0, at(START)).await.unwrap();
     assert_eq!(outcome, Attempt::Contended);
 }
+
+#[tokio::test]
+async fn a_lease_of_a_writer_whose_clock_was_years_ahead_is_over_for_everybody_else() {
+    let world = world().await;
+    let mut first = first_begin("one@example.com", "first");
+    first.lease.until = at(START + 157_680_000);
+    assert_eq!(world.contacts.begin(&scope("a"), &first).await.unwrap(), Attempt::Done);
+    let second = next_begin(&first, "second", START + 60);
+    assert_eq!(world.contacts.begin(&scope("a"), &second).await.unwrap(), Attempt::Done);
+}

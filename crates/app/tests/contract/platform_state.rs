@@ -88,7 +88,7 @@ async fn a_catalog_is_read_back_as_it_was_saved() {
     let world = world().await;
     let catalogs = CatalogTable::new(world.local.table().clone());
     assert_eq!(catalogs.read(&scope("a")).await.unwrap(), None);
-    let field = RemoteField { scale: Some(2), ..RemoteField::of_kind(RemoteFieldKind::Number) };
+    let field = RemoteField { scale: Some(2), limit: Some(64), ..RemoteField::of_kind(RemoteFieldKind::Number) };
     let catalog = FieldCatalog { fields: [("score".to_owned(), field)].into(), read_at: at(START) };
     catalogs.save(&scope("a"), &catalog).await.unwrap();
     assert_eq!(catalogs.read(&scope("a")).await.unwrap(), Some(catalog));

@@ -36,11 +36,25 @@ pub(super) fn of_exchange(peer: &str, wrote: bool, broken: &Broken) -> Failure {
 /// Without a connection nothing was sent, so nothing was done.
 fn unreached(peer: &str, error: &reqwest::Error) -> Failure {
     let cause = match io_kind(error) {
+        _ if is_look_up(error) => "nobody knows the host of its address",
         Some(io::ErrorKind::ConnectionRefused) => "it refused the connection",
         Some(io::ErrorKind::InvalidData) => "its TLS certificate was not accepted",
+        _ if error.is_timeout() => "it did not take the connection in time",
         Some(_) | None => "there is no connection to it",
     };
     Failure::new(FailureKind::Unavailable, format!("{peer} can't be reached: {cause}."))
+}
+
+/// Whether the name of the host could not be looked up. The client's error for it is not public; only its text tells.
+fn is_look_up(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.to_string().starts_with("dns error") {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {

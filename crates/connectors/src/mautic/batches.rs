@@ -10,7 +10,7 @@ use super::client::Request;
 use super::contacts::keeps_address;
 use super::convert::{WholeContact, contact_number, partial_body, remote_contact, replacing_body};
 use super::wire::{Batch, Contacts, Error};
-use super::{Mautic, errors};
+use super::{Mautic, errors, spellings};
 
 /// The most entries that Mautic takes in a batch (recording `047-batch-new-201`).
 pub const BATCH_AT_MOST: usize = 200;
@@ -36,7 +36,7 @@ impl Mautic {
     /// For the whole batch: `Invalid` for more than [`BATCH_AT_MOST`] entries, before any call, or the call's failure.
     pub async fn batch_upsert(&self, writes: &[ContactWrite]) -> Result<Outcomes> {
         let entries = writes.iter().map(|write| Ok((write, partial_body(write)?))).collect();
-        self.batch(Request::post("contacts/batch/new"), entries).await
+        self.batch(|| Request::post("contacts/batch/new"), entries).await
     }
 
     /// Creates and stores zeros; `Taken` for an entry whose address exists, or another value that must be unique (recordings
@@ -46,7 +46,7 @@ impl Mautic {
     /// For the whole batch, as [`Mautic::batch_upsert`].
     pub async fn batch_create(&self, writes: &[ContactWrite]) -> Result<Outcomes> {
         let entries = writes.iter().map(|write| Ok((write, partial_body(write)?))).collect();
-        self.batch(Request::put("contacts/batch/edit"), entries).await
+        self.batch(|| Request::put("contacts/batch/edit"), entries).await
     }
 
     /// Changes the fields given and no other, by id. Zeros are dropped (recording `139-batch-edit-email-change`).
@@ -55,7 +55,7 @@ impl Mautic {
     /// For the whole batch, as [`Mautic::batch_upsert`].
     pub async fn batch_update(&self, writes: &[(RemoteId, ContactWrite)]) -> Result<Outcomes> {
         let entries = writes.iter().map(|(id, write)| Ok((write, identified(id, partial_body(write)?)?))).collect();
-        self.batch(Request::patch("contacts/batch/edit"), entries).await
+        self.batch(|| Request::patch("contacts/batch/edit"), entries).await
     }
 
     /// Changes fields, zeros and clears included, by writing each contact as a whole (recording `160-batch-put-zero-known`).
@@ -67,7 +67,7 @@ impl Mautic {
         let body =
             |one: &Replacement| identified(&one.whole.contact.id, replacing_body(&one.whole, &one.write, &one.clear)?);
         let entries = replacements.iter().map(|one| Ok((&one.write, body(one)?))).collect();
-        self.batch(Request::put("contacts/batch/edit"), entries).await
+        self.batch(|| Request::put("contacts/batch/edit"), entries).await
     }
 
     /// Deletes; says of each contact whether it was there (recording `112-batch-delete`).
@@ -87,14 +87,20 @@ impl Mautic {
     }
 
     /// Sends the entries that could be written; the others keep their place, with their own failure.
-    async fn batch(&self, request: Request, entries: Vec<Result<(&ContactWrite, Entry)>>) -> Result<Outcomes> {
+    async fn batch(
+        &self,
+        request: impl Fn() -> Request,
+        entries: Vec<Result<(&ContactWrite, Entry)>>,
+    ) -> Result<Outcomes> {
         check_size(entries.len())?;
-        let sound: Vec<&Entry> = entries.iter().flatten().map(|(_, entry)| entry).collect();
-        let (count, request) = (sound.len(), request.carrying(&sound)?);
-        // Two hundred contacts are much: the text says it all, and what they were made of goes.
-        let writes: Vec<Result<&ContactWrite>> =
-            entries.into_iter().map(|entry| entry.map(|(write, _)| write)).collect();
-        let mut answered = self.send_batch(request, count).await?.into_iter();
+        let (mut sound, mut writes) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+        for entry in entries {
+            writes.push(entry.map(|(write, fields)| {
+                sound.push(fields);
+                write
+            }));
+        }
+        let mut answered = self.send_spelt(request, sound).await?.into_iter();
         let mut next = |write: &ContactWrite| {
             let mut written = answered.next().unwrap_or_else(|| Err(errors::garbled(true)))?;
             keeps_address(write, &written.contact)?;
@@ -103,6 +109,38 @@ impl Mautic {
             Ok(written)
         };
         Ok(writes.into_iter().map(|write| write.and_then(&mut next)).collect())
+    }
+
+    /// Sends the entries with their places spelt as this Mautic takes them; those that it refuses for one, once more with the
+    /// other spelling.
+    async fn send_spelt(&self, request: impl Fn() -> Request, mut entries: Vec<Entry>) -> Result<Outcomes> {
+        let spellings = self.client.spellings();
+        entries.iter_mut().for_each(|entry| spellings.spell(entry));
+        let (count, first) = (entries.len(), request().carrying(&entries)?);
+        // Two hundred contacts are much: the text says it all, and what they were made of goes, but for those that may have to
+        // be spelt otherwise.
+        let doubtful: Vec<(usize, Entry)> =
+            entries.into_iter().enumerate().filter(|(_, entry)| spellings::has_several(entry)).collect();
+        let mut outcomes = self.send_batch(first, count).await?;
+        let misspelt = |(index, entry): &(usize, Entry)| {
+            let failure = outcomes.get(*index).and_then(|outcome| outcome.as_ref().err());
+            failure.is_some_and(|failure| spellings.learn(failure, entry))
+        };
+        let (places, mut respelt): (Vec<usize>, Vec<Entry>) = doubtful.into_iter().filter(misspelt).unzip();
+        if respelt.is_empty() {
+            return Ok(outcomes);
+        }
+        respelt.iter_mut().for_each(|entry| spellings.spell(entry));
+        let second = match self.send_batch(request().carrying(&respelt)?, respelt.len()).await {
+            Ok(second) => second,
+            Err(failure) => places.iter().map(|_| Err(failure.clone())).collect(),
+        };
+        for (index, outcome) in places.into_iter().zip(second) {
+            if let Some(slot) = outcomes.get_mut(index) {
+                *slot = outcome;
+            }
+        }
+        Ok(outcomes)
     }
 
     async fn send_batch(&self, request: Request, count: usize) -> Result<Outcomes> {

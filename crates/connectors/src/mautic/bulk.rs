@@ -76,6 +76,18 @@ impl BulkPlatform for Mautic {
         Ok(campaigns.into_iter().map(list).collect())
     }
 
+    async fn addresses(&self, after: Option<&RemoteId>, limit: usize) -> Result<Vec<(RemoteId, Option<String>)>> {
+        let after = after.map(contact_number).transpose()?.unwrap_or_default();
+        let request = Request::get("contacts").filtered(0, "id", "gt", after).with("minimal", 1);
+        let request = request.with("orderBy", "id").with("orderByDir", "asc").with("limit", limit);
+        let answer: Contacts = self.client.call(request.in_bulk()).await?;
+        let contacts =
+            answer.contacts.into_values().map(|one| remote_contact(one).ok_or_else(|| errors::garbled(false)));
+        let mut contacts = contacts.collect::<Result<Vec<_>>>()?;
+        contacts.sort_by_key(|one| contact_number(&one.id).unwrap_or_default());
+        Ok(contacts.into_iter().map(|one| (one.id, one.email)).collect())
+    }
+
     async fn read_many(&self, ids: &[RemoteId]) -> Result<Vec<ChangedContact>> {
         if ids.is_empty() {
             return Ok(Vec::new());

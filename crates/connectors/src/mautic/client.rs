@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tandem_core::domain::scope::Scope;
@@ -12,8 +12,9 @@ use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::{AccessToken, Clock};
 
 use super::budget::{Budget, Priority};
-use super::errors;
 use super::settings::{Auth, Settings};
+use super::spellings::Spellings;
+use super::{errors, rights};
 use crate::Ports;
 use crate::http::{Answer, Body, Call, Http, Patience};
 use crate::oauth::{TokenEndpoint, TokenSource};
@@ -34,6 +35,7 @@ struct Shared {
     identity: Identity,
     budget: Budget,
     clock: Arc<dyn Clock>,
+    spellings: Spellings,
 }
 
 /// How calls are signed.
@@ -100,6 +102,11 @@ impl Request {
         Ok(self)
     }
 
+    /// What the call needs of Tandem's role.
+    pub(super) fn right(&self) -> &'static str {
+        rights::needed(&self.method, &self.path)
+    }
+
     /// Gives the call the patience that work on many contacts needs.
     pub(super) fn in_bulk(mut self) -> Self {
         self.patience = Patience::Bulk;
@@ -117,13 +124,15 @@ impl Client {
                     url: settings.address("oauth/v2/token"),
                     client_id: id.clone(),
                     client_secret: secret.clone(),
+                    explain: errors::of_token,
                 };
                 Identity::Tokens(Box::new(TokenSource::new(endpoint, scope.clone(), ports)))
             }
             Auth::Basic { user, password } => Identity::Basic(basic(user, password)?),
         };
         let budget = Budget::new(scope.clone(), settings.calls(), ports);
-        let shared = Shared { http, settings, identity, budget, clock: Arc::clone(&ports.clock) };
+        let (clock, spellings) = (Arc::clone(&ports.clock), Spellings::default());
+        let shared = Shared { http, settings, identity, budget, clock, spellings };
         Ok(Self { shared: Arc::new(shared), priority: Priority::Interactive })
     }
 
@@ -135,6 +144,16 @@ impl Client {
     /// The time of the port.
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.shared.clock
+    }
+
+    /// How this installation spells places.
+    pub(super) fn spellings(&self) -> &Spellings {
+        &self.shared.spellings
+    }
+
+    /// The installation's address.
+    pub(super) fn base(&self) -> &Url {
+        self.shared.settings.base()
     }
 
     /// The HTTP client.
@@ -171,7 +190,10 @@ impl Client {
         }
         let answer = answered?;
         budget.learn(&answer, self.priority, admitted).await?;
-        errors::check(&answer, clock.now())?;
+        if let Some(version) = answer.header("mautic-version") {
+            self.shared.spellings.note_version(version);
+        }
+        errors::check(&answer, clock.now(), request.right())?;
         Ok(answer)
     }
 

@@ -34,6 +34,12 @@ impl Mautic {
         Ok(company(answer.company))
     }
 
+    /// Deletes a company.
+    pub async fn delete_company(&self, id: &str) -> Result<()> {
+        let path = format!("companies/{}/delete", number(id, "company")?);
+        self.client.call::<wire::OneCompany>(Request::delete(path)).await.map(drop)
+    }
+
     /// Adds a contact to a company (recording `100-company-contact-add`).
     pub async fn add_to_company(&self, company: &str, contact: &RemoteId) -> Result<()> {
         let path = format!("companies/{}/contact/{}/add", number(company, "company")?, contact_number(contact)?);

@@ -1,6 +1,6 @@
 //! Single contacts and look-ups.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tandem_core::domain::identity::Email;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::platform::{ContactWrite, RemoteContact, Written};
@@ -10,7 +10,10 @@ use super::client::Request;
 use super::convert::{WholeContact, contact_number, partial_body, remote_contact, replacing_body, whole};
 use super::wire::{AnyContact, Contacts, OneContact, Success};
 use super::{Mautic, errors};
+use crate::http::Answer;
 
+/// How often a write is sent with other spellings at most: a place has two.
+const MOST_SPELLINGS: usize = 3;
 /// How many contacts a look-up takes back: more than were asked for, because one address may have several.
 const PLENTY: u32 = 1000;
 /// How many addresses one look-up may name.
@@ -68,10 +71,13 @@ impl Mautic {
     }
 
     /// POST: 201 when the contact is new, 200 when the address was known (recordings `011-contact-create`,
-    /// `012-contact-create-duplicate-email`).
-    pub(super) async fn post_contact(&self, write: &ContactWrite) -> Result<Written> {
-        let request = Request::post("contacts/new").carrying(&partial_body(write)?)?;
-        let answer = self.client.answer(request).await?;
+    /// `012-contact-create-duplicate-email`). It writes on whoever has the address, or any other value that must be unique, and
+    /// drops zeros; whoever must know first uses a create.
+    ///
+    /// # Errors
+    /// As Mautic fails; `Refused` when it changed the address.
+    pub async fn upsert(&self, write: &ContactWrite) -> Result<Written> {
+        let answer = self.written(partial_body(write)?, || Request::post("contacts/new")).await?;
         let created = answer.status == 201;
         let body: OneContact = errors::read(answer, self.client.clock().now())?;
         let contact = remote_contact(body.contact).ok_or_else(|| errors::garbled(true))?;
@@ -82,7 +88,8 @@ impl Mautic {
     /// PATCH: follows a merge and answers with the survivor (recording `166-merge-patch-loser`).
     pub(super) async fn patch_contact(&self, id: &RemoteId, write: &ContactWrite) -> Result<RemoteContact> {
         let path = format!("contacts/{}/edit", contact_number(id)?);
-        self.edited(Request::patch(path).carrying(&partial_body(write)?)?, write).await
+        let answer = self.written(partial_body(write)?, || Request::patch(path.as_str())).await?;
+        self.edited(answer, write)
     }
 
     /// GET, then PUT of all fields, to the survivor if the contact was merged (recording `157-put-full-zero`). When the
@@ -95,7 +102,8 @@ impl Mautic {
     ) -> Result<RemoteContact> {
         let whole = self.whole_contact(id).await?;
         let path = format!("contacts/{}/edit", whole.contact.id);
-        self.edited(Request::put(path).carrying(&replacing_body(&whole, write, clear)?)?, write).await
+        let answer = self.written(replacing_body(&whole, write, clear)?, || Request::put(path.as_str())).await?;
+        self.edited(answer, write)
     }
 
     /// Deletes; a contact that is not there is 404 (recording `111-contact-delete-404`).
@@ -121,8 +129,23 @@ impl Mautic {
         Err(Failure::new(FailureKind::Refused, "Mautic says that it did not do what was asked."))
     }
 
-    async fn edited(&self, request: Request, write: &ContactWrite) -> Result<RemoteContact> {
-        let answer: OneContact = self.client.call(request).await?;
+    /// Sends a contact's body with its places spelt as this Mautic takes them; where it refuses one, once more with the other
+    /// spelling.
+    async fn written(&self, mut body: Map<String, Value>, request: impl Fn() -> Request) -> Result<Answer> {
+        let spellings = self.client.spellings();
+        for _ in 0..MOST_SPELLINGS {
+            spellings.spell(&mut body);
+            match self.client.answer(request().carrying(&body)?).await {
+                Err(failure) if spellings.learn(&failure, &body) => {}
+                answer => return answer,
+            }
+        }
+        spellings.spell(&mut body);
+        self.client.answer(request().carrying(&body)?).await
+    }
+
+    fn edited(&self, answer: Answer, write: &ContactWrite) -> Result<RemoteContact> {
+        let answer: OneContact = errors::read(answer, self.client.clock().now())?;
         let contact = remote_contact(answer.contact).ok_or_else(|| errors::garbled(true))?;
         keeps_address(write, &contact)?;
         Ok(contact)

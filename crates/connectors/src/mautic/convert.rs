@@ -5,7 +5,7 @@ use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason, RemoteContact};
 use tandem_core::error::{Failure, FailureKind, Result};
 
-use super::{address, wire};
+use super::{address, spellings, wire};
 
 /// A contact with all that a PUT has to carry, for a PUT takes away what it does not carry (recording
 /// `031-contact-put-existing-partial`).
@@ -33,10 +33,22 @@ pub(super) fn contact_number(id: &RemoteId) -> Result<u64> {
     number(&id.0, "contact")
 }
 
+/// A name of a tag or a segment as it was given: 5.1 stores `&`, `'`, `"`, `<` and `>` in them as numbers (`R&#38;D`), 7 as
+/// they are (recordings `225-segment-ampersand`, `226-tags-ampersand` of 7.0.0).
+pub(super) fn decoded(name: &str) -> String {
+    const SIGNS: [(&str, &str); 6] =
+        [("&#39;", "'"), ("&#34;", "\""), ("&#60;", "<"), ("&#62;", ">"), ("&#96;", "`"), ("&#38;", "&")];
+    if !name.contains("&#") {
+        return name.to_owned();
+    }
+    SIGNS.iter().fold(name.to_owned(), |text, (number, sign)| text.replace(number, sign))
+}
+
 /// A contact of an answer with its owner and stage; `None` when the answer's contact has no id.
 pub(super) fn whole(contact: wire::Contact) -> Option<WholeContact> {
     let mut fields = contact.fields.0;
     fields.remove("id");
+    spellings::own(&mut fields);
     let id = contact.id.0.parse::<u64>().ok().filter(|id| *id > 0)?;
     let points = contact.points.and_then(|points| points.0);
     let reference = |reference: Option<wire::Reference>| reference.and_then(|reference| reference.id.0);
@@ -47,7 +59,7 @@ pub(super) fn whole(contact: wire::Contact) -> Option<WholeContact> {
         points: points.unwrap_or_default(),
         stage: stage_name,
         fields,
-        tags: contact.tags.into_values().map(|tag| tag.tag).collect(),
+        tags: contact.tags.into_values().map(|tag| decoded(&tag.tag)).collect(),
         do_not_contact: contact.do_not_contact.into_values().map(do_not_contact).collect(),
     };
     Some(WholeContact { contact: remote, owner: reference(contact.owner), stage: reference(contact.stage) })

@@ -9,13 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use tandem_core::domain::issue::FieldIssue;
 use tandem_core::error::Result;
-use tandem_core::ports::{Feed, FeedCursor, FeedPage, HookCheck, PlatformEvents};
+use tandem_core::ports::{Feed, FeedCursor, FeedPage, GuardedHook, HookDelivery, PlatformEvents};
 use tandem_core::webhook::entry::Entry;
 
 use super::client::Request;
-use super::setup::{self, HookState};
+use super::setup;
 use super::webhook::part::Part;
-use super::wire::Stats;
 use super::{Mautic, errors};
 
 /// Rows of a page.
@@ -70,19 +69,22 @@ const fn table(feed: Feed) -> Table {
 
 #[async_trait]
 impl PlatformEvents for Mautic {
-    async fn guard_hook(&self, url: &str, secret: &str) -> Result<HookCheck> {
-        Ok(match setup::ensure_webhook(self, url, secret).await? {
-            HookState::Right => HookCheck::Right,
-            HookState::Made => HookCheck::Made,
-            HookState::Repaired => HookCheck::Repaired,
-        })
+    async fn guard_hook(&self, url: &str, secret: &str) -> Result<GuardedHook> {
+        setup::ensure_webhook(self, url, secret).await
+    }
+
+    async fn try_hook(&self, id: &str) -> HookDelivery {
+        setup::try_webhook(self, id).await
+    }
+
+    async fn newest_delivery(&self, id: &str) -> HookDelivery {
+        setup::newest_delivery(self, id).await
     }
 
     async fn page(&self, feed: Feed, cursor: &FeedCursor) -> Result<FeedPage> {
         let table = table(feed);
-        let answer: Stats = self.client.call(request(&table, cursor).in_bulk()).await?;
-        let rows = answer.stats.ok_or_else(|| errors::garbled(false))?;
-        let rows: Vec<Map<String, Value>> = rows.into_values().map(|row| row.into_iter().collect()).collect();
+        let rows = self.rows(request(&table, cursor).in_bulk()).await?.ok_or_else(|| errors::garbled(false))?;
+        let rows: Vec<Map<String, Value>> = rows.into_iter().map(|row| row.into_iter().collect()).collect();
         let rows: Vec<Part<'_>> = rows.iter().map(|row| Part::new(row, table.name)).collect();
         let more = rows.len() >= PAGE;
         Ok(FeedPage { entries: entries(&table, &rows), next: next(&table.order, cursor, &rows, more), more })

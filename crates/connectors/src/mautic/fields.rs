@@ -1,13 +1,13 @@
 //! The contact fields that a Mautic has, and how others are made.
 
 use serde_json::{Value, json};
-use tandem_core::domain::catalog::{FieldCatalog, RemoteField, RemoteFieldKind};
+use tandem_core::domain::catalog::{FieldCatalog, HIGHEST_LIMIT, RemoteField, RemoteFieldKind};
 use tandem_core::error::Result;
 use tandem_core::mapping::rules::NewField;
 
 use super::Mautic;
 use super::client::Request;
-use super::wire::{Field, Fields, OneField};
+use super::wire::{Field, Fields, Loosely, OneField};
 
 /// How many fields a call asks for. An installation with more takes a second call.
 const PAGE: usize = 1000;
@@ -21,14 +21,25 @@ pub struct ContactField {
     pub published: bool,
     /// What it holds.
     pub field: RemoteField,
+    /// Whether Mautic itself told the limit.
+    pub told: bool,
 }
 
 impl Mautic {
     /// All contact fields (recording `058-fields-list`).
     pub async fn contact_fields(&self) -> Result<Vec<ContactField>> {
+        self.fields_of("fields/contact").await
+    }
+
+    /// All company fields: no contact field can have the alias of one.
+    pub async fn company_fields(&self) -> Result<Vec<ContactField>> {
+        self.fields_of("fields/company").await
+    }
+
+    async fn fields_of(&self, path: &str) -> Result<Vec<ContactField>> {
         let mut fields = Vec::new();
         for start in (0..).step_by(PAGE) {
-            let request = Request::get("fields/contact").with("limit", PAGE).with("start", start);
+            let request = Request::get(path).with("limit", PAGE).with("start", start);
             let page: Fields = self.client.call(request).await?;
             fields.extend(page.fields.into_values().map(contact_field));
             if start + PAGE >= page.total.0.unwrap_or(0) {
@@ -39,21 +50,41 @@ impl Mautic {
     }
 
     /// Makes a contact field. Mautic adds a column to its table, which takes a while (recordings
-    /// `059-field-create-subscription_tier` to `066-field-create-customer_since`).
+    /// `059-field-create-subscription_tier` to `066-field-create-customer_since`). Text gets the highest limit that there is
+    /// (recording `243-field-create-with-char-length-limit`).
     ///
     /// # Errors
-    /// `Refused` naming `alias` when a field has it already (recording `067-field-create-duplicate`).
+    /// `Refused` naming `alias` when a field has it already (recording `067-field-create-duplicate`), or Mautic keeps it for
+    /// itself (recording `211-field-create-utm-source-reserved`).
     pub async fn create_field(&self, alias: &str, field: &NewField) -> Result<ContactField> {
-        let body = json!({
+        let mut body = json!({
             "label": field.label,
             "alias": alias,
             "type": kind_name(field.kind),
             "properties": properties(field),
             "isPublished": true,
         });
+        if has_limit(field.kind) {
+            body["charLengthLimit"] = HIGHEST_LIMIT.into();
+        }
         let request = Request::post("fields/contact/new").carrying(&body)?.in_bulk();
+        self.saved_field(request).await
+    }
+
+    /// Lets a text field take as many characters as any can (recording `227-field-edit-limit` of 7.0.0).
+    pub async fn raise_limit(&self, id: u64) -> Result<ContactField> {
+        let path = format!("fields/contact/{id}/edit");
+        self.saved_field(Request::patch(path).carrying(&json!({"charLengthLimit": HIGHEST_LIMIT}))?.in_bulk()).await
+    }
+
+    /// A field whose limit was set, which 5.1 does not show.
+    async fn saved_field(&self, request: Request) -> Result<ContactField> {
         let answer: OneField = self.client.call(request).await?;
-        Ok(contact_field(answer.field))
+        let mut saved = contact_field(answer.field);
+        if has_limit(saved.field.kind) {
+            saved.field.limit = saved.field.limit.or(Some(HIGHEST_LIMIT));
+        }
+        Ok(saved)
     }
 
     /// The fields that values can be written to.
@@ -66,11 +97,18 @@ impl Mautic {
 
 fn contact_field(field: Field) -> ContactField {
     let (options, scale) = (field.properties.options, field.properties.scale);
+    let limit = field.limit.and_then(|Loosely(limit)| limit).filter(|limit| *limit > 0);
     ContactField {
         alias: field.alias,
         published: field.is_published.is_truthy(),
-        field: RemoteField { id: field.id.0, options, scale, ..RemoteField::of_kind(kind(&field.kind)) },
+        field: RemoteField { id: field.id.0, options, scale, limit, ..RemoteField::of_kind(kind(&field.kind)) },
+        told: limit.is_some(),
     }
+}
+
+/// Whether a field of this kind holds free text of one line, which has a limit that can be set.
+pub(super) const fn has_limit(kind: RemoteFieldKind) -> bool {
+    matches!(kind, RemoteFieldKind::Text | RemoteFieldKind::Url)
 }
 
 /// What a kind needs besides its name, as the recordings show it.

@@ -6,10 +6,11 @@ use std::fmt;
 use serde_json::{Value, json};
 use tandem_core::error::Result;
 
-use super::Mautic;
 use super::client::Request;
 use super::convert::number;
+use super::errors::Row;
 use super::wire::{self, Hooks, OneHook, Triggers};
+use super::{Mautic, errors};
 
 /// More webhooks than anybody has.
 const ALL: u32 = 1000;
@@ -36,6 +37,16 @@ pub struct HookSetup {
     pub secret: String,
     /// The types of events.
     pub triggers: BTreeSet<String>,
+}
+
+/// One attempt of a webhook to deliver something. Its note may repeat what was sent: it is only searched for what is known.
+pub(super) struct Attempt {
+    /// Its number.
+    pub id: u64,
+    /// The status of the answer; `None` when there was none.
+    pub status: Option<u16>,
+    /// What Mautic noted.
+    pub note: String,
 }
 
 impl Mautic {
@@ -68,9 +79,34 @@ impl Mautic {
         self.client.call::<OneHook>(Request::delete(path)).await.map(drop)
     }
 
+    /// The newest attempts of a webhook, the newest first, at most `limit` (recording `240-hook-logs` of 7.0.0).
+    pub(super) async fn hook_attempts(&self, id: &str, limit: u32) -> Result<Vec<Attempt>> {
+        let request = Request::get("stats/webhook_logs")
+            .filtered(0, "webhook_id", "eq", number(id, "webhook")?)
+            .with("order[0][col]", "id")
+            .with("order[0][dir]", "desc")
+            .with("limit", limit);
+        let rows = self.rows(request).await?.ok_or_else(|| errors::garbled(false))?;
+        Ok(rows.iter().map(attempt).collect())
+    }
+
     async fn saved(&self, request: Request) -> Result<Hook> {
         let answer: OneHook = self.client.call(request).await?;
         Ok(hook(answer.hook))
+    }
+}
+
+/// A row of `webhook_logs`; `status_code` is `N/A` without an answer (recording `229-hook-private-log` of 7.0.0).
+fn attempt(row: &Row) -> Attempt {
+    let text = |name: &str| match row.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => String::new(),
+    };
+    Attempt {
+        id: text("id").parse().unwrap_or_default(),
+        status: text("status_code").parse().ok().filter(|status| *status > 0),
+        note: text("note"),
     }
 }
 

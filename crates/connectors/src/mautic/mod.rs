@@ -17,9 +17,11 @@ mod fields;
 mod hooks;
 mod memberships;
 mod platform;
+mod rights;
 mod segments;
 pub mod settings;
 pub mod setup;
+mod spellings;
 mod stages;
 mod stats;
 mod users;
@@ -62,6 +64,12 @@ impl Mautic {
     /// `Misconfigured` when a header can't carry the user or password.
     pub fn new(settings: Settings, scope: &Scope, http: Http, ports: &Ports) -> Result<Self> {
         Ok(Self { client: client::Client::new(settings, scope, http, ports)? })
+    }
+
+    /// The installation's address, for the person who set it.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.client.base().as_str()
     }
 
     /// The same connection for work on all contacts, which leaves a share of the budget of calls to those that somebody waits

@@ -26,10 +26,6 @@ impl MarketingPlatform for Mautic {
         self.whole_contact(id).await.map(|whole| whole.contact)
     }
 
-    async fn upsert(&self, write: &ContactWrite) -> Result<Written> {
-        self.post_contact(write).await
-    }
-
     async fn create(&self, write: &ContactWrite) -> Result<Written> {
         let outcomes = self.batch_create(std::slice::from_ref(write)).await?;
         outcomes.into_iter().next().unwrap_or_else(|| Err(errors::garbled(true)))

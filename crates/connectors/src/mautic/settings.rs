@@ -98,6 +98,12 @@ impl Settings {
         &self.auth
     }
 
+    /// The installation's address, as it is called.
+    #[must_use]
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
     /// The full address of a path below the installation's root, such as `api/contacts`.
     #[must_use]
     pub fn address(&self, path: &str) -> Url {

@@ -1,14 +1,12 @@
 //! What happened in Mautic: rows of its statistics tables by id, and the history of one contact.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use serde_json::Value;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::error::{Failure, FailureKind, Result};
 
 use super::client::Request;
 use super::convert::contact_number;
+use super::errors::Row;
 use super::wire::{Activity, Stats};
 use super::{Mautic, errors};
 
@@ -38,7 +36,7 @@ impl Mautic {
     ///
     /// # Errors
     /// `NotFound` for a table that Mautic does not have: it answers 200 and lists the others (recording `107-stats-tables`).
-    pub async fn stats(&self, table: &str, after: u64, limit: u32) -> Result<Vec<BTreeMap<String, Value>>> {
+    pub async fn stats(&self, table: &str, after: u64, limit: u32) -> Result<Vec<Row>> {
         let unknown = || Failure::new(FailureKind::NotFound, "Mautic has no such statistics table.");
         if table.is_empty() || !table.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
             return Err(unknown());
@@ -48,12 +46,14 @@ impl Mautic {
             .with("order[0][col]", "id")
             .with("order[0][dir]", "asc")
             .with("limit", limit);
-        let answer: Stats = self.client.call(request.in_bulk()).await?;
-        match answer.stats {
-            Some(rows) => Ok(rows.into_values().collect()),
-            None if answer.available_tables.0.is_empty() => Err(errors::garbled(false)),
-            None => Err(unknown()),
-        }
+        self.rows(request.in_bulk()).await?.ok_or_else(unknown)
+    }
+
+    /// The rows that a call of a statistics table gives; `None` for a table that this Mautic does not have.
+    pub(super) async fn rows(&self, request: Request) -> Result<Option<Vec<Row>>> {
+        let right = request.right();
+        let answer: Stats = self.client.call(request).await?;
+        errors::rows(answer, right)
     }
 
     /// A page (from 1) of what happened to a contact (recording `109-contact-activity`).

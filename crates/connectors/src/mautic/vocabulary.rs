@@ -6,6 +6,7 @@
 //! `regions.tsv` (country, ISO 3166-2 code, name, other spellings), `timezones.tsv` (name, older names that Mautic does
 //! not take), `locales.txt`. Names that look wrong (`Fukusima`) are spelt as Mautic spells them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -23,21 +24,31 @@ pub struct MauticVocabulary;
 
 impl Vocabulary for MauticVocabulary {
     fn country(&self, given: &str) -> Option<Country> {
-        let (alpha2, name) = *COUNTRIES.get(&folded(given))?;
+        let find = |given: &str| COUNTRIES.get(&folded(given)).copied();
+        let (alpha2, name) = with_brackets(given, find, |within, found| find(within) == Some(*found))?;
         Some(Country { alpha2: alpha2.to_owned(), name: name.to_owned() })
     }
 
     fn state(&self, given: &str, country: Option<&Country>) -> Option<String> {
-        let key = folded(given);
         let Some(country) = country else {
-            return REGIONS.anywhere.get(&key).copied().flatten().map(|(_, name)| name.to_owned());
+            let find = |given: &str| REGIONS.anywhere.get(&folded(given)).copied().flatten();
+            let is_its_country = |within: &str, found: &(&str, &str)| {
+                self.country(within).is_some_and(|country| country.alpha2 == found.0)
+            };
+            return with_brackets(given, find, is_its_country).map(|(_, name)| name.to_owned());
         };
         let Some(states) = REGIONS.by_country.get(country.alpha2.as_str()) else {
             return Some(given.trim().to_owned());
         };
-        let code = key.strip_prefix(&format!("{} ", country.alpha2.to_lowercase()));
-        let found = states.get(&key).or_else(|| states.get(code?));
-        found.map(|name| (*name).to_owned())
+        let find = |given: &str| {
+            let key = folded(given);
+            let code = key.strip_prefix(&format!("{} ", country.alpha2.to_lowercase()));
+            states.get(&key).or_else(|| states.get(code?)).copied()
+        };
+        let agrees = |within: &str, found: &&str| {
+            find(within) == Some(*found) || self.country(within).is_some_and(|named| named == *country)
+        };
+        with_brackets(given, find, agrees).map(str::to_owned)
     }
 
     fn locale(&self, given: &str) -> Option<String> {
@@ -125,22 +136,63 @@ fn lines(file: &'static str) -> impl Iterator<Item = [&'static str; 4]> {
     })
 }
 
-/// A spelling without letter case, accents and punctuation, so that `Cote d'Ivoire` finds `Côte d'Ivoire`.
+/// A spelling without letter case, accents and punctuation, so that `Cote d'Ivoire` finds `Côte d'Ivoire`; `&` is `and`, `St.`
+/// is `Saint`, `D.C.` is `DC`, and an article before or behind the name is left out.
 fn folded(spelling: &str) -> String {
     let lower = spelling.to_lowercase();
     // Nearly all of the 4,000 names are ASCII, and the tables are made while someone waits.
     let plain = if lower.is_ascii() { lower } else { without_accents(&lower) };
     let mut folded = String::with_capacity(plain.len());
-    for word in plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        if !folded.is_empty() {
-            folded.push(' ');
+    for token in plain.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '&')) {
+        for word in words(token) {
+            match word.as_ref() {
+                "" | "the" => continue,
+                _ if folded.is_empty() => {}
+                _ => folded.push(' '),
+            }
+            folded.push_str(&word);
         }
-        folded.push_str(word);
     }
     folded
 }
 
-fn without_accents(text: &str) -> String {
+/// The words of what stands between spaces: an abbreviation of single letters is one word, other dots part words.
+fn words(token: &str) -> Vec<Cow<'_, str>> {
+    let letters: Vec<&str> = token.split('.').filter(|part| !part.is_empty()).collect();
+    if letters.len() > 1 && letters.iter().all(|part| part.chars().count() == 1) {
+        return vec![letters.concat().into()];
+    }
+    let parts = letters.into_iter().flat_map(|part| {
+        let around = part.split('&');
+        around.enumerate().flat_map(|(index, word)| (index > 0).then_some("and").into_iter().chain([word]))
+    });
+    parts
+        .map(|word| match word {
+            "st" | "sankt" => "saint".into(),
+            "ste" => "sainte".into(),
+            word => word.into(),
+        })
+        .collect()
+}
+
+/// What is known by its whole spelling, or by what stands before brackets when what stands in them is known to be the same:
+/// `Myanmar (Burma)`, `New South Wales (NSW)`. `Korea (North)` is not Korea.
+fn with_brackets<T: PartialEq>(
+    given: &str,
+    find: impl Fn(&str) -> Option<T>,
+    agrees: impl Fn(&str, &T) -> bool,
+) -> Option<T> {
+    if let Some(found) = find(given) {
+        return Some(found);
+    }
+    let (before, rest) = given.split_once(['(', '['])?;
+    let (within, after) = rest.split_once([')', ']'])?;
+    let found = find(before).filter(|_| after.trim().is_empty())?;
+    agrees(within, &found).then_some(found)
+}
+
+/// Letters without their accents: `Über` is `Uber`. What no Latin letter is like stays as it is.
+pub(super) fn without_accents(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.nfkd().filter(|c| !is_combining_mark(*c)) {
         match undecomposed(letter) {
@@ -207,6 +259,15 @@ mod tests {
             ("Türkiye", "TR", "Turkey"),
             ("PF", "PF", "French Polynesia"),
             ("XK", "XK", "Kosovo"),
+            ("Bosnia & Herzegovina", "BA", "Bosnia and Herzegovina"),
+            ("Trinidad&Tobago", "TT", "Trinidad and Tobago"),
+            ("St. Lucia", "LC", "Saint Lucia"),
+            ("St Kitts & Nevis", "KN", "Saint Kitts and Nevis"),
+            ("The Gambia", "GM", "Gambia"),
+            ("Bahamas, The", "BS", "Bahamas"),
+            ("Myanmar (Burma)", "MM", "Myanmar"),
+            ("Virgin Islands, U.S.", "VI", "Virgin Islands (U.S.)"),
+            ("United States (USA)", "US", "United States"),
         ] {
             let found = country(given).unwrap_or_else(|| panic!("{given}"));
             assert_eq!((found.alpha2.as_str(), found.name.as_str()), (alpha2, name), "{given}");
@@ -215,8 +276,83 @@ mod tests {
 
     #[test]
     fn what_is_no_country_of_mautic_is_not_known() {
-        for given in ["", " ", "-", "Atlantis", "Unknown", "EU", "XX", "A U"] {
+        for given in [
+            "",
+            " ",
+            "-",
+            "Atlantis",
+            "Unknown",
+            "EU",
+            "XX",
+            "A U",
+            "Korea (North)",
+            "Congo (Kinshasa",
+            "The",
+            "&",
+            ".",
+            "()",
+        ] {
             assert_eq!(country(given), None, "{given}");
+        }
+    }
+
+    /// The names that CLDR gives to countries in English, where they are not Mautic's own.
+    const CLDR: [(&str, &str); 49] = [
+        ("AG", "Antigua & Barbuda"),
+        ("AX", "Åland Islands"),
+        ("BA", "Bosnia & Herzegovina"),
+        ("BL", "St. Barthélemy"),
+        ("BQ", "Caribbean Netherlands"),
+        ("CD", "Congo - Kinshasa"),
+        ("CG", "Congo - Brazzaville"),
+        ("CI", "Côte d’Ivoire"),
+        ("CV", "Cape Verde"),
+        ("CZ", "Czechia"),
+        ("FK", "Falkland Islands"),
+        ("FM", "Micronesia"),
+        ("GS", "South Georgia & South Sandwich Islands"),
+        ("GW", "Guinea-Bissau"),
+        ("HK", "Hong Kong SAR China"),
+        ("HM", "Heard & McDonald Islands"),
+        ("KN", "St. Kitts & Nevis"),
+        ("KP", "North Korea"),
+        ("KR", "South Korea"),
+        ("LC", "St. Lucia"),
+        ("MF", "St. Martin"),
+        ("MK", "North Macedonia"),
+        ("MM", "Myanmar (Burma)"),
+        ("MO", "Macao SAR China"),
+        ("PM", "St. Pierre & Miquelon"),
+        ("PN", "Pitcairn Islands"),
+        ("PS", "Palestinian Territories"),
+        ("RE", "Réunion"),
+        ("SH", "St. Helena"),
+        ("SJ", "Svalbard & Jan Mayen"),
+        ("ST", "São Tomé & Príncipe"),
+        ("SZ", "Eswatini"),
+        ("TC", "Turks & Caicos Islands"),
+        ("TL", "Timor-Leste"),
+        ("TR", "Türkiye"),
+        ("TT", "Trinidad & Tobago"),
+        ("TW", "Taiwan"),
+        ("VA", "Vatican City"),
+        ("VC", "St. Vincent & Grenadines"),
+        ("VG", "British Virgin Islands"),
+        ("VI", "U.S. Virgin Islands"),
+        ("WF", "Wallis & Futuna"),
+        ("BN", "Brunei"),
+        ("FR", "France"),
+        ("LA", "Laos"),
+        ("RU", "Russia"),
+        ("SY", "Syria"),
+        ("TZ", "Tanzania"),
+        ("VN", "Vietnam"),
+    ];
+
+    #[test]
+    fn a_country_is_known_by_the_english_name_that_cldr_gives_it() {
+        for (alpha2, given) in CLDR {
+            assert_eq!(country(given).map(|found| found.alpha2).as_deref(), Some(alpha2), "{given}");
         }
     }
 
@@ -246,11 +382,22 @@ mod tests {
             ("Hawke's Bay", "NZ", "Hawkes Bay"),
             ("Fukushima", "JP", "Fukusima"),
             ("Hà Nội", "VN", "Ha Noi, thu do"),
+            ("PEI", "CA", "Prince Edward Island"),
+            ("P.E.I.", "CA", "Prince Edward Island"),
+            ("Newfoundland & Labrador", "CA", "Newfoundland and Labrador"),
+            ("D.C.", "US", "District of Columbia"),
+            ("Washington, D.C.", "US", "District of Columbia"),
+            ("N.S.W.", "AU", "New South Wales"),
+            ("New South Wales (NSW)", "AU", "New South Wales"),
+            ("Victoria (Australia)", "AU", "Victoria"),
+            ("St. Gallen", "CH", "St. Gallen"),
+            ("St.Gallen", "CH", "St. Gallen"),
         ] {
             assert_eq!(state(given, country).as_deref(), Some(name), "{given} {country}");
         }
         assert_eq!(state("Bavaria", "AU"), None);
         assert_eq!(state("NSW", "US"), None);
+        assert_eq!(state("Victoria (Canada)", "AU"), None);
     }
 
     #[test]

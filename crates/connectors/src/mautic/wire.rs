@@ -62,9 +62,11 @@ pub(super) struct Errors {
     pub errors: Listed<Error>,
 }
 
-/// One error. Its message is not read: it repeats values and paths.
+/// One error. Its message is only compared with known ones: it repeats values and paths.
 #[derive(Deserialize)]
 pub(super) struct Error {
+    #[serde(default)]
+    pub message: Option<String>,
     #[serde(default)]
     pub code: Option<Loosely<u16>>,
     #[serde(default, rename = "type")]

@@ -22,6 +22,8 @@ pub struct TokenEndpoint {
     pub client_id: String,
     /// The client's secret.
     pub client_secret: String,
+    /// What the platform itself says of a refused request, where that is more than the grant tells.
+    pub explain: fn(&Answer) -> Option<Failure>,
 }
 
 /// The answer of RFC 6749, 5.1 (recording `001-token-client-credentials`).
@@ -66,18 +68,26 @@ impl TokenEndpoint {
         if answer.status != 200 {
             return Err(self.refusal(answer, now));
         }
-        let token: TokenAnswer = answer
-            .body
-            .json()
-            .map_err(|_| Failure::new(FailureKind::Garbled, format!("{} answered with no token.", self.peer)))?;
+        let token: TokenAnswer = answer.body.json().map_err(|_| {
+            let unread = || Failure::new(FailureKind::Garbled, format!("{} answered with no token.", self.peer));
+            (self.explain)(answer).unwrap_or_else(unread)
+        })?;
         let expires_at = now + SignedDuration::from_secs(token.expires_in.into());
         Ok(AccessToken { secret: token.access_token, expires_at })
     }
 
     /// A wrong client is 400 on Mautic (recording `004-token-bad-client`), 401 elsewhere.
     fn refusal(&self, answer: &Answer, now: Timestamp) -> Failure {
+        let failure = (self.explain)(answer).unwrap_or_else(|| self.unexplained(answer.status));
+        match answer.retry_after(now) {
+            Some(moment) => failure.not_before(moment),
+            None => failure,
+        }
+    }
+
+    fn unexplained(&self, status: u16) -> Failure {
         let peer = self.peer;
-        let failure = match answer.status {
+        match status {
             400 | 401 | 403 => Failure::new(
                 FailureKind::Credentials,
                 format!("{peer} gives no token for this client id and secret: check them, and that its API is on."),
@@ -89,10 +99,6 @@ impl TokenEndpoint {
             429 => Failure::new(FailureKind::RateLimited, format!("{peer} takes no more token requests for now.")),
             500..=599 => Failure::new(FailureKind::Unavailable, format!("{peer} failed to give out a token.")),
             _ => Failure::new(FailureKind::Garbled, format!("{peer} answered a token request with something else.")),
-        };
-        match answer.retry_after(now) {
-            Some(moment) => failure.not_before(moment),
-            None => failure,
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Seen {
     pub api_key: String,
     /// The header `prefer`.
     pub prefer: String,
+    /// The header `webhook-signature`.
+    pub signature: String,
     pub body: Value,
 }
 
@@ -119,6 +121,7 @@ async fn read(request: Request) -> Seen {
         authorization: header("authorization"),
         api_key: header("apikey"),
         prefer: header("prefer"),
+        signature: header("webhook-signature"),
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
     }
 }

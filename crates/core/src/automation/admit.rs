@@ -65,7 +65,7 @@ impl Desk {
             }
             let key = found.key.clone();
             let (subject, holder) = self.services.lifecycle.subject(&self.integration.scope, &key).await?;
-            if holder.is_some_and(|lease| lease.until > self.now()) {
+            if holder.is_some_and(|lease| lease.is_held(self.now())) {
                 patience.wait(self).await?;
                 continue;
             }
@@ -105,7 +105,7 @@ impl Desk {
         loop {
             let (subject, holder) = lifecycle.subject(scope, &key).await?;
             let lease = self.steps_lease();
-            if holder.is_none_or(|held| held.until <= self.now())
+            if !holder.is_some_and(|lease| lease.is_held(self.now()))
                 && lifecycle.take(scope, &key, subject.version, &lease, self.now()).await? == Attempt::Done
             {
                 return self.taken_up(id, key, subject, lease).await;

@@ -96,7 +96,11 @@ impl Desk {
                     work.event.steps[index].end(StepStatus::Failed, Some(failure.message.clone()));
                     refusal.get_or_insert(failure);
                     if is_contact {
-                        break;
+                        // Lists take a contact that can't be written because others have its address.
+                        work.event.contact = self.one_of_several(&work.key).await?;
+                        if work.event.contact.is_none() {
+                            break;
+                        }
                     }
                 }
             }

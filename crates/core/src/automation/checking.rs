@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use crate::jobs::message::ListKind;
 use crate::mapping::RuleSet;
-use crate::sync::lists::ListKind;
 
 use super::rulebook::{CheckedRule, ListRef};
 use super::rules::{ListEntry, Rule, RulesFile, Tier};

@@ -1,10 +1,11 @@
 //! A user who was deleted in the application is deleted everywhere.
 
 use crate::domain::identity::RecordKey;
+use crate::domain::whom::Whom;
 use crate::error::{FailureKind, Result};
 use crate::sync::change::Outcome;
 use crate::sync::services::Desk;
-use crate::sync::whom::{Known, Whom};
+use crate::sync::whom::Known;
 
 use super::admit::identities;
 use super::event::EventUser;

@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::jobs::message::ListKind;
 use crate::ports::bulk::{BulkPlatform, RemoteList};
-use crate::sync::lists::{ListKind, named};
+use crate::sync::lists::named;
+use crate::sync::services::Desk;
 
 use super::rulebook::{ListRef, RuleBook};
 use super::target::Target;
@@ -50,6 +52,11 @@ pub enum Found {
         /// Whether Tandem makes it: segments that are named are.
         can_be_made: bool,
     },
+    /// It is not there, and making it failed.
+    NotMade {
+        /// Why.
+        reason: String,
+    },
     /// Several have the name.
     Ambiguous,
 }
@@ -61,8 +68,8 @@ impl Presence {
         match self.found {
             Found::There { .. } | Found::Made { .. } => true,
             Found::Missing { .. } | Found::Unpublished { .. } => self.optional,
-            // Its step fails: the rules don't say which one is meant.
-            Found::Ambiguous => false,
+            // Its step fails: the rules don't say which one is meant, or it could not be made.
+            Found::Ambiguous | Found::NotMade { .. } => false,
         }
     }
 }
@@ -83,16 +90,18 @@ pub async fn look_for_lists(book: &RuleBook, platform: &dyn BulkPlatform) -> Res
     Ok(book.lists().map(presence).collect())
 }
 
-/// Makes the segments that are missing and named; what was looked for then says so. One call a segment.
-///
-/// # Errors
-/// The first failure of a call; what was made before stays made.
-pub async fn make_segments(platform: &dyn BulkPlatform, lists: &mut [Presence]) -> Result<()> {
-    for list in lists.iter_mut().filter(|list| list.found == Found::Missing { can_be_made: true }) {
-        let made = platform.create_segment(list.name.as_deref().unwrap_or_default()).await?;
-        list.found = Found::Made { number: made.id };
+impl Desk {
+    /// Makes the segments that are missing and named; what was looked for then says what became of it. One that can't be made
+    /// holds up no other.
+    pub async fn make_missing_segments(&self, lists: &mut [Presence]) {
+        for list in lists.iter_mut().filter(|list| list.found == (Found::Missing { can_be_made: true })) {
+            let name = list.name.clone().unwrap_or_default();
+            list.found = match self.segment_named(&name, &list.list.to_string()).await {
+                Ok(made) => Found::Made { number: made.id().to_owned() },
+                Err(failure) => Found::NotMade { reason: failure.message },
+            };
+        }
     }
-    Ok(())
 }
 
 fn presence(target: &Target, list: &ListRef, there: &[RemoteList]) -> Presence {

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::domain::record::Fields;
 use crate::error::{Failure, FailureKind, Result};
+use crate::jobs::message::ListKind;
 use crate::mapping::RuleSet;
-use crate::sync::lists::ListKind;
 
 use super::checking::{Reader, check_pace, check_tiers, lists, mentioned, tiers, unreadable};
 use super::event::Customer;

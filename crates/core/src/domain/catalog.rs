@@ -15,13 +15,16 @@ pub struct FieldCatalog {
 }
 
 impl FieldCatalog {
-    /// This list as the one that follows `before`: each field is dated by what both say of it. Following a list twice is
-    /// following it once.
+    /// This list as the one that follows `before`: each field is dated by what both say of it, and keeps a limit that only
+    /// that one knows. Following a list twice is following it once.
     #[must_use]
     pub fn following(mut self, before: Option<&Self>) -> Self {
         let Some(before) = before else { return self };
         for (name, field) in &mut self.fields {
             let known = before.fields.get(name);
+            // What Tandem has set, and the platform does not tell.
+            let set = known.filter(|known| known.id.is_some() && known.id == field.id && known.kind == field.kind);
+            field.limit = field.limit.or_else(|| set?.limit);
             let is_same_field = |known: &&RemoteField| known.id.is_none() || known.id == field.id;
             field.since = known.filter(is_same_field).map_or(self.read_at, |known| known.since);
             let is_as_before = |known: &&RemoteField| known.says_the_same(field);
@@ -50,6 +53,10 @@ pub struct RemoteField {
     pub options: Vec<String>,
     /// Decimal places of a number, when the platform rounds.
     pub scale: Option<u8>,
+    /// The most characters that a value may have, when the platform tells or Tandem itself has set it. Mautic 7 tells
+    /// (recording `058-fields-list` of 7.0.0), 5.1 doesn't.
+    #[serde(default)]
+    pub limit: Option<usize>,
     /// The list in which it first stood under this number, by when that was read. What was written before may not be in it.
     #[serde(default)]
     pub since: Timestamp,
@@ -58,12 +65,30 @@ pub struct RemoteField {
     pub changed: Timestamp,
 }
 
+/// The most characters that a text field takes whose limit nobody tells: Mautic's own default (recordings
+/// `242-contact-create-custom-text-65-characters`, `205-text-of-65` of 7.0.0).
+pub const USUAL_LIMIT: usize = 64;
+
+/// The most characters that a text field can be made to take (recordings `243-field-create-with-char-length-limit`,
+/// `227-field-edit-limit` of 7.0.0).
+pub const HIGHEST_LIMIT: usize = 191;
+
 impl RemoteField {
+    /// The most characters that one line of text may have in this field.
+    #[must_use]
+    pub fn text_limit(&self) -> Option<usize> {
+        match (self.limit, self.kind) {
+            (Some(limit), _) => Some(limit),
+            (None, RemoteFieldKind::LongText) => None,
+            (None, _) => Some(USUAL_LIMIT),
+        }
+    }
+
     /// A field that says no more of itself.
     #[must_use]
     pub fn of_kind(kind: RemoteFieldKind) -> Self {
         let (since, changed) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-        Self { id: None, kind, options: Vec::new(), scale: None, since, changed }
+        Self { id: None, kind, options: Vec::new(), scale: None, limit: None, since, changed }
     }
 
     /// Whether it takes the same values.
@@ -77,9 +102,9 @@ impl RemoteField {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RemoteFieldKind {
-    /// Free text of at most 191 characters.
+    /// One line of free text, with a limit.
     Text,
-    /// Free text without that limit.
+    /// Free text without a limit.
     LongText,
     /// A number.
     Number,
@@ -112,6 +137,31 @@ pub enum RemoteFieldKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn text(id: u64, limit: Option<usize>) -> RemoteField {
+        RemoteField { id: Some(id), limit, ..RemoteField::of_kind(RemoteFieldKind::Text) }
+    }
+
+    #[test]
+    fn a_limit_that_was_set_is_remembered_for_the_same_field_until_the_platform_tells_another() {
+        let list = |read_at: i64, fields: [(&str, RemoteField); 2]| FieldCatalog {
+            fields: fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
+            read_at: at(read_at),
+        };
+        let earlier = list(10, [("a", text(1, Some(191))), ("b", text(2, Some(191)))]);
+        let again = list(20, [("a", text(1, None)), ("b", text(9, None))]).following(Some(&earlier));
+        assert_eq!(again.fields["a"].limit, Some(191));
+        assert_eq!(again.fields["b"].limit, None, "another field has the name now");
+        let told = list(30, [("a", text(1, Some(64))), ("b", text(9, None))]).following(Some(&again));
+        assert_eq!((told.fields["a"].limit, told.fields["a"].changed), (Some(64), at(30)));
+    }
+
+    #[test]
+    fn a_text_field_without_a_known_limit_takes_64_characters() {
+        assert_eq!(text(1, None).text_limit(), Some(64));
+        assert_eq!(text(1, Some(191)).text_limit(), Some(191));
+        assert_eq!(RemoteField::of_kind(RemoteFieldKind::LongText).text_limit(), None);
+    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,6 +41,10 @@ pub struct Link {
     pub remote_id: Option<RemoteId>,
     /// Ids that the platform merged into `remote_id`.
     pub aliases: BTreeSet<RemoteId>,
+    /// Other contacts of the platform with the same address, as last seen: it takes no change of any of them until they are
+    /// merged there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub duplicates: BTreeSet<RemoteId>,
     /// Where the link stands.
     pub state: LinkState,
     /// What was last sent and accepted, by remote field name: the base of the next difference.
@@ -97,6 +101,7 @@ impl Link {
         Self {
             remote_id: None,
             aliases: BTreeSet::new(),
+            duplicates: BTreeSet::new(),
             state: LinkState::Pending,
             snapshot: BTreeMap::new(),
             campaigns: BTreeSet::new(),
@@ -120,6 +125,15 @@ impl Link {
             self.aliases.insert(old);
         }
         self.aliases.remove(&survivor);
+        self.duplicates.remove(&survivor);
+    }
+
+    /// Several contacts have the address: the oldest is the record's, unless it has one of them already.
+    pub fn note_duplicates(&mut self, all: &[RemoteId]) {
+        if self.remote_id.as_ref().is_none_or(|own| !all.contains(own)) {
+            self.remote_id = all.first().cloned();
+        }
+        self.duplicates = all.iter().filter(|id| self.remote_id.as_ref() != Some(*id)).cloned().collect();
     }
 }
 
@@ -174,4 +188,36 @@ pub struct Lease {
     pub owner: String,
     /// When it ends by itself.
     pub until: Timestamp,
+}
+
+/// No lease is taken for longer than this. What seems to end later was dated by a clock that went wrong, and would hold
+/// everybody up until that moment comes, which may be years.
+const FARTHEST: SignedDuration = SignedDuration::from_mins(5);
+
+impl Lease {
+    /// The latest end that a lease can have that is held at `now`.
+    #[must_use]
+    pub fn farthest(now: Timestamp) -> Timestamp {
+        now.checked_add(FARTHEST).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether its owner still has the right at `now`.
+    #[must_use]
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.until > now && self.until <= Self::farthest(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_that_a_wrong_clock_dated_years_ahead_holds_nobody_up() {
+        let now: Timestamp = "2026-11-28T10:00:00Z".parse().unwrap();
+        let until = |text: &str| Lease { owner: "a".to_owned(), until: text.parse().unwrap() };
+        assert!(until("2026-11-28T10:02:00Z").is_held(now));
+        assert!(!until("2026-11-28T10:00:00Z").is_held(now));
+        assert!(!until("2031-01-01T00:00:00Z").is_held(now));
+    }
 }

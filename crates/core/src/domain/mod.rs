@@ -9,3 +9,4 @@ pub mod link;
 pub mod platform;
 pub mod record;
 pub mod scope;
+pub mod whom;

@@ -18,6 +18,9 @@ pub struct Record {
     pub external_id: Option<ExternalId>,
     /// The address, when it is known and sound.
     pub email: Option<Email>,
+    /// The address that the application gives the person while another record has it: taken as soon as that one gives it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaited: Option<Email>,
     /// All other fields.
     pub fields: Fields,
     /// When the application changed the record last, by Tandem's clock. What comes from the platform does not count.

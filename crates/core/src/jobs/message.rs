@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::identity::RecordKey;
 use crate::domain::link::RemoteId;
 use crate::domain::scope::Scope;
+use crate::domain::whom::Whom;
 use crate::error::Failure;
 
 /// A queued piece of work. Running it twice has the effect of running it once.
@@ -36,6 +37,15 @@ pub enum Task {
     /// Put a contact into a campaign or segment, or take it out.
     #[serde(rename = "set_membership_v1")]
     SetMembership(MembershipChange),
+    /// The same, where the platform has to say first which contact or list is meant.
+    #[serde(rename = "request_membership_v1")]
+    RequestMembership(MembershipRequest),
+    /// Delete a person everywhere, where the platform has to say first which contact is meant.
+    #[serde(rename = "erase_v1")]
+    Erase {
+        /// How the caller named the person.
+        whom: Whom,
+    },
     /// Delete a contact on the platform.
     #[serde(rename = "delete_contact_v1")]
     DeleteContact {
@@ -116,6 +126,76 @@ pub enum MembershipList {
     Campaign(String),
     /// A segment, by its id.
     Segment(String),
+}
+
+impl MembershipList {
+    /// The list's id, whatever it is.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Campaign(id) | Self::Segment(id) => id,
+        }
+    }
+}
+
+/// What contacts are put into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListKind {
+    /// A campaign.
+    Campaign,
+    /// A segment.
+    Segment,
+}
+
+impl ListKind {
+    /// The list of this kind with an id.
+    #[must_use]
+    pub fn with_id(self, id: String) -> MembershipList {
+        match self {
+            Self::Campaign => MembershipList::Campaign(id),
+            Self::Segment => MembershipList::Segment(id),
+        }
+    }
+
+    /// What several of them are called.
+    #[must_use]
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Campaign => "campaigns",
+            Self::Segment => "segments",
+        }
+    }
+}
+
+/// A list as a caller names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListChoice {
+    /// By its id.
+    Id(MembershipList),
+    /// By its name, which the platform has to be asked about.
+    Named {
+        /// A campaign or a segment.
+        kind: ListKind,
+        /// Its name or alias, as the caller writes it.
+        name: String,
+        /// The request's field that gives the name.
+        field: String,
+    },
+}
+
+/// What a caller asks for. As a job it holds how the caller named the person, because nothing else may be known yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MembershipRequest {
+    /// Which contact.
+    pub whom: Whom,
+    /// Which list.
+    pub list: ListChoice,
+    /// In or out.
+    pub member: bool,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
 }
 
 /// A job that needs a person.

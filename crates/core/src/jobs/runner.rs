@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::domain::identity::RecordKey;
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, Result};
+use crate::domain::whom::Whom;
+use crate::error::{Failure, FailureKind, Result};
 use crate::policy::{self, Decision};
 use crate::sync::change::{ContactChange, Outcome, Visitor};
 use crate::sync::push::For;
@@ -52,7 +53,18 @@ impl Desk {
             Task::Sync => self.continue_sync(&job.correlation_id).await,
             Task::ApplyEvent { event } => self.apply_event(event).await,
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
+            Task::RequestMembership(request) => self.fulfil_request(request).await,
+            Task::Erase { whom } => self.erase_again(whom, job).await,
             Task::DeleteContact { contact } => self.delete_later(contact, job).await,
+        }
+    }
+
+    /// Nobody is left to delete when an earlier try, or somebody else, did it.
+    async fn erase_again(&self, whom: &Whom, job: &Job) -> Result<()> {
+        match self.erase(whom, &job.correlation_id).await {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(()),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -84,14 +96,19 @@ impl Desk {
         if let Task::ApplyEvent { event } = &job.task
             && let Err(failure) = self.park_event(event, &reason, advice).await
         {
-            tracing::error!(job = %job.id, "an event could not be noted as parked: {failure}");
+            tracing::error!(kind = ?failure.kind, job = %job.id, "an event could not be noted as parked: {failure}");
             return Verdict::RetryIn(PARKING_FAILED);
+        }
+        let is_contact = matches!(job.task, Task::PushContact { .. } | Task::Identify { .. });
+        if is_contact && reason.kind == FailureKind::Taken {
+            // The write parked the contact itself, once for all its jobs.
+            return Verdict::Done;
         }
         let parked = ParkedJob { job: job.clone(), reason, advice: advice.to_owned(), attempts, parked_at: self.now() };
         match self.services.parked.park(&parked).await {
             Ok(()) => Verdict::Done,
             Err(failure) => {
-                tracing::error!(job = %job.id, "a job could not be parked: {failure}");
+                tracing::error!(kind = ?failure.kind, job = %job.id, "a job could not be parked: {failure}");
                 Verdict::RetryIn(PARKING_FAILED)
             }
         }

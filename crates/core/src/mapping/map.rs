@@ -6,9 +6,9 @@ use std::fmt;
 use serde_json::Value;
 
 use super::rules::{Blank, FieldRule, RuleSet, Target, Transform};
-use super::transforms::{Context, Outcome, Problem, TEXT_LIMIT, transform};
+use super::transforms::{Context, Outcome, Problem, transform};
 use super::vocabulary::{Country, Vocabulary};
-use crate::domain::catalog::{FieldCatalog, RemoteField, RemoteFieldKind};
+use crate::domain::catalog::{FieldCatalog, RemoteField, RemoteFieldKind, USUAL_LIMIT};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::record::{Fields, Record};
 
@@ -166,7 +166,7 @@ impl Mapping<'_> {
             vocabulary: self.vocabulary,
             country: self.country.as_ref(),
             options: live.unwrap_or(own),
-            limit: if kind == Some(RemoteFieldKind::LongText) { None } else { Some(TEXT_LIMIT) },
+            limit: remote.map_or(Some(USUAL_LIMIT), RemoteField::text_limit),
         };
         // An administrator may have made a select where the rules know a text: it takes its options only.
         match (&rule.transform, kind) {

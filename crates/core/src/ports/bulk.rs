@@ -105,6 +105,8 @@ pub trait BulkPlatform: Send + Sync {
     async fn campaigns(&self) -> Result<Vec<RemoteList>>;
     /// The contacts with these ids (at most [`BATCH`]) that are there, in any order. One call.
     async fn read_many(&self, ids: &[RemoteId]) -> Result<Vec<ChangedContact>>;
+    /// All contacts with their addresses, by id, at most `limit` behind `after`. One call.
+    async fn addresses(&self, after: Option<&RemoteId>, limit: usize) -> Result<Vec<(RemoteId, Option<String>)>>;
     /// Contacts that were changed or made, by id, at most `limit`. One call.
     async fn changed(&self, cursor: &ChangeCursor, limit: usize) -> Result<ChangedPage>;
 }

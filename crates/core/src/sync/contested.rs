@@ -14,7 +14,7 @@ use crate::ports::{Attempt, Save};
 use super::conflict::{self, Side};
 use super::services::Desk;
 use super::take_back::handed_over;
-use super::whom::Whom;
+use crate::domain::whom::Whom;
 
 /// A person with fields that have to be decided.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -9,7 +9,8 @@ use crate::policy;
 
 use super::change::{Outcome, Queued};
 use super::services::Desk;
-use super::whom::{Known, Whom, unknown};
+use super::whom::{Known, unknown};
+use crate::domain::whom::Whom;
 
 /// What a deletion did.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,14 @@ impl Desk {
     /// # Errors
     /// `NotFound` when nobody knows the contact; `Conflict` while it is being written.
     pub async fn erase(&self, whom: &Whom, correlation_id: &str) -> Result<Outcome<Erased>> {
-        let known = self.know(whom).await?;
+        let known = match self.know(whom).await {
+            Err(reason) if policy::may_be_done_later(reason.kind) => {
+                let task = Task::Erase { whom: whom.clone() };
+                let job_id = self.defer(task, correlation_id, Duration::from_secs(1)).await?;
+                return Ok(Outcome::Queued(Queued { job_id, reason, issues: Vec::new() }));
+            }
+            known => known?,
+        };
         if known.contacts.is_empty() && known.record.is_none() {
             return Err(unknown());
         }
@@ -78,7 +86,7 @@ impl Desk {
     fn refuse_while_written(&self, known: &Known) -> Result<()> {
         let lease = known.record.as_ref().and_then(|(_, stored)| stored.lease.as_ref());
         match lease {
-            Some(lease) if lease.until > self.now() => {
+            Some(lease) if lease.is_held(self.now()) => {
                 Err(Failure::new(FailureKind::Conflict, "the contact is being written just now")
                     .not_before(lease.until))
             }

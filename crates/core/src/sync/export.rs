@@ -9,7 +9,8 @@ use crate::domain::link::RemoteId;
 use crate::error::{FailureKind, Result};
 
 use super::services::Desk;
-use super::whom::{Known, Whom, unknown};
+use super::whom::{Known, unknown};
+use crate::domain::whom::Whom;
 
 /// The most lifecycle events of an export.
 const MOST_EVENTS: usize = 1_000;

@@ -1,10 +1,11 @@
 //! The platform's campaigns and segments, and finding one by its name.
 
 use jiff::SignedDuration;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::error::{Failure, FailureKind, Result};
-use crate::jobs::message::MembershipList;
+use crate::jobs::message::{ListKind, MembershipList};
 use crate::policy;
 use crate::ports::bulk::RemoteList;
 
@@ -19,33 +20,6 @@ const COPY_WITHOUT_NAME: SignedDuration = SignedDuration::from_secs(10);
 /// How many names a failure tells.
 const MOST_NAMES: usize = 10;
 
-/// What contacts are put into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListKind {
-    /// A campaign.
-    Campaign,
-    /// A segment.
-    Segment,
-}
-
-impl ListKind {
-    /// The list of this kind with an id.
-    #[must_use]
-    pub fn with_id(self, id: String) -> MembershipList {
-        match self {
-            Self::Campaign => MembershipList::Campaign(id),
-            Self::Segment => MembershipList::Segment(id),
-        }
-    }
-
-    fn plural(self) -> &'static str {
-        match self {
-            Self::Campaign => "campaigns",
-            Self::Segment => "segments",
-        }
-    }
-}
-
 impl Desk {
     /// All campaigns, and whether they are from the process's copy. One call in five minutes.
     ///
@@ -53,6 +27,14 @@ impl Desk {
     /// As the platform fails.
     pub async fn campaigns(&self) -> Result<(Lists, bool)> {
         self.lists(ListKind::Campaign, COPY).await
+    }
+
+    /// All segments, from the process's copy while that is fresh. One call in five minutes.
+    ///
+    /// # Errors
+    /// As the platform fails.
+    pub async fn segments(&self) -> Result<Lists> {
+        Ok(self.lists(ListKind::Segment, COPY).await?.0)
     }
 
     /// The list with this name, else the one with it in another letter case, else the one with this alias. While the platform
@@ -83,18 +65,25 @@ impl Desk {
     }
 }
 
-/// The lists of exactly this name; if there is none, those that differ from it in letter case only; if there is none
-/// either, those whose alias it is.
+/// The lists of exactly this name; if there is none, those that differ from it in letter case, in spaces, or in how Unicode
+/// writes a letter only; if there is none either, those whose alias it is.
 #[must_use]
 pub fn named<'a>(lists: &'a [RemoteList], name: &str) -> Vec<&'a RemoteList> {
     let name = name.trim();
-    let folded = name.to_lowercase();
+    let folded = folded(name);
     let having = |fits: &dyn Fn(&RemoteList) -> bool| lists.iter().filter(|list| fits(list)).collect::<Vec<_>>();
     let ways: [&dyn Fn(&RemoteList) -> bool; 3] =
-        [&|list| list.name.trim() == name, &|list| list.name.trim().to_lowercase() == folded, &|list| {
+        [&|list| list.name.trim() == name, &|list| self::folded(&list.name) == folded, &|list| {
             list.alias.as_deref() == Some(name)
         }];
     ways.into_iter().map(having).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// A name as people compare names: `Über  uns` and `über uns` are one, however the `Ü` is written.
+#[must_use]
+pub fn folded(name: &str) -> String {
+    let composed: String = name.nfkc().collect::<String>().to_lowercase().nfkc().collect();
+    composed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn unknown(kind: ListKind, lists: &[RemoteList], field: &str) -> Failure {
@@ -143,6 +132,15 @@ mod tests {
         assert_eq!(ids(&["VIP", "vip", "Über uns "], " über UNS"), ["2"]);
         assert_eq!(ids(&["VIP", "VIP"], "VIP"), ["0", "1"]);
         assert!(ids(&["VIP"], "VIPs").is_empty());
+    }
+
+    #[test]
+    fn a_name_is_the_same_however_unicode_writes_it() {
+        assert_eq!(ids(&["U\u{308}ber  uns"], "über uns"), ["0"]);
+        assert_eq!(ids(&["КЛИЕНТЫ"], "клиенты"), ["0"]);
+        assert_eq!(ids(&["ﬁrst users"], "FIRST USERS"), ["0"]);
+        assert_eq!(ids(&["İstanbul"], "i\u{307}stanbul"), ["0"]);
+        assert!(ids(&["Uber uns"], "Über uns").is_empty(), "another letter is another name");
     }
 
     #[test]

@@ -189,6 +189,7 @@ mod tests {
             updated_at: Timestamp::UNIX_EPOCH,
             version: 1,
             gone_since: None,
+            awaited: None,
             overlaid: state.overlaid,
         }
     }

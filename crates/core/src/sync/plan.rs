@@ -64,6 +64,16 @@ pub struct Found {
     pub issues: Vec<FieldIssue>,
     /// The address to give the record, when it is to change or to be set for the first time.
     pub email: Option<Email>,
+    /// The address that is given to the record while another one has it.
+    pub awaited: Option<Email>,
+}
+
+impl Found {
+    /// A record as it stands, without news.
+    #[must_use]
+    pub fn known(key: RecordKey, stored: Stored, consent: ConsentLedger) -> Self {
+        Self { key, stored, consent, unclaimed: Vec::new(), issues: Vec::new(), email: None, awaited: None }
+    }
 }
 
 /// A whole write, planned: the record's new state and what the platform must be told.
@@ -164,13 +174,14 @@ impl Draft {
 /// Plans a change of what was found.
 #[must_use]
 pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Timestamp) -> Draft {
-    let Found { key, stored, mut consent, unclaimed, issues: found_issues, email } = found;
+    let Found { key, stored, mut consent, unclaimed, issues: found_issues, email, awaited } = found;
     let mut issues = change.issues.clone();
     issues.extend(found_issues);
     let (consent_changed, opted_in_by_person) = take_consent(change, &mut consent, &mut issues);
     let stale = is_stale(change, stored.record.as_ref());
     issues.extend(stale.then(stale_issue));
-    let (record, record_changed) = new_record(change, stored.record.as_ref(), email, stale, book.rules, now);
+    let (record, record_changed) =
+        new_record(change, stored.record.as_ref(), Given { email, awaited }, stale, book.rules, now);
     let release = given_up(stored.record.as_ref(), &record);
     let link_known = stored.link.is_some();
     let link = left_out::trusted(stored.link.unwrap_or_else(|| Link::new(now)), book);
@@ -250,10 +261,29 @@ fn stale_issue() -> FieldIssue {
     FieldIssue::new("updated_at", IssueCode::Stale, message)
 }
 
+/// What is said of a record's address: the one to have, or one that another record has.
+struct Given {
+    email: Option<Email>,
+    awaited: Option<Email>,
+}
+
+impl Given {
+    /// The address that the record waits for after it.
+    fn awaited_after(&self, old: Option<&Record>, stale: bool) -> Option<Email> {
+        let before = old.and_then(|old| old.awaited.clone());
+        match (&self.email, &self.awaited) {
+            (_, _) if stale => before,
+            (Some(_), _) => None,
+            (None, Some(awaited)) => Some(awaited.clone()),
+            (None, None) => before,
+        }
+    }
+}
+
 fn new_record(
     change: &ContactChange,
     old: Option<&Record>,
-    email: Option<Email>,
+    given_address: Given,
     stale: bool,
     rules: &RuleSet,
     now: Timestamp,
@@ -262,11 +292,13 @@ fn new_record(
         Subject::Person { external_id, .. } if !stale => external_id.clone(),
         Subject::Person { .. } | Subject::Known(_) => None,
     };
-    let email = email.filter(|_| !stale || old.is_none_or(|old| old.email.is_none()));
+    let awaited = given_address.awaited_after(old, stale);
+    let email = given_address.email.filter(|_| !stale || old.is_none_or(|old| old.email.is_none()));
     let Overlaid { fields, overlaid } = new_fields(change, old, stale, rules);
     let record = Record {
         external_id: given.or_else(|| old.and_then(|old| old.external_id.clone())),
         email: email.or_else(|| old.and_then(|old| old.email.clone())),
+        awaited,
         fields,
         updated_at: now,
         version: old.map_or(0, |old| old.version) + 1,
@@ -280,6 +312,7 @@ fn new_record(
     let same = old.is_some_and(|old| {
         old.external_id == record.external_id
             && old.email == record.email
+            && old.awaited == record.awaited
             && old.fields == record.fields
             && old.overlaid == record.overlaid
             && old.gone_since == record.gone_since

@@ -43,6 +43,11 @@ impl Desk {
         let mut pause = Duration::from_millis(25);
         loop {
             let draft = self.draft(change).await?;
+            if let Some(wanted) = &draft.record.awaited
+                && self.exchange(&draft.key, wanted, correlation_id).await?
+            {
+                continue;
+            }
             if draft.is_settled() {
                 return unchanged(draft);
             }
@@ -51,7 +56,7 @@ impl Desk {
                 return unchanged(draft);
             }
             let now = self.now();
-            let holder = draft.lease.clone().filter(|lease| lease.until > now);
+            let holder = draft.lease.clone().filter(|lease| lease.is_held(now));
             if holder.is_none()
                 && !draft.platform_is_settled()
                 && let Some(writing) = self.begin(&draft).await?
@@ -132,12 +137,27 @@ impl Desk {
         let Some(record) = &stored.record else {
             return Err(Failure::new(FailureKind::NotFound, "the record was deleted"));
         };
+        if let Some(email) = self.awaited_now(key, record).await? {
+            return self.found_with(key, stored, email).await;
+        }
         let identity = record.email.as_ref().map(Email::identity);
         let consent = match &identity {
             Some(identity) => contacts.resolve(scope, None, Some(identity)).await?.consent,
             None => ConsentLedger::default(),
         };
-        Ok(Found { key: key.clone(), stored, consent, unclaimed: Vec::new(), issues: Vec::new(), email: None })
+        Ok(Found::known(key.clone(), stored, consent))
+    }
+
+    /// The record with the address that it waited for; an opt-out moves along with the person.
+    pub(crate) async fn found_with(&self, key: &RecordKey, stored: Stored, email: Email) -> Result<Found> {
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let mut consent = contacts.resolve(scope, None, Some(&email.identity())).await?.consent;
+        let old = stored.record.as_ref().and_then(|record| record.email.as_ref()).map(Email::identity);
+        if let Some(old) = old.filter(|_| consent.standing().is_none()) {
+            consent = contacts.resolve(scope, None, Some(&old)).await?.consent;
+        }
+        let unclaimed = vec![email.identity()];
+        Ok(Found { unclaimed, email: Some(email), ..Found::known(key.clone(), stored, consent) })
     }
 
     async fn find_person(&self, external: Option<&ExternalId>, email: Option<&Email>) -> Result<Found> {
@@ -197,7 +217,7 @@ impl Desk {
                     For::Job => Err(failure),
                 }
             }
-            (Err(failure), _) => self.give_back(writing, failure).await,
+            (Err(failure), _) => self.give_back(writing, failure, correlation_id).await,
         }
     }
 
@@ -210,6 +230,7 @@ impl Desk {
         whom: For,
     ) -> Result<Outcome<Pushed>> {
         self.leave_memberships(&writing.draft).await?;
+        let was_refused = writing.draft.link.error.is_some();
         let (commit, pushed, not_enrolled) = writing.concluded(wrote);
         if self.services.contacts.commit(&self.integration.scope, &commit).await? == Attempt::Contended {
             // Our lease ran out under us. The platform has our values, but another writer may be at work: compare again.
@@ -222,6 +243,9 @@ impl Desk {
                 For::Job => Err(reason),
             };
         }
+        if was_refused {
+            self.no_person_needed(&commit.key).await?;
+        }
         match (not_enrolled, whom) {
             (None, _) => {}
             (Some(_), For::Caller) => {
@@ -232,9 +256,10 @@ impl Desk {
         Ok(Outcome::Done(pushed))
     }
 
-    /// Memberships of segments are left to the next sync run, which sets many in one call. One write, if there are any.
+    /// Memberships of segments are left to the next sync run, which sets many in one call, and so is an address that another
+    /// record has. One write, if there are any.
     async fn leave_memberships(&self, draft: &Draft) -> Result<()> {
-        if !draft.has_open_memberships() {
+        if !draft.has_open_memberships() && draft.record.awaited.is_none() {
             return Ok(());
         }
         let (record, version) = (draft.key.clone(), draft.record.version);
@@ -259,9 +284,13 @@ impl Desk {
     }
 
     /// The platform refused: the link says why, and the caller is told.
-    async fn give_back(&self, writing: Writing<'_>, failure: Failure) -> Result<Outcome<Pushed>> {
+    async fn give_back(&self, writing: Writing<'_>, failure: Failure, correlation_id: &str) -> Result<Outcome<Pushed>> {
+        let version = writing.draft.record.version;
         let commit: Commit = writing.refused(&failure);
         self.services.contacts.commit(&self.integration.scope, &commit).await?;
+        if failure.kind == FailureKind::Taken {
+            self.leave_to_person(&commit.key, version, &failure, correlation_id).await?;
+        }
         Err(failure)
     }
 
@@ -394,8 +423,9 @@ impl Choice {
                 "Another record of the application has the same address: both are one contact, the newest write wins.",
             ));
         }
+        let awaited = email.filter(|_| keep_old_email).cloned();
         let email = email.filter(|_| !keep_old_email).cloned();
-        Found { key, stored, consent, unclaimed, issues, email }
+        Found { key, stored, consent, unclaimed, issues, email, awaited }
     }
 }
 
@@ -410,7 +440,7 @@ pub(super) fn choose(resolved: &Resolved, external: Option<Identity>, email: Opt
         FieldIssue::new(
             "contact.email",
             IssueCode::Taken,
-            "Another record has this address: the record keeps the one it had, the rest was taken.",
+            "Another record has this address: the record keeps the one it had until that one gives it up. The rest was taken.",
         )
     });
     Ok(Choice {

@@ -11,7 +11,7 @@ use crate::ports::{CatalogStore, MarketingPlatform};
 
 use crate::domain::scope::Scope;
 
-use super::lists::ListKind;
+use crate::jobs::message::ListKind;
 
 /// How long a process trusts its own copy before it looks into the table again.
 const PROCESS_COPY: SignedDuration = SignedDuration::from_secs(5);

@@ -2,28 +2,19 @@
 
 use crate::domain::identity::{Email, ExternalId, Identity, RecordKey};
 use crate::domain::link::RemoteId;
+use crate::domain::whom::Whom;
 use crate::error::{Failure, FailureKind, Result};
 use crate::ports::Stored;
 
 use super::services::Desk;
-
-/// How a caller names a contact; at least one is given.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Whom {
-    /// The platform's id.
-    pub contact: Option<RemoteId>,
-    /// The application's id.
-    pub external_id: Option<ExternalId>,
-    /// The address.
-    pub email: Option<Email>,
-}
 
 /// What is known of a contact that a caller named.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// The record, when Tandem has one.
     pub record: Option<(RecordKey, Stored)>,
-    /// The platform's ids of the contact, the one to use first; aliases of merged contacts after it.
+    /// The platform's ids of the contact, the one to use first; others with its address and
+    /// aliases of merged contacts after it.
     pub contacts: Vec<RemoteId>,
 }
 
@@ -72,7 +63,7 @@ impl Desk {
         if let Some(key) = key {
             let stored = contacts.load(scope, &key).await?;
             if let Some(link) = &stored.link {
-                known.contacts.extend(link.remote_id.iter().chain(&link.aliases).cloned());
+                known.contacts.extend(link.remote_id.iter().chain(&link.duplicates).chain(&link.aliases).cloned());
             }
             known.record = Some((key, stored));
         }

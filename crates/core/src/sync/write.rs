@@ -13,6 +13,7 @@ use crate::policy;
 use crate::ports::{Commit, MarketingPlatform};
 
 use super::change::{IdentifyCase, PushAction, Pushed, Visitor};
+use super::decision::{self, EMAIL, Next, Sent};
 use super::left_out;
 use super::plan::{self, Draft};
 use super::services::Desk;
@@ -21,14 +22,16 @@ use super::services::Desk;
 pub struct Writing<'a> {
     pub(super) desk: &'a Desk,
     pub(super) draft: Draft,
-    link: Link,
+    pub(super) link: Link,
     lease: Lease,
-    refused: Vec<String>,
+    pub(super) refused: Vec<String>,
     in_doubt: bool,
     /// No create made a contact so far, and none is under way.
-    unmade: bool,
+    pub(super) unmade: bool,
     made_anew: bool,
-    visitor_is_another: bool,
+    pub(super) visitor_is_another: bool,
+    /// All contacts with the address, the oldest first, when there are several.
+    pub(super) duplicates: Vec<RemoteId>,
 }
 
 /// What the platform holds after the write.
@@ -41,7 +44,7 @@ pub struct Wrote {
 }
 
 /// The contact before the fields are written.
-enum Target {
+pub(super) enum Target {
     /// It is there: its fields are to be changed.
     Existing(RemoteId, IdentifyCase),
     /// It was just made, with all fields.
@@ -51,7 +54,18 @@ enum Target {
 impl<'a> Writing<'a> {
     pub(crate) fn new(desk: &'a Desk, draft: Draft, link: Link, lease: Lease) -> Self {
         let (refused, unmade) = (draft.refused.keys().cloned().collect(), !draft.may_have_been_created());
-        Self { desk, draft, link, lease, refused, in_doubt: false, unmade, made_anew: false, visitor_is_another: false }
+        Self {
+            desk,
+            draft,
+            link,
+            lease,
+            refused,
+            in_doubt: false,
+            unmade,
+            made_anew: false,
+            visitor_is_another: false,
+            duplicates: Vec::new(),
+        }
     }
 
     /// The record's key.
@@ -123,7 +137,7 @@ impl<'a> Writing<'a> {
     }
 
     /// No write to the platform is begun that could outlive the lease.
-    async fn still_ours(&self) -> Result<()> {
+    pub(super) async fn still_ours(&self) -> Result<()> {
         // What fails here has had no effect on the contact, whatever became of the token.
         self.platform().ready().await.map_err(|failure| Failure { effect: Effect::None, ..failure })?;
         if policy::after(self.desk.now(), policy::LEASE_MARGIN) < self.lease.until {
@@ -142,58 +156,38 @@ impl<'a> Writing<'a> {
             return Ok(target);
         }
         match self.create().await {
-            Err(failure) if failure.kind == FailureKind::Taken => {
-                self.look_up().await?.ok_or_else(|| held_elsewhere(&failure))
-            }
             Err(failure) if failure.effect == Effect::Unknown => self.resolve_lost_reply(failure).await,
+            Err(failure) if self.after(&failure, false, 1) == Next::LookUp => match self.look_up().await? {
+                Some(target) => Ok(target),
+                None => self.create_once().await.map_err(decision::unclear),
+            },
             other => other,
         }
     }
 
-    /// The contact that has the address, or else the visitor, if that is the same person.
-    async fn look_up(&mut self) -> Result<Option<Target>> {
-        let Some(email) = self.draft.record.email.clone() else { return Ok(None) };
-        let found = self.platform().find_by_email(&email).await?;
-        self.unmade = found.is_empty();
-        if let Some(contact) = oldest(&found) {
-            if found.len() > 1 {
-                self.draft.issues.push(duplicates(found.len()));
-            }
-            return Ok(Some(Target::Existing(contact.id.clone(), IdentifyCase::KnownEmail)));
-        }
-        match self.draft.visitor.clone() {
-            Some(visitor) => self.look_up_visitor(&visitor).await,
-            None => Ok(None),
-        }
-    }
-
-    async fn look_up_visitor(&mut self, visitor: &Visitor) -> Result<Option<Target>> {
-        let contact = match self.platform().get(&visitor.id).await {
-            Ok(contact) => contact,
-            Err(failure) if failure.kind == FailureKind::NotFound => return Ok(None),
-            Err(failure) => return Err(failure),
-        };
-        let anonymous = contact.email.as_deref().is_none_or(|email| email.trim().is_empty());
-        self.visitor_is_another = !anonymous && !visitor.trusted;
-        Ok((!self.visitor_is_another).then_some(Target::Existing(contact.id, IdentifyCase::ClaimedAnonymous)))
+    /// What follows from a write that failed for the `tries`-th time.
+    pub(super) fn after(&self, failure: &Failure, known: bool, tries: u8) -> Next {
+        decision::after_failure(failure, &Sent { known, wanted: &self.draft.wanted, refused: &self.refused, tries })
     }
 
     async fn create(&mut self) -> Result<Target> {
-        let write = self.full_write().await?;
-        match self.create_with(&write).await {
-            Err(failure) if self.without_refused(&failure) => {
-                let write = self.full_write().await?;
-                self.create_with(&write).await
-            }
-            other => other,
+        match self.create_once().await {
+            Err(failure) => match self.after(&failure, false, 1) {
+                Next::LeaveOut(names) => {
+                    self.leave_out(names, &failure);
+                    self.create_once().await
+                }
+                Next::LookUp | Next::FindAgain | Next::GiveUp => Err(failure),
+            },
+            made => made,
         }
     }
 
-    /// A create with zeros must not be the platform's upsert, which drops them; that one in turn spares a look-up.
-    async fn create_with(&mut self, write: &ContactWrite) -> Result<Target> {
+    /// Makes a contact, and never writes on one that is there: that may be another person's.
+    async fn create_once(&mut self) -> Result<Target> {
+        let write = self.full_write().await?;
         self.still_ours().await?;
-        let sent =
-            if has_zero(write) { self.platform().create(write).await } else { self.platform().upsert(write).await };
+        let sent = self.platform().create(&write).await;
         self.unmade = sent.as_ref().is_err_and(is_without_a_contact);
         let written = sent?;
         let action = if written.created { PushAction::Created } else { PushAction::Updated };
@@ -222,14 +216,40 @@ impl<'a> Writing<'a> {
 
     /// Changes what differs from what was last sent; everything, when that is not known.
     async fn change(&mut self, id: &RemoteId) -> Result<RemoteContact> {
-        match self.change_once(id).await {
-            Err(failure) if failure.kind == FailureKind::NotFound => self.create_anew().await,
-            Err(failure) if self.without_refused(&failure) => self.change_once(id).await,
-            other => other,
+        let changed = match self.change_once(id).await {
+            Ok(contact) => contact,
+            Err(failure) => match self.after(&failure, true, 1) {
+                Next::FindAgain => return self.create_anew().await,
+                Next::LeaveOut(names) => {
+                    self.leave_out(names, &failure);
+                    self.change_once(id).await?
+                }
+                Next::LookUp => {
+                    self.leave_address(id).await?;
+                    self.change_once(id).await.map_err(decision::unclear)?
+                }
+                Next::GiveUp => return Err(failure),
+            },
+        };
+        self.own(id, changed).await
+    }
+
+    /// The contact that was changed, unless it turns out to be another record's: then that one is sent again, and the record
+    /// gets a contact of its own.
+    async fn own(&mut self, asked: &RemoteId, changed: RemoteContact) -> Result<RemoteContact> {
+        if !decision::is_in_doubt(Some(asked), self.draft.record.email.as_ref(), &changed) {
+            return Ok(changed);
+        }
+        match self.desk.other_owner(&changed.id, &self.draft.key).await? {
+            None => Ok(changed),
+            Some(owner) => {
+                self.desk.send_again(&owner, "another record's write").await?;
+                self.create_anew().await
+            }
         }
     }
 
-    async fn change_once(&mut self, id: &RemoteId) -> Result<RemoteContact> {
+    pub(super) async fn change_once(&mut self, id: &RemoteId) -> Result<RemoteContact> {
         let known = self.draft.remote_id().is_some();
         let mut values = if known { self.draft.set.clone() } else { self.draft.wanted.clone() };
         values.retain(|name, _| !self.refused.contains(name));
@@ -237,7 +257,7 @@ impl<'a> Writing<'a> {
         // The contact may have an entry already, and its reason must stay: mail is forbidden once the answer shows none.
         write.forbid_mail = None;
         self.still_ours().await?;
-        if has_zero(&write) || !self.draft.clear.is_empty() {
+        if write.fields.values().any(casts_to_zero) || !self.draft.clear.is_empty() {
             self.platform().rewrite(id, &write, &self.draft.clear).await
         } else if write == ContactWrite::default() {
             self.platform().get(id).await
@@ -250,6 +270,7 @@ impl<'a> Writing<'a> {
     async fn create_anew(&mut self) -> Result<RemoteContact> {
         self.draft.link.remote_id = None;
         self.link.remote_id = None;
+        self.link.duplicates.clear();
         self.link.snapshot.clear();
         self.link.campaigns.clear();
         self.link.seen.clear();
@@ -264,32 +285,19 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Leaves out the fields that the platform refused; false when it is the address of a new contact, or nothing is named.
-    fn without_refused(&mut self, failure: &Failure) -> bool {
-        let email_taken = failure.kind == FailureKind::Taken && self.draft.remote_id().is_some();
-        if !email_taken && failure.kind != FailureKind::Refused {
-            return false;
-        }
-        let mut names: Vec<String> = failure.fields.iter().map(|issue| issue.field.clone()).collect();
-        if email_taken && names.is_empty() {
-            names.push("email".to_owned());
-        }
-        names.retain(|name| self.draft.wanted.contains_key(name) && !self.refused.contains(name));
-        let fatal = names.is_empty() || (names.iter().any(|name| name == "email") && self.draft.remote_id().is_none());
-        if fatal {
-            return false;
-        }
+    /// Leaves out fields that the platform refused, and says so.
+    pub(super) fn leave_out(&mut self, names: Vec<String>, failure: &Failure) {
         for name in names {
-            self.draft.issues.push(self.refusal(&name, email_taken));
+            let is_taken = failure.fields.iter().any(|issue| issue.field == name && issue.code == IssueCode::Taken);
+            self.draft.issues.push(self.refusal(&name, is_taken));
             self.refused.push(name);
         }
-        true
     }
 
-    fn refusal(&self, name: &str, taken: bool) -> FieldIssue {
+    pub(super) fn refusal(&self, name: &str, taken: bool) -> FieldIssue {
         let field = self.desk.integration.rules.path_of_remote(name);
-        if taken && name == "email" {
-            return FieldIssue::new(field, IssueCode::Taken, "Another contact of the platform has this address.");
+        if taken {
+            return FieldIssue::new(field, IssueCode::Taken, "Another contact of the platform has this value.");
         }
         FieldIssue::new(field, IssueCode::RefusedByPlatform, "The platform refused the value; the rest was taken.")
     }
@@ -315,7 +323,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Puts the contact into its campaign; gives the failure when that has to be done later.
-    async fn enrol(&mut self, contact: &RemoteId) -> Result<Option<Failure>> {
+    pub(super) async fn enrol(&mut self, contact: &RemoteId) -> Result<Option<Failure>> {
         let Some(campaign) = self.draft.enrol.clone() else { return Ok(None) };
         let list = MembershipList::Campaign(campaign.clone());
         match self.platform().set_membership(contact, &list, true).await {
@@ -346,7 +354,8 @@ impl<'a> Writing<'a> {
         }
         self.draft.issues.extend(lost.into_iter().map(|(name, refusal)| left_out::issue(name, refusal, rules)));
         plan::note_written(&mut self.link, &self.draft, &self.refused, left_out, &wrote.contact);
-        let kept_address = self.refused.iter().any(|name| name == "email");
+        self.link.duplicates.clear();
+        let kept_address = self.refused.iter().any(|name| name == EMAIL);
         let release = self.draft.release.clone().filter(|_| !kept_address);
         let identity = self.draft.record.email.as_ref().map(|email| email.identity());
         let learnt = wrote.consent_learnt.then(|| self.draft.consent.clone());
@@ -374,8 +383,18 @@ impl<'a> Writing<'a> {
         let now = self.desk.now();
         self.link.state = LinkState::Error;
         self.link.error = Some(failure.message.clone());
-        self.link.unmade = self.unmade && self.link.remote_id.is_none();
-        self.bare_commit(self.stamped(now))
+        if self.duplicates.is_empty() {
+            self.link.unmade = self.unmade && self.link.remote_id.is_none();
+            return self.bare_commit(self.stamped(now));
+        }
+        self.link.note_duplicates(&self.duplicates);
+        if self.draft.consent.opted_out() {
+            plan::note_forbidden(&mut self.link.snapshot);
+        }
+        let identity = self.draft.record.email.as_ref().map(|email| email.identity());
+        let consent = identity.map(|identity| (identity, self.draft.consent.clone()));
+        // What people do with any of them is the person's doing.
+        Commit { point: self.duplicates.clone(), consent, ..self.bare_commit(self.stamped(now)) }
     }
 
     /// A commit that leaves this link and changes nothing else.
@@ -401,25 +420,4 @@ impl<'a> Writing<'a> {
 /// Whether a create that failed so made no contact, and found none.
 fn is_without_a_contact(failure: &Failure) -> bool {
     failure.effect == Effect::None && failure.kind != FailureKind::Taken
-}
-
-fn has_zero(write: &ContactWrite) -> bool {
-    write.fields.values().any(casts_to_zero)
-}
-
-/// Of contacts that share an address, the oldest: its number is the lowest.
-fn oldest(found: &[RemoteContact]) -> Option<&RemoteContact> {
-    found.iter().min_by_key(|contact| (contact.id.0.len(), contact.id.0.clone()))
-}
-
-fn duplicates(count: usize) -> FieldIssue {
-    let message = format!("The platform has {count} contacts with this address; the oldest was written.");
-    FieldIssue::new("contact.email", IssueCode::SharedIdentity, message)
-}
-
-/// The platform said that the address is taken, yet finds nobody who has it.
-fn held_elsewhere(failure: &Failure) -> Failure {
-    let mut failure = failure.clone();
-    failure.kind = FailureKind::Garbled;
-    failure
 }

@@ -22,7 +22,11 @@ impl Desk {
         }
         match self.integration.platform.get(contact).await {
             Ok(found) if found.id == *contact => Ok(()),
-            Ok(survivor) => self.follow(&key, link, survivor.id).await,
+            Ok(survivor) => match self.other_owner(&survivor.id, &key).await? {
+                None => self.follow(&key, link, survivor.id).await,
+                // One contact belongs to one record: this one gets a contact of its own with its next write.
+                Some(_) => self.let_contact_go(&key, link).await,
+            },
             Err(failure) if failure.kind == FailureKind::NotFound => self.let_contact_go(&key, link).await,
             Err(failure) => Err(failure),
         }

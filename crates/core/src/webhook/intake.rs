@@ -71,7 +71,7 @@ impl Desk {
         if delivery.body().len() > LARGEST_QUEUED {
             return Err(failure);
         }
-        tracing::warn!("a delivery goes to the queue, the table does not take it: {failure}");
+        tracing::warn!(kind = ?failure.kind, "a delivery goes to the queue, the table does not take it: {failure}");
         let body = STANDARD.encode(delivery.body());
         self.defer(Task::TakeDelivery { body }, correlation_id, Duration::from_secs(1)).await?;
         Ok(self.receipt_of_repeat(delivery))
@@ -93,7 +93,7 @@ impl Desk {
         match self.apply_all(&told, digest, correlation_id).await {
             Ok(()) => self.finish(digest).await,
             Err(failure) => {
-                tracing::warn!(%digest, "a delivery will be applied by a job: {failure}");
+                tracing::warn!(kind = ?failure.kind, %digest, "a delivery will be applied by a job: {failure}");
                 self.apply_later(digest, correlation_id).await;
             }
         }
@@ -102,7 +102,7 @@ impl Desk {
 
     /// Proved, and yet no JSON: it stays stored for a person to look at.
     async fn keep_unreadable(&self, digest: &str, failure: Failure) -> Result<Receipt> {
-        tracing::warn!(%digest, "a delivery can't be read: {failure}");
+        tracing::warn!(kind = ?failure.kind, %digest, "a delivery can't be read: {failure}");
         self.finish(digest).await;
         Ok(Receipt { entries: vec![unreadable(failure)], repeated: false })
     }
@@ -110,14 +110,14 @@ impl Desk {
     /// What is not marked as finished is found by [`Desk::pick_up_abandoned`], so that nothing hangs on these two.
     async fn finish(&self, digest: &str) {
         if let Err(failure) = self.services.events.finish(&self.integration.scope, digest).await {
-            tracing::warn!(%digest, "a delivery could not be marked as finished: {failure}");
+            tracing::warn!(kind = ?failure.kind, %digest, "a delivery could not be marked as finished: {failure}");
         }
     }
 
     async fn apply_later(&self, digest: &str, correlation_id: &str) {
         let task = Task::ApplyDelivery { digest: digest.to_owned() };
         if let Err(failure) = self.defer(task, correlation_id, Duration::from_secs(1)).await {
-            tracing::warn!(%digest, "a delivery could not be queued: {failure}");
+            tracing::warn!(kind = ?failure.kind, %digest, "a delivery could not be queued: {failure}");
         }
     }
 
@@ -167,7 +167,7 @@ impl Desk {
                 Ok(()) => {}
                 // No retry makes it smaller or sound: it stays in the stored delivery, and the others are applied.
                 Err(failure) if failure.kind == FailureKind::Invalid => {
-                    tracing::warn!(%digest, entry = entry.name, "an entry has no effect: {failure}");
+                    tracing::warn!(kind = ?failure.kind, %digest, entry = entry.name, "an entry has no effect: {failure}");
                 }
                 Err(failure) => first = first.and(Err(failure)),
             }

@@ -49,7 +49,7 @@ impl Desk {
     /// What an entry can be merged with: a contact that nobody writes, and that was not merged or written since.
     fn mergeable(&self, stored: Stored, contact: &RemoteId, entry: &Entry) -> Option<(Record, Link)> {
         let (record, link) = stored.record.zip(stored.link)?;
-        let is_free = stored.lease.is_none_or(|lease| lease.until <= self.now()) && link.base().is_some();
+        let is_free = !stored.lease.is_some_and(|lease| lease.is_held(self.now())) && link.base().is_some();
         // Points come from the platform alone: what Tandem wrote since says nothing of them.
         let is_news = matches!(entry.kind, EntryKind::Points { .. }) || conflict::is_newer(&link, entry.at);
         (is_free && is_news && link.remote_id.as_ref() == Some(contact)).then_some((record, link))

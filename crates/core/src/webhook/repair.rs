@@ -1,7 +1,7 @@
 //! Making up for what never arrived: the webhook is watched, and the platform's tables are read for what it did not send.
 
 use crate::error::Result;
-use crate::ports::{Feed, HookCheck};
+use crate::ports::{Feed, GuardedHook, HookCheck, HookDelivery};
 use crate::sync::services::Desk;
 
 /// The feeds, in the order in which they are read: consent first.
@@ -38,17 +38,31 @@ impl Desk {
     /// # Errors
     /// As the platform fails.
     pub async fn guard_hook(&self, hook: &Hook, correlation_id: &str) -> Result<HookCheck> {
-        let check = self.integration.events.guard_hook(&hook.url, &hook.secret).await?;
-        match check {
-            HookCheck::Right => return Ok(check),
+        let (guarded, _) = self.guard_and_try_hook(hook, correlation_id).await?;
+        Ok(guarded.check)
+    }
+
+    /// As [`Desk::guard_hook`]; one that was made or mended is proved by a delivery: Mautic 5.1 gives a hook up that never had
+    /// a success at its second failure (recording `227-hook-after-failures`), and 7 refuses private addresses without a word
+    /// (recording `229-hook-private-log` of 7.0.0).
+    pub(super) async fn guard_and_try_hook(
+        &self,
+        hook: &Hook,
+        correlation_id: &str,
+    ) -> Result<(GuardedHook, Option<HookDelivery>)> {
+        let guarded = self.integration.events.guard_hook(&hook.url, &hook.secret).await?;
+        match guarded.check {
+            HookCheck::Right => return Ok((guarded, None)),
             HookCheck::Made => tracing::info!("the platform has a webhook now"),
             HookCheck::Repaired => {
                 tracing::warn!("the platform's webhook was switched off or wrong; it is right again")
             }
         }
+        let delivery = self.integration.events.try_hook(&guarded.id).await;
+        tell(&delivery);
         // What it did not tell until now is made up for at once.
         self.repair_gaps(correlation_id).await?;
-        Ok(check)
+        Ok((guarded, Some(delivery)))
     }
 
     /// Reads all feeds from where they were left and applies what they tell; what a webhook told already counts once.
@@ -82,6 +96,19 @@ impl Desk {
                 return Ok(());
             }
             cursor = page.next;
+        }
+    }
+}
+
+/// Tells the operator when nothing arrives.
+pub(super) fn tell(delivery: &HookDelivery) {
+    match delivery {
+        HookDelivery::Arrives | HookDelivery::NothingSent => {}
+        HookDelivery::Fails { reason, cure } => {
+            tracing::error!(reason, cure, "the platform's webhook is there, and nothing arrives by it");
+        }
+        HookDelivery::Unseen { reason } => {
+            tracing::warn!(reason, "whether the platform's webhook arrives can't be seen");
         }
     }
 }

@@ -7,7 +7,7 @@ use tandem_core::automation::rulebook::{CheckedRule, ListRef, RuleBook};
 use tandem_core::automation::rules::{ConsentWord, Direction, Tier, TierMode};
 use tandem_core::automation::target::Target;
 use tandem_core::automation::template::Template;
-use tandem_core::sync::lists::ListKind;
+use tandem_core::jobs::message::ListKind;
 
 /// What a file of rules says.
 #[derive(Serialize)]

@@ -27,6 +27,7 @@ fn of_rule(index: usize, rule: &CheckedRule, fields: &RuleSet) -> Vec<String> {
     let mut record = Record {
         external_id: None,
         email: None,
+        awaited: None,
         fields: Fields::new(),
         updated_at: Timestamp::UNIX_EPOCH,
         version: 0,

@@ -6,12 +6,16 @@ use std::path::Path;
 
 use serde::Serialize;
 use tandem_app::config::Environment;
+use tandem_app::store::CatalogTable;
 use tandem_app::wiring::Foundation;
 use tandem_connectors::mautic::setup::{FieldState, examine_fields};
 use tandem_core::automation::presence::{Presence, look_for_lists};
+use tandem_core::domain::scope::Scope;
+use tandem_core::ports::CatalogStore;
 
 use super::doubts;
-use crate::connect::{list_line, not_configured, state_text};
+use crate::connect::not_configured;
+use crate::connect::text::{list_line, state_text};
 use crate::failure::CommandError;
 use crate::installation::Installation;
 
@@ -33,8 +37,11 @@ pub async fn look(rules: &str, data_dir: &Path, environment: &Environment) -> Re
     let foundation = &installation.foundation;
     let mautic = foundation.mautic()?.ok_or_else(not_configured)?;
     let written = foundation.lifecycle.fields();
+    let known = CatalogTable::new(foundation.table.clone()).read(&Scope::default_mautic()).await?;
     let lists = look_for_lists(&foundation.lifecycle, &mautic).await?;
-    let fields = examine_fields(&mautic, &foundation.rules, |rule| written.contains(rule.local.as_str())).await?;
+    let fields =
+        examine_fields(&mautic, &foundation.rules, known.as_ref(), |rule| written.contains(rule.local.as_str()))
+            .await?;
     Ok(Live { lists, fields, not_sent: not_sent(foundation), never_came: never_came(foundation).await? })
 }
 

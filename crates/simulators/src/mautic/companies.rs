@@ -163,6 +163,20 @@ pub(crate) async fn create(
     })
 }
 
+/// `DELETE /api/companies/{id}/delete`. Not recorded; it answers as the deletions of other things do.
+pub(crate) async fn remove(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
+    mautic.write(|store| {
+        let Some(company) = store.companies.get(id) else { return Answer::not_found() };
+        let mut view = company.view(store, id, false);
+        let mut told = company.webhook_view(store, id);
+        view["id"] = Value::Null;
+        told["id"] = Value::Null;
+        store.companies.remove(id);
+        webhooks::emit(store, "mautic.company_post_delete", json!({"id": id, "company": told}));
+        Answer::ok(json!({"company": view}))
+    })
+}
+
 fn set_values(store: &mut Store, id: u64, params: &Map<String, Value>) {
     let aliases: Vec<String> = store.fields_of("company").into_iter().map(|(_, field)| field.alias.clone()).collect();
     let Some(company) = store.companies.edit(id) else { return };

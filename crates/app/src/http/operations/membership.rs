@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::jobs::message::{ListChoice, ListKind, MembershipRequest};
 use tandem_core::sync::change::Outcome;
-use tandem_core::sync::lists::ListKind;
 
 use super::{accepted, demo, failed, whom};
 use crate::http::AppState;
@@ -82,14 +82,11 @@ pub async fn change(state: &AppState, started: &Started, input: Input<'_>, kind:
         return demo("membership", json!({"contactId": whom.contact, "list": kind.list().with_id(list)}));
     };
     let list = match wanted {
-        Wanted::Number(number) => Ok(kind.list().with_id(number)),
-        Wanted::Named(name, field) => desk.list_named(kind.list(), &name, field).await,
+        Wanted::Number(number) => ListChoice::Id(kind.list().with_id(number)),
+        Wanted::Named(name, field) => ListChoice::Named { kind: kind.list(), name, field: field.to_owned() },
     };
-    let list = match list {
-        Ok(list) => list,
-        Err(failure) => return failed(state, failure),
-    };
-    match desk.set_membership(&whom, list, kind.member(), &started.correlation_id).await {
+    let request = MembershipRequest { whom, list, member: kind.member(), asked_at: started.at };
+    match desk.set_membership(request, &started.correlation_id).await {
         Ok(Outcome::Done(contact)) => Reply::Done(json!({
             "success": true,
             "contactId": contact,

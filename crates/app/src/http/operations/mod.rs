@@ -17,9 +17,9 @@ pub mod upsert_contact;
 use serde_json::{Value, json};
 use tandem_core::domain::issue::FieldIssue;
 use tandem_core::domain::platform::PlatformInfo;
+use tandem_core::domain::whom::Whom;
 use tandem_core::error::Failure;
 use tandem_core::sync::change::Queued;
-use tandem_core::sync::whom::Whom;
 
 use super::AppState;
 use super::envelope::{ApiError, Reply, Started};

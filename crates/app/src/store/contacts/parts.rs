@@ -76,13 +76,9 @@ impl Parts<'_> {
         };
         let free = match link.revision {
             0 | 1 => Condition::absent(),
-            revision => Condition::new(
-                "link_revision = :before \
-                 AND (attribute_not_exists(lease_owner) OR lease_until < :now OR lease_owner = :owner)",
-            )
-            .number(":before", revision - 1)
-            .moment(":now", now)
-            .text(":owner", &lease.owner),
+            revision => Condition::new("link_revision = :before")
+                .number(":before", revision - 1)
+                .and(Condition::unheld_or_ours("lease_until", "lease_owner", &lease.owner, now)),
         };
         self.table.putting(item(keys::link(self.scope, self.key), &row)?, Some(free))
     }
@@ -106,10 +102,9 @@ impl Parts<'_> {
     ) -> Result<TransactWriteItem> {
         let row =
             LinkRow { link_revision: link.revision, document: document(link)?, lease_owner: None, lease_until: None };
-        let unheld =
-            Condition::new("link_revision = :before AND (attribute_not_exists(lease_owner) OR lease_until < :now)")
-                .number(":before", revision)
-                .moment(":now", now);
+        let unheld = Condition::new("link_revision = :before")
+            .number(":before", revision)
+            .and(Condition::unheld("lease_until", now));
         self.table.putting(item(keys::link(self.scope, self.key), &row)?, Some(unheld))
     }
 
@@ -123,6 +118,13 @@ impl Parts<'_> {
     pub(super) fn claim(&self, identity: &Identity) -> Result<TransactWriteItem> {
         let item = item(keys::identity(self.scope, identity), &self.to_record())?;
         self.table.putting(item, Some(self.nobody_elses()))
+    }
+
+    /// An identity's pointer to the record, if it leads to `holder` until now.
+    pub(super) fn taken_over(&self, identity: &Identity, holder: &RecordKey) -> Result<TransactWriteItem> {
+        let item = item(keys::identity(self.scope, identity), &self.to_record())?;
+        let held = Condition::new("record_key = :holder").text(":holder", holder.as_str());
+        self.table.putting(item, Some(held))
     }
 
     /// A pointer to the record, wherever it led before.

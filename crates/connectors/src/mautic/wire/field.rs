@@ -30,6 +30,9 @@ pub(in crate::mautic) struct Field {
     pub is_published: Loose,
     #[serde(default)]
     pub properties: Properties,
+    /// Mautic 5.1 keeps it and does not show it; `null` for kinds that have none.
+    #[serde(default, rename = "charLengthLimit")]
+    pub limit: Option<Loosely<usize>>,
 }
 
 /// What a field's kind needs: options of a select, decimal places of a number. `[]` when there is nothing to say.

@@ -88,9 +88,12 @@ pub(in crate::mautic) struct Company {
     pub fields: FieldValues,
 }
 
-/// `{"total": "5", "stats": […]}`, or the list of tables when the one asked for is not there (recording `107-stats-tables`).
+/// `{"total": "5", "stats": […]}`, or the list of tables when the one asked for is not there (recording `107-stats-tables`),
+/// or, with status 200, errors: a table that the role may not see.
 #[derive(Deserialize)]
 pub(in crate::mautic) struct Stats {
+    #[serde(default)]
+    pub errors: Listed<super::Error>,
     #[serde(default)]
     pub stats: Option<Listed<BTreeMap<String, Value>>>,
     #[serde(default, rename = "availableTables")]

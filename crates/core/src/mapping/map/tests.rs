@@ -17,6 +17,7 @@ fn record(fields: Value) -> Record {
         updated_at: Timestamp::UNIX_EPOCH,
         version: 1,
         gone_since: None,
+        awaited: None,
         overlaid: Default::default(),
     }
 }

@@ -11,8 +11,6 @@ mod time;
 
 use serde_json::Value;
 
-pub(super) use self::text::TEXT_LIMIT;
-
 use super::rules::Transform;
 use super::vocabulary::{Country, Vocabulary};
 use crate::domain::issue::IssueCode;

@@ -45,13 +45,26 @@ fn is_part_of_a_number(c: char) -> bool {
     c.is_numeric() || c.is_whitespace() || matches!(c, '+' | '-' | '(' | ')' | '.' | '/' | '\u{2010}'..='\u{2015}')
 }
 
-/// A number with its country code. The metadata lags behind new ranges: what it does not know is kept.
+/// A number with its country code. The metadata lags behind new ranges: what it does not know is kept, but for a trunk zero
+/// inside (`+84-05…`), which nobody dials from abroad.
 fn international(text: &str) -> String {
     let text = without_trunk_zero(text);
     match PHONE_NUMBER_UTIL.parse(&text, None) {
         Ok(number) if number.is_valid() => e164_of(&number),
-        _ => format!("+{}", digits_of(&text)),
+        Ok(number) => without_inner_zero(&number).unwrap_or_else(|| format!("+{}", digits_of(&text))),
+        Err(_) => format!("+{}", digits_of(&text)),
     }
+}
+
+/// The number without the zeros that its national part begins with, if that is a number of which the metadata knows more:
+/// that it exists, or that a zero is dialled before it within its country. Where a zero is a part of numbers, as in Italy, it
+/// stays.
+fn without_inner_zero(number: &PhoneNumber) -> Option<String> {
+    let significant = number.get_national_significant_number();
+    let bare = significant.trim_start_matches('0');
+    let shorter = PHONE_NUMBER_UTIL.parse(format!("+{}{bare}", number.country_code), None).ok()?;
+    let dialled = digits_of(&shorter.format_as(PhoneNumberFormat::National));
+    (shorter.is_valid() || dialled == format!("0{bare}")).then(|| e164_of(&shorter))
 }
 
 /// `+44(0)808…` shows both ways of dialling at once; abroad the zero is not dialled. In Italy (39) it is.
@@ -63,44 +76,29 @@ fn without_trunk_zero(text: &str) -> String {
 fn national(text: &str, region: Region) -> Result<String, &'static str> {
     let number =
         PHONE_NUMBER_UTIL.parse(text, Some(region)).map_err(|_| "is not a telephone number of the record's country")?;
-    if length_as(&number, PhoneNumberType::FixedLine) == Some(NumberLengthType::IsPossibleLocalOnly) {
+    let as_dialled = is_as_dialled(&number, text);
+    let lacks_area_code = length_as(&number, PhoneNumberType::FixedLine) == Some(NumberLengthType::IsPossibleLocalOnly);
+    if lacks_area_code && !(as_dialled && number.is_valid()) {
         return Err("has no area code");
     }
-    if is_whole(&number, text, region) {
+    // The metadata lags behind new ranges: a number that is written as it is dialled has but to be long enough.
+    if number.is_valid() || (as_dialled && is_full_length(&number)) {
         Ok(e164_of(&number))
     } else {
         Err("is not a whole telephone number of the record's country: digits or the area code are missing")
     }
 }
 
-/// Whether nothing had to be guessed. Written with the trunk prefix that is dialled within the country, its length is
-/// enough, as the metadata lags behind; written otherwise it must be a known number, and one that can't be the end of a
-/// longer one.
-fn is_whole(number: &PhoneNumber, text: &str, region: Region) -> bool {
+/// Whether the number is written with the trunk prefix that is dialled before it within its country.
+fn is_as_dialled(number: &PhoneNumber, text: &str) -> bool {
     let dialled = digits_of(&number.format_as(PhoneNumberFormat::National));
-    if digits_of(text) == dialled {
-        let has_trunk_prefix = dialled != number.get_national_significant_number();
-        return number.is_valid() || (has_trunk_prefix && is_full_length(number));
-    }
-    let foreign = number.get_region_code() != Some(region);
-    let mobile = matches!(number.get_type(), PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile);
-    number.is_valid() && (foreign || mobile || has_only_length(number))
+    digits_of(text) == dialled && dialled != number.get_national_significant_number()
 }
 
 fn is_full_length(number: &PhoneNumber) -> bool {
     [PhoneNumberType::FixedLine, PhoneNumberType::Mobile]
         .into_iter()
         .any(|kind| length_as(number, kind) == Some(NumberLengthType::IsPossible))
-}
-
-/// Whether all fixed lines of the country are as long as this one: then no area code can be missing.
-fn has_only_length(number: &PhoneNumber) -> bool {
-    let possible = |national: u64| {
-        let other = PhoneNumber { national_number: national, ..number.clone() };
-        length_as(&other, PhoneNumberType::FixedLine) == Some(NumberLengthType::IsPossible)
-    };
-    let national = number.national_number;
-    possible(national) && !possible(national / 10) && !possible(national.saturating_mul(10))
 }
 
 fn length_as(number: &PhoneNumber, kind: PhoneNumberType) -> Option<NumberLengthType> {

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use super::text::{TEXT_LIMIT, one_line, within};
+use super::text::{one_line, within};
 use super::{Outcome, Problem, wrong_type};
+
+/// The most characters that Mautic keeps of a tag's name.
+const LONGEST: usize = 191;
 
 /// An array of texts, or one text with commas; commas within array entries part names too, as Mautic itself parts them
 /// there. The result is an array of texts without repetitions, in the order given.
@@ -24,7 +27,7 @@ fn add(entry: &Value, names: &mut Vec<String>) -> Result<(), Problem> {
     }
     let text = one_line(entry)?.unwrap_or_default();
     for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        within(name, Some(TEXT_LIMIT))?;
+        within(name, Some(LONGEST))?;
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }

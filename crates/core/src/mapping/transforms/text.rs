@@ -5,9 +5,6 @@ use serde_json::Value;
 use super::{Outcome, Problem, wrong_type};
 use crate::domain::issue::IssueCode;
 
-/// The most characters that a text field of Mautic takes; a longer text is refused there with 400.
-pub(crate) const TEXT_LIMIT: usize = 191;
-
 /// Text, a number or a boolean as it is.
 pub(super) fn direct(value: &Value) -> Outcome {
     match value {

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use crate::domain::issue::IssueCode;
 use crate::domain::link::{Link, LinkState, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact};
-use crate::error::{Effect, Failure, FailureKind, Result};
+use crate::error::{Effect, Failure, Result};
 use crate::policy;
 use crate::ports::bulk::{Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
+use crate::sync::decision;
 use crate::sync::left_out::{self, Refusals};
 use crate::sync::plan;
 use crate::sync::services::Desk;
@@ -156,21 +157,53 @@ impl Sender<'_> {
                     let created = written.created && kind == Kind::Create || held.item.maybe_made;
                     done.push(Done { held, contact: written.contact, created, left_out: Vec::new() });
                 }
-                Err(failure) if kind == Kind::Create && failure.kind == FailureKind::Taken => {
-                    back.push((held, Next::LookUp));
-                }
-                Err(failure) if held.item.leaves_out(&failure) => back.push((held, Next::Again)),
-                Err(failure) if kind != Kind::Create && failure.kind == FailureKind::NotFound => {
-                    back.push((held, Next::Alone));
-                }
-                Err(failure) => failed.push((held, failure)),
+                Err(failure) => match held.item.after(&failure, kind != Kind::Create) {
+                    decision::Next::LookUp => {
+                        held.item.is_taken = true;
+                        back.push((held, Next::LookUp));
+                    }
+                    decision::Next::LeaveOut(names) => {
+                        held.item.refused.extend(names);
+                        back.push((held, Next::Again));
+                    }
+                    decision::Next::FindAgain => back.push((held, Next::Alone)),
+                    decision::Next::GiveUp => failed.push((held, decision::unclear(failure))),
+                },
             }
         }
+        let mut done = self.owned(queues, done).await?;
         let forbidden = self.forbid_mail(&mut done).await;
         self.commit(done).await?;
         self.hand_back(queues, kind, back).await?;
         self.refuse(failed).await?;
         forbidden
+    }
+
+    /// Of the contacts that were written those that are their records' own. Another record's is sent again as that one says, and
+    /// the record that was written on it gets a contact of its own.
+    async fn owned(&mut self, queues: &mut Queues, done: Vec<Done>) -> Result<Vec<Done>> {
+        let doubtful: Vec<&RemoteId> = done.iter().filter(|one| one.is_in_doubt()).map(|one| &one.contact.id).collect();
+        let owners = self.desk.owners_of(doubtful.into_iter()).await?;
+        let mut own = Vec::new();
+        for one in done {
+            let other = owners.get(&one.contact.id).filter(|owner| owner.key != one.held.item.draft.key);
+            match other {
+                None => own.push(one),
+                Some(owner) => {
+                    self.desk.send_again(&owner.key, &self.id).await?;
+                    self.disown(queues, one.held).await?;
+                }
+            }
+        }
+        Ok(own)
+    }
+
+    /// The record has no contact any more: it is looked up by its address.
+    async fn disown(&mut self, queues: &mut Queues, mut held: Held) -> Result<()> {
+        held.item.disown();
+        self.release(std::iter::once(&held)).await?;
+        queues.look_up.push_back(held.given_back());
+        Ok(())
     }
 
     /// Forbids mail to those who opted out and whose contact does not show it yet. One call for all of them.

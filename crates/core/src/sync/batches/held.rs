@@ -7,9 +7,9 @@ use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::Failure;
 use crate::mapping::RuleSet;
-use crate::policy;
 use crate::ports::Commit;
 use crate::ports::bulk::Taken;
+use crate::sync::decision::{self, Next, Sent};
 use crate::sync::left_out::{self, Refusals};
 use crate::sync::plan;
 use crate::sync::settle;
@@ -65,6 +65,12 @@ impl Held {
 }
 
 impl Done {
+    /// Whether the contact may be another record's.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        let draft = &self.held.item.draft;
+        decision::is_in_doubt(draft.remote_id(), draft.record.email.as_ref(), &self.contact)
+    }
+
     /// The person opted out, and the platform would mail all the same.
     pub(super) fn may_be_mailed_wrongly(&self) -> bool {
         self.held.item.draft.consent.opted_out() && self.contact.mail_forbidden().is_none()
@@ -97,6 +103,7 @@ impl Done {
         let mut link = draft.link.clone();
         let known = self.held.item.pointed == Some(self.contact.id.clone());
         link.follow_merge(self.contact.id.clone());
+        link.duplicates.clear();
         plan::note_written(&mut link, draft, refused, left_out, &self.contact);
         link.updated_at = now;
         let mut consent = None;
@@ -112,17 +119,26 @@ impl Done {
 }
 
 impl Item {
-    /// Leaves out the fields that the platform refused; false when that was no use, or the address itself is refused.
-    pub(super) fn leaves_out(&mut self, failure: &Failure) -> bool {
-        let named = failure.fields.iter().map(|issue| issue.field.clone());
-        let news: Vec<String> = named
-            .filter(|name| name != "email" && self.draft.wanted.contains_key(name) && !self.refused.contains(name))
-            .collect();
-        let some = !news.is_empty() && policy::is_refusal(failure.kind);
-        if some {
-            self.refused.extend(news);
-        }
-        some
+    /// What follows from a write of the contact that failed.
+    pub(super) fn after(&mut self, failure: &Failure, known: bool) -> Next {
+        let tries = if known { &mut self.changes } else { &mut self.creates };
+        *tries = tries.saturating_add(1);
+        let tries = *tries;
+        decision::after_failure(failure, &Sent { known, wanted: &self.draft.wanted, refused: &self.refused, tries })
+    }
+
+    /// The contact is another record's: nothing of what is known of it is this record's.
+    pub(super) fn disown(&mut self) {
+        let link = &mut self.draft.link;
+        link.remote_id = None;
+        link.duplicates.clear();
+        link.snapshot.clear();
+        link.campaigns.clear();
+        link.segments.clear();
+        link.seen.clear();
+        link.state = LinkState::Pending;
+        self.draft.withheld.clear();
+        self.pointed = None;
     }
 }
 

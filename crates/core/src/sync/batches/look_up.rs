@@ -4,11 +4,15 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use crate::domain::link::RemoteId;
+use crate::domain::link::{LinkState, RemoteId};
 use crate::domain::platform::RemoteContact;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, FailureKind, Result};
 use crate::mapping::is_same;
+use crate::policy;
 use crate::ports::bulk::LOOK_UP;
+use crate::sync::change::ContactChange;
+use crate::sync::decision::{self, Follow, Owners, Seeker};
+use crate::sync::push::For;
 
 use super::held::Held;
 use super::{Ended, Item, Queues, Sender};
@@ -31,11 +35,12 @@ impl Sender<'_> {
             let found = if silent { Ok(Vec::new()) } else { self.desk.integration.bulk.find_many(&emails).await };
             silent |= found.is_err();
             let found = found.unwrap_or_default();
+            let owners = self.desk.owners_of(found.iter().map(|one| &one.id)).await?;
             let (made, not_found): (Vec<Held>, Vec<Held>) =
-                some.into_iter().partition(|held| contact_of(&held.item, &found).is_some());
+                some.into_iter().partition(|held| is_shown(&held.item, &found));
             self.release(made.iter()).await?;
             for held in made {
-                self.found_there(queues, Item { maybe_made: true, ..held.given_back() }, &found);
+                self.follow(queues, Item { maybe_made: true, ..held.given_back() }, &found, &owners).await?;
             }
             unknown.extend(not_found);
         }
@@ -55,19 +60,98 @@ impl Sender<'_> {
                 return self.after_batch_failure(queues, failure);
             }
         };
+        let owners = self.desk.owners_of(found.iter().map(|one| &one.id)).await?;
         for item in items {
-            if contact_of(&item, &found).is_some() {
-                self.found_there(queues, item, &found);
-            } else {
-                queues.create.push_back(Item { maybe_made: false, ..item });
-            }
+            self.follow(queues, item, &found, &owners).await?;
         }
         Ok(())
     }
 
+    /// Does what follows from whom the platform shows with the contact's address.
+    async fn follow(
+        &mut self,
+        queues: &mut Queues,
+        item: Item,
+        found: &[RemoteContact],
+        owners: &Owners,
+    ) -> Result<()> {
+        let Some(email) = item.draft.record.email.clone() else {
+            self.ended.push(Ended::Settled(item.mark, None));
+            return Ok(());
+        };
+        let own = item.draft.remote_id().cloned();
+        let seeker = Seeker { key: &item.draft.key, email: &email, contact: own.as_ref(), is_taken: item.is_taken };
+        match decision::after_look_up(&seeker, found, owners) {
+            Follow::Make => queues.create.push_back(Item { maybe_made: false, ..item }),
+            Follow::Change(contact) => Self::found_there(queues, item, contact),
+            Follow::WithoutAddress => Self::without_address(queues, item),
+            // Few contacts, and calls of their own: the write of a single contact knows how.
+            Follow::Wait | Follow::Several(_) => self.alone(queues, item).await?,
+            Follow::Another => self.given_up(item, decision::anothers()).await?,
+            Follow::Again => Self::once_more(queues, item),
+        }
+        Ok(())
+    }
+
+    /// The address is another contact's: the rest is written.
+    fn without_address(queues: &mut Queues, mut item: Item) {
+        item.refused.push(decision::EMAIL.to_owned());
+        Self::once_more(queues, item);
+    }
+
+    fn once_more(queues: &mut Queues, mut item: Item) {
+        item.is_taken = false;
+        match (item.draft.remote_id().is_some(), item.needs_rewrite()) {
+            (true, true) => queues.rewrite.push_back(item),
+            (true, false) => queues.update.push_back(item),
+            (false, _) => queues.create.push_back(item),
+        }
+    }
+
+    /// A contact that can't be written: its link says why.
+    async fn given_up(&mut self, item: Item, failure: Failure) -> Result<()> {
+        let mut link = item.draft.link.clone();
+        link.state = LinkState::Error;
+        link.error = Some(failure.message.clone());
+        let revision = link.revision;
+        link.revision += 1;
+        let (contacts, scope) = (&self.desk.services.contacts, &self.desk.integration.scope);
+        contacts.relink(scope, &item.draft.key, &link, revision, self.now()).await?;
+        self.ended.push(Ended::Failed(Box::new(item), failure));
+        Ok(())
+    }
+
+    /// Writes the contact by itself. What comes of it is seen when its record is planned once more.
+    async fn alone(&mut self, queues: &mut Queues, item: Item) -> Result<()> {
+        let change = ContactChange::refresh(item.draft.key.clone());
+        match self.desk.push(&change, &self.id, For::Job).await {
+            Ok(_) => self.place_all(vec![item.mark], true, queues).await,
+            Err(failure) if failure.kind == FailureKind::Conflict => {
+                self.ended.push(Ended::Held(item.mark, failure.retry_at.unwrap_or_else(|| self.now())));
+                Ok(())
+            }
+            Err(failure) if policy::is_refusal(failure.kind) => self.refused_alone(item, failure).await,
+            Err(failure) => {
+                let mark = item.mark;
+                self.ended.push(Ended::Held(mark, failure.retry_at.unwrap_or_else(|| self.now())));
+                self.after_batch_failure(queues, failure)
+            }
+        }
+    }
+
+    /// The link says by now which contact is the record's, for the lists that it can be put into all the same.
+    async fn refused_alone(&mut self, mut item: Item, failure: Failure) -> Result<()> {
+        let (contacts, scope) = (&self.desk.services.contacts, &self.desk.integration.scope);
+        if let Some(link) = contacts.load(scope, &item.draft.key).await?.link {
+            item.draft.link = link;
+        }
+        self.ended.push(Ended::Failed(Box::new(item), failure));
+        Ok(())
+    }
+
     /// The contact is there already: what it holds is the base of what is still to be written.
-    fn found_there(&self, queues: &mut Queues, mut item: Item, found: &[RemoteContact]) {
-        let Some(contact) = contact_of(&item, found) else { return };
+    fn found_there(queues: &mut Queues, mut item: Item, contact: &RemoteContact) {
+        item.is_taken = false;
         item.draft.link.remote_id = Some(contact.id.clone());
         item.looked = true;
         let shown = |name: &str, value: &Value| is_same(value, contact.fields.get(name));
@@ -103,11 +187,8 @@ pub(super) fn first_of<T>(queue: &mut VecDeque<T>, count: usize) -> Vec<T> {
     queue.drain(..count.min(queue.len())).collect()
 }
 
-/// The contact with the item's address; of several, the oldest.
-fn contact_of<'a>(item: &Item, found: &'a [RemoteContact]) -> Option<&'a RemoteContact> {
-    let email = item.draft.record.email.as_ref()?;
-    let has = |contact: &&RemoteContact| {
-        contact.email.as_deref().is_some_and(|address| address.eq_ignore_ascii_case(email.as_str()))
-    };
-    found.iter().filter(has).min_by_key(|contact| (contact.id.0.len(), contact.id.0.clone()))
+/// Whether somebody has the item's address.
+fn is_shown(item: &Item, found: &[RemoteContact]) -> bool {
+    let email = item.draft.record.email.as_ref();
+    email.is_some_and(|email| found.iter().any(|contact| decision::has_address(contact, email)))
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::domain::issue::FieldIssue;
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, FailureKind, Result};
 use crate::mapping::casts_to_zero;
 use crate::policy;
 use crate::ports::bulk::{BATCH, LOOK_UP, Mark};
@@ -39,6 +39,11 @@ pub(super) struct Item {
     pointed: Option<RemoteId>,
     /// What the platform holds was looked at since the work began.
     looked: bool,
+    /// How often a create and a change of it failed.
+    creates: u8,
+    changes: u8,
+    /// The platform says that somebody has the address: who it is is to be looked up.
+    is_taken: bool,
 }
 
 /// A contact that waits to be put into segments, or taken out of them.
@@ -89,6 +94,8 @@ pub(super) struct Queues {
     delete: VecDeque<Item>,
     pace: Pace,
     failures: u32,
+    /// How many calls in a row ended with no contact done with.
+    idle: u32,
 }
 
 impl Default for Queues {
@@ -101,6 +108,7 @@ impl Default for Queues {
             delete: VecDeque::new(),
             pace: Pace::new(BATCH, BATCH),
             failures: 0,
+            idle: 0,
         }
     }
 }
@@ -142,6 +150,19 @@ impl<'a> Sender<'a> {
     /// # Errors
     /// What keeps the others from being sent for now, too. What waits goes on waiting.
     pub(super) async fn advance(&mut self, queues: &mut Queues) -> Result<()> {
+        let before = self.ended.len();
+        let advanced = self.make_a_call(queues).await;
+        queues.idle = if self.ended.len() > before { 0 } else { queues.idle + 1 };
+        if advanced.is_ok() && queues.idle >= policy::IDLE_CALLS {
+            return Err(Failure::new(
+                FailureKind::Garbled,
+                "the platform answers, and no contact gets done: see its log",
+            ));
+        }
+        advanced
+    }
+
+    async fn make_a_call(&mut self, queues: &mut Queues) -> Result<()> {
         let size = queues.pace.size();
         // Looked-up contacts join the other queues, so they come first.
         if !queues.look_up.is_empty() && (queues.look_up.len() >= LOOK_UP || queues.create.len() < size) {
@@ -171,7 +192,7 @@ impl<'a> Sender<'a> {
 impl Item {
     fn new(mark: Mark, draft: Draft, looked: bool) -> Self {
         let (pointed, refused) = (draft.link.remote_id.clone(), draft.refused.keys().cloned().collect());
-        Self { mark, draft, refused, maybe_made: false, pointed, looked }
+        Self { mark, draft, refused, maybe_made: false, pointed, looked, creates: 0, changes: 0, is_taken: false }
     }
 
     /// Zeros and blanks reach a known contact only when it is written as a whole.

@@ -7,6 +7,7 @@ use crate::ports::Stored;
 use crate::ports::bulk::Mark;
 use crate::sync::change::ContactChange;
 use crate::sync::plan::{self, Draft, Found};
+use crate::sync::push;
 use crate::sync::services::Desk;
 use crate::sync::vanished::Vanished;
 
@@ -26,7 +27,7 @@ impl Sender<'_> {
         if marks.is_empty() {
             return Ok(());
         }
-        for (mark, draft) in self.desk.plan_marked(marks).await? {
+        for (mark, draft) in self.desk.plan_anew(marks, &self.id).await? {
             match draft {
                 Some(draft) => self.place(mark, draft, looked, queues),
                 None => self.ended.push(Ended::Forgotten(mark)),
@@ -37,7 +38,7 @@ impl Sender<'_> {
 
     fn place(&mut self, mark: Mark, draft: Draft, looked: bool, queues: &mut Queues) {
         let now = self.now();
-        if let Some(until) = draft.lease.as_ref().map(|lease| lease.until).filter(|until| *until > now) {
+        if let Some(until) = draft.lease.as_ref().filter(|lease| lease.is_held(now)).map(|lease| lease.until) {
             return self.ended.push(Ended::Held(mark, until));
         }
         if self.is_to_be_deleted(&draft) {
@@ -81,12 +82,48 @@ impl Desk {
             let draft = stored.record.is_some().then(|| {
                 let key = mark.record.clone();
                 let change = ContactChange::refresh(key.clone());
-                let found = Found { key, stored, consent, unclaimed: Vec::new(), issues: Vec::new(), email: None };
+                let found = Found::known(key, stored, consent);
                 plan::plan(&change, found, &book, self.now())
             });
             (mark, draft)
         };
         let consents = resolved.into_iter().map(|resolved| resolved.consent);
         Ok(marks.into_iter().zip(stored).zip(consents).map(plan).collect())
+    }
+
+    /// Plans marked records after giving those an address that wait for one which came free.
+    async fn plan_anew(&self, marks: Vec<Mark>, id: &str) -> Result<Vec<(Mark, Option<Draft>)>> {
+        let planned = self.plan_marked(marks).await?;
+        let awaits = |draft: &Option<Draft>| draft.as_ref().is_some_and(|draft| draft.record.awaited.is_some());
+        let (waiting, mut ready): (Vec<_>, Vec<_>) = planned.into_iter().partition(|(_, draft)| awaits(draft));
+        let mut marks = Vec::new();
+        for (mark, _) in waiting {
+            marks.push(self.take_awaited(mark, id).await?);
+        }
+        if !marks.is_empty() {
+            ready.extend(self.plan_marked(marks).await?);
+        }
+        Ok(ready)
+    }
+
+    /// Gives a record the address that it waits for, if nobody else has it any more. It is stored before it is sent.
+    async fn take_awaited(&self, mark: Mark, id: &str) -> Result<Mark> {
+        let (contacts, scope, key) = (&self.services.contacts, &self.integration.scope, mark.record.clone());
+        let mut stored = contacts.load(scope, &key).await?;
+        if let Some(wanted) = stored.record.as_ref().and_then(|record| record.awaited.clone())
+            && self.exchange(&key, &wanted, id).await?
+        {
+            stored = contacts.load(scope, &key).await?;
+        }
+        let Some(record) = &stored.record else { return Ok(mark) };
+        let mut version = record.version;
+        if let Some(email) = self.awaited_now(&key, record).await? {
+            let found = self.found_with(&key, stored.clone(), email).await?;
+            let draft = self.draft_of(&ContactChange::refresh(key), found, self.catalog().await.as_deref());
+            let saved = (push::save_of(&draft), true);
+            self.services.bulk.save_many(scope, &[saved], self.now()).await?;
+            version = draft.record.version;
+        }
+        Ok(Mark { version, ..mark })
     }
 }

@@ -80,6 +80,7 @@ impl Case {
             updated_at: at(100),
             version: 7,
             gone_since: None,
+            awaited: None,
             overlaid: Fields::new(),
         };
         let mut link = Link::new(at(1));

@@ -64,7 +64,7 @@ impl Desk {
             if link.remote_id.as_ref() != Some(&changed.contact.id) {
                 continue;
             }
-            if lease.is_some_and(|lease| lease.until > now) {
+            if lease.is_some_and(|lease| lease.is_held(now)) {
                 left.push(changed.at);
             } else {
                 known.push(Known { changed, key, record, link });

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crate::domain::link::{Link, RemoteId};
-use crate::error::{Failure, FailureKind, Result};
+use crate::error::{FailureKind, Result};
+use crate::jobs::message::ListKind;
 use crate::jobs::message::{MembershipList, Task};
 use crate::policy;
 use crate::ports::Attempt;
-use crate::ports::bulk::{BATCH, Mark, RemoteList};
+use crate::ports::bulk::{BATCH, Mark};
 use crate::sync::batches::{Joining, Pace};
+use crate::sync::lists::named;
 
 use super::{Run, Step};
 
@@ -21,6 +23,12 @@ struct Done {
     removed: BTreeMap<String, HashSet<RemoteId>>,
     unknown: HashSet<RemoteId>,
 }
+
+/// The rule's field, in failures.
+const SEGMENTS: &str = "customer_segments";
+/// How often, and how long, a run waits for another function to have made a segment: as long as a call may take.
+const LOOKS: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// How many members the first call adds, and how many any call adds at most.
 const PACE: Pace = Pace::new(1_000, 50_000);
@@ -40,7 +48,8 @@ impl Run<'_> {
     }
 
     async fn set_memberships(&mut self, waiting: &[Joining], done: &mut Done) -> Step<()> {
-        let mut segments = self.desk.integration.bulk.segments().await?;
+        // What marketing made or deleted since the last look counts.
+        self.desk.integration.reference.forget_lists(ListKind::Segment);
         let mut by_segment: BTreeMap<&str, Vec<RemoteId>> = BTreeMap::new();
         for one in waiting {
             for name in &one.add {
@@ -52,32 +61,41 @@ impl Run<'_> {
         adds.sort_by_key(|(_, contacts)| contacts.len());
         let mut pace = PACE;
         for (name, contacts) in adds {
-            let segment = self.segment(&mut segments, name).await?;
+            let segment = self.segment(name).await?;
             self.add_members(name, &segment, &contacts, &mut pace, done).await?;
             self.log.segments += 1;
         }
         for one in waiting {
-            self.remove_member(one, &segments, done).await?;
+            self.remove_member(one, done).await?;
         }
         Ok(())
     }
 
     /// The number of the segment of this name; it is made when there is none.
-    async fn segment(&self, segments: &mut Vec<RemoteList>, name: &str) -> Result<String> {
-        if let Some(id) = named(segments, name) {
-            return Ok(id);
-        }
-        match self.desk.integration.bulk.create_segment(name).await {
-            Ok(made) => segments.push(made),
-            // Somebody else made it meanwhile, or a reply was lost.
-            Err(failure) if failure.kind == FailureKind::Refused || policy::may_pass_soon(failure.kind) => {
-                *segments = self.desk.integration.bulk.segments().await?;
-                return named(segments, name).ok_or(failure);
+    async fn segment(&self, name: &str) -> Step<String> {
+        let mut looks = 0;
+        loop {
+            match self.desk.segment_named(name, SEGMENTS).await {
+                // Another function makes it, and has it made by now or gives up.
+                Err(failure) if failure.kind == FailureKind::Conflict && looks < LOOKS => {
+                    looks += 1;
+                    self.desk.services.sleep.sleep(PAUSE).await;
+                }
+                // A rule's names can't be told apart by number: the one in use that is oldest is meant.
+                Err(failure) if failure.kind == FailureKind::Invalid => {
+                    return self.oldest(name).await?.ok_or_else(|| failure.into());
+                }
+                found => return Ok(found?.id().to_owned()),
             }
-            Err(failure) => return Err(failure),
         }
-        named(segments, name)
-            .ok_or_else(|| Failure::new(FailureKind::Garbled, "the platform made a segment of another name"))
+    }
+
+    /// Of several segments of one name the oldest that is in use.
+    async fn oldest(&self, name: &str) -> Result<Option<String>> {
+        let lists = self.desk.segments().await?;
+        let found = named(&lists, name).into_iter();
+        let oldest = found.min_by_key(|list| (!list.published, list.id.parse::<u64>().unwrap_or(u64::MAX)));
+        Ok(oldest.map(|list| list.id.clone()))
     }
 
     async fn add_members(
@@ -114,11 +132,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn remove_member(&mut self, one: &Joining, segments: &[RemoteList], done: &mut Done) -> Step<()> {
+    async fn remove_member(&mut self, one: &Joining, done: &mut Done) -> Step<()> {
         for name in &one.remove {
             self.in_time()?;
             // A segment that is not there any more has no members.
-            if let Some(id) = named(segments, name) {
+            if let Some(id) = self.oldest(name).await? {
                 let list = MembershipList::Segment(id);
                 match self.desk.integration.platform.set_membership(&one.contact, &list, false).await {
                     Ok(()) => self.log.memberships += 1,
@@ -193,12 +211,4 @@ impl Done {
         link.revision += 1;
         link
     }
-}
-
-/// The number of the segment of this name; of several, the one that is in use.
-fn named(segments: &[RemoteList], name: &str) -> Option<String> {
-    let mut found: Vec<&RemoteList> =
-        segments.iter().filter(|segment| segment.name.trim().eq_ignore_ascii_case(name.trim())).collect();
-    found.sort_by_key(|segment| !segment.published);
-    found.first().map(|segment| segment.id.clone())
 }

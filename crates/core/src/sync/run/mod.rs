@@ -148,7 +148,9 @@ impl Desk {
                 Ok(Attempt::Done) => {}
                 Ok(Attempt::Contended) => return,
                 // Until the lease ends by itself, the next beat may come through.
-                Err(failure) => tracing::warn!("the run's lease could not be prolonged: {failure}"),
+                Err(failure) => {
+                    tracing::warn!(kind = ?failure.kind, "the run's lease could not be prolonged: {failure}")
+                }
             }
         }
     }
@@ -297,7 +299,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         if let Err(failure) = services.source.report_run(&integration.scope, &self.log).await {
-            tracing::warn!("the source was not told of the run: {failure}");
+            tracing::warn!(kind = ?failure.kind, "the source was not told of the run: {failure}");
         }
         Ok(())
     }

@@ -180,7 +180,7 @@ pub(super) fn changes_something(draft: &Draft) -> bool {
 
 /// Whether the platform has to be told.
 pub(super) fn is_to_be_sent(draft: &Draft) -> bool {
-    !draft.platform_is_settled() || draft.has_open_memberships()
+    !draft.platform_is_settled() || draft.has_open_memberships() || draft.record.awaited.is_some()
 }
 
 /// Whether the row was known before and has a contact, which it may take something from.

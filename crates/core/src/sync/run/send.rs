@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
 use crate::policy;
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
@@ -32,6 +32,8 @@ struct Sending<'a> {
 struct Following {
     finished: Vec<Mark>,
     put_off: Vec<Mark>,
+    /// Their records wait for an address that another one has.
+    awaiting: Vec<Mark>,
     alone: Vec<Mark>,
     failed: Vec<(Item, Failure)>,
     synced: Vec<(Draft, RemoteId)>,
@@ -119,12 +121,14 @@ impl Run<'_> {
         for one in ended {
             self.note(one, &mut following);
         }
-        let Following { finished, put_off, alone, failed, synced, joining } = following;
+        let Following { finished, mut put_off, awaiting, alone, failed, synced, joining } = following;
         for mark in alone {
             let task = Task::PushContact { record: mark.record };
             self.desk.defer(task, &self.log.id, Duration::ZERO).await?;
         }
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
+        let later = policy::after(self.now(), JOB);
+        put_off.extend(awaiting.into_iter().map(|mark| Mark { due_at: later, ..mark }));
         bulk.mark_many(scope, &put_off).await?;
         self.put_off(failed).await?;
         // Before anything takes the marks away: a source that can't be told now is told by the next run. The run before may
@@ -169,7 +173,10 @@ impl Run<'_> {
                 following.put_off.push(self.held(mark.clone(), policy::after(self.now(), ALONE)));
                 following.alone.push(mark);
             }
-            Ended::Failed(item, failure) => following.failed.push((*item, failure)),
+            Ended::Failed(item, failure) => {
+                following.join_duplicates(&item);
+                following.failed.push((*item, failure));
+            }
         }
     }
 
@@ -211,6 +218,9 @@ impl Run<'_> {
                 let id = id.as_str().to_owned();
                 statuses.push(RowStatus { id, contact: None, hash: None, synced_at: None, error });
             }
+            if failure.kind == FailureKind::Taken {
+                self.desk.park_contact(&item.mark.record, &failure, &self.log.id).await?;
+            }
             marks.push(Mark { attempts, due_at, ..item.mark });
         }
         let Desk { services, integration } = self.desk;
@@ -236,11 +246,25 @@ impl Run<'_> {
 }
 
 impl Following {
+    /// A contact that can't be written, because others have its address, is put into its segments all the same. Its mark stays:
+    /// one of an older version takes none away.
+    fn join_duplicates(&mut self, item: &Item) {
+        let (add, remove) = item.draft.segment_changes();
+        let Some(contact) = item.draft.remote_id().filter(|_| !item.draft.link.duplicates.is_empty()) else { return };
+        if !add.is_empty() || !remove.is_empty() {
+            let mark = Mark { version: item.mark.version.saturating_sub(1), ..item.mark.clone() };
+            self.joining.push(Joining { mark, contact: contact.clone(), add, remove });
+        }
+    }
+
     /// The platform has all of the contact's values; its mark stays while memberships are open.
     fn leave(&mut self, mark: Mark, draft: &Draft, contact: &RemoteId) {
         let (add, remove) = draft.segment_changes();
-        if add.is_empty() && remove.is_empty() {
-            return self.finished.push(mark);
+        let awaits = draft.record.awaited.is_some();
+        match (add.is_empty() && remove.is_empty(), awaits) {
+            (true, true) => return self.awaiting.push(mark),
+            (true, false) => return self.finished.push(mark),
+            (false, _) => {}
         }
         self.joining.push(Joining { mark, contact: contact.clone(), add, remove });
     }

@@ -151,17 +151,44 @@ pub(crate) async fn batch_edit(
         return refusal;
     }
     let put = verb == http::Method::PUT;
+    let ids = slots(&entries);
+    let highest_seen = mautic.read(Store::next_contact_id);
+    if put && ids.iter().any(Option::is_none) {
+        // The race of single creates is here as well.
+        tokio::time::sleep(mautic.inner.options.race_window).await;
+    }
     mautic.write(|store| {
         let mut results = Results::default();
-        let ids = slots(&entries);
+        let own = store.next_contact_id();
         for (index, params) in entries.iter().enumerate() {
-            edit_entry(store, &mut results, index, params, ids[index], put, &actor);
+            match ids[index] {
+                None if put => {
+                    // A contact that somebody else made meanwhile is not seen.
+                    let outcome = put_new(store, params, &actor, |id| id < highest_seen || id >= own);
+                    results.take(store, index, outcome, Shape::Listed);
+                }
+                id => edit_entry(store, &mut results, index, params, id, put, &actor),
+            }
             if ids.iter().any(Option::is_some) && carried_id(params).is_none() {
                 results.id_missing(index);
             }
         }
         results.answer(200)
     })
+}
+
+/// An entry of a PUT that has no id makes a contact, unless one that was seen has its address.
+fn put_new(
+    store: &mut Store,
+    params: &Map<String, Value>,
+    actor: &Actor,
+    seen: impl Fn(u64) -> bool,
+) -> Result<Outcome, Problems> {
+    let is_seen = known_contact(store, params).is_none_or(|(id, _)| seen(id));
+    let mut draft = fresh(store, params, actor, false);
+    let problems = draft.submit(store, params, Method::Replace, true);
+    let passes = problems.is_empty() || (problems.only_taken() && !is_seen);
+    if passes { Ok(commit(store, draft, params, actor)) } else { Err(problems) }
 }
 
 fn edit_entry(

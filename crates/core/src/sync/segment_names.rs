@@ -1,0 +1,56 @@
+//! Segments by their names: the one way to find one, or to make it when there is none. Sync runs, lifecycle events and
+//! `tandem connect` all come through here: the platform makes two of one name without a word, and then nobody can say any
+//! more which one is meant.
+
+use crate::domain::link::Lease;
+use crate::error::{Failure, FailureKind, Result};
+use crate::jobs::message::{ListKind, MembershipList};
+use crate::policy;
+use crate::ports::Attempt;
+
+use super::lists::folded;
+use super::services::Desk;
+
+impl Desk {
+    /// The segment of this name; it is made when there is none, under a lock that all functions share. One call in five
+    /// minutes for a name that is there; two more to make one.
+    ///
+    /// # Errors
+    /// `Invalid` with an issue for `field` when several have the name; `Conflict` while another function makes it; as table
+    /// and platform fail.
+    pub async fn segment_named(&self, name: &str, field: &str) -> Result<MembershipList> {
+        match self.list_named(ListKind::Segment, name, field).await {
+            Err(failure) if failure.kind == FailureKind::NotFound => self.make_segment(name, field).await,
+            found => found,
+        }
+    }
+
+    async fn make_segment(&self, name: &str, field: &str) -> Result<MembershipList> {
+        let (lifecycle, scope, now) = (&self.services.lifecycle, &self.integration.scope, self.now());
+        let lease = Lease { owner: self.services.entropy.id(), until: policy::after(now, policy::LEASE) };
+        // Two spellings of one name are one segment, so they are one lock.
+        let lock = folded(name);
+        if lifecycle.lock_list(scope, &lock, &lease, now).await? == Attempt::Contended {
+            return Err(Failure::new(FailureKind::Conflict, format!("another function makes the segment of {field}")));
+        }
+        let made = self.make_locked(name, field).await;
+        self.integration.reference.forget_lists(ListKind::Segment);
+        // After a time-out it may still be made: then the lock stays as long as that can take.
+        if !matches!(&made, Err(failure) if failure.kind == FailureKind::Timeout) {
+            lifecycle.unlock_list(scope, &lock, &lease.owner).await?;
+        }
+        made
+    }
+
+    /// It may have been made since it was last looked for.
+    async fn make_locked(&self, name: &str, field: &str) -> Result<MembershipList> {
+        self.integration.reference.forget_lists(ListKind::Segment);
+        match self.list_named(ListKind::Segment, name, field).await {
+            Err(failure) if failure.kind == FailureKind::NotFound => {
+                let made = self.integration.bulk.create_segment(name.trim()).await?;
+                Ok(ListKind::Segment.with_id(made.id))
+            }
+            found => found,
+        }
+    }
+}
