@@ -306,7 +306,8 @@ async fn a_dry_run_plans_what_the_run_then_does() {
         let mut of = |action| plans.iter().filter(|plan| plan.action == action).count();
         let counts =
             [PlannedAction::Create, PlannedAction::Update, PlannedAction::Reject, PlannedAction::Gone].map(&mut of);
-        assert_eq!((counts, told.due), ([2, 1, 0, 0], 1), "full: {full}");
+        // The roster names rows that became contacts: a pass tells of the others once more.
+        assert_eq!((counts, told.due), ([2, 1, usize::from(full), 0], 1), "full: {full}");
     }
     let ran = shop.sync().await;
     assert_eq!((ran.created, ran.updated, ran.gone), (2, 1, 0));

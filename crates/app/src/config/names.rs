@@ -137,6 +137,7 @@ mod tests {
         let set = |name: &&str| {
             let value = match *name {
                 "TANDEM_SOURCE" => "records",
+                "TANDEM_RULES" => tandem_core::automation::rulebook::DEFAULT_RULES,
                 "TANDEM_CONFLICT_STRATEGY" => "manual",
                 "TANDEM_RULES_FILE" => concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/automation/lifecycle.toml"),
                 _ => "60",

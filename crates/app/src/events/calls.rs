@@ -15,8 +15,10 @@ const ADDRESS: &[&str] = &["street", "city", "state", "postal_code", "country"];
 /// The kind of a call; `None` for an event of Tandem's own form.
 fn kind_of(item: &Value) -> Option<&str> {
     let kind = item.get("type")?.as_str()?;
-    let is_own = item.get("name").is_some() || item.get("user").is_some();
-    (!is_own && (TAKEN.contains(&kind) || PASSED_OVER.contains(&kind))).then_some(kind)
+    let has = |key: &str| item.get(key).is_some();
+    // A page has a name of its own.
+    let is_call = (TAKEN.contains(&kind) && !has("name")) || PASSED_OVER.contains(&kind);
+    (is_call && !has("user")).then_some(kind)
 }
 
 /// Whether a call has nothing that Tandem takes.
@@ -176,7 +178,7 @@ mod tests {
         ] {
             assert_eq!(as_event(own.clone()), own);
         }
-        assert!(is_passed_over(&json!({"type": "page", "anonymousId": "a"})));
+        assert!(is_passed_over(&json!({"type": "page", "name": "Home", "anonymousId": "a"})));
         assert!(!is_passed_over(&json!({"type": "track", "event": "x"})));
     }
 }

@@ -18,7 +18,11 @@ serve MAUTIC_WELCOME_CAMPAIGN_ID=4711 tandem dev --simulate --no-schedule --port
 export TANDEM=http://127.0.0.1:$PORT KEY=$(cat .tandem/api-key) EVENT=evt_1
 curl -sS "$TANDEM/events?wait=true" -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
   -d '{"id":"evt_1","name":"user_signup","user":{"id":"42","email":"jane@example.com"}}' >/dev/null
-until JOB=$(tandem --json jobs list | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["job"]["id"])' 2>/dev/null); do sleep 0.2; done
+for _ in $(seq 300); do
+    if JOB=$(tandem --json jobs list | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["job"]["id"])' 2>/dev/null); then break; fi
+    sleep 0.2
+done
+[[ -n ${JOB:-} ]] || { echo "the event was not parked" >&2; exit 1; }
 printf 'id,email,mobile\n1,a@example.com,12\n' >people.csv
 tandem import people.csv
 tandem sync
