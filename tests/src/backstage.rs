@@ -143,6 +143,7 @@ impl System {
                 version: 1,
                 gone_since: None,
                 overlaid: Default::default(),
+                older: Default::default(),
             },
             link: Link { revision: 1, ..Link::new(now) },
             lease: Lease { owner: "gone".to_owned(), until },

@@ -86,10 +86,12 @@ pub fn summary(run: &RunLog) -> String {
     let counts = [
         ("rows read", run.rows),
         ("unchanged", run.unchanged),
+        ("stale", run.stale),
         ("created", run.created),
         ("updated", run.updated),
         ("failed", run.failed),
         ("rejected", run.rejected),
+        ("skipped", run.skipped),
         ("shared", run.shared),
         ("gone", run.gone),
         ("memberships", run.memberships),

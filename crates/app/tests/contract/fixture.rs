@@ -82,6 +82,7 @@ pub fn record(version: u64, address: &str) -> Record {
         version,
         gone_since: None,
         overlaid: Default::default(),
+        older: Default::default(),
     }
 }
 

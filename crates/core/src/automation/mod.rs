@@ -12,6 +12,7 @@ pub mod event;
 pub mod explain;
 mod listing;
 mod lists;
+pub mod money;
 mod outcome;
 pub mod presence;
 pub mod replay;

@@ -124,6 +124,8 @@ pub struct RunLog {
     pub rows: u64,
     /// Rows that changed nothing.
     pub unchanged: u64,
+    /// Rows whose state is older than one that is known: of it, only fields that no newer one has were taken.
+    pub stale: u64,
     /// Contacts made.
     pub created: u64,
     /// Contacts changed.
@@ -132,6 +134,8 @@ pub struct RunLog {
     pub failed: u64,
     /// Rows that are no contact: no address, or none that can be mailed.
     pub rejected: u64,
+    /// Rows of people who were deleted, and whom they do not bring back.
+    pub skipped: u64,
     /// Rows that joined the contact of another row.
     pub shared: u64,
     /// Rows that are gone from the source.

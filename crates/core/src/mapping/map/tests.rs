@@ -18,6 +18,7 @@ fn record(fields: Value) -> Record {
         version: 1,
         gone_since: None,
         overlaid: Default::default(),
+        older: Default::default(),
     }
 }
 
