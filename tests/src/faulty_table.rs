@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use rand::Rng;
 use reqwest::Client;
+use tandem_app::local_table::LocalAccess;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -17,7 +18,7 @@ const LARGEST: usize = 32 * 1024 * 1024;
 
 /// A running proxy. It stops when it is dropped.
 pub struct FaultyTable {
-    url: String,
+    access: LocalAccess,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
@@ -30,27 +31,28 @@ struct Shared {
 }
 
 impl FaultyTable {
-    /// Starts a proxy before the engine at `engine` that fails this share of the calls.
+    /// Starts a proxy before this engine that fails this share of the calls.
     ///
     /// # Errors
     /// When there is no port.
-    pub async fn start(engine: &str, rate: f64) -> Result<Self, String> {
+    pub async fn start(engine: &LocalAccess, rate: f64) -> Result<Self, String> {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
-        let url = format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?);
+        let endpoint = format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?);
         let client = Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
-        let shared = Arc::new(Shared { engine: engine.to_owned(), rate, client, failed: AtomicU64::new(0) });
+        let shared = Arc::new(Shared { engine: engine.endpoint.clone(), rate, client, failed: AtomicU64::new(0) });
         let router = Router::new().fallback(pass_on).with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move {
             // It ends when the task is aborted.
             let _ended = axum::serve(listener, router).await;
         });
-        Ok(Self { url, shared, server })
+        let access = LocalAccess { endpoint, ..engine.clone() };
+        Ok(Self { access, shared, server })
     }
 
-    /// Where it listens.
+    /// Where it listens; the credential is the engine's.
     #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn access(&self) -> &LocalAccess {
+        &self.access
     }
 
     /// How many calls failed.

@@ -6,6 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tandem_app::local_table::LocalAccess;
 use tokio::process::{Child, Command};
 
 use crate::runtime_api::{Answered, RuntimeApi};
@@ -90,7 +91,7 @@ pub async fn run_to_end(program: &Path, environment: &[(String, String)]) -> Res
 /// The variables that make a function use the stand-ins of a system and the queue.
 #[must_use]
 pub fn environment(system: &System, sqs: &SqsStub) -> Vec<(String, String)> {
-    let mut environment = aws_environment(system.table.endpoint(), sqs.endpoint());
+    let mut environment = aws_environment(system.table.access(), sqs.endpoint());
     let own = [
         ("TANDEM_TABLE", "tandem".to_owned()),
         ("TANDEM_QUEUE_URL", sqs.queue_url(JOBS)),
@@ -107,15 +108,15 @@ pub fn environment(system: &System, sqs: &SqsStub) -> Vec<(String, String)> {
 
 /// The variables that every function has on Lambda, with endpoints of stand-ins and keys that open nothing.
 #[must_use]
-pub fn aws_environment(dynamodb: &str, sqs: &str) -> Vec<(String, String)> {
+pub fn aws_environment(table: &LocalAccess, sqs: &str) -> Vec<(String, String)> {
     let variables = [
         ("AWS_LAMBDA_FUNCTION_NAME", "tandem"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
         ("AWS_REGION", "eu-central-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_ACCESS_KEY_ID", table.access_key_id.as_str()),
         ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
+        ("AWS_ENDPOINT_URL_DYNAMODB", table.endpoint.as_str()),
         ("AWS_ENDPOINT_URL_SQS", sqs),
     ];
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()

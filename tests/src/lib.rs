@@ -27,6 +27,7 @@ pub mod scenarios;
 pub mod sqs_stub;
 pub mod supabase;
 pub mod system;
+pub mod version;
 
 /// The connector's own contract test, which the proof suite runs too.
 #[path = "../../crates/connectors/tests/contract/mod.rs"]

@@ -18,12 +18,13 @@ use tandem_connectors::mautic::setup;
 use tandem_core::domain::scope::Scope;
 use tandem_core::ports::{CatalogStore, Clock, MarketingPlatform};
 use tandem_core::sync::services::Desk;
-use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
+use tandem_simulators::{MauticOptions, MauticSimulator, MauticVersion, RunningMautic};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::client::{Answer, Caller};
 use crate::deliveries::Delivery;
+use crate::version;
 
 /// The secret that deliveries to test systems are signed with: the one of the recorded webhooks.
 pub const WEBHOOK_SECRET: &str = "s3cret";
@@ -51,7 +52,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            mautic: MauticOptions::default(),
+            mautic: version::mautic(),
             environment: Vec::new(),
             worker: true,
             connect: true,
@@ -66,6 +67,20 @@ impl Options {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With a Mautic of this version; by default it is the one of the process.
+    #[must_use]
+    pub fn mautic_version(mut self, version: MauticVersion) -> Self {
+        self.mautic = self.mautic.version(version);
+        self
+    }
+
+    /// With a Mautic that delivers no webhooks to this machine, as 7.0 does none to a private address unless told so.
+    #[must_use]
+    pub fn without_private_webhooks(mut self) -> Self {
+        self.mautic = self.mautic.allowed_private_addresses(&[]);
         self
     }
 

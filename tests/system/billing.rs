@@ -208,9 +208,9 @@ async fn in_demo_mode_a_delivery_is_checked_and_has_no_effect() {
 #[tokio::test]
 async fn while_the_table_is_away_the_provider_is_told_to_come_again() {
     let mut system = system().await;
-    let proxy = FaultyTable::start(system.table.endpoint(), 1.0).await.unwrap();
+    let proxy = FaultyTable::start(system.table.access(), 1.0).await.unwrap();
     let mut foundation = system.foundation.clone();
-    foundation.table = LocalTable::attach(proxy.url());
+    foundation.table = LocalTable::attach(proxy.access());
     let router = tandem_app::http::billing_webhook(foundation.app_state(false).unwrap());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -14,6 +14,7 @@ mod failures;
 mod guardian;
 mod health;
 mod identify;
+mod import;
 mod lifecycle;
 mod membership;
 mod once;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use tandem_app::local_table::LocalAccess;
 use tandem_simulators::mautic::{FaultKind, FaultRule};
 use tandem_tests::billing::LEMON_SECRET;
 use tandem_tests::function::{DEAD_LETTERS, FunctionProcess, JOBS, aws_environment, environment, run_to_end};
@@ -139,7 +140,8 @@ async fn queue_worker_moves_poison_at_once_and_fails_only_what_shall_come_back()
 
 #[tokio::test]
 async fn half_a_configuration_stops_the_start_and_names_all_that_is_missing() {
-    let mut environment = aws_environment("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let nowhere = LocalAccess { endpoint: "http://127.0.0.1:9".to_owned(), access_key_id: "none".to_owned() };
+    let mut environment = aws_environment(&nowhere, &nowhere.endpoint);
     let given = [("MAUTIC_CLIENT_ID", "1_demo"), ("MAUTIC_ENROLLMENT_ENABLED", "true")];
     environment.extend(given.map(|(name, value)| (name.to_owned(), value.to_owned())));
     for name in ["mautic-sync", "queue-worker"] {

@@ -6,6 +6,8 @@ pub mod functions;
 pub mod http;
 #[cfg(feature = "local")]
 pub mod local_table;
+#[cfg(feature = "local")]
+pub mod private_files;
 pub mod queue;
 pub mod rows;
 pub mod sealing;

@@ -58,7 +58,7 @@ async fn a_zero_is_stored_by_a_create_and_by_a_rewrite_that_leaves_the_rest_alon
     let id = created.contact.id;
     assert_eq!(client.get(&id).await.unwrap().fields["lead_score"].as_f64(), Some(0.0));
     let again = client.create(&write(json!({"email": "A@example.com"}))).await.unwrap_err();
-    assert_eq!(again.kind, FailureKind::Conflict);
+    assert_eq!(again.kind, FailureKind::Taken);
 
     client.update(&id, &write(json!({"lead_score": 7.5, "phone": "+391"}))).await.unwrap();
     client.add_points(&id, 12).await.unwrap();

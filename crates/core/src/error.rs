@@ -18,8 +18,10 @@ pub enum FailureKind {
     Invalid,
     /// There is no such thing.
     NotFound,
-    /// The thing belongs to something else, or is held by another writer.
+    /// Another writer holds the thing just now.
     Conflict,
+    /// A value that only one contact may have is another contact's: somebody has to change one of the two.
+    Taken,
     /// The platform understood and refused the data.
     Refused,
     /// The platform does not accept Tandem's credentials, or its API is switched off.

@@ -54,6 +54,8 @@ pub fn contact_due(failure: &Failure, attempt: u32, now: Timestamp, chance: f64)
         | FailureKind::Refused
         | FailureKind::Misconfigured
         | FailureKind::Credentials => (600, 86_400),
+        // Only a person undoes it, and each attempt costs a look-up.
+        FailureKind::Taken => (3_600, 86_400),
         FailureKind::Conflict
         | FailureKind::RateLimited
         | FailureKind::Unavailable
@@ -105,8 +107,15 @@ const fn schedule_of(kind: FailureKind) -> Schedule {
             schedule(0, 0, 0, "The platform refused the data: correct the fields named in the reason, then replay.")
         }
         FailureKind::Conflict => {
-            schedule(2, 60, 200, "Another record or writer holds this contact: resolve the conflict, then replay.")
+            schedule(2, 60, 200, "Another writer holds this contact all the time: see what it is, then replay.")
         }
+        FailureKind::Taken => schedule(
+            0,
+            0,
+            0,
+            "Several contacts of the platform claim to be this person: merge or correct those named in the reason, then \
+             replay. `tandem doctor duplicates` lists all of them.",
+        ),
         FailureKind::Credentials => schedule(
             60,
             3600,
@@ -165,6 +174,7 @@ pub const fn may_pass_soon(kind: FailureKind) -> bool {
         FailureKind::Invalid
         | FailureKind::NotFound
         | FailureKind::Refused
+        | FailureKind::Taken
         | FailureKind::Credentials
         | FailureKind::RateLimited
         | FailureKind::Storage
@@ -176,8 +186,9 @@ pub const fn may_pass_soon(kind: FailureKind) -> bool {
 #[must_use]
 pub const fn is_refusal(kind: FailureKind) -> bool {
     match kind {
-        FailureKind::Invalid | FailureKind::Refused | FailureKind::Conflict => true,
+        FailureKind::Invalid | FailureKind::Refused | FailureKind::Taken => true,
         FailureKind::NotFound
+        | FailureKind::Conflict
         | FailureKind::Credentials
         | FailureKind::RateLimited
         | FailureKind::Unavailable
@@ -201,6 +212,7 @@ pub const fn may_be_done_later(kind: FailureKind) -> bool {
         FailureKind::Invalid
         | FailureKind::NotFound
         | FailureKind::Refused
+        | FailureKind::Taken
         | FailureKind::Storage
         | FailureKind::Misconfigured => false,
     }
@@ -224,7 +236,7 @@ pub fn public_answer(failure: &Failure, now: Timestamp) -> PublicAnswer {
         FailureKind::Invalid => (422, "invalid_request", None),
         FailureKind::NotFound => (404, "not_found", None),
         FailureKind::Conflict => (409, "conflict", Some(2)),
-        FailureKind::Refused => (422, "refused_by_platform", None),
+        FailureKind::Refused | FailureKind::Taken => (422, "refused_by_platform", None),
         FailureKind::Credentials => (502, "platform_credentials", Some(60)),
         FailureKind::RateLimited => (429, "platform_rate_limited", Some(60)),
         FailureKind::Unavailable => (503, "platform_unavailable", Some(10)),
@@ -265,7 +277,7 @@ mod tests {
 
     #[test]
     fn what_can_never_succeed_is_parked_at_once_with_advice() {
-        for kind in [FailureKind::Invalid, FailureKind::NotFound, FailureKind::Refused] {
+        for kind in [FailureKind::Invalid, FailureKind::NotFound, FailureKind::Refused, FailureKind::Taken] {
             assert!(
                 matches!(after_failure(&Failure::new(kind, ""), 1, now(), now(), 0.5), Decision::Park(_)),
                 "{kind:?}"

@@ -58,7 +58,7 @@ pub trait MarketingPlatform: Send + Sync {
     async fn get(&self, id: &RemoteId) -> Result<RemoteContact>;
     /// Creates, or updates the contact that has the address. Not safe in parallel for one address. Zeros are dropped. One call.
     async fn upsert(&self, write: &ContactWrite) -> Result<Written>;
-    /// Creates and stores zeros; [`crate::error::FailureKind::Conflict`] when the address exists. One call.
+    /// Creates and stores zeros; [`crate::error::FailureKind::Taken`] when the address exists. One call.
     async fn create(&self, write: &ContactWrite) -> Result<Written>;
     /// Changes the fields given and no other. Zeros are dropped. One call.
     async fn update(&self, id: &RemoteId, write: &ContactWrite) -> Result<RemoteContact>;

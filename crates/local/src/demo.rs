@@ -16,6 +16,7 @@ use tandem_app::system::SystemClock;
 use tandem_core::error::FailureKind;
 use tandem_core::ports::Clock;
 use tandem_core::sync::run::SyncOptions;
+use tandem_simulators::MauticVersion;
 
 use crate::connect::{MauticOptions, connect_mautic};
 use crate::dev::{DevOptions, Server, announce, interrupted};
@@ -38,6 +39,9 @@ pub struct DemoOptions {
     /// How many of them.
     #[arg(long, default_value_t = 500)]
     rows: usize,
+    /// The version of the simulated Mautic: 5.1 or 7.0.
+    #[arg(long, default_value_t, value_name = "VERSION")]
+    simulate_version: MauticVersion,
     /// Stop after the summary instead of serving on.
     #[arg(long)]
     once: bool,
@@ -52,8 +56,9 @@ pub async fn demo(
 ) -> Result<(), CommandError> {
     let bodies = sample::read(&options.sample, options.rows)?;
     let simulate = Config::read(&environment)?.mautic.is_none();
-    let server =
-        Server::start(&DevOptions { port: options.port, simulate, no_schedule: false }, data_dir, environment).await?;
+    let served =
+        DevOptions { port: options.port, simulate, simulate_version: options.simulate_version, no_schedule: false };
+    let server = Server::start(&served, data_dir, environment).await?;
     output.note(if simulate {
         "No Mautic is configured: working with a simulated one."
     } else {

@@ -9,12 +9,13 @@ use clap::Args;
 use serde_json::json;
 use tandem_app::config::{Config, Environment};
 use tandem_app::http;
-use tandem_app::local_table::LocalTable;
+use tandem_app::local_table::{LocalAccess, LocalTable};
+use tandem_app::private_files;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::local_worker::{JOBS_AT_ONCE, LocalWorker};
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
-use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
+use tandem_simulators::{MauticOptions, MauticSimulator, MauticVersion, RunningMautic};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -34,6 +35,9 @@ pub struct DevOptions {
     /// Start a simulated Mautic too, and work with it.
     #[arg(long)]
     pub simulate: bool,
+    /// The version of the simulated Mautic: 5.1 or 7.0.
+    #[arg(long, default_value_t, value_name = "VERSION")]
+    pub simulate_version: MauticVersion,
     /// Leave the schedules out: the webhook is not watched, gaps are not looked for.
     #[arg(long)]
     pub no_schedule: bool,
@@ -109,7 +113,7 @@ impl Server {
         let data = DataDir::open(data_dir)?;
         let listener = listen(options.port).await?;
         let url = format!("http://127.0.0.1:{}", listener.local_addr().map_err(no_port(options.port))?.port());
-        let simulator = if options.simulate { Some(simulator(&data).await?) } else { None };
+        let simulator = if options.simulate { Some(simulator(&data, options.simulate_version).await?) } else { None };
         if let Some(simulator) = &simulator {
             simulated(&mut environment, simulator.base_url());
             // Only a Mautic on this machine can call this server.
@@ -119,9 +123,9 @@ impl Server {
         let config = Config::read(&environment)?;
         let api_key = config.api_key.as_ref().map(|key| key.0.clone()).unwrap_or_default();
         let embedded = embedded_table(&environment, &data).await?;
-        let (table, endpoint) = match &embedded {
-            Ok(embedded) => (embedded.table().clone(), embedded.endpoint().to_owned()),
-            Err(endpoint) => (LocalTable::attach(endpoint), endpoint.clone()),
+        let (table, access) = match &embedded {
+            Ok(embedded) => (embedded.table().clone(), embedded.access().clone()),
+            Err(access) => (LocalTable::attach(access), access.clone()),
         };
         let queue = LocalQueue::open(&data.queue(), Arc::new(SystemClock))?;
         let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
@@ -129,7 +133,7 @@ impl Server {
             demo_campaigns::make_missing(&foundation.lifecycle, &mautic, &simulator.base_url()).await?;
         }
         let running =
-            Running { url, table: endpoint, simulator: simulator.as_ref().map(|simulator| simulator.base_url()) };
+            Running { url, table: access, simulator: simulator.as_ref().map(|simulator| simulator.base_url()) };
         let (stop, stopped) = watch::channel(false);
         let tasks = start_tasks(&foundation, queue, listener, options, &stopped)?;
         write_running(&data, &running)?;
@@ -188,16 +192,27 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _gone = stopped.wait_for(|stop| *stop).await;
 }
 
-/// The embedded table, or the address of the engine that the environment names in its place.
-async fn embedded_table(environment: &Environment, data: &DataDir) -> Result<Result<LocalTable, String>, CommandError> {
+/// The embedded table, or the way to the engine that the environment names in its place.
+async fn embedded_table(
+    environment: &Environment,
+    data: &DataDir,
+) -> Result<Result<LocalTable, LocalAccess>, CommandError> {
     match environment.get(&["AWS_ENDPOINT_URL_DYNAMODB"]) {
-        Some(endpoint) => Ok(Err(endpoint.to_owned())),
+        Some(endpoint) => {
+            let access_key_id = environment.get(&["AWS_ACCESS_KEY_ID"]).unwrap_or("local").to_owned();
+            Ok(Err(LocalAccess { endpoint: endpoint.to_owned(), access_key_id }))
+        }
         None => Ok(Ok(LocalTable::open(&data.table()).await?)),
     }
 }
 
-async fn simulator(data: &DataDir) -> Result<RunningMautic, CommandError> {
-    let options = MauticOptions::default().client(SIMULATED_CLIENT.0, SIMULATED_CLIENT.1).journal(data.simulator());
+async fn simulator(data: &DataDir, version: MauticVersion) -> Result<RunningMautic, CommandError> {
+    // Its webhooks come to this machine, which 7.0 only allows when it is told so.
+    let options = MauticOptions::default()
+        .version(version)
+        .allowed_private_addresses(&["127.0.0.1", "localhost"])
+        .client(SIMULATED_CLIENT.0, SIMULATED_CLIENT.1)
+        .journal(data.simulator());
     Ok(MauticSimulator::start(options, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?)
 }
 
@@ -211,5 +226,5 @@ fn no_port(port: u16) -> impl FnOnce(std::io::Error) -> CommandError {
 
 fn write_running(data: &DataDir, running: &Running) -> Result<(), CommandError> {
     let path = data.running();
-    std::fs::write(&path, json!(running).to_string()).map_err(CommandError::file(&path))
+    private_files::replace(&path, &json!(running).to_string()).map_err(CommandError::file(&path))
 }

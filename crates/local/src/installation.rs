@@ -1,13 +1,12 @@
 //! The installation that a command works on: a deployed one, the running `tandem dev`, or the data of a stopped one.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tandem_app::config::{Config, Environment};
-use tandem_app::local_table::LocalTable;
+use tandem_app::local_table::{LocalAccess, LocalTable};
+use tandem_app::private_files;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::sqs::{self, SqsQueue};
 use tandem_app::store::{ApiKeySecret, Table, table};
@@ -23,9 +22,9 @@ use crate::failure::CommandError;
 pub struct DataDir(PathBuf);
 
 impl DataDir {
-    /// Makes the folder when it is not there.
+    /// Makes the folder when it is not there, for its owner alone: what is in it is personal.
     pub fn open(path: &Path) -> Result<Self, CommandError> {
-        std::fs::create_dir_all(path).map_err(CommandError::file(path))?;
+        private_files::make_folder(path).map_err(CommandError::file(path))?;
         Ok(Self(path.to_owned()))
     }
 
@@ -60,7 +59,7 @@ impl DataDir {
             return Ok(secret.trim().to_owned());
         }
         let secret = new_key();
-        write_private(&path, secret.reveal()).map_err(CommandError::file(&path))?;
+        private_files::replace(&path, &format!("{}\n", secret.reveal())).map_err(CommandError::file(&path))?;
         Ok(secret.reveal().to_owned())
     }
 
@@ -76,20 +75,13 @@ pub fn new_key() -> ApiKeySecret {
     ApiKeySecret::from_random(rand::random())
 }
 
-/// Only the owner of the file may read it.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{text}")
-}
-
-/// What a running `tandem dev` says of itself, for other commands and programs. No secret.
+/// What a running `tandem dev` says of itself, for other commands of the same user: with it the table can be read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Running {
     /// Where it serves.
     pub url: String,
     /// Its embedded table.
-    pub table: String,
+    pub table: LocalAccess,
     /// The simulated Mautic, when there is one.
     pub simulator: Option<String>,
 }
@@ -99,7 +91,7 @@ impl Running {
     pub async fn find(data: &DataDir) -> Option<Self> {
         let text = std::fs::read_to_string(data.running()).ok()?;
         let running: Self = serde_json::from_str(&text).ok()?;
-        let address = running.table.strip_prefix("http://")?.to_owned();
+        let address = running.table.endpoint.strip_prefix("http://")?.to_owned();
         tokio::net::TcpStream::connect(address).await.ok().map(|_| running)
     }
 }

@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tandem_simulators::MauticOptions;
 
 use crate::client::Caller;
 use crate::paths;
 use crate::system::{Options, System};
+use crate::version;
 
 /// A figure: its name, its value, its unit.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ pub type Measured = Result<Vec<Figure>, String>;
 
 /// A system whose Mautic answers at once: what is measured is Tandem.
 async fn system() -> System {
-    let mautic = MauticOptions::default().race_window(Duration::ZERO).latency(Duration::ZERO);
+    let mautic = version::mautic().race_window(Duration::ZERO).latency(Duration::ZERO);
     System::with(Options { mautic, ..Options::default() }.without_worker().with("TANDEM_LOG", "warn")).await
 }
 

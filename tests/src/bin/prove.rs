@@ -4,7 +4,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tandem_simulators::MauticVersion;
 use tandem_tests::scenarios::{self, NAMES, Size};
+use tandem_tests::version;
 
 /// Runs scenarios that show Tandem's promises; each closes with one line.
 #[derive(Parser)]
@@ -12,6 +14,9 @@ struct Cli {
     /// Run at the small size.
     #[arg(long)]
     small: bool,
+    /// Against a simulated Mautic of this version: 5.1 or 7.0.
+    #[arg(long, default_value_t)]
+    mautic: MauticVersion,
     /// The scenarios, or `all`.
     #[arg(required = true)]
     names: Vec<String>,
@@ -20,6 +25,7 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    version::choose(cli.mautic);
     let size = if cli.small { Size::Small } else { Size::Full };
     let all = cli.names.iter().any(|name| name == "all");
     let names: Vec<&str> = if all { NAMES.to_vec() } else { cli.names.iter().map(String::as_str).collect() };

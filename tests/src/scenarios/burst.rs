@@ -8,12 +8,12 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tandem_app::queue::local_worker::JOBS_AT_ONCE;
-use tandem_simulators::MauticOptions;
 use tokio::time::Instant;
 
 use super::{Proof, Size};
 use crate::lifecycle::{Names, Seen, seen_of};
 use crate::system::{Options, System};
+use crate::version;
 
 /// What a call of Mautic takes.
 const LATENCY: Duration = Duration::from_millis(50);
@@ -34,7 +34,7 @@ struct Took {
 /// Runs the scenario.
 pub async fn run(size: Size) -> Proof {
     let users = size.pick(30, 100);
-    let mautic = MauticOptions::default().latency(LATENCY);
+    let mautic = version::mautic().latency(LATENCY);
     let mut system = System::with(Options { mautic, ..Options::default().without_worker() }).await;
     system.make_campaigns().await;
     system.start_workers(1, JOBS_AT_ONCE);

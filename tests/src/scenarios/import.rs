@@ -12,12 +12,12 @@ use tandem_core::ports::Clock;
 use tandem_core::ports::runs::RunLog;
 use tandem_core::sync::run::{Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
-use tandem_simulators::MauticOptions;
 
 use super::{Proof, Size};
 use crate::customers::{self, Row};
 use crate::list_source::{ListSource, source_row};
 use crate::system::{Options, System};
+use crate::version;
 
 /// The hourly limit of calls, and what an import of everything may take.
 const LIMIT: u64 = 100;
@@ -130,7 +130,7 @@ fn wrong_segments(system: &System, newest: &BTreeMap<String, &Row>) -> Vec<Strin
 
 /// A system whose Mautic answers at once, and that runs no jobs.
 pub(super) async fn system(clock: Arc<dyn Clock>) -> System {
-    let mautic = MauticOptions::default().race_window(Duration::ZERO).latency(Duration::ZERO);
+    let mautic = version::mautic().race_window(Duration::ZERO).latency(Duration::ZERO);
     System::with(Options { mautic, clock, ..Options::default() }.without_worker()).await
 }
 

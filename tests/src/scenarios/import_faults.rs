@@ -11,7 +11,6 @@ use tandem_app::store::{RecordsTable, RunTable};
 use tandem_app::system::SystemClock;
 use tandem_core::domain::scope::Scope;
 use tandem_core::ports::runs::RunStore;
-use tandem_simulators::MauticOptions;
 use tokio::process::{Child, Command};
 
 use super::import::judge;
@@ -23,6 +22,7 @@ use crate::list_source::source_row;
 use crate::paths;
 use crate::sqs_stub::SqsStub;
 use crate::system::{Options, System};
+use crate::version;
 
 /// How often the command is started after the last kill, at most.
 const TRIES: usize = 60;
@@ -33,7 +33,7 @@ pub async fn run(size: Size) -> Proof {
         Size::Small => customers::sample(300),
         Size::Full => customers::all(),
     };
-    let mautic = MauticOptions::default().latency(Duration::from_millis(30));
+    let mautic = version::mautic().latency(Duration::from_millis(30));
     let system = System::with(Options { mautic, ..Options::default() }.without_worker()).await;
     let sqs = SqsStub::start().await;
     fill(&system, &rows).await?;

@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use tandem_simulators::mautic::{FaultKind, FaultRule, LostReply};
-use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
+use tandem_simulators::{MauticSimulator, RunningMautic};
 use tokio::sync::watch;
 
 use super::sample::{held_by, judge};
@@ -15,6 +15,7 @@ use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::client::Answer;
 use crate::customers::{self, Row};
+use crate::version;
 
 /// Calls under way at once.
 const AT_ONCE: usize = 8;
@@ -37,7 +38,7 @@ pub async fn run(size: Size) -> Proof {
 async fn against_simulator(rows: &[Row], kills: usize, size: Size) -> Proof {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     // A weak server answers slowly, so that most kills hit a call under way.
-    let options = MauticOptions::default().latency(Duration::from_millis(30));
+    let options = version::mautic().latency(Duration::from_millis(30));
     let address = "127.0.0.1:0".parse().map_err(|_| "no address")?;
     let mautic = MauticSimulator::start(options, address).await.map_err(|error| error.to_string())?;
     let server = DevServer::new(folder.path(), variables(&mautic));

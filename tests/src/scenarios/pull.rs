@@ -17,12 +17,12 @@ use tandem_core::sync::conflict::Side;
 use tandem_core::sync::run::{Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
 use tandem_core::sync::whom::Whom;
-use tandem_simulators::MauticOptions;
 
 use super::import::desk_over;
 use super::{Proof, Size};
 use crate::list_source::ListSource;
 use crate::system::{Options, System};
+use crate::version;
 use oracle::{Edit, FIELDS, Person, Texts};
 
 /// How often both sides edit.
@@ -81,7 +81,7 @@ async fn under(strategy: &'static str, people: usize) -> Proof {
 
 impl Office {
     async fn open(strategy: &'static str, people: usize) -> Self {
-        let mautic = MauticOptions::default().race_window(Duration::ZERO).latency(Duration::ZERO);
+        let mautic = version::mautic().race_window(Duration::ZERO).latency(Duration::ZERO);
         let options = Options { mautic, ..Options::default() }.with("TANDEM_CONFLICT_STRATEGY", strategy);
         let system = System::with(options.without_worker()).await;
         let people: Vec<Person> = (0..people).map(Person::new).collect();

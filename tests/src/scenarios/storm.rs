@@ -50,7 +50,7 @@ pub async fn run(size: Size) -> Proof {
     let wanted = clean_pass(&made, contacts).await?;
     let stormy = stormy_order(&made);
     let table = LocalTable::in_memory().await.map_err(|failure| failure.to_string())?;
-    let faulty = FaultyTable::start(table.endpoint(), 0.1).await?;
+    let faulty = FaultyTable::start(table.access(), 0.1).await?;
     let mautic = System::with(Options::default().without_worker()).await;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let server = DevServer::new(folder.path(), variables(&mautic, &faulty));
@@ -90,7 +90,8 @@ fn variables(mautic: &System, faulty: &FaultyTable) -> Vec<(String, String)> {
         ("MAUTIC_CLIENT_ID", "1_demo".to_owned()),
         ("MAUTIC_CLIENT_SECRET", "demo-secret".to_owned()),
         ("MAUTIC_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
-        ("AWS_ENDPOINT_URL_DYNAMODB", faulty.url().to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", faulty.access().endpoint.clone()),
+        ("AWS_ACCESS_KEY_ID", faulty.access().access_key_id.clone()),
     ];
     entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -14,7 +14,6 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::ports::runs::{RunLog, RunStore};
 use tandem_core::sync::run::{Ran, Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
-use tandem_simulators::MauticOptions;
 
 use super::import::judge;
 use super::{Proof, Size};
@@ -22,6 +21,7 @@ use crate::customers::{self, Row};
 use crate::paths;
 use crate::supabase::{SqlRow, Supabase};
 use crate::system::{Options, System};
+use crate::version;
 
 /// How often the run is begun again after the last outage, at most.
 const TRIES: usize = 40;
@@ -83,7 +83,7 @@ fn unpacked(file: PathBuf) -> Result<PathBuf, String> {
 }
 
 async fn system_over(project: &Supabase) -> System {
-    let mautic = MauticOptions::default().race_window(Duration::ZERO).latency(Duration::from_millis(20));
+    let mautic = version::mautic().race_window(Duration::ZERO).latency(Duration::from_millis(20));
     let options = Options { mautic, ..Options::default() }
         .with("SUPABASE_URL", &project.url())
         .with("SUPABASE_SERVICE_ROLE_KEY", &project.service_key());

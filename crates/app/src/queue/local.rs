@@ -65,11 +65,14 @@ impl LocalQueue {
         Self::over(Connection::open_in_memory(), clock)
     }
 
-    /// A queue in a file, which is made when it is not there.
+    /// A queue in a file, which is made when it is not there, for its owner alone.
     ///
     /// # Errors
     /// `Misconfigured` when the file can't be used.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        crate::private_files::make(path).map_err(|error| {
+            Failure::new(FailureKind::Misconfigured, format!("the local queue can't be opened: {error}"))
+        })?;
         Self::over(Connection::open(path), clock)
     }
 

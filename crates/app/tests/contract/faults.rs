@@ -86,7 +86,7 @@ pub fn faulty(local: &LocalTable, fault: impl Intercept + 'static) -> Table {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("eu-central-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
+        .credentials_provider(Credentials::new(&local.access().access_key_id, "local", None, None, "tests"))
         .endpoint_url(local.endpoint())
         .interceptor(fault)
         .build();

@@ -15,6 +15,7 @@ mod idempotency;
 mod leases;
 mod ledger;
 mod local_queue;
+mod local_table;
 mod local_worker;
 mod platform_state;
 mod records;

@@ -7,6 +7,7 @@ use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::bulk::Outcomes;
 
 use super::client::Request;
+use super::contacts::keeps_address;
 use super::convert::{WholeContact, contact_number, partial_body, remote_contact, replacing_body};
 use super::wire::{Batch, Contacts, Error};
 use super::{Mautic, errors};
@@ -34,16 +35,17 @@ impl Mautic {
     /// # Errors
     /// For the whole batch: `Invalid` for more than [`BATCH_AT_MOST`] entries, before any call, or the call's failure.
     pub async fn batch_upsert(&self, writes: &[ContactWrite]) -> Result<Outcomes> {
-        let entries = writes.iter().map(partial_body).collect();
+        let entries = writes.iter().map(|write| Ok((write, partial_body(write)?))).collect();
         self.batch(Request::post("contacts/batch/new"), entries).await
     }
 
-    /// Creates and stores zeros; `Conflict` for an entry whose address exists (recording `161-batch-put-no-id`).
+    /// Creates and stores zeros; `Taken` for an entry whose address exists, or another value that must be unique (recordings
+    /// `161-batch-put-no-id`, `245-batch-put-no-id-other-unique-field-taken`).
     ///
     /// # Errors
     /// For the whole batch, as [`Mautic::batch_upsert`].
     pub async fn batch_create(&self, writes: &[ContactWrite]) -> Result<Outcomes> {
-        let entries = writes.iter().map(partial_body).collect();
+        let entries = writes.iter().map(|write| Ok((write, partial_body(write)?))).collect();
         self.batch(Request::put("contacts/batch/edit"), entries).await
     }
 
@@ -52,7 +54,7 @@ impl Mautic {
     /// # Errors
     /// For the whole batch, as [`Mautic::batch_upsert`].
     pub async fn batch_update(&self, writes: &[(RemoteId, ContactWrite)]) -> Result<Outcomes> {
-        let entries = writes.iter().map(|(id, write)| identified(id, partial_body(write)?)).collect();
+        let entries = writes.iter().map(|(id, write)| Ok((write, identified(id, partial_body(write)?)?))).collect();
         self.batch(Request::patch("contacts/batch/edit"), entries).await
     }
 
@@ -64,7 +66,7 @@ impl Mautic {
     pub async fn batch_replace(&self, replacements: &[Replacement]) -> Result<Outcomes> {
         let body =
             |one: &Replacement| identified(&one.whole.contact.id, replacing_body(&one.whole, &one.write, &one.clear)?);
-        let entries = replacements.iter().map(body).collect();
+        let entries = replacements.iter().map(|one| Ok((&one.write, body(one)?))).collect();
         self.batch(Request::put("contacts/batch/edit"), entries).await
     }
 
@@ -85,12 +87,16 @@ impl Mautic {
     }
 
     /// Sends the entries that could be written; the others keep their place, with their own failure.
-    async fn batch(&self, request: Request, entries: Vec<Result<Entry>>) -> Result<Outcomes> {
+    async fn batch(&self, request: Request, entries: Vec<Result<(&ContactWrite, Entry)>>) -> Result<Outcomes> {
         check_size(entries.len())?;
-        let sound: Vec<&Entry> = entries.iter().filter_map(|entry| entry.as_ref().ok()).collect();
+        let sound: Vec<&Entry> = entries.iter().flatten().map(|(_, entry)| entry).collect();
         let mut answered = self.send_batch(request, &sound).await?.into_iter();
-        let mut next = || answered.next().unwrap_or_else(|| Err(errors::garbled(true)));
-        Ok(entries.into_iter().map(|entry| entry.and_then(|_| next())).collect())
+        let mut next = |write: &ContactWrite| {
+            let written = answered.next().unwrap_or_else(|| Err(errors::garbled(true)))?;
+            keeps_address(write, &written.contact)?;
+            Ok(written)
+        };
+        Ok(entries.into_iter().map(|entry| entry.and_then(|(write, _)| next(write))).collect())
     }
 
     async fn send_batch(&self, request: Request, entries: &[&Entry]) -> Result<Outcomes> {
@@ -127,7 +133,7 @@ fn outcomes(answer: Batch, count: usize) -> Outcomes {
 /// An entry succeeded when it has no error, a good status and a contact; anything else that says nothing has an unknown effect.
 fn outcome(code: Option<u16>, error: Option<&Error>, contact: Option<RemoteContact>) -> Result<Written> {
     match (error, code, contact) {
-        (Some(error), _, _) => Err(errors::of_entry(error, true)),
+        (Some(error), _, _) => Err(errors::of_batch_entry(error)),
         (None, Some(code @ (200 | 201)), Some(contact)) => Ok(Written { contact, created: code == 201 }),
         (None, _, _) => Err(errors::garbled(true)),
     }

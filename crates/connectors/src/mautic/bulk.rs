@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tandem_core::domain::identity::Email;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::platform::{ContactWrite, RemoteContact};
-use tandem_core::error::{Failure, FailureKind, Result};
+use tandem_core::error::Result;
 use tandem_core::ports::bulk::{
     BulkPlatform, ChangeCursor, ChangedContact, ChangedPage, Outcomes, RemoteList, Rewrite, Usage,
 };
@@ -43,7 +43,7 @@ impl BulkPlatform for Mautic {
         let mut written = self.batch_replace(&there).await?.into_iter();
         let outcome = |replacement: Option<Replacement>| match replacement {
             Some(_) => written.next().unwrap_or_else(|| Err(errors::garbled(true))),
-            None => Err(Failure::new(FailureKind::NotFound, "Mautic does not list the contact.")),
+            None => Err(errors::gone()),
         };
         Ok(replacements.into_iter().map(outcome).collect())
     }

@@ -5,7 +5,7 @@ use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::platform::{ContactWrite, DoNotContact, DoNotContactReason, RemoteContact};
 use tandem_core::error::{Failure, FailureKind, Result};
 
-use super::wire;
+use super::{address, wire};
 
 /// A contact with all that a PUT has to carry, for a PUT takes away what it does not carry (recording
 /// `031-contact-put-existing-partial`).
@@ -77,7 +77,11 @@ pub(super) const fn reason_number(reason: DoNotContactReason) -> u8 {
 }
 
 /// The body of a write that leaves all other fields alone.
+///
+/// # Errors
+/// `Refused` for an address that Mautic would not keep as it is.
 pub(super) fn partial_body(write: &ContactWrite) -> Result<Map<String, Value>> {
+    address::check(write)?;
     let mut body: Map<String, Value> = write.fields.clone().into_iter().collect();
     extend(&mut body, write)?;
     Ok(body)
@@ -91,6 +95,7 @@ pub(super) fn replacing_body(
     write: &ContactWrite,
     clear: &[String],
 ) -> Result<Map<String, Value>> {
+    address::check(write)?;
     let mut body: Map<String, Value> = whole.contact.fields.clone().into_iter().collect();
     body.insert("points".to_owned(), whole.contact.points.into());
     for (name, id) in [("owner", whole.owner), ("stage", whole.stage)] {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::domain::link::RemoteId;
 use tandem_core::error::{Failure, FailureKind, Result};
 
 use super::wire::{Error, Errors, Listed};
@@ -34,6 +35,28 @@ pub(super) fn read<T: DeserializeOwned>(answer: &Answer, now: Timestamp) -> Resu
 pub(super) fn of_entry(error: &Error, wrote: bool) -> Failure {
     let code = error.code.as_ref().and_then(|code| code.0).filter(|code| (400..600).contains(code));
     of_status(code.unwrap_or(500), Some(error), wrote)
+}
+
+/// The failure of a batch's entry. Here the thing itself is missing though no `details` say so: the path is the batch's own
+/// (recording `240-batch-edit-patch-unknown-id`).
+pub(super) fn of_batch_entry(error: &Error) -> Failure {
+    match error.code.as_ref().and_then(|code| code.0) {
+        Some(404) => gone(),
+        _ => of_entry(error, true),
+    }
+}
+
+/// A contact that was deleted, or merged into another.
+pub(super) fn gone() -> Failure {
+    Failure::new(FailureKind::NotFound, "Mautic has no such contact any more: it was deleted or merged.")
+}
+
+/// Mautic took the write, and stored another address than the one sent: that is another person's contact, or a new one of
+/// nobody's.
+pub(super) fn altered(contact: &RemoteId) -> Failure {
+    let message = format!("Mautic changed the address that it was sent, and stored it with contact {contact}.");
+    let issue = FieldIssue::new("email", IssueCode::RefusedByPlatform, "Mautic does not keep this address as it is.");
+    Failure::new(FailureKind::Refused, message).with_fields(vec![issue])
 }
 
 /// An answer that is no answer to the question asked.
@@ -97,15 +120,18 @@ fn not_found(error: &Error) -> Failure {
 fn refused(status: u16, error: &Error) -> Failure {
     let issues: Vec<FieldIssue> = error.details.iter().flat_map(field_issues).collect();
     if status == 422 && issues.iter().any(|issue| issue.code == IssueCode::Taken) {
-        return Failure::new(FailureKind::Conflict, "Another contact in Mautic has this value, which must be unique.")
-            .with_fields(issues);
+        let message = format!("Another contact in Mautic has this value of: {}.", names_of(&issues));
+        return Failure::new(FailureKind::Taken, message).with_fields(issues);
     }
-    let names: Vec<&str> = issues.iter().map(|issue| issue.field.as_str()).collect();
-    let message = match names.as_slice() {
+    let message = match issues.as_slice() {
         [] => format!("Mautic refused the request with status {status}."),
-        names => format!("Mautic refused the values of: {}.", names.join(", ")),
+        issues => format!("Mautic refused the values of: {}.", names_of(issues)),
     };
     Failure::new(FailureKind::Refused, message).with_fields(issues)
+}
+
+fn names_of(issues: &[FieldIssue]) -> String {
+    issues.iter().map(|issue| issue.field.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn field_issues(details: &Listed<Value>) -> impl Iterator<Item = FieldIssue> {

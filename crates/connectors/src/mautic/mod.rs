@@ -1,5 +1,6 @@
 //! Mautic, as it really behaves (observed on 5.1.0; each fact names the recorded exchange that shows it).
 
+mod address;
 mod batches;
 mod budget;
 mod bulk;

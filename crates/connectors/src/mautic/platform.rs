@@ -19,7 +19,7 @@ impl MarketingPlatform for Mautic {
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Vec<RemoteContact>> {
-        self.with_email(email).await
+        self.find_by_emails(std::slice::from_ref(email)).await
     }
 
     async fn get(&self, id: &RemoteId) -> Result<RemoteContact> {

@@ -9,10 +9,13 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use tandem_core::domain::identity::Email;
 use tandem_core::mapping::{Country, Vocabulary};
 use unic_langid::LanguageIdentifier;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+
+use super::address;
 
 /// The words of an untouched Mautic 5.1. An administrator can replace its lists of countries and regions by others.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +48,10 @@ impl Vocabulary for MauticVocabulary {
             locale.script = None;
             known_locale(&locale)
         })
+    }
+
+    fn address_flaw(&self, email: &Email) -> Option<&'static str> {
+        address::flaw(email.as_str())
     }
 
     fn timezone(&self, given: &str) -> Option<String> {

@@ -1,4 +1,6 @@
-//! What a platform calls countries, states, locales and time zones: it refuses any other word for them.
+//! What a platform calls countries, states, locales and time zones, and which addresses it keeps: it refuses any other.
+
+use crate::domain::identity::Email;
 
 /// A country by code and by the platform's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,4 +22,7 @@ pub trait Vocabulary: Send + Sync {
     fn locale(&self, given: &str) -> Option<String>;
     /// The IANA time zone, in its own letter case.
     fn timezone(&self, given: &str) -> Option<String>;
+    /// Why the platform would change or refuse the address; `None` when it keeps it as it is. A sentence that goes on from "The
+    /// address".
+    fn address_flaw(&self, email: &Email) -> Option<&'static str>;
 }

@@ -85,7 +85,7 @@ pub trait BulkPlatform: Send + Sync {
     fn usage(&self) -> Usage;
     /// Contacts with these addresses (at most [`LOOK_UP`]); several of one address when the platform made duplicates. One call.
     async fn find_many(&self, emails: &[Email]) -> Result<Vec<RemoteContact>>;
-    /// Creates (at most [`BATCH`]) and stores zeros; an entry whose address exists is `Conflict`. One call.
+    /// Creates (at most [`BATCH`]) and stores zeros; an entry whose address exists is `Taken`. One call.
     async fn create_many(&self, writes: &[ContactWrite]) -> Result<Outcomes>;
     /// Changes the fields given and no other. Zeros are dropped. Contacts that were merged away or deleted are `NotFound`. One call.
     async fn update_many(&self, writes: &[(RemoteId, ContactWrite)]) -> Result<Outcomes>;

@@ -2,6 +2,7 @@
 //! ([`push`]) that holds the contact's lease while it writes ([`write`]). And back: what people change there is found
 //! ([`pull`]), brought together with what the application wants ([`conflict`]), and handed to the source ([`take_back`]).
 
+mod batches;
 pub mod change;
 pub mod conflict;
 pub mod contested;
@@ -26,3 +27,5 @@ pub(crate) mod tombstone;
 pub mod vanished;
 pub mod whom;
 pub mod write;
+
+pub use tombstone::tells_when_made;

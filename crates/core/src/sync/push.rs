@@ -124,6 +124,12 @@ impl Desk {
         }
     }
 
+    /// What is wrong with an address that the platform would change or refuse: the record does without it.
+    pub(super) fn address_flaw(&self, email: &Email) -> Option<FieldIssue> {
+        let flaw = self.integration.vocabulary.address_flaw(email)?;
+        Some(FieldIssue::new("contact.email", IssueCode::Invalid, format!("The address {flaw}.")))
+    }
+
     async fn find_known(&self, key: &RecordKey) -> Result<Found> {
         let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
         let stored = contacts.load(scope, key).await?;
@@ -140,10 +146,16 @@ impl Desk {
 
     async fn find_person(&self, external: Option<&ExternalId>, email: Option<&Email>) -> Result<Found> {
         let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let flaw = email.and_then(|email| self.address_flaw(email));
+        let email = email.filter(|_| flaw.is_none());
         let external_identity = external.map(ExternalId::identity);
         let email_identity = email.map(Email::identity);
         let resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
-        let choice = choose(&resolved, external_identity, email_identity)?;
+        let mut choice = match (choose(&resolved, external_identity, email_identity), &flaw) {
+            (Err(failure), Some(flaw)) => return Err(failure.with_fields(vec![flaw.clone()])),
+            (choice, _) => choice?,
+        };
+        choice.issues.extend(flaw);
         let stored = contacts.load(scope, &choice.key).await?;
         let consent = match choice.consent_elsewhere(&stored, &resolved, email) {
             Some(identity) => contacts.resolve(scope, None, Some(&identity)).await?.consent,

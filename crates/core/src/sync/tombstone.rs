@@ -120,10 +120,16 @@ const MADE: &[&str] = &[
     "joinedat",
 ];
 
+/// Whether a column of this name tells when the application made the record.
+#[must_use]
+pub fn tells_when_made(column: &str) -> bool {
+    let plain: String = column.chars().filter(|c| c.is_alphanumeric()).collect();
+    MADE.contains(&plain.to_lowercase().as_str())
+}
+
 /// When the application made the record, if a column says so; of several the latest. Of a day it is the first moment.
 pub(crate) fn made_at(fields: &Fields) -> Option<Timestamp> {
-    let plain = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
-    let columns = fields.iter().filter(|(name, _)| MADE.contains(&plain(name).as_str()));
+    let columns = fields.iter().filter(|(name, _)| tells_when_made(name));
     columns.filter_map(|(_, value)| moment(value)).max()
 }
 

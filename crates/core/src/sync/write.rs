@@ -136,7 +136,7 @@ impl<'a> Writing<'a> {
             return Ok(target);
         }
         match self.create().await {
-            Err(failure) if failure.kind == FailureKind::Conflict => {
+            Err(failure) if failure.kind == FailureKind::Taken => {
                 self.look_up().await?.ok_or_else(|| held_elsewhere(&failure))
             }
             Err(failure) if failure.effect == Effect::Unknown => self.resolve_lost_reply(failure).await,
@@ -257,7 +257,7 @@ impl<'a> Writing<'a> {
 
     /// Leaves out the fields that the platform refused; false when it is the address of a new contact, or nothing is named.
     fn without_refused(&mut self, failure: &Failure) -> bool {
-        let email_taken = failure.kind == FailureKind::Conflict && self.draft.remote_id().is_some();
+        let email_taken = failure.kind == FailureKind::Taken && self.draft.remote_id().is_some();
         if !email_taken && failure.kind != FailureKind::Refused {
             return false;
         }

@@ -7,9 +7,6 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-/// The version that the simulator claims to be.
-pub(crate) const VERSION: &str = "5.1.0";
-
 const GENERAL_ERROR: &str = "Looks like I encountered an error (error #{code}). If I do it again, please report me to \
                              the system administrator!";
 
@@ -21,7 +18,12 @@ pub(crate) struct Answer {
     location: Option<String>,
     /// Answers that Mautic's API controllers make carry its version; those made before or around them don't.
     versioned: bool,
+    empty: bool,
 }
+
+/// Marks a response that is to say which version made it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Versioned;
 
 impl Answer {
     pub(crate) fn ok(body: Value) -> Self {
@@ -29,16 +31,21 @@ impl Answer {
     }
 
     pub(crate) fn with(status: u16, body: Value) -> Self {
-        Self { status, body, location: None, versioned: true }
+        Self { status, body, location: None, versioned: true, empty: false }
     }
 
     /// A made entity: 201, and where it is to be found.
     pub(crate) fn created(location: String, body: Value) -> Self {
-        Self { status: 201, body, location: Some(location), versioned: true }
+        Self { status: 201, body, location: Some(location), versioned: true, empty: false }
     }
 
     pub(crate) fn unversioned(mut self) -> Self {
         self.versioned = false;
+        self
+    }
+
+    pub(crate) fn without_body(mut self) -> Self {
+        self.empty = true;
         self
     }
 
@@ -79,16 +86,17 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body.to_string()));
+        let body = if self.empty { Body::empty() } else { Body::from(self.body.to_string()) };
+        let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-        if self.versioned {
-            headers.insert("Mautic-Version", HeaderValue::from_static(VERSION));
-        }
         if let Some(Ok(location)) = self.location.map(HeaderValue::try_from) {
             headers.insert(header::LOCATION, location);
+        }
+        if self.versioned {
+            response.extensions_mut().insert(Versioned);
         }
         response
     }

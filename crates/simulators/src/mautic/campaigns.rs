@@ -10,7 +10,7 @@ use super::{
     fields::page_size,
     input::{PathParts, Payload, Query},
     php,
-    rows::{Authorship, Campaign, Contact, Membership, object},
+    rows::{Campaign, Contact, Membership, object},
     simulator::MauticSimulator,
     store::Store,
 };
@@ -33,6 +33,7 @@ impl Campaign {
             "lists": lists,
             "canvasSettings": self.canvas,
         })));
+        store.version.add_projects(&mut view);
         Value::Object(view)
     }
 }
@@ -61,7 +62,7 @@ pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id)
 /// `POST /api/campaigns/new`.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
@@ -78,12 +79,12 @@ pub(crate) async fn create(
     })
 }
 
-fn read_campaign(store: &Store, name: String, params: &Map<String, Value>, actor: &str) -> Campaign {
+fn read_campaign(store: &Store, name: String, params: &Map<String, Value>, actor: &Actor) -> Campaign {
     let items = |key: &str| params.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let ids = |item: &Value| php::numeric(item.get("id").unwrap_or(item)).map(|id| id as u64);
-    let mut by = Authorship::new(actor, store.now());
+    let mut by = store.authorship(actor);
     // Its events are saved after it, which counts as a change, though not as a dated one.
-    by.modified_by = Some(actor.to_owned());
+    by.modified_by = Some(actor.name.clone());
     let numbers = event_numbers(store, &items("events"));
     Campaign {
         by,

@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::Answer,
+    audit::Details,
     auth::Actor,
     clock,
     contacts::emit_contact,
     fields::page_size,
     input::{PathParts, Payload, Query},
     php,
-    rows::{Authorship, Company, Field, object},
+    rows::{Company, Field, object},
     simulator::MauticSimulator,
     store::Store,
     webhooks,
@@ -75,7 +76,9 @@ impl Company {
             all.insert(field.alias.clone(), self.values.get(&field.alias).cloned().unwrap_or_default());
         }
         fields.insert("all".into(), Value::Object(all));
-        json!({"id": id, "score": self.score, "fields": fields})
+        let mut view = object(json!({"id": id, "score": self.score, "fields": fields}));
+        store.version.add_projects(&mut view);
+        Value::Object(view)
     }
 
     fn webhook_view(&self, store: &Store, id: u64) -> Value {
@@ -86,6 +89,7 @@ impl Company {
         }
         view.insert("score".into(), json!(self.score));
         view.insert("fields".into(), Value::Object(self.fields(store, &LOADED_GROUPS, false)));
+        store.version.add_projects(&mut view);
         Value::Object(view)
     }
 
@@ -139,7 +143,7 @@ pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id)
 /// `POST /api/companies/new`: an update where the name is known.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
@@ -173,12 +177,15 @@ fn by_name(store: &Store, name: &str) -> Option<u64> {
     store.companies.find(|company| company.name().eq_ignore_ascii_case(name)).map(|(id, _)| id)
 }
 
-fn make(store: &mut Store, name: &str, actor: &str) -> u64 {
+fn make(store: &mut Store, name: &str, actor: &Actor) -> u64 {
     let values = BTreeMap::from([("companyname".to_owned(), json!(name))]);
-    let by = Authorship::new(actor, store.now());
+    let by = store.authorship(actor);
     let id = store.companies.add(Company { by, score: 0, values });
-    let changes = object(json!({"companyname": [null, name]}));
-    store.audit(actor, "company", id, "create", &changes);
+    let mut details = Details::changed(&object(json!({"companyname": [null, name]})));
+    if store.version.is_7() {
+        details.add("dateModified", &json!([null, clock::iso(store.now())]));
+    }
+    store.audit(actor, "company", id, "create", &details);
     id
 }
 
@@ -189,7 +196,7 @@ fn emit_saved(store: &mut Store, id: u64) {
 }
 
 /// The company of a name, made where there is none.
-pub(crate) fn find_or_make(store: &mut Store, name: &str, actor: &str) -> u64 {
+pub(crate) fn find_or_make(store: &mut Store, name: &str, actor: &Actor) -> u64 {
     by_name(store, name).unwrap_or_else(|| {
         let id = make(store, name, actor);
         emit_saved(store, id);
@@ -197,11 +204,16 @@ pub(crate) fn find_or_make(store: &mut Store, name: &str, actor: &str) -> u64 {
     })
 }
 
-/// Makes a contact belong to a company, which becomes its primary one.
+/// Makes a contact belong to a company, which becomes its primary one. It is the one thing that moves the time of change in 7.0
+/// (recordings `128`, `135`, `141` of 7.0.0).
 pub(crate) fn join(store: &mut Store, contact: u64, company: u64) {
     let Some(name) = store.companies.get(company).map(|company| company.name().to_owned()) else { return };
     let Some(before) = store.contact(contact).cloned() else { return };
+    let (now, moves) = (store.now(), store.version.is_7());
     store.edit_contact(contact, |contact| {
+        if moves {
+            contact.by.modified = Some(now);
+        }
         contact.companies.retain(|other| *other != company);
         contact.companies.push(company);
         contact.values.insert("company".into(), json!(name.clone()));
@@ -245,6 +257,7 @@ fn emit_membership(store: &mut Store, contact: Value, company_id: u64, added: bo
 /// `POST /api/companies/{id}/contact/{contact}/{add|remove}`.
 pub(crate) async fn change_member(
     State(mautic): State<MauticSimulator>,
+    Extension(actor): Extension<Actor>,
     PathParts((id, contact, action)): PathParts<(u64, u64, String)>,
 ) -> Answer {
     mautic.write(|store| {
@@ -253,10 +266,23 @@ pub(crate) async fn change_member(
         }
         let Some(resolved) = store.resolve(contact) else { return Answer::contact_not_found() };
         match action.as_str() {
-            "add" => join(store, resolved, id),
-            "remove" => leave(store, resolved, id),
+            "add" => in_the_log(store, resolved, &actor, |store| join(store, resolved, id)),
+            "remove" => in_the_log(store, resolved, &actor, |store| leave(store, resolved, id)),
             _ => return Answer::no_such_url(&format!("/api/companies/{id}/contact/{contact}/{action}")),
         }
         Answer::success()
     })
+}
+
+/// The name of the primary company is a field of the contact, and its change stands in the audit log.
+fn in_the_log(store: &mut Store, contact: u64, actor: &Actor, change: impl FnOnce(&mut Store)) {
+    let name =
+        |store: &Store| store.contact(contact).and_then(|row| row.values.get("company").cloned()).unwrap_or_default();
+    let before = name(store);
+    change(store);
+    let after = name(store);
+    if before != after {
+        let details = Details::changed(&object(json!({"company": [before, after]})));
+        store.audit(actor, "lead", contact, "update", &details);
+    }
 }

@@ -10,13 +10,14 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Path, State},
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
+    auth::Actor,
     engage,
     faults::FaultRule,
     rows::{Contact, Membership},
@@ -187,6 +188,37 @@ impl MauticSimulator {
         });
     }
 
+    /// Takes the database away, or brings it back: without one every call of the API and for a token is a 500.
+    pub fn set_database(&self, there: bool) {
+        self.switch(|switches| switches.database = there);
+    }
+
+    /// Lists the private hosts to which Mautic 7.0 may deliver webhooks, in the place of those listed so far.
+    pub fn set_allowed_private_addresses(&self, hosts: &[&str]) {
+        self.switch(|switches| switches.private_hosts = hosts.iter().map(|host| (*host).to_owned()).collect());
+    }
+
+    /// Lets time pass for the queue of webhooks, as far as the delay is concerned after which 7.0 sends again.
+    pub fn advance_webhook_queue(&self, by: std::time::Duration) {
+        let by = jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX);
+        self.switch(|switches| switches.queue_ahead = switches.queue_ahead.saturating_add(by));
+    }
+
+    /// Puts contacts into the database as they are, past everything that the API would ask: several with one address, as
+    /// Mautic's own races and imports leave them. Gives their ids, in the order given. No hook hears of it.
+    pub fn plant_contacts(&self, contacts: &[Map<String, Value>]) -> Vec<u64> {
+        self.write(|store| contacts.iter().map(|fields| plant(store, fields)).collect())
+    }
+
+    /// Makes a field of contacts a unique identifier, or an ordinary one. Says whether there is such a field.
+    pub fn set_unique_identifier(&self, alias: &str, unique: bool) -> bool {
+        self.write(|store| {
+            let id = store.fields.find(|field| field.object == "lead" && field.alias == alias).map(|(id, _)| id);
+            let field = id.and_then(|id| store.fields.edit(id));
+            field.map(|field| field.unique = unique).is_some()
+        })
+    }
+
     /// Makes all tokens invalid.
     pub fn revoke_tokens(&self) {
         self.write(|store| {
@@ -213,10 +245,12 @@ pub(crate) fn routes() -> Router<MauticSimulator> {
     Router::new()
         .route("/_control/faults", post(set_faults).delete(clear_faults))
         .route("/_control/stats", get(stats))
-        .route("/_control/contacts", get(contacts))
+        .route("/_control/contacts", get(contacts).post(plant_contacts))
         .route("/_control/reset", post(reset))
         .route("/_control/rate-limit", post(rate_limit))
         .route("/_control/webhooks/flush", post(flush))
+        .route("/_control/webhooks/private", post(allow_private))
+        .route("/_control/fields/{alias}/unique", post(set_unique))
         .route("/_control/api", post(switch_api))
         .route("/_control/revoke-tokens", post(revoke_tokens))
         .route("/_control/engage/{action}", post(engage::act))
@@ -239,6 +273,39 @@ async fn stats(State(mautic): State<MauticSimulator>) -> Json<SimulatorStats> {
 
 async fn contacts(State(mautic): State<MauticSimulator>) -> Json<Vec<ContactDump>> {
     Json(mautic.contacts())
+}
+
+async fn plant_contacts(
+    State(mautic): State<MauticSimulator>,
+    Json(contacts): Json<Vec<Map<String, Value>>>,
+) -> Json<Value> {
+    Json(json!({"ids": mautic.plant_contacts(&contacts)}))
+}
+
+fn plant(store: &mut Store, fields: &Map<String, Value>) -> u64 {
+    let mut contact = Contact::new(store.authorship(&Actor::visitor()));
+    contact.identified = Some(store.now());
+    let given = fields.iter().filter(|(_, value)| !value.is_null());
+    contact.values = given.map(|(alias, value)| (alias.clone(), value.clone())).collect();
+    store.add_contact(contact)
+}
+
+async fn allow_private(State(mautic): State<MauticSimulator>, Json(hosts): Json<Vec<String>>) -> Json<Value> {
+    mautic.set_allowed_private_addresses(&hosts.iter().map(String::as_str).collect::<Vec<_>>());
+    Json(json!({"allowed": hosts}))
+}
+
+async fn set_unique(
+    State(mautic): State<MauticSimulator>,
+    Path(alias): Path<String>,
+    Json(Unique { unique }): Json<Unique>,
+) -> Json<Value> {
+    Json(json!({"found": mautic.set_unique_identifier(&alias, unique)}))
+}
+
+#[derive(Deserialize)]
+struct Unique {
+    unique: bool,
 }
 
 async fn reset(State(mautic): State<MauticSimulator>) -> Json<Value> {
@@ -264,13 +331,16 @@ async fn flush(State(mautic): State<MauticSimulator>) -> Json<Value> {
 struct Enabled {
     enabled: Option<bool>,
     basic: Option<bool>,
+    database: Option<bool>,
 }
 
 async fn switch_api(State(mautic): State<MauticSimulator>, Json(wanted): Json<Enabled>) -> Json<Value> {
     let now = mautic.switches();
     let (api, basic) = (wanted.enabled.unwrap_or(now.api), wanted.basic.unwrap_or(now.basic));
+    let database = wanted.database.unwrap_or(now.database);
     mautic.set_enabled(api, basic);
-    Json(json!({"enabled": api, "basic": basic}))
+    mautic.set_database(database);
+    Json(json!({"enabled": api, "basic": basic, "database": database}))
 }
 
 async fn revoke_tokens(State(mautic): State<MauticSimulator>) -> Json<Value> {

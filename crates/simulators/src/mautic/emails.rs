@@ -12,22 +12,23 @@ use super::{
     fields::page_size,
     input::{PathParts, Payload, Query},
     php,
-    rows::{Authorship, Email, EmailStat, object},
+    rows::{Email, EmailStat, object},
     simulator::MauticSimulator,
     store::Store,
+    version::MauticVersion,
     webhooks,
 };
 
 impl Email {
-    fn view(&self, id: u64) -> Value {
+    fn view(&self, id: u64, version: MauticVersion) -> Value {
         let mut view = self.by.head(self.published);
-        view.extend(self.body(id));
+        view.extend(self.body(id, version));
         Value::Object(view)
     }
 
     /// The email without its authorship, as opens name it.
-    pub(crate) fn body(&self, id: u64) -> Map<String, Value> {
-        object(json!({
+    pub(crate) fn body(&self, id: u64, version: MauticVersion) -> Map<String, Value> {
+        let mut body = object(json!({
             "id": id,
             "name": self.name,
             "subject": self.subject,
@@ -61,7 +62,12 @@ impl Email {
             "dynamicContent": [default_dynamic_content()],
             "lists": [],
             "headers": [],
-        }))
+        }));
+        if version.is_7() {
+            body.insert("preheaderText".into(), Value::Null);
+            version.add_projects(&mut body);
+        }
+        body
     }
 }
 
@@ -84,7 +90,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
         let wanted = query.text("search").to_lowercase();
         let found: Vec<_> = store.emails.iter().filter(|(_, row)| row.name.to_lowercase().contains(&wanted)).collect();
         let page = found.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
-        let views: Map<_, _> = page.map(|(id, email)| (id.to_string(), email.view(*id))).collect();
+        let views: Map<_, _> = page.map(|(id, email)| (id.to_string(), email.view(*id, store.version))).collect();
         Answer::ok(json!({"total": found.len(), "emails": php::map_or_empty_list(views)}))
     })
 }
@@ -93,14 +99,14 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let email = store.emails.get(id);
-        email.map_or_else(Answer::not_found, |email| Answer::ok(json!({"email": email.view(id)})))
+        email.map_or_else(Answer::not_found, |email| Answer::ok(json!({"email": email.view(id, store.version)})))
     })
 }
 
 /// `POST /api/emails/new`.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
@@ -109,7 +115,7 @@ pub(crate) async fn create(
         return Answer::error(400, "name: A name is required.", json!({"name": ["A name is required."]}));
     };
     mautic.write(|store| {
-        let mut by = Authorship::new(&actor, store.now());
+        let mut by = store.authorship(&actor);
         by.modified = Some(by.added);
         let email = Email {
             by,
@@ -123,7 +129,7 @@ pub(crate) async fn create(
             sent: 0,
         };
         let id = store.emails.next_id();
-        let view = email.view(id);
+        let view = email.view(id, store.version);
         store.emails.add(email);
         Answer::created(format!("/api/emails/{id}"), json!({"email": view}))
     })
@@ -206,7 +212,7 @@ fn sent_payload(store: &Store, stat: &EmailStat, base: &str) -> Option<Value> {
     profile.insert("companies".into(), companies.collect());
     let html = email.html.as_deref().unwrap_or_default();
     Some(json!({
-        "email": email.view(stat.email),
+        "email": email.view(stat.email, store.version),
         "contact": profile,
         "contentHash": hex::encode(&Sha256::digest(html)[..16]),
         "idHash": stat.hash,
@@ -214,15 +220,15 @@ fn sent_payload(store: &Store, stat: &EmailStat, base: &str) -> Option<Value> {
         "source": ["api", 0],
         "headers": [],
         "content": html,
-        "tokens": tokens(email, stat, base),
+        "tokens": tokens(store.version, email, stat, base),
     }))
 }
 
-fn tokens(email: &Email, stat: &EmailStat, base: &str) -> Value {
+fn tokens(version: MauticVersion, email: &Email, stat: &EmailStat, base: &str) -> Value {
     let proof = hex::encode(Sha256::digest(&stat.address));
     let unsubscribe = format!("{base}/email/unsubscribe/{}/{}/{proof}", stat.hash, stat.address);
     let view = format!("{base}/email/view/{}", stat.hash);
-    json!({
+    let mut tokens = object(json!({
         "{dynamiccontent=\"Dynamic Content 1\"}": "Default Dynamic Content",
         "{unsubscribe_text}": format!("<a href='{unsubscribe}'>Unsubscribe</a>"),
         "{unsubscribe_url}": unsubscribe,
@@ -230,5 +236,11 @@ fn tokens(email: &Email, stat: &EmailStat, base: &str) -> Value {
         "{webview_url}": view,
         "{signature}": "",
         "{subject}": email.subject,
-    })
+    }));
+    if version.is_7() {
+        tokens.insert("{dnc_url}".into(), json!(format!("{base}/email/dnc/{}/{}/{proof}", stat.hash, stat.address)));
+        tokens.insert("{resubscribe_url}".into(), json!(format!("{base}/email/resubscribe/{}", stat.hash)));
+        tokens.insert("{brand=name}".into(), json!("Your Brand (configurable)"));
+    }
+    Value::Object(tokens)
 }

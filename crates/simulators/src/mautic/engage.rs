@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
+    auth::Actor,
     emails,
-    rows::{Authorship, Email, Form},
+    rows::{Email, Form},
     simulator::MauticSimulator,
     store::Store,
     tracking,
@@ -32,7 +33,7 @@ pub(crate) struct Engagement {
 const LINK: &str = "https://example.com/p";
 const BROWSER: &str = "Mozilla/5.0 (Macintosh)";
 
-/// `POST /_control/engage/{send|open|click|unsubscribe|bounce|submit}`.
+/// `POST /_control/engage/{send|open|click|unsubscribe|resubscribe|bounce|submit}`.
 pub(crate) async fn act(
     State(mautic): State<MauticSimulator>,
     Path(action): Path<String>,
@@ -52,6 +53,7 @@ pub(crate) async fn act(
         }
         "unsubscribe" => engagement
             .with_stat(store, &base, |store, stat| tracking::unsubscribe(store, stat).map(|(contact, _)| contact)),
+        "resubscribe" => engagement.with_stat(store, &base, tracking::resubscribe),
         "bounce" => {
             let comments = engagement.comments.as_deref().unwrap_or("550 no such user");
             engagement.with_stat(store, &base, |store, stat| tracking::bounce(store, stat, comments))
@@ -75,7 +77,7 @@ impl Engagement {
     fn email(&self, store: &mut Store) -> u64 {
         let newest = self.email.or_else(|| store.emails.iter().next_back().map(|(id, _)| id));
         newest.unwrap_or_else(|| {
-            let by = Authorship::new(tracking::VISITOR, store.now());
+            let by = store.authorship(&Actor::visitor());
             store.emails.add(Email {
                 by,
                 published: true,
@@ -131,7 +133,7 @@ impl Engagement {
 }
 
 fn make_form(store: &mut Store) -> u64 {
-    let by = Authorship::new(tracking::VISITOR, store.now());
+    let by = store.authorship(&Actor::visitor());
     let email = json!({"id": 1, "label": "Email", "alias": "email", "type": "email", "mappedField": "email"});
     store.forms.add(Form {
         by,

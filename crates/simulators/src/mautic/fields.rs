@@ -11,6 +11,7 @@ use super::{
     rows::{Authorship, Field, object},
     simulator::MauticSimulator,
     store::Store,
+    version::MauticVersion,
 };
 
 /// The kinds of field that can be made.
@@ -36,6 +37,78 @@ const KINDS: [&str; 17] = [
 
 /// The groups in which fields are shown, besides `all`.
 pub(crate) const GROUPS: [&str; 4] = ["core", "social", "personal", "professional"];
+
+/// How many characters a field takes that is made without a limit, and how many it can be given.
+const USUAL_LIMIT: u64 = 64;
+const HIGHEST_LIMIT: u64 = 191;
+
+/// Names that segment filters use already (recordings `211`, and `208` of 7.0.0).
+const KEYWORDS: [&str; 42] = [
+    "campaign",
+    "date_added",
+    "date_identified",
+    "date_modified",
+    "device_brand",
+    "device_model",
+    "device_os",
+    "device_type",
+    "dnc_bounced",
+    "dnc_bounced_sms",
+    "dnc_manual_email",
+    "dnc_manual_sms",
+    "dnc_unsubscribed",
+    "dnc_unsubscribed_sms",
+    "email_clicked_link_date",
+    "email_id",
+    "globalcategory",
+    "hit_url",
+    "hit_url_count",
+    "hit_url_date",
+    "lead_asset_download",
+    "lead_email_read_count",
+    "lead_email_read_date",
+    "lead_email_received",
+    "lead_email_sent",
+    "lead_email_sent_date",
+    "leadlist",
+    "notification",
+    "owner_id",
+    "page_id",
+    "redirect_id",
+    "referer",
+    "sessions",
+    "sms_clicked_link",
+    "sms_clicked_link_date",
+    "source",
+    "source_id",
+    "utm_campaign",
+    "utm_content",
+    "utm_medium",
+    "utm_source",
+    "utm_term",
+];
+
+/// Further names that 7.0 keeps for itself (recording `209` of 7.0.0).
+const RESTRICTED: [&str; 12] = [
+    "owner",
+    "notes",
+    "tags",
+    "ip",
+    "stage",
+    "owner_id",
+    "created_by",
+    "modified_by",
+    "date_added",
+    "date_modified",
+    "contact_id",
+    "company_id",
+];
+
+/// The limit of a field that is made without one.
+pub(crate) fn usual_limit(kind: &str) -> Option<u64> {
+    let without = ["boolean", "date", "datetime", "html", "number", "textarea", "time"];
+    (!without.contains(&kind)).then_some(USUAL_LIMIT)
+}
 
 impl Field {
     /// How the field describes itself when an entity was just made.
@@ -97,15 +170,34 @@ impl Field {
         options.is_some_and(|options| options.iter().any(|entry| entry["value"] == option || entry == option))
     }
 
-    fn view(&self, id: u64) -> Value {
-        let mut view = match &self.by {
-            Some(by) => by.head(true),
-            // What Mautic installed itself has no author.
-            None => object(json!({
-                "isPublished": true, "dateAdded": null, "dateModified": null, "createdBy": null,
-                "createdByUser": null, "modifiedBy": null, "modifiedByUser": null,
-            })),
-        };
+    fn head(&self) -> Map<String, Value> {
+        if let Some(by) = &self.by {
+            return by.head(true);
+        }
+        // What Mautic installed itself has no author.
+        let mut head = object(json!({
+            "isPublished": true, "dateAdded": null, "dateModified": null, "createdBy": null,
+            "createdByUser": null, "modifiedBy": null, "modifiedByUser": null,
+        }));
+        if let Some(changed) = &self.changed {
+            for (key, value) in changed.head(true) {
+                if key.contains("odified") {
+                    head.insert(key, value);
+                }
+            }
+        }
+        head
+    }
+
+    fn is_short_visible(&self, version: MauticVersion) -> bool {
+        if self.fixed {
+            return matches!(self.alias.as_str(), "firstname" | "lastname" | "email");
+        }
+        version.pick(true, false)
+    }
+
+    fn view(&self, id: u64, version: MauticVersion) -> Value {
+        let mut view = self.head();
         let properties = if self.properties.is_null() { json!({}) } else { self.properties.clone() };
         view.extend(object(json!({
             "id": id,
@@ -120,13 +212,56 @@ impl Field {
             "isFixed": self.fixed,
             "isListable": true,
             "isVisible": true,
-            "isShortVisible": !self.fixed || matches!(self.alias.as_str(), "firstname" | "lastname" | "email"),
-            "isUniqueIdentifier": self.alias == "email",
+            "isShortVisible": self.is_short_visible(version),
+            "isUniqueIdentifier": self.unique,
             "isPubliclyUpdatable": self.alias == "email",
             "properties": properties,
         })));
+        if version.is_7() {
+            view.insert("isIndex".into(), json!(false));
+            view.insert("charLengthLimit".into(), json!(self.limit));
+        }
         Value::Object(view)
     }
+
+    /// Takes over what can be changed of a field that is there.
+    fn take(&mut self, params: &Map<String, Value>) -> Problems {
+        let mut problems = Problems::default();
+        if let Some(label) = params.get("label").map(php::text).filter(|label| !label.is_empty()) {
+            self.label = label;
+        }
+        if let Some(properties) = params.get("properties") {
+            self.properties = texts_inside(properties);
+        }
+        if let Some(unique) = params.get("isUniqueIdentifier").or_else(|| params.get("isUniqueIdentifer")) {
+            self.unique = php::boolean(unique);
+        }
+        if let Some(limit) = params.get("charLengthLimit").and_then(php::numeric) {
+            if (1.0..=HIGHEST_LIMIT as f64).contains(&limit) {
+                self.limit = Some(limit as u64);
+            } else {
+                problems.add("charLengthLimit", format!("This value should be between 1 and {HIGHEST_LIMIT}."));
+            }
+        }
+        problems
+    }
+}
+
+/// Why an alias cannot be had.
+fn alias_refusal(store: &Store, alias: &str) -> Option<String> {
+    let version = store.version;
+    if store.fields.find(|field| field.alias == alias).is_some() {
+        let leave = version.pick("leave blank", "leave it blank");
+        return Some(format!(
+            "Another field is already using this alias. Please choose another or {leave} to have it autogenerated."
+        ));
+    }
+    if version.is_7() && RESTRICTED.contains(&alias) {
+        return Some(format!("The alias '{alias}' is a restricted field. Please choose another one."));
+    }
+    KEYWORDS
+        .contains(&alias)
+        .then(|| format!("The '{alias}' keyword is reserved for segment filters. Please choose different alias."))
 }
 
 /// The name under which the API has a field's object.
@@ -151,7 +286,7 @@ pub(crate) async fn list(
         fields.retain(|(_, field)| field.alias.contains(&wanted) || field.label.to_lowercase().contains(&wanted));
         let total = fields.len();
         let page = fields.into_iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
-        let views: Map<_, _> = page.map(|(id, field)| (id.to_string(), field.view(id))).collect();
+        let views: Map<_, _> = page.map(|(id, field)| (id.to_string(), field.view(id, store.version))).collect();
         Answer::ok(json!({"total": total, "fields": php::map_or_empty_list(views)}))
     })
 }
@@ -168,7 +303,7 @@ pub(crate) fn page_size(query: &Query) -> usize {
 /// `POST /api/fields/{object}/new`.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     PathParts(path): PathParts<String>,
     payload: Payload,
 ) -> Answer {
@@ -177,14 +312,75 @@ pub(crate) async fn create(
     mautic.write(|store| match read_field(store, object, &params, &actor) {
         Ok(field) => {
             let id = add_field(store, field);
-            let view = store.fields.get(id).map(|field| field.view(id));
+            let view = store.fields.get(id).map(|field| field.view(id, store.version));
             Answer::created(format!("/api/fields/{path}/{id}"), json!({"field": view}))
         }
         Err(problems) => problems.answer(),
     })
 }
 
-fn read_field(store: &Store, object: &str, params: &Map<String, Value>, actor: &str) -> Result<Field, Problems> {
+/// `GET /api/fields/{object}/{id}`.
+pub(crate) async fn get_one(
+    State(mautic): State<MauticSimulator>,
+    PathParts((path, id)): PathParts<(String, u64)>,
+) -> Answer {
+    mautic.read(|store| match field_at(store, &path, id) {
+        Some(field) => Answer::ok(json!({"field": field.view(id, store.version)})),
+        None => Answer::not_found(),
+    })
+}
+
+fn field_at<'a>(store: &'a Store, path: &str, id: u64) -> Option<&'a Field> {
+    store.fields.get(id).filter(|field| stored_object(path) == Some(field.object.as_str()))
+}
+
+/// `PATCH` and `PUT /api/fields/{object}/{id}/edit` (recording `227` of 7.0.0).
+pub(crate) async fn edit(
+    State(mautic): State<MauticSimulator>,
+    Extension(actor): Extension<Actor>,
+    PathParts((path, id)): PathParts<(String, u64)>,
+    payload: Payload,
+) -> Answer {
+    let params = payload.params();
+    mautic.write(|store| {
+        let Some(mut field) = field_at(store, &path, id).cloned() else { return Answer::not_found() };
+        let problems = field.take(&params);
+        if !problems.is_empty() {
+            return problems.answer();
+        }
+        let now = store.now();
+        match &mut field.by {
+            Some(by) => by.touch(&actor, now),
+            None => field.changed.get_or_insert_with(|| Authorship::nobody(now, store.version)).touch(&actor, now),
+        }
+        let view = field.view(id, store.version);
+        store.fields.put(id, field);
+        Answer::ok(json!({"field": view}))
+    })
+}
+
+/// `DELETE /api/fields/{object}/{id}/delete`: the field, and what contacts have in it.
+pub(crate) async fn remove(
+    State(mautic): State<MauticSimulator>,
+    PathParts((path, id)): PathParts<(String, u64)>,
+) -> Answer {
+    mautic.write(|store| {
+        let Some(field) = field_at(store, &path, id).cloned() else { return Answer::not_found() };
+        store.fields.remove(id);
+        let holders: Vec<u64> =
+            store.contacts().filter(|(_, row)| row.values.contains_key(&field.alias)).map(|(id, _)| id).collect();
+        for contact in holders {
+            store.edit_contact(contact, |contact| {
+                contact.values.remove(&field.alias);
+            });
+        }
+        let mut view = field.view(id, store.version);
+        view["id"] = Value::Null;
+        Answer::ok(json!({"field": view}))
+    })
+}
+
+fn read_field(store: &Store, object: &str, params: &Map<String, Value>, actor: &Actor) -> Result<Field, Problems> {
     let text = |key: &str| params.get(key).map(php::text).filter(|text| !text.is_empty());
     let mut problems = Problems::default();
     let label = text("label").unwrap_or_default();
@@ -196,19 +392,16 @@ fn read_field(store: &Store, object: &str, params: &Map<String, Value>, actor: &
         problems.add("type", "This value is not valid.");
     }
     let alias = alias_of(&text("alias").unwrap_or_else(|| label.clone()), '_');
-    if store.fields.find(|field| field.alias == alias).is_some() {
-        let message = "Another field is already using this alias. Please choose another or leave blank to have it \
-                       autogenerated.";
-        problems.add("alias", message);
+    if let Some(refusal) = alias_refusal(store, &alias) {
+        problems.add("alias", refusal);
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Field {
-        by: Some(Authorship::new(actor, store.now())),
+    let mut field = Field {
+        by: Some(store.authorship(actor)),
         label,
         alias,
-        kind,
         group: text("group").unwrap_or_else(|| "core".into()),
         object: object.to_owned(),
         fixed: false,
@@ -216,7 +409,13 @@ fn read_field(store: &Store, object: &str, params: &Map<String, Value>, actor: &
         properties: params.get("properties").map(texts_inside).unwrap_or_default(),
         column: store.fields.next_id(),
         order: store.fields.iter().filter(|(_, field)| !field.fixed && field.by.is_some()).count() as u64 + 1,
-    })
+        limit: usual_limit(&kind),
+        unique: false,
+        changed: None,
+        kind,
+    };
+    let problems = field.take(params);
+    if problems.is_empty() { Ok(field) } else { Err(problems) }
 }
 
 /// A new field takes its place before those that Mautic came with.

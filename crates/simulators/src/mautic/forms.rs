@@ -9,13 +9,14 @@ use super::{
     fields::{alias_of, page_size},
     input::{Payload, Query},
     php,
-    rows::{Authorship, Form, object},
+    rows::{Form, object},
     simulator::MauticSimulator,
     store::Store,
+    version::MauticVersion,
 };
 
 impl Form {
-    fn view(&self, id: u64, base: &str) -> Value {
+    fn view(&self, id: u64, base: &str, version: MauticVersion) -> Value {
         let mut view = self.by.head(self.published);
         view.extend(object(json!({
             "id": id,
@@ -38,6 +39,7 @@ impl Form {
             "formAttributes": null,
             "language": null,
         })));
+        version.add_projects(&mut view);
         Value::Object(view)
     }
 
@@ -61,7 +63,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
     let base = mautic.base_url();
     mautic.read(|store| {
         let page = store.forms.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
-        let views: Map<_, _> = page.map(|(id, form)| (id.to_string(), form.view(id, &base))).collect();
+        let views: Map<_, _> = page.map(|(id, form)| (id.to_string(), form.view(id, &base, store.version))).collect();
         Answer::ok(json!({"total": store.forms.len().to_string(), "forms": php::map_or_empty_list(views)}))
     })
 }
@@ -69,7 +71,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 /// `POST /api/forms/new`.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
@@ -81,15 +83,15 @@ pub(crate) async fn create(
     mautic.write(|store| {
         let form = read_form(store, name, &params, &actor);
         let id = store.forms.next_id();
-        let view = form.view(id, &base);
+        let view = form.view(id, &base, store.version);
         store.forms.add(form);
         Answer::created(format!("/api/forms/{id}"), json!({"form": view}))
     })
 }
 
-fn read_form(store: &Store, name: String, params: &Map<String, Value>, actor: &str) -> Form {
+fn read_form(store: &Store, name: String, params: &Map<String, Value>, actor: &Actor) -> Form {
     let text = |key: &str| params.get(key).map(php::text).filter(|text| !text.is_empty());
-    let mut by = Authorship::new(actor, store.now());
+    let mut by = store.authorship(actor);
     // Its HTML is made after it is saved, which saves it again.
     by.touch(actor, store.now());
     let used: usize = store.forms.iter().map(|(_, form)| form.fields.len()).sum();
@@ -102,14 +104,18 @@ fn read_form(store: &Store, name: String, params: &Map<String, Value>, actor: &s
         description: text("description"),
         kind: text("formType").unwrap_or_else(|| "standalone".into()),
         post_action: text("postAction").unwrap_or_else(|| "return".into()),
-        fields: fields.iter().enumerate().map(|(place, field)| field_view(field, used + place + 1)).collect(),
+        fields: fields
+            .iter()
+            .enumerate()
+            .map(|(place, field)| field_view(store.version, field, used + place + 1))
+            .collect(),
         actions: params.get("actions").cloned().unwrap_or_else(|| json!([])),
     }
 }
 
-fn field_view(field: &Value, id: usize) -> Value {
+fn field_view(version: MauticVersion, field: &Value, id: usize) -> Value {
     let or_null = |key: &str| field.get(key).cloned().unwrap_or_default();
-    json!({
+    let mut view = object(json!({
         "id": id,
         "label": or_null("label"),
         "showLabel": true,
@@ -132,5 +138,10 @@ fn field_view(field: &Value, id: usize) -> Value {
         "isAutoFill": false,
         "mappedObject": or_null("mappedObject"),
         "mappedField": or_null("mappedField"),
-    })
+    }));
+    if version.is_7() {
+        view.insert("isReadOnly".into(), json!(false));
+        view.insert("fieldWidth".into(), json!("100%"));
+    }
+    Value::Object(view)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use axum::{Extension, extract::State};
+use axum::{Extension, extract::State, http};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -11,8 +11,9 @@ use super::{
     fields::page_size,
     input::{PathParts, Payload, Query},
     php,
-    rows::{Authorship, Hook, object},
+    rows::{Hook, object},
     simulator::MauticSimulator,
+    version::MauticVersion,
 };
 
 static TRIGGERS: LazyLock<Map<String, Value>> =
@@ -51,11 +52,14 @@ impl Hook {
         self.order = optional("eventsOrderbyDir").unwrap_or_else(|| self.order.take());
         if let Some(published) = params.get("isPublished") {
             self.published = php::boolean(published);
-            // A person who publishes it again means it to be tried again.
-            self.failures = 0;
         }
         if let Some(triggers) = params.get("triggers").and_then(Value::as_array) {
-            self.triggers = triggers.iter().map(php::text).collect();
+            // Those that are not named stay (recording `230` of 7.0.0, and 5.1.0 as well).
+            for trigger in triggers.iter().map(php::text) {
+                if !self.triggers.contains(&trigger) {
+                    self.triggers.push(trigger);
+                }
+            }
             self.triggers.sort();
         }
         self.problems()
@@ -77,8 +81,20 @@ impl Hook {
 }
 
 /// `GET /api/hooks/triggers`.
-pub(crate) async fn triggers() -> Answer {
-    Answer::ok(json!({"triggers": *TRIGGERS}))
+pub(crate) async fn triggers(State(mautic): State<MauticSimulator>) -> Answer {
+    Answer::ok(json!({"triggers": named_triggers(mautic.inner.options.version)}))
+}
+
+/// 7.0 has put a misspelling of 5.1 right (recording `113`).
+fn named_triggers(version: MauticVersion) -> Map<String, Value> {
+    let mut triggers = TRIGGERS.clone();
+    if version.is_7()
+        && let Some(Value::String(description)) =
+            triggers.get_mut("mautic.lead_company_change").and_then(|of| of.get_mut("description"))
+    {
+        *description = description.replace("commpany", "company");
+    }
+    triggers
 }
 
 /// `GET /api/hooks`.
@@ -101,14 +117,14 @@ pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id)
 /// `POST /api/hooks/new`.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
     mautic.write(|store| {
         let id = store.hooks.next_id();
         let mut hook = Hook {
-            by: Authorship::new(&actor, store.now()),
+            by: store.authorship(&actor),
             published: true,
             name: String::new(),
             description: None,
@@ -117,7 +133,6 @@ pub(crate) async fn create(
             secret: super::emails::hash_of("hook", id),
             order: None,
             triggers: Vec::new(),
-            failures: 0,
         };
         let problems = hook.take(&params);
         if !problems.is_empty() {
@@ -132,14 +147,18 @@ pub(crate) async fn create(
 /// `PATCH` and `PUT /api/hooks/{id}/edit`.
 pub(crate) async fn edit(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     PathParts(id): PathParts<u64>,
+    verb: http::Method,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
     mautic.write(|store| {
         let now = store.now();
         let Some(mut hook) = store.hooks.get(id).cloned() else { return Answer::not_found() };
+        if verb == http::Method::PUT {
+            hook.triggers.clear();
+        }
         let problems = hook.take(&params);
         if !problems.is_empty() {
             return problems.answer();

@@ -7,6 +7,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -32,7 +33,8 @@ impl Journal {
                 }
             }
         }
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        // What it holds are people, if made-up ones.
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         Ok(Self { path: path.to_owned(), file })
     }
 

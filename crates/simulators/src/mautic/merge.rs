@@ -1,8 +1,12 @@
 //! Two contacts become one.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use super::{
+    audit::Details,
+    auth::Actor,
     contacts::{delete_merged, emit_contact},
     rows::{Contact, Merged},
     store::Store,
@@ -10,8 +14,15 @@ use super::{
 };
 
 /// Merges a known contact into the visitor that gave its address. **The visitor survives**, and the known contact's id
-/// from then on answers with the visitor.
-pub(crate) fn into_visitor(store: &mut Store, visitor: u64, known: u64, actor: &str) {
+/// from then on answers with the visitor. Values that came with the address stand in the survivor, whatever the known contact
+/// had.
+pub(crate) fn into_visitor(
+    store: &mut Store,
+    visitor: u64,
+    known: u64,
+    given: &BTreeMap<String, Value>,
+    actor: &Actor,
+) {
     let Some(loser) = store.contact(known).cloned() else { return };
     let Some(before) = store.contact(visitor).cloned() else { return };
     let now = store.now();
@@ -30,19 +41,35 @@ pub(crate) fn into_visitor(store: &mut Store, visitor: u64, known: u64, actor: &
             webhooks::emit(store, "mautic.lead_points_change", json!({"contact": view, "points": points}));
         }
         webhooks::emit(store, "mautic.lead_post_save_new", json!({"contact": view}));
-        finish(store, visitor, known, &loser, view);
+        finish(store, visitor, known, &loser, given, view, actor);
     }
 }
 
-fn finish(store: &mut Store, visitor: u64, known: u64, loser: &Contact, survivor: Value) {
-    delete_merged(store, known);
+fn finish(
+    store: &mut Store,
+    visitor: u64,
+    known: u64,
+    loser: &Contact,
+    given: &BTreeMap<String, Value>,
+    survivor: Value,
+    actor: &Actor,
+) {
+    let mut details = Details::default();
+    details.add("merged_into", &json!(visitor));
+    store.audit(actor, "lead", known, "merge", &details);
+    delete_merged(store, known, actor);
     store.merged.put(known, Merged { into: visitor });
+    let mut changes = Map::new();
     store.edit_contact(visitor, |winner| {
         winner.points += loser.points;
-        for (alias, value) in &loser.values {
-            winner.values.entry(alias.clone()).or_insert_with(|| value.clone());
+        for (alias, value) in given.iter().chain(&loser.values) {
+            winner.values.entry(alias.clone()).or_insert_with(|| {
+                changes.insert(alias.clone(), json!([null, value]));
+                value.clone()
+            });
         }
     });
+    store.audit_save(actor, visitor, false, Details::changed(&changes));
     move_history(store, visitor, known);
     webhooks::emit(store, "mautic.lead_post_save_update", json!({"contact": survivor}));
 }

@@ -1,4 +1,4 @@
-//! A stand-in for Mautic 5.1.0.
+//! A stand-in for Mautic 5.1.0 and Mautic 7.0.0.
 //!
 //! Everything that a client can see is modelled on recorded exchanges: see [`crate::contract`]. Where no exchange was
 //! recorded, the simulator follows the behaviour of Mautic's published sources.
@@ -41,6 +41,7 @@ mod table;
 mod tags;
 mod tracking;
 mod users;
+mod version;
 mod webhooks;
 
 pub use control::{ContactDump, SimulatorStats};
@@ -48,3 +49,4 @@ pub use faults::{FaultKind, FaultMatch, FaultRule, LostReply};
 pub use options::{MauticOptions, WebhookMode};
 pub use server::RunningMautic;
 pub use simulator::{MauticSimulator, StartError};
+pub use version::{MauticVersion, UnknownVersion};

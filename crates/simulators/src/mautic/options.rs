@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::version::MauticVersion;
+
 /// When webhooks leave: within the request that caused them, or later in batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookMode {
@@ -17,11 +19,13 @@ pub enum WebhookMode {
 /// Everything that can be chosen about a simulated Mautic. Start from `default()` and change what matters.
 #[derive(Debug, Clone)]
 pub struct MauticOptions {
+    pub(crate) version: MauticVersion,
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
     pub(crate) client_name: String,
     pub(crate) username: String,
     pub(crate) password: String,
+    pub(crate) user_name: String,
     pub(crate) base_url: Option<String>,
     pub(crate) rate_limit: Option<u64>,
     pub(crate) race_window: Duration,
@@ -31,16 +35,20 @@ pub struct MauticOptions {
     pub(crate) journal: Option<PathBuf>,
     pub(crate) api_enabled: bool,
     pub(crate) basic_enabled: bool,
+    pub(crate) private_hosts: Vec<String>,
+    pub(crate) retry_delay: Duration,
 }
 
 impl Default for MauticOptions {
     fn default() -> Self {
         Self {
+            version: MauticVersion::default(),
             client_id: "1_demo".into(),
             client_secret: "demo-secret".into(),
             client_name: "hub".into(),
             username: "admin".into(),
             password: "demo-password".into(),
+            user_name: "Admin User".into(),
             base_url: None,
             rate_limit: None,
             race_window: Duration::from_millis(40),
@@ -50,11 +58,20 @@ impl Default for MauticOptions {
             journal: None,
             api_enabled: true,
             basic_enabled: true,
+            private_hosts: Vec::new(),
+            retry_delay: Duration::from_secs(3600),
         }
     }
 }
 
 impl MauticOptions {
+    /// Which Mautic it is; 5.1 by default.
+    #[must_use]
+    pub fn version(mut self, version: MauticVersion) -> Self {
+        self.version = version;
+        self
+    }
+
     /// The OAuth2 client that may fetch tokens.
     #[must_use]
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
@@ -68,6 +85,13 @@ impl MauticOptions {
     pub fn basic(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.username = username.into();
         self.password = password.into();
+        self
+    }
+
+    /// The first and last name of that user, as Mautic writes them into what the user changes.
+    #[must_use]
+    pub fn user_name(mut self, name: impl Into<String>) -> Self {
+        self.user_name = name.into();
         self
     }
 
@@ -117,6 +141,22 @@ impl MauticOptions {
     #[must_use]
     pub fn journal(mut self, path: impl Into<PathBuf>) -> Self {
         self.journal = Some(path.into());
+        self
+    }
+
+    /// Private hosts to which Mautic 7.0 may deliver webhooks, as its setting `webhook_allowed_private_addresses` lists them:
+    /// by their exact names. None by default, and then every delivery to a private address is refused. 5.1 does not ask.
+    #[must_use]
+    pub fn allowed_private_addresses(mut self, hosts: &[&str]) -> Self {
+        self.private_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        self
+    }
+
+    /// How long Mautic 7.0 keeps a delivery of its queue that was not answered 2xx before it sends it again; an hour by
+    /// default, as `webhook_retry_delay` is. 5.1 keeps none that was answered.
+    #[must_use]
+    pub fn webhook_retry_delay(mut self, delay: Duration) -> Self {
+        self.retry_delay = delay;
         self
     }
 

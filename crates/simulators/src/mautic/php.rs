@@ -26,7 +26,7 @@ pub(crate) fn serialize(value: &Value) -> String {
     match value {
         Value::Null => "N;".into(),
         Value::Bool(flag) => format!("b:{};", u8::from(*flag)),
-        Value::Number(number) if number.is_f64() => format!("d:{number};"),
+        Value::Number(number) if number.is_f64() => format!("d:{};", number.as_f64().unwrap_or_default()),
         Value::Number(number) => format!("i:{number};"),
         Value::String(text) => format!("s:{}:\"{text}\";", text.len()),
         Value::Array(items) => {
@@ -48,6 +48,12 @@ pub(crate) fn serialize_properties(properties: &Value) -> String {
 /// An empty PHP array is `[]` in JSON, whether it was meant as a list or as a map.
 pub(crate) fn map_or_empty_list(map: Map<String, Value>) -> Value {
     if map.is_empty() { Value::Array(Vec::new()) } else { Value::Object(map) }
+}
+
+/// An array keyed by numbers as `json_encode` writes it: as a list where no key is left out, else as an object.
+pub(crate) fn list_or_map(map: Map<String, Value>) -> Value {
+    let gapless = map.keys().enumerate().all(|(place, key)| *key == place.to_string());
+    if gapless { map.into_iter().map(|(_, value)| value).collect() } else { Value::Object(map) }
 }
 
 /// `is_numeric`: the number that a value looks like to PHP, if it looks like one.
@@ -91,6 +97,18 @@ pub(crate) fn text(value: &Value) -> String {
         Value::Number(number) => number.to_string(),
         Value::Null | Value::Bool(false) | Value::Array(_) | Value::Object(_) => String::new(),
     }
+}
+
+/// `filter_var($value, FILTER_SANITIZE_SPECIAL_CHARS)`: quotes, angle brackets and ampersands as numbered entities.
+pub(crate) fn entities(text: &str) -> String {
+    let mut encoded = String::new();
+    for c in text.chars() {
+        match c {
+            '&' | '<' | '>' | '"' | '\'' => encoded.push_str(&format!("&#{};", u32::from(c))),
+            c => encoded.push(c),
+        }
+    }
+    encoded
 }
 
 /// `filter_var($value, FILTER_VALIDATE_BOOLEAN)`.

@@ -20,6 +20,23 @@ pub(crate) enum Condition {
     Compare { column: String, expr: String, value: Value },
 }
 
+/// Encodes the values of conditions as 5.1 does before it compares: an apostrophe is then found by `in` only, which is spared
+/// (recordings `213` and `214`).
+pub(crate) fn encoded(conditions: Vec<Condition>) -> Vec<Condition> {
+    conditions.into_iter().map(encoded_one).collect()
+}
+
+fn encoded_one(condition: Condition) -> Condition {
+    match condition {
+        Condition::All(inner) => Condition::All(encoded(inner)),
+        Condition::Any(inner) => Condition::Any(encoded(inner)),
+        Condition::Compare { column, expr, value: Value::String(text) } if !matches!(expr.as_str(), "in" | "notIn") => {
+            Condition::Compare { column, expr, value: Value::String(php::entities(&text)) }
+        }
+        spared @ Condition::Compare { .. } => spared,
+    }
+}
+
 /// Reads `where[0][col]=…&where[0][expr]=…&where[0][val]=…`, nested to any depth by `orX` and `andX`.
 pub(crate) fn conditions(given: Option<&Value>) -> Vec<Condition> {
     let items: Vec<&Value> = match given {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::clock;
+use super::{auth::Actor, clock, version::MauticVersion};
 
 /// Who made and changed an entity, and when. Mautic writes it at the head of each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,27 +15,66 @@ pub(crate) struct Authorship {
     pub(crate) modified: Option<Timestamp>,
     pub(crate) created_by: Option<String>,
     pub(crate) modified_by: Option<String>,
+    /// The users among them; API clients and visitors are none.
+    #[serde(default)]
+    pub(crate) created_by_id: Option<u64>,
+    #[serde(default)]
+    pub(crate) modified_by_id: Option<u64>,
+    /// Mautic 7.0 sets the time of change once and never moves it again (recordings `216` to `218` of 7.0.0).
+    #[serde(default)]
+    pub(crate) frozen: bool,
 }
 
 impl Authorship {
-    pub(crate) fn new(actor: &str, now: Timestamp) -> Self {
-        Self { added: now, modified: None, created_by: Some(actor.to_owned()), modified_by: None }
+    pub(crate) fn new(actor: &Actor, now: Timestamp, version: MauticVersion) -> Self {
+        let created = Self {
+            added: now,
+            modified: None,
+            created_by: Some(actor.name.clone()),
+            modified_by: None,
+            created_by_id: actor.id,
+            modified_by_id: None,
+            frozen: version.is_7(),
+        };
+        created.saved_once(actor, now)
     }
 
-    pub(crate) fn touch(&mut self, actor: &str, now: Timestamp) {
-        self.modified = Some(now);
-        self.modified_by = Some(actor.to_owned());
+    /// What nobody made, such as a contact that a visit made.
+    pub(crate) fn nobody(now: Timestamp, version: MauticVersion) -> Self {
+        Self {
+            added: now,
+            modified: None,
+            created_by: None,
+            modified_by: None,
+            created_by_id: None,
+            modified_by_id: None,
+            frozen: version.is_7(),
+        }
     }
 
-    /// The seven keys with which an entity begins, the ids of users always null: API clients are no users.
+    /// In 7.0 what was just made counts as changed, too.
+    fn saved_once(mut self, actor: &Actor, now: Timestamp) -> Self {
+        if self.frozen {
+            self.touch(actor, now);
+        }
+        self
+    }
+
+    pub(crate) fn touch(&mut self, actor: &Actor, now: Timestamp) {
+        self.modified = self.modified.filter(|_| self.frozen).or(Some(now));
+        self.modified_by = Some(actor.name.clone());
+        self.modified_by_id = actor.id;
+    }
+
+    /// The seven keys with which an entity begins.
     pub(crate) fn head(&self, published: bool) -> Map<String, Value> {
         object(json!({
             "isPublished": published,
             "dateAdded": clock::iso(self.added),
             "dateModified": self.modified.map(clock::iso),
-            "createdBy": null,
+            "createdBy": self.created_by_id,
             "createdByUser": self.created_by,
-            "modifiedBy": null,
+            "modifiedBy": self.modified_by_id,
             "modifiedByUser": self.modified_by,
         }))
     }
@@ -145,6 +184,15 @@ pub(crate) struct Field {
     /// Where it stands among the fields; answers about one contact come in this order.
     #[serde(default)]
     pub(crate) order: u64,
+    /// How many characters it takes; None where nothing of text is kept.
+    #[serde(default)]
+    pub(crate) limit: Option<u64>,
+    /// Whether no two contacts may have the same value of it.
+    #[serde(default)]
+    pub(crate) unique: bool,
+    /// When and by whom it was changed, where Mautic itself made it.
+    #[serde(default)]
+    pub(crate) changed: Option<Authorship>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -238,8 +286,6 @@ pub(crate) struct Hook {
     pub(crate) secret: String,
     pub(crate) order: Option<String>,
     pub(crate) triggers: Vec<String>,
-    /// Deliveries that failed since the last one that did not.
-    pub(crate) failures: u32,
 }
 
 /// An event that waits to be sent to the hooks that asked for its type.
@@ -250,6 +296,11 @@ pub(crate) struct QueuedEvent {
     pub(crate) payload: Value,
     /// The request that caused it, by which it is found again when that request ends.
     pub(crate) call: Option<u64>,
+    /// How often it was sent in vain, and from when on it may be sent again.
+    #[serde(default)]
+    pub(crate) retries: u32,
+    #[serde(default)]
+    pub(crate) not_before: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -326,10 +377,13 @@ pub(crate) struct Activity {
 pub(crate) struct Audit {
     pub(crate) at: Timestamp,
     pub(crate) user: String,
+    #[serde(default)]
+    pub(crate) user_id: u64,
     pub(crate) object: String,
     pub(crate) object_id: u64,
     pub(crate) action: String,
-    pub(crate) details: Value,
+    /// As PHP serializes them.
+    pub(crate) details: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

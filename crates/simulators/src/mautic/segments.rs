@@ -10,14 +10,15 @@ use super::{
     fields::{alias_of, page_size},
     input::{PathParts, Payload, Query},
     php,
-    rows::{Authorship, Membership, Segment, object},
+    rows::{Membership, Segment, object},
     simulator::MauticSimulator,
     store::Store,
+    version::MauticVersion,
     webhooks,
 };
 
 impl Segment {
-    pub(crate) fn view(&self, id: u64) -> Value {
+    pub(crate) fn view(&self, id: u64, version: MauticVersion) -> Value {
         let mut view = self.by.head(self.published);
         view.extend(object(json!({
             "id": id,
@@ -30,6 +31,7 @@ impl Segment {
             "isGlobal": self.global,
             "isPreferenceCenter": self.preference_center,
         })));
+        version.add_projects(&mut view);
         Value::Object(view)
     }
 
@@ -56,7 +58,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
         found.retain(|(_, segment)| segment.name.to_lowercase().contains(&wanted) || segment.alias.contains(&wanted));
         found.sort_by_key(|(_, segment)| segment.name.to_lowercase());
         let page = found.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
-        let views: Map<_, _> = page.map(|(id, segment)| (id.to_string(), segment.view(*id))).collect();
+        let views: Map<_, _> = page.map(|(id, segment)| (id.to_string(), segment.view(*id, store.version))).collect();
         Answer::ok(json!({"total": found.len(), "lists": php::map_or_empty_list(views)}))
     })
 }
@@ -65,21 +67,21 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.read(|store| {
         let segment = store.segments.get(id);
-        segment.map_or_else(Answer::not_found, |segment| Answer::ok(json!({"list": segment.view(id)})))
+        segment.map_or_else(Answer::not_found, |segment| Answer::ok(json!({"list": segment.view(id, store.version)})))
     })
 }
 
 /// `POST /api/segments/new`.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
     mautic.write(|store| match read_segment(store, &params, &actor) {
         Ok(segment) => {
             let id = store.segments.next_id();
-            let view = segment.view(id);
+            let view = segment.view(id, store.version);
             store.segments.add(segment);
             Answer::created(format!("/api/segments/{id}"), json!({"list": view}))
         }
@@ -90,7 +92,7 @@ pub(crate) async fn create(
 /// `POST /api/segments/batch/new`.
 pub(crate) async fn batch_create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
     let entries = payload.entries();
@@ -99,7 +101,7 @@ pub(crate) async fn batch_create(
         for (index, params) in entries.iter().enumerate() {
             match read_segment(store, params, &actor) {
                 Ok(segment) => {
-                    lists.push(segment.view(store.segments.next_id()));
+                    lists.push(segment.view(store.segments.next_id(), store.version));
                     store.segments.add(segment);
                     statuses.push(201);
                 }
@@ -112,24 +114,26 @@ pub(crate) async fn batch_create(
         }
         let mut body = object(json!({"lists": lists, "statusCodes": statuses}));
         if !errors.is_empty() {
-            body.insert("errors".into(), Value::Object(errors));
+            body.insert("errors".into(), php::list_or_map(errors));
         }
         Answer::with(201, Value::Object(body))
     })
 }
 
-fn read_segment(store: &Store, params: &Map<String, Value>, actor: &str) -> Result<Segment, Problems> {
+fn read_segment(store: &Store, params: &Map<String, Value>, actor: &Actor) -> Result<Segment, Problems> {
     let text = |key: &str| params.get(key).map(php::text).filter(|text| !text.is_empty());
+    // 5.1 keeps names entity-encoded, and then finds nothing by them (the note of recording `225` of 7.0.0).
+    let name_text = |key: &str| text(key).map(|text| store.version.pick(php::entities(&text), text));
     let flag = |key: &str, default: bool| params.get(key).map_or(default, php::boolean);
     let mut problems = Problems::default();
-    let Some(name) = text("name") else {
+    let Some(name) = name_text("name") else {
         problems.add("name", "A name is required.");
         return Err(problems);
     };
     let is_free = |alias: &str| store.segments.find(|segment| segment.alias == alias).is_none();
     let alias = match text("alias") {
         Some(alias) => alias_of(&alias, '-'),
-        None => free_alias(&alias_of(&name, '-'), is_free),
+        None => free_alias(&segment_alias(&text("name").unwrap_or_default()), is_free),
     };
     if !is_free(&alias) {
         let message = "Alias is already in use. Please choose another or leave blank to have it autogenerated.";
@@ -137,9 +141,9 @@ fn read_segment(store: &Store, params: &Map<String, Value>, actor: &str) -> Resu
         return Err(problems);
     }
     Ok(Segment {
-        by: Authorship::new(actor, store.now()),
+        by: store.authorship(actor),
         published: flag("isPublished", true),
-        public_name: text("publicName").unwrap_or_else(|| name.clone()),
+        public_name: name_text("publicName").unwrap_or_else(|| name.clone()),
         name,
         alias,
         description: text("description"),
@@ -147,6 +151,12 @@ fn read_segment(store: &Store, params: &Map<String, Value>, actor: &str) -> Resu
         global: flag("isGlobal", true),
         preference_center: flag("isPreferenceCenter", false),
     })
+}
+
+/// `R&D` becomes `rd` (recording `225` of 7.0.0).
+fn segment_alias(name: &str) -> String {
+    let kept: String = name.chars().filter(|c| !matches!(c, '&' | '<' | '>' | '"' | '\'')).collect();
+    alias_of(&kept, '-')
 }
 
 /// An alias made from a name gets a number when it is taken.
@@ -228,7 +238,7 @@ fn remove_member(store: &mut Store, segment: u64, contact: u64) {
 fn tell(store: &mut Store, segment_id: u64, contact_id: u64, action: &str) {
     let (Some(segment), Some(contact)) = (store.segments.get(segment_id), store.contact(contact_id)) else { return };
     let name = segment.name.clone();
-    let view = segment.view(segment_id);
+    let view = segment.view(segment_id, store.version);
     let contact = emit_contact(store, Some(contact_id), contact, true);
     let preposition = if action == "added" { "to" } else { "from" };
     let label = json!(format!("Contact {action} {preposition} segment, {name}"));

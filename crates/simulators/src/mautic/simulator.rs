@@ -61,6 +61,11 @@ pub(crate) struct Inner {
 pub(crate) struct Switches {
     pub(crate) api: bool,
     pub(crate) basic: bool,
+    pub(crate) database: bool,
+    /// Hosts to which webhooks may go although they are private ones.
+    pub(crate) private_hosts: Vec<String>,
+    /// How far the clock of the webhook queue is ahead.
+    pub(crate) queue_ahead: jiff::SignedDuration,
     pub(crate) base_url: String,
 }
 
@@ -77,6 +82,9 @@ impl MauticSimulator {
         let switches = Switches {
             api: options.api_enabled,
             basic: options.basic_enabled,
+            database: true,
+            private_hosts: options.private_hosts.clone(),
+            queue_ahead: jiff::SignedDuration::ZERO,
             base_url: options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8080".into()),
         };
         let http = reqwest::Client::builder().timeout(std::time::Duration::from_secs(15)).build()?;
@@ -138,7 +146,7 @@ impl MauticSimulator {
 
 impl Database {
     fn open(options: &MauticOptions) -> io::Result<Self> {
-        let mut store = Store::fresh();
+        let mut store = Store::fresh(options.version);
         let Some(path) = &options.journal else { return Ok(Self { store, journal: None }) };
         let mut journal = Journal::open(path, |line| store.restore(line))?;
         store.rebuild();

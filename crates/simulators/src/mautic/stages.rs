@@ -10,13 +10,14 @@ use super::{
     fields::page_size,
     input::{PathParts, Payload, Query},
     php,
-    rows::{Authorship, Contact, Stage, object},
+    rows::{Contact, Stage, object},
     simulator::MauticSimulator,
     store::Store,
+    version::MauticVersion,
 };
 
 impl Stage {
-    fn view(&self, id: u64) -> Value {
+    fn view(&self, id: u64, version: MauticVersion) -> Value {
         let mut view = self.by.head(self.published);
         view.extend(object(json!({
             "id": id,
@@ -27,6 +28,7 @@ impl Stage {
             "publishUp": null,
             "publishDown": null,
         })));
+        version.add_projects(&mut view);
         Value::Object(view)
     }
 }
@@ -81,7 +83,7 @@ fn note_move(store: &mut Store, contact: u64, stage: u64, action: &str) {
 pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) -> Answer {
     mautic.read(|store| {
         let page = store.stages.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
-        let views: Map<_, _> = page.map(|(id, stage)| (id.to_string(), stage.view(id))).collect();
+        let views: Map<_, _> = page.map(|(id, stage)| (id.to_string(), stage.view(id, store.version))).collect();
         Answer::ok(json!({"total": store.stages.len(), "stages": php::map_or_empty_list(views)}))
     })
 }
@@ -89,7 +91,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 /// `POST /api/stages/new`.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
@@ -100,13 +102,13 @@ pub(crate) async fn create(
     mautic.write(|store| {
         let id = store.stages.next_id();
         let stage = Stage {
-            by: Authorship::new(&actor, store.now()),
+            by: store.authorship(&actor),
             published: params.get("isPublished").is_none_or(php::boolean),
             name,
             weight: params.get("weight").and_then(php::numeric).unwrap_or(0.0) as i64,
             description: text("description"),
         };
-        let view = stage.view(id);
+        let view = stage.view(id, store.version);
         store.stages.add(stage);
         Answer::created(format!("/api/stages/{id}"), json!({"stage": view}))
     })

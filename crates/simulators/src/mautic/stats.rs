@@ -198,13 +198,13 @@ fn audit_log(store: &Store) -> Vec<Value> {
     let rows = store.audits.iter().map(|(id, row)| {
         json!({
             "id": id,
-            "user_id": 0,
+            "user_id": row.user_id,
             "user_name": row.user,
             "bundle": "lead",
             "object": row.object,
             "object_id": row.object_id,
             "action": row.action,
-            "details": php::serialize(&row.details),
+            "details": row.details,
             "date_added": at(row.at),
             "ip_address": "127.0.0.1",
         })

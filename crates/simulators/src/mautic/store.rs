@@ -7,12 +7,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    clock,
+    auth::Actor,
+    clock, fields, php,
     rows::{
-        Activity, Address, Audit, Campaign, Company, Contact, DoNotContact, Email, EmailStat, Field, Form, Hook,
-        Merged, PageHit, QueuedEvent, Redirect, Segment, Stage, Submission, Tag, Token, WebhookLog,
+        Activity, Address, Audit, Authorship, Campaign, Company, Contact, DoNotContact, Email, EmailStat, Field, Form,
+        Hook, Merged, PageHit, QueuedEvent, Redirect, Segment, Stage, Submission, Tag, Token, WebhookLog,
     },
     table::{Journaled, Table},
+    version::MauticVersion,
 };
 
 const SEED_FIELDS: &str = include_str!("../../data/fields.json");
@@ -20,6 +22,7 @@ const SEED_FIELDS: &str = include_str!("../../data/fields.json");
 /// The database.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
+    pub(crate) version: MauticVersion,
     contacts: Table<Contact>,
     /// Contacts by lower-cased address; several where the race made duplicates.
     by_email: HashMap<String, BTreeSet<u64>>,
@@ -48,8 +51,8 @@ pub(crate) struct Store {
 
 impl Store {
     /// A freshly installed Mautic: nothing but its own fields.
-    pub(crate) fn fresh() -> Self {
-        let mut store = Self::default();
+    pub(crate) fn fresh(version: MauticVersion) -> Self {
+        let mut store = Self { version, ..Self::default() };
         store.seed();
         store
     }
@@ -72,13 +75,19 @@ impl Store {
         }
         let seeds: Vec<Seed> = serde_json::from_str(SEED_FIELDS).unwrap_or_default();
         for Seed { id, field } in seeds {
-            self.fields.put(id, Field { order: id, ..field });
+            let (limit, unique) = (fields::usual_limit(&field.kind), field.alias == "email");
+            self.fields.put(id, Field { order: id, limit, unique, ..field });
         }
     }
 
     /// The time now, by the clock of the database.
     pub(crate) fn now(&self) -> Timestamp {
         clock::now()
+    }
+
+    /// The authorship of something that somebody makes now.
+    pub(crate) fn authorship(&self, actor: &Actor) -> Authorship {
+        Authorship::new(actor, self.now(), self.version)
     }
 
     pub(crate) fn contacts(&self) -> impl DoubleEndedIterator<Item = (u64, &Contact)> {
@@ -134,6 +143,17 @@ impl Store {
     pub(crate) fn with_email(&self, email: &str) -> Vec<u64> {
         let ids = self.by_email.get(&email.to_lowercase());
         ids.map(|ids| ids.iter().rev().copied().collect()).unwrap_or_default()
+    }
+
+    /// Who has a value in a field, in any letter case; the youngest first.
+    pub(crate) fn with_identifier(&self, alias: &str, value: &str) -> Vec<u64> {
+        if alias == "email" {
+            return self.with_email(value);
+        }
+        let wanted = value.to_lowercase();
+        let has =
+            |contact: &Contact| contact.values.get(alias).is_some_and(|held| php::text(held).to_lowercase() == wanted);
+        self.contacts.iter().rev().filter(|(_, contact)| has(contact)).map(|(id, _)| id).collect()
     }
 
     /// Addresses that more than one contact has.

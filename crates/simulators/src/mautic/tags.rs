@@ -35,10 +35,15 @@ pub(crate) async fn create(State(mautic): State<MauticSimulator>, payload: Paylo
         return Answer::error(400, "tag: A name is required.", json!({"tag": ["A name is required."]}));
     }
     mautic.write(|store| {
-        let id = store.tag_id(&name);
+        let id = store.tag_id(&kept_name(store, &name));
         let tag = store.tags.get(id).map(|tag| view(id, tag));
         Answer::created(format!("/api/tags/{id}"), json!({"tag": tag}))
     })
+}
+
+/// 5.1 keeps names entity-encoded, and then finds nothing by them (the note of recording `226` of 7.0.0).
+fn kept_name(store: &Store, name: &str) -> String {
+    store.version.pick(php::entities(name), name.to_owned())
 }
 
 /// Applies a contact's `tags` parameter: names to add, and with a leading minus to take away.
@@ -52,11 +57,12 @@ pub(crate) fn change(store: &mut Store, current: &[u64], wanted: &Value) -> Vec<
     for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
         match name.strip_prefix('-') {
             Some(gone) => {
-                let id = store.tags.find(|tag| tag.name.eq_ignore_ascii_case(gone)).map(|(id, _)| id);
+                let gone = kept_name(store, gone);
+                let id = store.tags.find(|tag| tag.name.eq_ignore_ascii_case(&gone)).map(|(id, _)| id);
                 tags.retain(|tag| Some(*tag) != id);
             }
             None => {
-                let id = store.tag_id(name);
+                let id = store.tag_id(&kept_name(store, name));
                 if !tags.contains(&id) {
                     tags.push(id);
                 }

@@ -28,11 +28,11 @@ fn role() -> Value {
 }
 
 /// `GET /api/users/self`: an API client is shown as if its name were one of a person.
-pub(crate) async fn whoami(Extension(Actor(actor)): Extension<Actor>) -> Answer {
-    let (first, last) = actor.split_once(' ').unwrap_or((&actor, ""));
+pub(crate) async fn whoami(Extension(actor): Extension<Actor>) -> Answer {
+    let (first, last) = actor.name.split_once(' ').unwrap_or((&actor.name, ""));
     Answer::ok(json!({
         "isPublished": true,
-        "username": actor,
+        "username": actor.name,
         "firstName": first,
         "lastName": last,
         "role": role(),

@@ -1,5 +1,7 @@
 //! A small client, and a receiver of webhooks.
 
+#![allow(dead_code, reason = "shared by several tests, each of which uses a part")]
+
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::identity::Email;
 use crate::mapping::vocabulary::Country;
 
 /// Knows Australia and the United States, and no more.
@@ -35,6 +36,10 @@ impl Vocabulary for SmallVocabulary {
             (_, Some("AU")) if given.len() > 1 => Some(given.to_owned()),
             _ => None,
         }
+    }
+
+    fn address_flaw(&self, email: &Email) -> Option<&'static str> {
+        email.as_str().contains('/').then_some("holds a slash")
     }
 
     fn locale(&self, given: &str) -> Option<String> {

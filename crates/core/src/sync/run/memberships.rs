@@ -10,20 +10,9 @@ use crate::jobs::message::{MembershipList, Task};
 use crate::policy;
 use crate::ports::Attempt;
 use crate::ports::bulk::{BATCH, Mark, RemoteList};
+use crate::sync::batches::{Joining, Pace};
 
-use super::pace::Pace;
 use super::{Run, Step};
-
-/// A contact that waits to be put into segments, or taken out of them.
-#[derive(Clone, Debug)]
-pub(super) struct Joining {
-    pub(super) mark: Mark,
-    pub(super) contact: RemoteId,
-    /// Names of segments.
-    pub(super) add: Vec<String>,
-    /// Names of segments.
-    pub(super) remove: Vec<String>,
-}
 
 /// What was done, by segment: its members and those who left, and contacts that the platform does not know.
 #[derive(Default)]

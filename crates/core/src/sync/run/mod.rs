@@ -4,13 +4,9 @@
 //! The two halves meet in marks: a record that is taken is marked in the same transaction, and loses its mark when the
 //! platform has all of it. So a run may die anywhere: what was taken is not read again, what is marked is sent by the next.
 
-mod batch;
 pub mod chosen;
 pub mod dry_run;
-mod held;
-mod look_up;
 mod memberships;
-mod pace;
 mod pass;
 mod planned;
 mod row;

@@ -40,6 +40,7 @@ pub(super) struct Round {
 impl Desk {
     /// Plans rows, without writing anything. Of rows that share a record or an identity, the first is planned.
     pub(super) async fn plan_rows(&self, rows: Vec<Incoming>) -> Result<Round> {
+        let rows: Vec<Incoming> = rows.into_iter().map(|row| self.without_flawed_address(row)).collect();
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
         let identities: Vec<_> = rows.iter().map(Incoming::identities).collect();
         let resolved = bulk.resolve_many(scope, &identities).await?;
@@ -55,6 +56,15 @@ impl Desk {
         }
         self.plan_chosen(chosen, &mut round).await?;
         Ok(round)
+    }
+
+    /// The row, without an address that the platform would change or refuse.
+    fn without_flawed_address(&self, mut row: Incoming) -> Incoming {
+        if let Some(flaw) = row.email.as_ref().and_then(|email| self.address_flaw(email)) {
+            row.email = None;
+            row.change.issues.push(flaw);
+        }
+        row
     }
 
     async fn plan_chosen(&self, chosen: Vec<(Incoming, Resolved, Choice)>, round: &mut Round) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::mapping::rules::FieldRule;
 use crate::ports::runs::RosterEntry;
 use crate::ports::source::SourceRow;
 use crate::sync::change::{ContactChange, Subject};
-use crate::sync::tombstone::made_at;
+use crate::sync::tombstone::{made_at, tells_when_made};
 
 /// A row that can be a contact.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn take(&mut self, name: &str, value: &Value) {
         let Some(rule) = self.rules.rule_of(name) else {
-            if !is_blank(value) {
+            if !is_blank(value) && !tells_when_made(name) {
                 self.issue(name, IssueCode::UnknownField, "No rule maps this column: it was not taken.");
             }
             return;

@@ -66,7 +66,7 @@ impl Results {
         body.insert("contacts".into(), listed(self.contacts));
         body.insert("statusCodes".into(), json!(self.statuses));
         if !self.errors.is_empty() {
-            body.insert("errors".into(), Value::Object(self.errors));
+            body.insert("errors".into(), php::list_or_map(self.errors));
         }
         Answer::with(status, Value::Object(body))
     }
@@ -91,9 +91,10 @@ fn too_many(entries: &[Map<String, Value>]) -> Option<Answer> {
 /// The race of single creates is here as well: a contact that somebody else makes while the batch runs is not seen.
 pub(crate) async fn batch_new(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
+    let actor = actor.in_batch();
     let entries = payload.entries();
     if let Some(refusal) = too_many(&entries) {
         return refusal;
@@ -117,7 +118,7 @@ pub(crate) async fn batch_new(
 fn create_entry(
     store: &mut Store,
     params: &Map<String, Value>,
-    actor: &str,
+    actor: &Actor,
     seen: impl Fn(u64) -> bool,
 ) -> Result<Outcome, Problems> {
     match known_contact(store, params) {
@@ -140,10 +141,11 @@ fn create_entry(
 /// `PATCH` and `PUT /api/contacts/batch/edit`.
 pub(crate) async fn batch_edit(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     verb: http::Method,
     payload: Payload,
 ) -> Answer {
+    let actor = actor.in_batch();
     let entries = payload.entries();
     if let Some(refusal) = too_many(&entries) {
         return refusal;
@@ -169,7 +171,7 @@ fn edit_entry(
     params: &Map<String, Value>,
     id: Option<u64>,
     put: bool,
-    actor: &str,
+    actor: &Actor,
 ) {
     // Unlike the single calls, a batch does not follow merges: it asks the database for ids.
     let loaded = id.and_then(|id| Some(Draft::loaded(store, id, store.contact(id)?.clone())));
@@ -206,7 +208,7 @@ fn entry_shape(draft: &Draft, params: &Map<String, Value>) -> Shape {
 /// `DELETE /api/contacts/batch/delete`, with the ids in the query or in the body. Unknown ones are passed over.
 pub(crate) async fn batch_delete(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     query: Query,
     payload: Payload,
 ) -> Answer {

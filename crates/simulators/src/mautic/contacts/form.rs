@@ -17,6 +17,7 @@ use crate::mautic::{
     php,
     rows::{Contact, Field},
     store::Store,
+    version::MauticVersion,
 };
 
 /// The kinds of write, by what they do to fields that they don't carry and to zeros.
@@ -35,6 +36,7 @@ pub(crate) enum Method {
 pub(crate) struct Draft {
     /// Its id, where it has one already.
     pub(crate) id: Option<u64>,
+    version: MauticVersion,
     pub(crate) contact: Contact,
     /// What the answer's groups show, by alias; absent is null.
     pub(crate) shown: BTreeMap<String, Value>,
@@ -45,7 +47,8 @@ pub(crate) struct Draft {
 impl Draft {
     /// A contact that does not exist yet. A create has its raw values in it from the start.
     pub(crate) fn fresh(store: &Store, contact: Contact, raw: Option<&Map<String, Value>>) -> Self {
-        let mut draft = Self { id: None, contact, shown: BTreeMap::new(), updated: BTreeMap::new() };
+        let mut draft =
+            Self { id: None, version: store.version, contact, shown: BTreeMap::new(), updated: BTreeMap::new() };
         let Some(params) = raw else { return draft };
         for (_, field) in store.fields_of("lead") {
             if let Some(value) = raw_value(field, params) {
@@ -58,39 +61,42 @@ impl Draft {
     /// A contact as it is loaded.
     pub(crate) fn loaded(store: &Store, id: u64, contact: Contact) -> Self {
         let shown = stored_values(store, &contact);
-        Self { id: Some(id), contact, shown, updated: BTreeMap::new() }
+        Self { id: Some(id), version: store.version, contact, shown, updated: BTreeMap::new() }
     }
 
     /// Takes a request's values in. What fits is in the draft even when something else does not.
     pub(crate) fn submit(&mut self, store: &Store, params: &Map<String, Value>, method: Method, put: bool) -> Problems {
         let mut problems = Problems::default();
         let overwrite = put || params.get("overwriteWithBlank").is_some_and(|flag| !php::loosely_empty(flag));
-        let mut email = None;
+        let mut identifiers = Vec::new();
         for (_, field) in store.fields_of("lead") {
             let submitted = self.submitted(field, params, method, &mut problems);
-            if field.alias == "email" {
-                email = self.form_email(&submitted, method);
+            if field.unique {
+                identifiers.extend(self.form_value(field, &submitted, method).map(|value| (&field.alias, value)));
             }
             self.apply(field, submitted, method, put, overwrite);
         }
-        if email.is_some_and(|email| self.is_taken(store, &email)) {
-            problems.add_taken("email");
+        for (alias, value) in identifiers {
+            if self.is_taken(store, alias, &value) {
+                problems.add_taken(alias);
+            }
         }
         problems
     }
 
-    /// The address that the form holds: a PATCH without one shows the contact's own.
-    fn form_email(&self, submitted: &Submitted, method: Method) -> Option<String> {
+    /// The identifier that the form holds: a PATCH without one shows the contact's own.
+    fn form_value(&self, field: &Field, submitted: &Submitted, method: Method) -> Option<String> {
         match submitted {
-            Submitted::Value(Value::String(email)) => Some(email.clone()),
-            Submitted::Absent if method == Method::Patch => self.contact.email().map(str::to_owned),
+            Submitted::Value(value) => Some(php::text(value)),
+            Submitted::Absent if method == Method::Patch => self.contact.values.get(&field.alias).map(php::text),
             _ => None,
         }
     }
 
-    /// Mautic wants nobody else to have the address. Of two contacts with one address, none can be written any more.
-    fn is_taken(&self, store: &Store, email: &str) -> bool {
-        store.with_email(email).into_iter().any(|id| Some(id) != self.id)
+    /// Mautic wants nobody else to have the value, be it the address or any other field that an administrator made a unique
+    /// identifier (recordings `201` to `206`, `245`, `246`). Of two contacts with one address, none can be written any more.
+    fn is_taken(&self, store: &Store, alias: &str, value: &str) -> bool {
+        store.with_identifier(alias, value).into_iter().any(|id| Some(id) != self.id)
     }
 
     fn submitted(
@@ -101,13 +107,13 @@ impl Draft {
         problems: &mut Problems,
     ) -> Submitted {
         let carried = params.get(&field.alias);
-        let submitted = carried.map_or(Submitted::Absent, |raw| submit(field, raw, problems));
+        let submitted = carried.map_or(Submitted::Absent, |raw| submit(self.version, field, raw, problems));
         if submitted != Submitted::Absent || method == Method::Patch {
             return submitted;
         }
         match &field.default {
             Some(default) if carried.is_none_or(Value::is_null) && self.has_nothing(field) => {
-                submit(field, &json!(default), problems)
+                submit(self.version, field, &json!(default), problems)
             }
             _ => Submitted::Blank,
         }

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use super::{list::keyed, view::emit_contact};
 use crate::mautic::{
     answer::Answer,
+    audit::Details,
     auth::Actor,
     clock,
     input::{PathParts, Query},
-    rows::{Activity, Membership},
+    rows::{Activity, Membership, object},
     simulator::MauticSimulator,
     store::Store,
     webhooks,
@@ -108,7 +109,7 @@ fn event_view(id: u64, row: &Activity, base: &str) -> Value {
 /// `POST /api/contacts/{id}/points/{plus|minus}/{delta}`.
 pub(crate) async fn points(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     PathParts((id, operator, delta)): PathParts<(u64, String, i64)>,
 ) -> Answer {
     let (delta, name) = match operator.as_str() {
@@ -124,7 +125,7 @@ pub(crate) async fn points(
 }
 
 /// Hooks see the contact with its old points, the new ones beside it.
-fn give_points(store: &mut Store, id: u64, delta: i64, name: &str, actor: &str) {
+fn give_points(store: &mut Store, id: u64, delta: i64, name: &str, actor: &Actor) {
     let now = store.now();
     store.edit_contact(id, |contact| contact.by.touch(actor, now));
     let Some(contact) = store.contact(id) else { return };
@@ -132,6 +133,8 @@ fn give_points(store: &mut Store, id: u64, delta: i64, name: &str, actor: &str) 
     let old = contact.points;
     store.edit_contact(id, |contact| contact.points += delta);
     store.note_points(id, name, "API", delta);
+    let details = Details::changed(&object(json!({"points": [old, old + delta]})));
+    store.audit(actor, "lead", id, "update", &details);
     let points = json!({"old_points": old, "new_points": old + delta});
     webhooks::emit(store, "mautic.lead_points_change", json!({"contact": view, "points": points}));
     webhooks::emit(store, "mautic.lead_post_save_update", json!({"contact": view}));

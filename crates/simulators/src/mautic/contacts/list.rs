@@ -56,6 +56,7 @@ pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) ->
 /// Fails as a database does that is asked for a column it doesn't have.
 fn find(store: &Store, query: &Query) -> Result<Answer, ()> {
     let conditions = query::conditions(query.0.get("where"));
+    let conditions = if store.version.is_7() { conditions } else { query::encoded(conditions) };
     let mut rows = Vec::new();
     for (id, contact) in store.contacts() {
         let row = ContactRow { store, id, contact };
@@ -75,7 +76,7 @@ fn find(store: &Store, query: &Query) -> Result<Answer, ()> {
 
 /// An unknown column fails even where there is nothing to compare it with.
 fn check_columns(store: &Store, conditions: &[query::Condition]) -> Result<(), ()> {
-    let nobody = Contact::new(crate::mautic::rows::Authorship::new("", store.now()));
+    let nobody = Contact::new(crate::mautic::rows::Authorship::nobody(store.now(), store.version));
     query::all_hold(&ContactRow { store, id: 0, contact: &nobody }, conditions).map(|_| ())
 }
 
@@ -88,7 +89,7 @@ fn sort(rows: &mut [ContactRow<'_>], store: &Store, query: &Query) -> Result<(),
         (asked, query.text("orderByDir").eq_ignore_ascii_case("desc"))
     };
     let column = query::snake_case(column.rsplit('.').next().unwrap_or(column));
-    let nobody = Contact::new(crate::mautic::rows::Authorship::new("", store.now()));
+    let nobody = Contact::new(crate::mautic::rows::Authorship::nobody(store.now(), store.version));
     ContactRow { store, id: 0, contact: &nobody }.column(&column).ok_or(())?;
     rows.sort_by(|a, b| {
         let order = compare_columns(a, b, &column);

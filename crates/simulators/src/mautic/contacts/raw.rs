@@ -22,7 +22,12 @@ pub(crate) fn raw_value(field: &Field, params: &Map<String, Value>) -> Option<Va
     (!php::loosely_empty(&value)).then_some(value)
 }
 
-/// The address by which a create looks for a known contact.
+/// The identifier by which a create looks for a known contact.
+pub(crate) fn raw_identifier(field: &Field, params: &Map<String, Value>) -> Option<String> {
+    raw_value(field, params).map(|value| php::text(&value)).filter(|text| !text.is_empty())
+}
+
+/// The address that a request carries.
 pub(crate) fn raw_email(params: &Map<String, Value>) -> Option<String> {
     let email = clean_email(&php::text(params.get("email")?));
     (!email.is_empty()).then_some(email)

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     form::{Draft, Method},
-    raw::raw_email,
+    raw::raw_identifier,
     save::{delete, save},
     view::{Shape, contact_view},
 };
@@ -13,7 +13,7 @@ use crate::mautic::{
     answer::{Answer, Problems},
     auth::Actor,
     input::{PathParts, Payload},
-    rows::{Authorship, Contact},
+    rows::Contact,
     simulator::MauticSimulator,
     store::Store,
 };
@@ -34,7 +34,7 @@ pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id)
 /// the looks and the insert of another gets a contact of the same address.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
@@ -58,15 +58,20 @@ pub(crate) async fn create(
     single_answer(&mautic, Ok(outcome))
 }
 
-/// The contact that a create would update.
+/// The contact that a create would update: the youngest that has any of the request's unique identifiers.
 pub(crate) fn known_contact(store: &Store, params: &Map<String, Value>) -> Option<(u64, Contact)> {
-    let id = store.with_email(&raw_email(params)?).into_iter().next()?;
+    let identifiers = store.fields_of("lead").into_iter().filter(|(_, field)| field.unique);
+    let known = identifiers.filter_map(|(_, field)| {
+        let value = raw_identifier(field, params)?;
+        store.with_identifier(&field.alias, &value).into_iter().next()
+    });
+    let id = known.max()?;
     Some((id, store.contact(id)?.clone()))
 }
 
 /// An empty contact, for a create with the raw values of the request.
-pub(crate) fn fresh(store: &Store, params: &Map<String, Value>, actor: &str, raw: bool) -> Draft {
-    Draft::fresh(store, Contact::new(Authorship::new(actor, store.now())), raw.then_some(params))
+pub(crate) fn fresh(store: &Store, params: &Map<String, Value>, actor: &Actor, raw: bool) -> Draft {
+    Draft::fresh(store, Contact::new(store.authorship(actor)), raw.then_some(params))
 }
 
 /// What a write came to: the draft that was saved, and whether it made a contact.
@@ -86,7 +91,7 @@ pub(crate) fn validated(
     if problems.is_empty() { Ok(draft) } else { Err(problems) }
 }
 
-pub(crate) fn commit(store: &mut Store, mut draft: Draft, params: &Map<String, Value>, actor: &str) -> Outcome {
+pub(crate) fn commit(store: &mut Store, mut draft: Draft, params: &Map<String, Value>, actor: &Actor) -> Outcome {
     let created = draft.id.is_none();
     save(store, &mut draft, params, actor);
     Outcome { draft, created }
@@ -99,7 +104,7 @@ pub(crate) fn write(
     params: &Map<String, Value>,
     method: Method,
     put: bool,
-    actor: &str,
+    actor: &Actor,
 ) -> Result<Outcome, Problems> {
     let draft = validated(store, draft, params, method, put)?;
     Ok(commit(store, draft, params, actor))
@@ -121,7 +126,7 @@ fn single_answer(mautic: &MauticSimulator, outcome: Result<Outcome, Problems>) -
 /// `PATCH` and `PUT /api/contacts/{id}/edit`.
 pub(crate) async fn edit(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     PathParts(id): PathParts<u64>,
     verb: http::Method,
     payload: Payload,
@@ -144,7 +149,7 @@ pub(crate) async fn edit(
 /// `DELETE /api/contacts/{id}/delete`.
 pub(crate) async fn remove(
     State(mautic): State<MauticSimulator>,
-    Extension(Actor(actor)): Extension<Actor>,
+    Extension(actor): Extension<Actor>,
     PathParts(id): PathParts<u64>,
 ) -> Answer {
     mautic.write(|store| {

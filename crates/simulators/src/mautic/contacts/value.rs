@@ -6,11 +6,18 @@ use email_address::EmailAddress;
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde_json::{Value, json};
 
-use crate::mautic::{answer::Problems, lists, php, rows::Field};
+use crate::mautic::{answer::Problems, lists, php, rows::Field, version::MauticVersion};
 
-const NOT_VALID: &str = "This value is not valid.";
-const LONGEST_TEXT: usize = 191;
-const LONGEST_TEXTAREA: usize = 65_535;
+const LONGEST_TEXTAREA: u64 = 65_535;
+
+/// What 5.1 says of anything that does not fit, and 7.0 of two kinds of it (recordings `024`, `069`).
+fn not_a_choice(version: MauticVersion) -> &'static str {
+    version.pick("This value is not valid.", "The selected choice is invalid.")
+}
+
+fn not_a_number(version: MauticVersion) -> &'static str {
+    version.pick("This value is not valid.", "Please enter a number.")
+}
 
 /// What a form has for one field.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,30 +33,32 @@ pub(crate) enum Submitted {
 }
 
 /// Takes a carried value through the form.
-pub(crate) fn submit(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
+pub(crate) fn submit(version: MauticVersion, field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
     if raw.is_null() || raw.as_str() == Some("") {
         return Submitted::Blank;
     }
     match field.kind.as_str() {
         "boolean" => Submitted::Flag(php::boolean(raw)),
-        "number" => submit_number(field, raw, problems),
-        "datetime" | "date" | "time" => moment(&field.kind, raw, false).map_or(Submitted::Absent, Submitted::Value),
-        "select" => submit_choice(field, raw, problems, field.offers(&php::text(raw))),
-        "multiselect" => submit_choices(field, raw, problems),
+        "number" => submit_number(version, field, raw, problems),
+        "datetime" | "date" | "time" => {
+            moment(&field.kind, raw, version.is_7()).map_or(Submitted::Absent, Submitted::Value)
+        }
+        "select" => submit_choice(version, field, raw, problems, field.offers(&php::text(raw))),
+        "multiselect" => submit_choices(version, field, raw, problems),
         "country" | "region" | "timezone" | "locale" => {
-            let accepted = lists::accepts(&field.kind, &php::text(raw)).unwrap_or(true);
-            submit_choice(field, raw, problems, accepted)
+            let accepted = lists::accepts(version, &field.kind, &php::text(raw)).unwrap_or(true);
+            submit_choice(version, field, raw, problems, accepted)
         }
         "email" => submit_email(field, raw, problems),
         _ => submit_text(field, raw, problems),
     }
 }
 
-fn submit_number(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
+fn submit_number(version: MauticVersion, field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
     match php::numeric(raw) {
         Some(number) => Submitted::Value(json!(rounded(number, field.scale()))),
         None => {
-            problems.add(&field.alias, NOT_VALID);
+            problems.add(&field.alias, not_a_number(version));
             Submitted::Absent
         }
     }
@@ -65,18 +74,24 @@ fn rounded(number: f64, scale: Option<u32>) -> f64 {
     shifted.round_ties_even() / factor
 }
 
-fn submit_choice(field: &Field, raw: &Value, problems: &mut Problems, accepted: bool) -> Submitted {
+fn submit_choice(
+    version: MauticVersion,
+    field: &Field,
+    raw: &Value,
+    problems: &mut Problems,
+    accepted: bool,
+) -> Submitted {
     if accepted {
         return Submitted::Value(Value::String(php::text(raw)));
     }
-    problems.add(&field.alias, NOT_VALID);
+    problems.add(&field.alias, not_a_choice(version));
     Submitted::Absent
 }
 
-fn submit_choices(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
+fn submit_choices(version: MauticVersion, field: &Field, raw: &Value, problems: &mut Problems) -> Submitted {
     let joined = joined_choices(raw);
     let accepted = joined.split('|').all(|choice| field.offers(choice));
-    submit_choice(field, &Value::String(joined), problems, accepted)
+    submit_choice(version, field, &Value::String(joined), problems, accepted)
 }
 
 /// Several choices as Mautic keeps them.
@@ -98,9 +113,10 @@ fn submit_email(field: &Field, raw: &Value, problems: &mut Problems) -> Submitte
     Submitted::Value(Value::String(email))
 }
 
-/// Drops what cannot stand in an address, everything outside ASCII first of all. This is how `zoë@…` loses its ë.
+/// Drops what cannot stand in an address: everything outside ASCII, which is how `zoë@…` loses its ë, and the slash, with
+/// which the address may become somebody else's (recordings `218`, `219`).
 pub(crate) fn clean_email(text: &str) -> String {
-    let allowed = |c: &char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~@.[]".contains(*c);
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || "!#$%&'*+-=?^_`{|}~@.[]".contains(*c);
     text.trim().chars().filter(allowed).collect()
 }
 
@@ -118,8 +134,8 @@ fn submit_text(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted
     if field.kind == "url" && !text.contains("://") {
         text.insert_str(0, "http://");
     }
-    let longest = if matches!(field.kind.as_str(), "textarea" | "html") { LONGEST_TEXTAREA } else { LONGEST_TEXT };
-    if text.chars().count() > longest {
+    let longest = field.limit.unwrap_or(LONGEST_TEXTAREA);
+    if text.chars().count() as u64 > longest {
         let message = format!("This value is too long. It should have {longest} characters or less.");
         problems.add(&field.alias, message);
     }
@@ -128,7 +144,7 @@ fn submit_text(field: &Field, raw: &Value, problems: &mut Problems) -> Submitted
 
 /// A point in time as a field keeps it; None for what cannot be read as one, which is then dropped without a word.
 ///
-/// The form cuts seconds off, the way around the form does not.
+/// The form of 5.1 cuts seconds off, the way around the form and 7.0 do not (recording `068`).
 pub(crate) fn moment(kind: &str, raw: &Value, with_seconds: bool) -> Option<Value> {
     let text = php::text(raw);
     if kind == "time" {
@@ -167,7 +183,7 @@ mod tests {
 
     fn submitted(kind: &str, properties: Value, raw: Value) -> (Submitted, bool) {
         let mut problems = Problems::default();
-        let submitted = submit(&field(kind, properties), &raw, &mut problems);
+        let submitted = submit(MauticVersion::V5_1, &field(kind, properties), &raw, &mut problems);
         (submitted, problems.is_empty())
     }
 

@@ -14,11 +14,8 @@ use axum::{
 
 use super::simulator::MauticSimulator;
 
-pub(crate) use reading::{bounce, click, link, open, unsubscribe};
+pub(crate) use reading::{bounce, click, link, open, resubscribe, unsubscribe};
 pub(crate) use submissions::submit_form;
-
-/// The name under which Mautic writes changes that a visitor caused: an empty first name, a space, an empty last name.
-pub(crate) const VISITOR: &str = " ";
 
 /// Everything that needs no credentials because anybody may visit it.
 pub(crate) fn routes() -> Router<MauticSimulator> {

@@ -10,14 +10,15 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{
-    VISITOR, html, page, user_agent,
+    html, page, user_agent,
     visits::{record_hit, touch},
     with_cookie,
 };
 use crate::mautic::{
     answer::Answer,
+    auth::Actor,
     clock,
-    contacts::{NewDnc, Shape, add_dnc, emit_contact, lead_view, remove_dnc},
+    contacts::{NewDnc, Shape, add_dnc, emit_contact, lead_view, remove_dnc, touch_dnc},
     emails::hash_of,
     input::{PathParts, Query},
     php,
@@ -76,7 +77,7 @@ fn touch_and_tell(store: &mut Store, contact: u64) {
     let Some(before) = store.contact(contact).cloned() else { return };
     let now = store.now();
     touch(store, contact);
-    store.edit_contact(contact, |contact| contact.by.touch(VISITOR, now));
+    store.edit_contact(contact, |contact| contact.by.touch(&Actor::visitor(), now));
     let Some(after) = store.contact(contact) else { return };
     let mut view = emit_contact(store, Some(contact), after, false);
     view["fields"] = emit_contact(store, Some(contact), &before, false)["fields"].take();
@@ -101,7 +102,7 @@ fn opened_view(store: &Store, id: u64, stat: &EmailStat, contact: u64) -> Option
         "trackingHash": stat.hash,
         "viewedInBrowser": false,
         "lead": lead_view(store, contact, store.contact(contact)?, Shape::Loaded),
-        "email": email.body(stat.email),
+        "email": email.body(stat.email, store.version),
     }))
 }
 
@@ -223,7 +224,9 @@ pub(crate) fn bounce(store: &mut Store, stat_id: u64, comments: &str) -> Option<
 fn opt_out(store: &mut Store, stat: &EmailStat, reason: i64, comments: &str) -> Option<(u64, String)> {
     let contact = store.resolve(stat.contact)?;
     let entry = NewDnc { channel: "email".into(), channel_id: Some(stat.email), reason, comments: comments.to_owned() };
-    add_dnc(store, contact, entry, true);
+    let visitor = Actor::visitor();
+    touch_dnc(store, contact, &visitor);
+    add_dnc(store, contact, entry, &visitor, true);
     touch_and_tell(store, contact);
     Some((contact, stat.address.clone()))
 }
@@ -234,11 +237,19 @@ pub(super) async fn resubscribe_page(
     PathParts(hash): PathParts<String>,
 ) -> Response {
     mautic.write(|store| {
-        let contact = stat_of(store, &hash).and_then(|id| store.email_stats.get(id)).map(|stat| stat.contact);
-        if let Some(contact) = contact.and_then(|contact| store.resolve(contact)) {
-            remove_dnc(store, contact, "email");
-            touch_and_tell(store, contact);
-        }
+        let stat = stat_of(store, &hash);
+        stat.and_then(|stat| resubscribe(store, stat))
     });
     html("You get our emails again.")
+}
+
+/// Somebody took an unsubscription back by an email's link, which leaves no entry of do-not-contact (recording `224`).
+pub(crate) fn resubscribe(store: &mut Store, stat_id: u64) -> Option<u64> {
+    let contact = store.email_stats.get(stat_id)?.contact;
+    let contact = store.resolve(contact)?;
+    let visitor = Actor::visitor();
+    touch_dnc(store, contact, &visitor);
+    remove_dnc(store, contact, "email", &visitor);
+    touch_and_tell(store, contact);
+    Some(contact)
 }

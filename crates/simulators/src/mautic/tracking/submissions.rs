@@ -2,15 +2,17 @@
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 use super::{
-    VISITOR, html,
-    visits::{known_visitor, tracked_contact},
+    html,
+    visits::{known_visitor, new_visitor, tracked_contact},
     with_cookie,
 };
 use crate::mautic::{
+    auth::Actor,
     clock,
-    contacts::{Draft, Method, Shape, lead_view, save},
+    contacts::{Draft, Method, Shape, clean_email, lead_view, save},
     emails::hash_of,
     input::{Payload, Query},
     merge, php,
@@ -75,14 +77,16 @@ pub(crate) fn submit_form(
 /// Whom the values of a form belong to, after they are taken over, and how hooks see the contact then: a merged one as it
 /// was before.
 fn identify(store: &mut Store, mapped: &Map<String, Value>, visitor: Option<u64>) -> Option<(u64, Value)> {
-    let email = mapped.get("email").map(php::text).unwrap_or_default();
+    let email = mapped.get("email").map(|email| clean_email(&php::text(email))).unwrap_or_default();
     let known = store.with_email(&email).into_iter().next();
-    let anonymous = visitor.filter(|id| store.contact(*id).is_some_and(|contact| contact.identified.is_none()));
-    if let (Some(known), Some(visitor)) = (known, anonymous)
-        && known != visitor
-    {
+    let is_stranger = |store: &Store, id: u64| store.contact(id).is_some_and(|contact| contact.identified.is_none());
+    let anonymous = visitor.filter(|id| is_stranger(store, *id));
+    if let Some(known) = known.filter(|known| Some(*known) != visitor) {
+        // A browser that is not known is a new visitor, who merges with the person like any other.
+        let visitor = anonymous.unwrap_or_else(|| new_visitor(store));
         let lead = lead_view(store, visitor, store.contact(visitor)?, Shape::Loaded);
-        merge::into_visitor(store, visitor, known, VISITOR);
+        let given = form_values(store, visitor, mapped);
+        merge::into_visitor(store, visitor, known, &given, &Actor::visitor());
         return Some((visitor, lead));
     }
     let shape = if known.or(anonymous).is_some() { Shape::Loaded } else { Shape::Created };
@@ -91,16 +95,27 @@ fn identify(store: &mut Store, mapped: &Map<String, Value>, visitor: Option<u64>
     Some((contact, lead))
 }
 
+/// The values of a form as they would be kept.
+fn form_values(store: &Store, visitor: u64, mapped: &Map<String, Value>) -> BTreeMap<String, Value> {
+    let Some(contact) = store.contact(visitor).cloned() else { return BTreeMap::new() };
+    let mut draft = Draft::loaded(store, visitor, contact);
+    draft.submit(store, mapped, Method::Patch, false);
+    draft.updated.remove("points");
+    draft.write_values();
+    let given = draft.contact.values.into_iter();
+    given.filter(|(alias, _)| mapped.contains_key(alias) && alias != "email").collect()
+}
+
 fn take_values(store: &mut Store, contact: Option<u64>, mapped: &Map<String, Value>) -> u64 {
     let loaded = contact.and_then(|id| Some((id, store.contact(id)?.clone())));
     let mut draft = match loaded {
         Some((id, contact)) => Draft::loaded(store, id, contact),
-        None => Draft::fresh(store, tracked_contact(store, Some(VISITOR.into())), None),
+        None => Draft::fresh(store, tracked_contact(store, Some(Actor::visitor().name)), None),
     };
     draft.contact.values.insert("last_active".into(), json!(clock::sql(store.now())));
     // What does not fit is left out; a form has answered for it already.
     draft.submit(store, mapped, Method::Patch, false);
-    save(store, &mut draft, &Map::new(), VISITOR);
+    save(store, &mut draft, &Map::new(), &Actor::visitor());
     draft.id.unwrap_or_default()
 }
 

@@ -57,14 +57,14 @@ pub(super) fn known_visitor(store: &Store, headers: &HeaderMap, params: &Map<Str
     Some(Visitor { device, contact })
 }
 
-fn new_visitor(store: &mut Store) -> u64 {
+pub(super) fn new_visitor(store: &mut Store) -> u64 {
     let mut contact = tracked_contact(store, None);
     contact.ips = vec![store.local_address()];
     store.add_contact(contact)
 }
 
 pub(super) fn tracked_contact(store: &Store, created_by: Option<String>) -> Contact {
-    let mut contact = Contact::new(Authorship { added: store.now(), modified: None, created_by, modified_by: None });
+    let mut contact = Contact::new(Authorship { created_by, ..Authorship::nobody(store.now(), store.version) });
     contact.image = Some("gravatar".into());
     contact
 }
@@ -133,7 +133,7 @@ pub(super) fn record_hit(store: &mut Store, row: PageHit) {
 
 fn hit_view(store: &Store, id: u64, row: &PageHit) -> Option<Value> {
     let lead = lead_view(store, row.contact, store.contact(row.contact)?, Shape::Loaded);
-    let email = row.email.and_then(|id| Some(store.emails.get(id)?.body(id)));
+    let email = row.email.and_then(|id| Some(store.emails.get(id)?.body(id, store.version)));
     let redirect = row.email.and_then(|_| store.redirects.find(|redirect| redirect.url == row.url));
     Some(json!({
         "id": id,

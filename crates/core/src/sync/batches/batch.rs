@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::domain::link::{Link, LinkState, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact};
 use crate::error::{Effect, Failure, FailureKind, Result};
-use crate::jobs::message::Task;
 use crate::policy;
 use crate::ports::bulk::{Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
@@ -15,8 +14,7 @@ use crate::sync::services::Desk;
 
 use super::held::{Done, Held, taken};
 use super::look_up::first_of;
-use super::send::{Item, Queues};
-use super::{Run, Step};
+use super::{Ended, Item, Queues, Sender};
 
 /// What is to be called.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,20 +24,20 @@ enum Kind {
     Rewrite,
 }
 
-impl Run<'_> {
-    pub(super) async fn create_batch(&mut self, queues: &mut Queues) -> Step<()> {
+impl Sender<'_> {
+    pub(super) async fn create_batch(&mut self, queues: &mut Queues) -> Result<()> {
         self.batch(queues, Kind::Create).await
     }
 
-    pub(super) async fn update_batch(&mut self, queues: &mut Queues) -> Step<()> {
+    pub(super) async fn update_batch(&mut self, queues: &mut Queues) -> Result<()> {
         self.batch(queues, Kind::Update).await
     }
 
-    pub(super) async fn rewrite_batch(&mut self, queues: &mut Queues) -> Step<()> {
+    pub(super) async fn rewrite_batch(&mut self, queues: &mut Queues) -> Result<()> {
         self.batch(queues, Kind::Rewrite).await
     }
 
-    async fn batch(&mut self, queues: &mut Queues, kind: Kind) -> Step<()> {
+    async fn batch(&mut self, queues: &mut Queues, kind: Kind) -> Result<()> {
         let size = queues.pace.size();
         let items = first_of(queue(queues, kind), size);
         let items = if kind == Kind::Create { items } else { self.looked_at(queues, kind, items).await? };
@@ -66,15 +64,16 @@ impl Run<'_> {
 
     /// Those of the contacts whose state on the platform is known. The others are looked at, planned anew with what marketing
     /// changed meanwhile, and come back by their queues.
-    async fn looked_at(&mut self, queues: &mut Queues, kind: Kind, items: Vec<Item>) -> Step<Vec<Item>> {
+    async fn looked_at(&mut self, queues: &mut Queues, kind: Kind, items: Vec<Item>) -> Result<Vec<Item>> {
         let (known, unknown): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.looked);
         if unknown.is_empty() {
             return Ok(known);
         }
         let ids: Vec<RemoteId> = unknown.iter().filter_map(|item| item.draft.remote_id().cloned()).collect();
-        match self.desk.look_before(&ids, &self.log.id).await {
+        match self.desk.look_before(&ids, &self.id).await {
             Ok(counts) => {
-                self.note_pulled(&counts);
+                self.pulled.changed += counts.changed;
+                self.pulled.contested += counts.contested;
                 let marks = unknown.into_iter().map(|item| item.mark).collect();
                 self.place_all(marks, true, queues).await?;
             }
@@ -94,14 +93,13 @@ impl Run<'_> {
         let taken: Vec<Taken> = items.iter().map(|item| taken(item, &owner, until, now)).collect();
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
         let attempts = bulk.take_many(scope, &taken, now).await?;
-        let (mut held, mut put_off) = (Vec::new(), Vec::new());
+        let mut held = Vec::new();
         for ((item, taken), attempt) in items.into_iter().zip(taken).zip(attempts) {
             match attempt {
                 Attempt::Done => held.push(Held { item, link: taken.link, lease: taken.lease }),
-                Attempt::Contended => put_off.push(self.held(item.mark, now)),
+                Attempt::Contended => self.ended.push(Ended::Held(item.mark, now)),
             }
         }
-        self.desk.services.bulk.mark_many(&self.desk.integration.scope, &put_off).await?;
         Ok(held)
     }
 
@@ -146,7 +144,7 @@ impl Run<'_> {
     }
 
     /// Sorts the entries of a batch by their results.
-    async fn apply(&mut self, queues: &mut Queues, kind: Kind, held: Vec<Held>, outcomes: Outcomes) -> Step<()> {
+    async fn apply(&mut self, queues: &mut Queues, kind: Kind, held: Vec<Held>, outcomes: Outcomes) -> Result<()> {
         let (mut done, mut back, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for (mut held, outcome) in held.into_iter().zip(outcomes) {
             match outcome {
@@ -154,7 +152,7 @@ impl Run<'_> {
                     let created = written.created && kind == Kind::Create || held.item.maybe_made;
                     done.push(Done { held, contact: written.contact, created });
                 }
-                Err(failure) if kind == Kind::Create && failure.kind == FailureKind::Conflict => {
+                Err(failure) if kind == Kind::Create && failure.kind == FailureKind::Taken => {
                     back.push((held, Next::LookUp));
                 }
                 Err(failure) if held.item.leaves_out(&failure) => back.push((held, Next::Again)),
@@ -165,14 +163,14 @@ impl Run<'_> {
             }
         }
         let forbidden = self.forbid_mail(&mut done).await;
-        self.commit(queues, done).await?;
+        self.commit(done).await?;
         self.hand_back(queues, kind, back).await?;
         self.refuse(failed).await?;
         forbidden
     }
 
     /// Forbids mail to those who opted out and whose contact does not show it yet. One call for all of them.
-    async fn forbid_mail(&mut self, done: &mut [Done]) -> Step<()> {
+    async fn forbid_mail(&mut self, done: &mut [Done]) -> Result<()> {
         let open: Vec<usize> = (0..done.len()).filter(|index| done[*index].may_be_mailed_wrongly()).collect();
         if open.is_empty() {
             return Ok(());
@@ -182,7 +180,7 @@ impl Run<'_> {
         let outcomes = self.desk.integration.bulk.update_many(&writes).await;
         let (outcomes, stopped) = match outcomes {
             Ok(outcomes) => (outcomes, Ok(())),
-            Err(failure) => (Vec::new(), Err(failure.into())),
+            Err(failure) => (Vec::new(), Err(failure)),
         };
         let forbidden: Vec<usize> =
             open.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(index, _)| *index).collect();
@@ -194,55 +192,32 @@ impl Run<'_> {
     }
 
     /// Ends the writes that succeeded.
-    async fn commit(&mut self, queues: &mut Queues, done: Vec<Done>) -> Step<()> {
+    async fn commit(&mut self, done: Vec<Done>) -> Result<()> {
         let now = self.now();
         let commits: Vec<Commit> = done.iter().map(|done| done.commit(now)).collect();
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
         let attempts = bulk.commit_many(scope, &commits).await?;
-        let (mut finished, mut synced, mut joining) = (Vec::new(), Vec::new(), Vec::new());
-        for (done, attempt) in done.iter().zip(attempts) {
-            if attempt == Attempt::Contended {
-                continue;
-            }
-            if done.created {
-                self.log.created += 1
-            } else {
-                self.log.updated += 1
-            }
-            synced.push((&done.held.item.draft, &done.contact.id));
-            if done.leaves_something() {
-                continue;
-            }
-            match done.joining() {
-                Some(open) => joining.push(open),
-                None => finished.push(done.held.item.mark.clone()),
-            }
+        for (done, attempt) in done.into_iter().zip(attempts) {
+            self.ended.push(match attempt {
+                Attempt::Done => done.ended(),
+                // Our lease ran out under us, and another writer is at work.
+                Attempt::Contended => Ended::Held(done.held.item.mark, now),
+            });
         }
-        // Before anything takes the marks away: a source that can't be told now is told by the next run.
-        self.report_synced(&synced).await?;
-        queues.joining.extend(joining);
-        self.desk.services.bulk.unmark_many(&self.desk.integration.scope, &finished).await?;
         Ok(())
     }
 
     /// Gives leases back, and the contacts to where they go next.
-    async fn hand_back(&mut self, queues: &mut Queues, kind: Kind, back: Vec<(Held, Next)>) -> Step<()> {
+    async fn hand_back(&mut self, queues: &mut Queues, kind: Kind, back: Vec<(Held, Next)>) -> Result<()> {
         self.release(back.iter().map(|(held, _)| held)).await?;
-        let mut alone = Vec::new();
         for (held, next) in back {
             let item = held.given_back();
             match next {
                 Next::LookUp => queues.look_up.push_back(item),
                 Next::Again => queue(queues, kind).push_back(item),
-                Next::Alone => alone.push(item),
+                // Merged or deleted there: the write of a single contact finds out.
+                Next::Alone => self.ended.push(Ended::Astray(item.mark)),
             }
-        }
-        for item in alone {
-            // Merged or deleted there: the write of a single contact finds out.
-            let task = Task::PushContact { record: item.draft.key.clone() };
-            self.desk.defer(task, &self.log.id, Duration::ZERO).await?;
-            let mark = self.held(item.mark, policy::after(self.now(), ALONE));
-            self.desk.services.bulk.mark_many(&self.desk.integration.scope, &[mark]).await?;
         }
         Ok(())
     }
@@ -263,11 +238,16 @@ impl Run<'_> {
         };
         let commits: Vec<Commit> = failed.iter().map(commit).collect();
         self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await?;
-        self.put_off(failed.into_iter().map(|(held, failure)| (held.item, failure)).collect()).await
+        self.failed(failed);
+        Ok(())
+    }
+
+    fn failed(&mut self, failed: Vec<(Held, Failure)>) {
+        self.ended.extend(failed.into_iter().map(|(held, failure)| Ended::Failed(Box::new(held.item), failure)));
     }
 
     /// The whole call failed. What it may have done all the same is found out before anything is done again.
-    async fn batch_failed(&mut self, queues: &mut Queues, kind: Kind, held: Vec<Held>, failure: Failure) -> Step<()> {
+    async fn batch_failed(&mut self, queues: &mut Queues, kind: Kind, held: Vec<Held>, failure: Failure) -> Result<()> {
         tracing::info!(kind = ?failure.kind, contacts = held.len(), "a batch failed: {failure}");
         queues.pace.halve();
         match (failure.effect, kind) {
@@ -276,7 +256,7 @@ impl Run<'_> {
                 self.hand_back(queues, kind, held.into_iter().map(|held| (held, Next::Again)).collect()).await
             }
             (Effect::None, _) if policy::is_refusal(failure.kind) => {
-                self.refuse(held.into_iter().map(|held| (held, failure.clone())).collect()).await.map_err(Into::into)
+                self.refuse(held.into_iter().map(|held| (held, failure.clone())).collect()).await
             }
             (Effect::None, _) => {
                 self.release(held.iter()).await?;
@@ -291,8 +271,7 @@ impl Run<'_> {
                     |held: &Held| held.released(Link { state: LinkState::Pending, ..held.item.draft.link.clone() });
                 let commits: Vec<Commit> = held.iter().map(commit).collect();
                 self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await?;
-                let items = held.into_iter().map(|held| (held.item, failure.clone())).collect();
-                self.put_off(items).await?;
+                self.failed(held.into_iter().map(|held| (held, failure.clone())).collect());
                 self.after_batch_failure(queues, failure)
             }
         }
@@ -305,12 +284,9 @@ enum Next {
     Again,
     /// It has to be looked up.
     LookUp,
-    /// A job writes it alone.
+    /// It has to be written by itself.
     Alone,
 }
-
-/// How long a job has for a contact that it writes alone.
-const ALONE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
 fn queue(queues: &mut Queues, kind: Kind) -> &mut VecDeque<Item> {
     match kind {

@@ -6,15 +6,14 @@ use serde_json::Value;
 
 use crate::domain::link::RemoteId;
 use crate::domain::platform::RemoteContact;
-use crate::error::Failure;
+use crate::error::{Failure, Result};
 use crate::mapping::is_same;
-use crate::ports::bulk::{LOOK_UP, Mark};
+use crate::ports::bulk::LOOK_UP;
 
 use super::held::Held;
-use super::send::{Item, Queues};
-use super::{Run, Step};
+use super::{Ended, Item, Queues, Sender};
 
-impl Run<'_> {
+impl Sender<'_> {
     /// The contacts may have been made: those that the platform finds were. Of the others nobody knows as long as the call
     /// may still be under way: their leases stay.
     pub(super) async fn resolve_lost_reply(
@@ -22,7 +21,7 @@ impl Run<'_> {
         queues: &mut Queues,
         held: Vec<Held>,
         failure: Failure,
-    ) -> Step<()> {
+    ) -> Result<()> {
         let mut unknown = Vec::new();
         let mut left: VecDeque<Held> = held.into();
         let mut silent = false;
@@ -40,13 +39,13 @@ impl Run<'_> {
             }
             unknown.extend(not_found);
         }
-        let put_off: Vec<Mark> = unknown.into_iter().map(|held| self.held(held.item.mark, held.lease.until)).collect();
-        self.desk.services.bulk.mark_many(&self.desk.integration.scope, &put_off).await?;
+        let held = |held: Held| Ended::Held(held.item.mark, held.lease.until);
+        self.ended.extend(unknown.into_iter().map(held));
         self.after_batch_failure(queues, failure)
     }
 
     /// Looks contacts up by their addresses, before another create.
-    pub(super) async fn look_up(&mut self, queues: &mut Queues) -> Step<()> {
+    pub(super) async fn look_up(&mut self, queues: &mut Queues) -> Result<()> {
         let items = first_of(&mut queues.look_up, LOOK_UP);
         let emails: Vec<_> = items.iter().filter_map(|item| item.draft.record.email.clone()).collect();
         let found = match self.desk.integration.bulk.find_many(&emails).await {
@@ -79,7 +78,7 @@ impl Run<'_> {
     }
 
     /// Deletes contacts whose records are gone, and all that is kept of them.
-    pub(super) async fn delete_batch(&mut self, queues: &mut Queues) -> Step<()> {
+    pub(super) async fn delete_batch(&mut self, queues: &mut Queues) -> Result<()> {
         let items = first_of(&mut queues.delete, queues.pace.size());
         let ids: Vec<RemoteId> = items.iter().filter_map(|item| item.draft.remote_id().cloned()).collect();
         if let Err(failure) = self.desk.integration.bulk.delete_many(&ids).await {
@@ -94,8 +93,7 @@ impl Run<'_> {
             let remote: Vec<RemoteId> = draft.link.remote_id.iter().chain(&draft.link.aliases).cloned().collect();
             services.contacts.erase(scope, &draft.key, &identities, &remote).await?;
         }
-        let marks: Vec<Mark> = items.into_iter().map(|item| item.mark).collect();
-        services.bulk.unmark_many(scope, &marks).await?;
+        self.ended.extend(items.into_iter().map(|item| Ended::Deleted(item.mark)));
         Ok(())
     }
 }

@@ -11,8 +11,7 @@ use crate::ports::bulk::Taken;
 use crate::sync::plan;
 use crate::sync::settle;
 
-use super::memberships::Joining;
-use super::send::Item;
+use super::{Ended, Item};
 
 /// A contact whose lease is ours.
 pub(super) struct Held {
@@ -67,14 +66,14 @@ impl Done {
     }
 
     /// Whether the contact is to be planned once more: an opt-out was learnt, or mail could not be forbidden.
-    pub(super) fn leaves_something(&self) -> bool {
+    fn leaves_something(&self) -> bool {
         self.unknown_opt_out().is_some() || self.held.item.refused.iter().any(|name| name == plan::MAIL)
     }
 
-    pub(super) fn joining(&self) -> Option<Joining> {
-        let (add, remove) = self.held.item.draft.segment_changes();
-        let joining = Joining { mark: self.held.item.mark.clone(), contact: self.contact.id.clone(), add, remove };
-        (!joining.add.is_empty() || !joining.remove.is_empty()).then_some(joining)
+    pub(super) fn ended(self) -> Ended {
+        let unfinished = self.leaves_something();
+        let Self { held, contact, created } = self;
+        Ended::Written { item: Box::new(held.item), contact: contact.id, created, unfinished }
     }
 
     pub(super) fn commit(&self, now: Timestamp) -> Commit {

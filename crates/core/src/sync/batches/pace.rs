@@ -9,24 +9,24 @@ const GROWTH: f64 = 30.0;
 
 /// A size that follows the answers' times.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(in crate::sync) struct Pace {
     size: usize,
     most: usize,
 }
 
 impl Pace {
     /// Begins with `size`, and never goes beyond `most`.
-    pub(super) const fn new(size: usize, most: usize) -> Self {
+    pub(in crate::sync) const fn new(size: usize, most: usize) -> Self {
         Self { size, most }
     }
 
     /// What the next call may carry.
-    pub(super) const fn size(self) -> usize {
+    pub(in crate::sync) const fn size(self) -> usize {
         self.size
     }
 
     /// A call with so much took so long.
-    pub(super) fn took(&mut self, carried: usize, duration: Duration) {
+    pub(in crate::sync) fn took(&mut self, carried: usize, duration: Duration) {
         let each = duration.as_secs_f64() / carried.max(1) as f64;
         let fitting = if each > 0.0 { AIM.as_secs_f64() / each } else { f64::MAX };
         let grown = self.size.max(carried) as f64 * GROWTH;
@@ -34,7 +34,7 @@ impl Pace {
     }
 
     /// A call took too long to be answered, or was refused as a whole.
-    pub(super) fn halve(&mut self) {
+    pub(in crate::sync) fn halve(&mut self) {
         self.size = (self.size / 2).max(1);
     }
 }

@@ -1,0 +1,92 @@
+//! Records planned by their state of now, and put where they belong.
+
+use crate::domain::consent::ConsentLedger;
+use crate::domain::identity::Email;
+use crate::error::Result;
+use crate::ports::Stored;
+use crate::ports::bulk::Mark;
+use crate::sync::change::ContactChange;
+use crate::sync::plan::{self, Draft, Found};
+use crate::sync::services::Desk;
+use crate::sync::vanished::Vanished;
+
+use super::{Ended, Item, Queues, Sender};
+
+impl Sender<'_> {
+    /// Plans records and puts each where it belongs. `looked` says that what the platform holds of them was looked at.
+    ///
+    /// # Errors
+    /// `Storage`; nothing was placed then.
+    pub(in crate::sync) async fn place_all(
+        &mut self,
+        marks: Vec<Mark>,
+        looked: bool,
+        queues: &mut Queues,
+    ) -> Result<()> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        for (mark, draft) in self.desk.plan_marked(marks).await? {
+            match draft {
+                Some(draft) => self.place(mark, draft, looked, queues),
+                None => self.ended.push(Ended::Forgotten(mark)),
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, mark: Mark, draft: Draft, looked: bool, queues: &mut Queues) {
+        let now = self.now();
+        if let Some(until) = draft.lease.as_ref().map(|lease| lease.until).filter(|until| *until > now) {
+            return self.ended.push(Ended::Held(mark, until));
+        }
+        if self.is_to_be_deleted(&draft) {
+            return queues.delete.push_back(Item::new(mark, draft, looked));
+        }
+        if draft.platform_is_settled() {
+            return self.ended.push(Ended::Settled(mark, Some(Box::new(draft))));
+        }
+        if draft.opted_in_by_person || draft.enrol.is_some() {
+            // There is no batch call for these.
+            return self.ended.push(Ended::Single(mark));
+        }
+        let item = Item::new(mark, draft, looked || !self.looks_before);
+        match (item.draft.remote_id().is_some(), item.needs_rewrite()) {
+            (true, true) => queues.rewrite.push_back(item),
+            (true, false) => queues.update.push_back(item),
+            (false, _) if item.draft.may_have_been_created() => queues.look_up.push_back(item),
+            (false, _) if item.draft.record.email.is_some() => queues.create.push_back(item),
+            // A contact needs an address: the record was refused when it was taken.
+            (false, _) => self.ended.push(Ended::Settled(item.mark, None)),
+        }
+    }
+
+    fn is_to_be_deleted(&self, draft: &Draft) -> bool {
+        draft.record.gone_since.is_some() && self.desk.integration.vanished == Vanished::Delete
+    }
+}
+
+impl Desk {
+    /// Plans marked records by their state of now; `None` for one that was deleted.
+    async fn plan_marked(&self, marks: Vec<Mark>) -> Result<Vec<(Mark, Option<Draft>)>> {
+        let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
+        let keys: Vec<_> = marks.iter().map(|mark| mark.record.clone()).collect();
+        let stored = bulk.load_many(scope, &keys).await?;
+        let email = |stored: &Stored| stored.record.as_ref()?.email.as_ref().map(Email::identity);
+        let identities: Vec<_> = stored.iter().map(|stored| (None, email(stored))).collect();
+        let resolved = bulk.resolve_many(scope, &identities).await?;
+        let catalog = self.catalog().await;
+        let book = self.rulebook(catalog.as_deref());
+        let plan = |((mark, stored), consent): ((Mark, Stored), ConsentLedger)| {
+            let draft = stored.record.is_some().then(|| {
+                let key = mark.record.clone();
+                let change = ContactChange::refresh(key.clone());
+                let found = Found { key, stored, consent, unclaimed: Vec::new(), issues: Vec::new(), email: None };
+                plan::plan(&change, found, &book, self.now())
+            });
+            (mark, draft)
+        };
+        let consents = resolved.into_iter().map(|resolved| resolved.consent);
+        Ok(marks.into_iter().zip(stored).zip(consents).map(plan).collect())
+    }
+}
