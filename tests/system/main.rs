@@ -15,6 +15,7 @@ mod guardian;
 mod health;
 mod identify;
 mod import;
+mod left_out;
 mod lifecycle;
 mod membership;
 mod once;

@@ -335,11 +335,11 @@ async fn a_look_goes_on_where_the_budget_ended_and_an_idle_system_reads_nothing_
     let scope = office.desk.integration.scope.clone();
     let budgets = tandem_app::store::BudgetTable::new(office.system.foundation.table.clone());
     let reset = office.system.now().checked_add(SignedDuration::from_mins(30)).unwrap();
-    budgets.exhaust(&scope, reset).await.unwrap();
+    budgets.exhaust(&scope, reset, office.system.now()).await.unwrap();
     office.desk = office.system.desk();
     let counts = office.pull().await;
     assert!(matches!(counts.end, PullEnd::OutOfBudget(Some(_))), "{counts:?}");
-    budgets.exhaust(&scope, office.system.now()).await.unwrap();
+    budgets.exhaust(&scope, office.system.now(), office.system.now()).await.unwrap();
     office.desk = office.system.desk();
     let counts = office.pull().await;
     assert_eq!((counts.changed, counts.end), (1, PullEnd::Finished));

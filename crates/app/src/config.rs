@@ -1,6 +1,7 @@
 //! Configuration from environment variables: read once, checked as a whole, all problems reported together.
 
 pub mod billing;
+mod calls;
 mod lifecycle;
 mod source;
 
@@ -164,8 +165,9 @@ fn mautic(environment: &Environment, problems: &mut Vec<String>) -> Option<Setti
     if base.is_none() && has_any(environment, &[CLIENT_ID, CLIENT_SECRET, USERNAME, PASSWORD]) {
         problems.push("MAUTIC_BASE_URL is missing".to_owned());
     }
+    let calls = calls::read(environment, problems);
     match Settings::new(base?, auth?) {
-        Ok(settings) => Some(settings),
+        Ok(settings) => Some(settings.with_calls(calls)),
         Err(failure) => {
             problems.push(format!("MAUTIC_BASE_URL: {failure}"));
             None

@@ -16,8 +16,10 @@ use tandem_core::jobs::message::Job;
 use tandem_core::jobs::runner::Verdict;
 use tandem_core::mapping::RuleSet;
 use tandem_core::ports::bulk::BulkPlatform;
-use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, PlatformEvents, RecordSource, Sleep};
-use tandem_core::sync::services::{Desk, Integration, Services};
+use tandem_core::ports::{
+    BudgetStore, Clock, Entropy, JobQueue, MarketingPlatform, PlatformEvents, RecordSource, Sleep,
+};
+use tandem_core::sync::services::{Background, Desk, Integration, Services};
 use tracing::Instrument;
 
 use crate::config::{Config, SourceConfig};
@@ -87,11 +89,16 @@ impl Foundation {
     /// As [`Foundation::mautic`].
     pub fn desk(&self) -> Result<Option<Desk>> {
         let Some(mautic) = self.mautic()?.map(Arc::new) else { return Ok(None) };
+        let in_background = Arc::new(mautic.in_background());
         let integration = Integration {
             scope: Scope::default_mautic(),
             bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
             events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
             platform: mautic,
+            background: Background {
+                platform: Arc::clone(&in_background) as Arc<dyn MarketingPlatform>,
+                bulk: in_background,
+            },
             deliveries: Arc::new(MauticDeliveries),
             rules: Arc::clone(&self.rules),
             vocabulary: Arc::new(MauticVocabulary),

@@ -21,6 +21,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 const USUAL: Duration = Duration::from_secs(10);
 /// The same for bulk calls: a batch of 200 contacts keeps Mautic busy for 6 to 9 seconds, a weak server for longer.
 const BULK: Duration = Duration::from_secs(60);
+/// The longest pause that an answer can ask for: budgets are counted by the hour.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(70);
 /// The largest answer that is read. A batch of 200 contacts is answered with 1.4 MB.
 const LARGEST: usize = 16 * 1024 * 1024;
 
@@ -160,7 +162,8 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// When `Retry-After` says that another attempt makes sense: whole seconds or an HTTP date, at most a day ahead.
+    /// When `Retry-After` says that another attempt makes sense: whole seconds or an HTTP date. Nothing that one answer says
+    /// stops calls for longer than 70 minutes.
     #[must_use]
     pub fn retry_after(&self, now: Timestamp) -> Option<Timestamp> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -168,7 +171,7 @@ impl Answer {
             Ok(seconds) => now + SignedDuration::from_secs(seconds.into()),
             Err(_) => jiff::fmt::rfc2822::parse(text).ok()?.timestamp(),
         };
-        (moment > now).then(|| moment.min(now + SignedDuration::from_hours(24)))
+        (moment > now).then(|| moment.min(now + LONGEST_PAUSE))
     }
 }
 

@@ -37,6 +37,10 @@ pub const RECONCILED_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How many batches may fail one after the other before a run stops for now.
 pub const BATCH_FAILURES: u32 = 3;
 
+/// How long a value that the platform refused is not sent again, unless its field changes there: its own lists may change with
+/// its version.
+pub const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// How many contacts a run may delete or blank before a person has to say that this is meant: a tenth, and always one.
 #[must_use]
 pub const fn losses_allowed(known: u64) -> u64 {

@@ -275,8 +275,13 @@ pub trait TokenStore: Send + Sync {
 pub trait BudgetStore: Send + Sync {
     /// The moment until which the platform takes no call, if that is known. One read call.
     async fn exhausted_until(&self, scope: &Scope) -> Result<Option<Timestamp>>;
-    /// Notes that the budget is used up until `reset`. One write call.
-    async fn exhaust(&self, scope: &Scope, reset: Timestamp) -> Result<()>;
+    /// Notes that the budget is used up until `reset`, as was found out at `now`. One write call.
+    async fn exhaust(&self, scope: &Scope, reset: Timestamp, now: Timestamp) -> Result<()>;
+    /// Takes the right to find out by a call whether a budget that is used up is back, unless somebody took it after `before`, or
+    /// it is back. One write call.
+    async fn claim_probe(&self, scope: &Scope, before: Timestamp, now: Timestamp) -> Result<bool>;
+    /// Notes that calls are welcome again. One write call.
+    async fn clear(&self, scope: &Scope) -> Result<()>;
 }
 
 /// The cached list of the platform's fields.
@@ -284,8 +289,9 @@ pub trait BudgetStore: Send + Sync {
 pub trait CatalogStore: Send + Sync {
     /// The list as last read, however old. One read call.
     async fn read(&self, scope: &Scope) -> Result<Option<FieldCatalog>>;
-    /// Stores a list. One write call.
-    async fn save(&self, scope: &Scope, catalog: &FieldCatalog) -> Result<()>;
+    /// Stores a list as the one that follows the stored one ([`FieldCatalog::following`]), and gives it. One read call and one
+    /// write call.
+    async fn save(&self, scope: &Scope, catalog: &FieldCatalog) -> Result<FieldCatalog>;
 }
 
 /// Whether a delivery is news.

@@ -1,5 +1,6 @@
 //! The `tandem` command: every function in one process, and the operator's tools.
 
+mod budget;
 mod conflicts;
 mod connect;
 mod contact;
@@ -73,6 +74,9 @@ enum Command {
     /// Jobs that wait for a person.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// The platform's budget of calls.
+    #[command(subcommand)]
+    Budget(budget::Budget),
     /// Fields that both sides changed and that a person has to decide.
     #[command(subcommand)]
     Conflicts(conflicts::Conflicts),
@@ -109,6 +113,7 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Events(command) => events::events(&command, data_dir, &environment, output).await,
         Command::Keys(command) => keys::keys(&command, data_dir, &environment, output).await,
         Command::Jobs(command) => jobs::jobs(&command, data_dir, &environment, output).await,
+        Command::Budget(command) => budget::budget(&command, data_dir, &environment, output).await,
         Command::Conflicts(command) => conflicts::conflicts(&command, data_dir, &environment, output).await,
         Command::Contact(command) => contact::contact(&command, data_dir, &environment, output).await,
     }

@@ -120,6 +120,7 @@ fn end(end: RunEnd) -> &'static str {
     match end {
         RunEnd::Running => "running",
         RunEnd::Finished => "finished",
+        RunEnd::Incomplete => "incomplete",
         RunEnd::Paused => "paused",
         RunEnd::Halted => "halted",
         RunEnd::Failed => "failed",

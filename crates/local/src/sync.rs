@@ -14,7 +14,7 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Failure, FailureKind};
 use tandem_core::policy;
 use tandem_core::ports::Clock;
-use tandem_core::ports::runs::RunLog;
+use tandem_core::ports::runs::{RunEnd, RunLog};
 use tandem_core::sync::run::dry_run::{FieldPlan, PlannedAction, PlannedChange};
 use tandem_core::sync::run::{Ran, Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
@@ -135,6 +135,10 @@ fn progress_line(log: &RunLog) -> String {
 fn conclude(ran: Ran, output: &Output) -> Result<(), CommandError> {
     output.result(&ran.log, summary(&ran.log));
     match ran.stopped {
+        None if ran.log.end == RunEnd::Incomplete => Err(CommandError::Undone(format!(
+            "{} contacts could not be written and are tried again: `tandem runs {}` names those of this run",
+            ran.log.failed, ran.log.id
+        ))),
         None => Ok(()),
         Some(Stopped::Paused(moment)) => Err(CommandError::Undone(format!(
             "Mautic takes no more calls until {moment}: the schedule goes on then, or this command"

@@ -36,8 +36,10 @@ impl CatalogStore for CatalogTable {
         parsed(&row::<CatalogRow>(item)?.document).map(Some)
     }
 
-    async fn save(&self, scope: &Scope, catalog: &FieldCatalog) -> Result<()> {
-        let row = CatalogRow { document: document(catalog)? };
-        self.table.put(item(keys::catalog(scope), &row)?).await
+    async fn save(&self, scope: &Scope, catalog: &FieldCatalog) -> Result<FieldCatalog> {
+        let catalog = catalog.clone().following(self.read(scope).await?.as_ref());
+        let row = CatalogRow { document: document(&catalog)? };
+        self.table.put(item(keys::catalog(scope), &row)?).await?;
+        Ok(catalog)
     }
 }

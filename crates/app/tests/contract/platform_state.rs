@@ -61,10 +61,26 @@ async fn the_last_word_on_a_budget_counts() {
     let world = world().await;
     let budget = BudgetTable::new(world.local.table().clone());
     assert_eq!(budget.exhausted_until(&scope("a")).await.unwrap(), None);
-    budget.exhaust(&scope("a"), at(START + 60)).await.unwrap();
-    budget.exhaust(&scope("a"), at(START + 30)).await.unwrap();
+    budget.exhaust(&scope("a"), at(START + 60), at(START)).await.unwrap();
+    budget.exhaust(&scope("a"), at(START + 30), at(START)).await.unwrap();
     assert_eq!(budget.exhausted_until(&scope("a")).await.unwrap(), Some(at(START + 30)));
     assert_eq!(budget.exhausted_until(&scope("b")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn one_call_in_a_while_finds_out_whether_a_budget_is_back_until_it_is_cleared() {
+    let world = world().await;
+    let budget = BudgetTable::new(world.local.table().clone());
+    let claim = async |before: i64, now: i64| budget.claim_probe(&scope("a"), at(before), at(now)).await.unwrap();
+    assert!(!claim(START, START + 600).await, "nothing is used up");
+    budget.exhaust(&scope("a"), at(START + 3_600), at(START)).await.unwrap();
+    assert!(!claim(START - 1, START + 599).await);
+    assert!(claim(START, START + 600).await);
+    assert!(!claim(START, START + 600).await, "somebody else has it");
+    assert_eq!(budget.exhausted_until(&scope("a")).await.unwrap(), Some(at(START + 3_600)));
+    budget.clear(&scope("a")).await.unwrap();
+    assert_eq!(budget.exhausted_until(&scope("a")).await.unwrap(), None);
+    assert!(!claim(START + 600, START + 1_200).await);
 }
 
 #[tokio::test]
@@ -72,11 +88,24 @@ async fn a_catalog_is_read_back_as_it_was_saved() {
     let world = world().await;
     let catalogs = CatalogTable::new(world.local.table().clone());
     assert_eq!(catalogs.read(&scope("a")).await.unwrap(), None);
-    let field = RemoteField { kind: RemoteFieldKind::Number, options: Vec::new(), scale: Some(2) };
+    let field = RemoteField { scale: Some(2), ..RemoteField::of_kind(RemoteFieldKind::Number) };
     let catalog = FieldCatalog { fields: [("score".to_owned(), field)].into(), read_at: at(START) };
     catalogs.save(&scope("a"), &catalog).await.unwrap();
     assert_eq!(catalogs.read(&scope("a")).await.unwrap(), Some(catalog));
     assert_eq!(catalogs.read(&scope("b")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_field_that_a_later_catalog_adds_is_dated_whoever_saves_it() {
+    let world = world().await;
+    let catalogs = CatalogTable::new(world.local.table().clone());
+    let text = || RemoteField { id: Some(1), ..RemoteField::of_kind(RemoteFieldKind::Text) };
+    let first = FieldCatalog { fields: [("city".to_owned(), text())].into(), read_at: at(START) };
+    catalogs.save(&scope("a"), &first).await.unwrap();
+    let fields = [("city".to_owned(), text()), ("plan".to_owned(), RemoteField { id: Some(2), ..text() })].into();
+    let saved = catalogs.save(&scope("a"), &FieldCatalog { fields, read_at: at(START + 60) }).await.unwrap();
+    assert_eq!(saved.newest_field(), at(START + 60));
+    assert_eq!(catalogs.read(&scope("a")).await.unwrap(), Some(saved));
 }
 
 fn parked(tenant: &str, id: &str, attempts: u32) -> ParkedJob {
@@ -107,7 +136,7 @@ async fn a_table_in_a_file_keeps_what_it_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("table.db");
     let first = LocalTable::open(&path).await.unwrap();
-    BudgetTable::new(first.table().clone()).exhaust(&scope("a"), at(START)).await.unwrap();
+    BudgetTable::new(first.table().clone()).exhaust(&scope("a"), at(START), at(START)).await.unwrap();
     // A process that is killed closes nothing.
     std::mem::forget(first);
     let second = LocalTable::open(&path).await.unwrap();

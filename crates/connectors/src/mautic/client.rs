@@ -10,7 +10,7 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::{AccessToken, Clock};
 
-use super::budget::Budget;
+use super::budget::{Budget, Priority};
 use super::errors;
 use super::settings::{Auth, Settings};
 use crate::Ports;
@@ -20,8 +20,14 @@ use crate::oauth::{TokenEndpoint, TokenSource};
 /// Who is called, in failures.
 pub(super) const PEER: &str = "Mautic";
 
-/// Calls one Mautic.
+/// Calls one Mautic, for somebody who waits or in the background.
 pub(super) struct Client {
+    shared: Arc<Shared>,
+    priority: Priority,
+}
+
+/// What all calls of one Mautic have in common.
+struct Shared {
     http: Http,
     settings: Settings,
     identity: Identity,
@@ -115,23 +121,30 @@ impl Client {
             }
             Auth::Basic { user, password } => Identity::Basic(basic(user, password)?),
         };
-        let budget = Budget::new(scope.clone(), ports);
-        Ok(Self { http, settings, identity, budget, clock: Arc::clone(&ports.clock) })
+        let budget = Budget::new(scope.clone(), settings.calls(), ports);
+        let shared = Shared { http, settings, identity, budget, clock: Arc::clone(&ports.clock) };
+        Ok(Self { shared: Arc::new(shared), priority: Priority::Interactive })
+    }
+
+    /// The same, for calls that leave a share of the budget to others.
+    pub(super) fn in_background(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), priority: Priority::Background }
     }
 
     /// The time of the port.
     pub(super) fn clock(&self) -> &dyn Clock {
-        &*self.clock
+        &*self.shared.clock
     }
 
     /// The HTTP client.
     pub(super) fn http(&self) -> &Http {
-        &self.http
+        &self.shared.http
     }
 
-    /// Fetches what the next call would have to wait for.
+    /// Fetches what the next call would have to wait for, and fails where it would not be made.
     pub(super) async fn ready(&self) -> Result<()> {
-        match &self.identity {
+        self.shared.budget.look(self.priority).await?;
+        match &self.shared.identity {
             Identity::Basic(_) => Ok(()),
             Identity::Tokens(tokens) => tokens.token().await.map(drop),
         }
@@ -140,18 +153,24 @@ impl Client {
     /// Makes a call and reads its answer as `T`.
     pub(super) async fn call<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
         let answer = self.answer(request).await?;
-        errors::read(&answer, self.clock.now())
+        errors::read(&answer, self.shared.clock.now())
     }
 
     /// Makes a call; the answer's status is 2xx. For callers that need its headers or read it themselves.
     pub(super) async fn answer(&self, request: Request) -> Result<Answer> {
-        self.budget.admit().await?;
-        let answer = match &self.identity {
-            Identity::Basic(header) => self.send(&request, header.clone()).await?,
-            Identity::Tokens(tokens) => self.send_with_token(&request, tokens).await?,
+        let Shared { budget, identity, clock, .. } = &*self.shared;
+        let admitted = budget.admit(self.priority).await?;
+        let under_way = (request.patience == Patience::Usual).then(|| budget.pace.begin(clock.now()));
+        let answered = match identity {
+            Identity::Basic(header) => self.send(&request, header.clone()).await,
+            Identity::Tokens(tokens) => self.send_with_token(&request, tokens).await,
         };
-        self.budget.learn(&answer).await?;
-        errors::check(&answer, self.clock.now())?;
+        if let Some(under_way) = under_way {
+            under_way.answered(clock.now());
+        }
+        let answer = answered?;
+        budget.learn(&answer, self.priority, admitted).await?;
+        errors::check(&answer, clock.now())?;
         Ok(answer)
     }
 
@@ -169,7 +188,7 @@ impl Client {
     }
 
     async fn send(&self, request: &Request, authorization: HeaderValue) -> Result<Answer> {
-        let mut url = self.settings.address(&format!("api/{}", request.path));
+        let mut url = self.shared.settings.address(&format!("api/{}", request.path));
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
@@ -182,7 +201,7 @@ impl Client {
             body: request.body.clone().map_or(Body::Empty, Body::Json),
             patience: request.patience,
         };
-        self.http.send(call).await
+        self.shared.http.send(call).await
     }
 }
 

@@ -69,7 +69,7 @@ fn contact_field(field: Field) -> ContactField {
     ContactField {
         alias: field.alias,
         published: field.is_published.is_truthy(),
-        field: RemoteField { kind: kind(&field.kind), options, scale },
+        field: RemoteField { id: field.id.0, options, scale, ..RemoteField::of_kind(kind(&field.kind)) },
     }
 }
 

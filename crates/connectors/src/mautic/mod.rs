@@ -63,6 +63,13 @@ impl Mautic {
     pub fn new(settings: Settings, scope: &Scope, http: Http, ports: &Ports) -> Result<Self> {
         Ok(Self { client: client::Client::new(settings, scope, http, ports)? })
     }
+
+    /// The same connection for work on all contacts, which leaves a share of the budget of calls to those that somebody waits
+    /// for.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        Self { client: self.client.in_background() }
+    }
 }
 
 impl fmt::Debug for Mautic {

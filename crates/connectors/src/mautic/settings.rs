@@ -1,6 +1,7 @@
 //! Where a Mautic is and as whom Tandem calls it.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use reqwest::Url;
 use tandem_core::error::{Failure, FailureKind, Result};
@@ -10,6 +11,33 @@ use tandem_core::error::{Failure, FailureKind, Result};
 pub struct Settings {
     base: Url,
     auth: Auth,
+    calls: Calls,
+}
+
+/// How many calls Tandem makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calls {
+    /// Calls a minute that somebody waits for, of each process.
+    pub a_minute: CallsAMinute,
+    /// The most that work on all contacts leaves of an hourly budget to others, in hundredths of it.
+    pub reserve: u8,
+}
+
+/// How many calls a minute a process makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallsAMinute {
+    /// As many as there are.
+    Unlimited,
+    /// No more than 100 while Mautic answers so slowly that it could not take more, else as many as there are.
+    WhileSlow,
+    /// No more than these.
+    AtMost(NonZeroU32),
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { a_minute: CallsAMinute::WhileSlow, reserve: 10 }
+    }
 }
 
 /// How calls prove who makes them. Mautic has both switched off until an administrator allows them.
@@ -49,7 +77,19 @@ impl Settings {
         if base.query().is_some() || base.fragment().is_some() {
             return Err(wrong("must end with its path"));
         }
-        Ok(Self { base, auth })
+        Ok(Self { base, auth, calls: Calls::default() })
+    }
+
+    /// With other rules of how many calls are made.
+    #[must_use]
+    pub fn with_calls(self, calls: Calls) -> Self {
+        Self { calls, ..self }
+    }
+
+    /// How many calls are made.
+    #[must_use]
+    pub const fn calls(&self) -> Calls {
+        self.calls
     }
 
     /// How calls prove who makes them.

@@ -160,8 +160,17 @@ impl BudgetStore for MemoryBudgets {
         Ok(*self.0.lock().unwrap())
     }
 
-    async fn exhaust(&self, _: &Scope, reset: Timestamp) -> Result<()> {
+    async fn exhaust(&self, _: &Scope, reset: Timestamp, _: Timestamp) -> Result<()> {
         *self.0.lock().unwrap() = Some(reset);
+        Ok(())
+    }
+
+    async fn claim_probe(&self, _: &Scope, _: Timestamp, _: Timestamp) -> Result<bool> {
+        Ok(self.0.lock().unwrap().is_some())
+    }
+
+    async fn clear(&self, _: &Scope) -> Result<()> {
+        *self.0.lock().unwrap() = None;
         Ok(())
     }
 }

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::issue::IssueCode;
+
 /// A contact's id on the platform, as text: Mautic's are numbers, SuiteCRM's are UUIDs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -55,6 +57,16 @@ pub struct Link {
     /// Fields that both sides changed, by local name; a person has to decide.
     #[serde(default)]
     pub conflicts: BTreeMap<String, FieldConflict>,
+    /// The platform's list of fields by which the snapshot was made, by when that was read: a field that is younger has none of
+    /// the values that the snapshot names.
+    #[serde(default)]
+    pub fields_as_of: Timestamp,
+    /// Values that the platform did not take, by its names of the fields. They are in no snapshot.
+    #[serde(default)]
+    pub refused: BTreeMap<String, Refusal>,
+    /// It is known that no create made a contact: none was sent, or each that was sent had no effect.
+    #[serde(default)]
+    pub unmade: bool,
     /// A sentence on the last refusal.
     pub error: Option<String>,
     /// Grows by one with every change; the guard of optimistic writes.
@@ -91,6 +103,9 @@ impl Link {
             segments: BTreeSet::new(),
             seen: BTreeMap::new(),
             conflicts: BTreeMap::new(),
+            fields_as_of: Timestamp::UNIX_EPOCH,
+            refused: BTreeMap::new(),
+            unmade: false,
             error: None,
             revision: 0,
             updated_at: now,
@@ -132,6 +147,23 @@ pub struct FieldConflict {
 impl fmt::Debug for FieldConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FieldConflict").field("since", &self.since).finish_non_exhaustive()
+    }
+}
+
+/// A value that the platform did not take.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The value, as it was sent.
+    pub value: Value,
+    /// Why.
+    pub code: IssueCode,
+    /// When, by Tandem's clock.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal").field("code", &self.code).field("at", &self.at).finish_non_exhaustive()
     }
 }
 

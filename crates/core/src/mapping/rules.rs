@@ -284,6 +284,12 @@ impl RuleSet {
         self.by_name.get(name).and_then(|index| self.rules.get(*index))
     }
 
+    /// Whether a rule writes this field of the platform, and the platform lists it among its contact fields.
+    #[must_use]
+    pub fn is_listed(&self, remote: &str) -> bool {
+        self.rules.iter().any(|rule| rule.catalog && rule.remote.as_deref() == Some(remote))
+    }
+
     /// The path under which a caller sends a field: that of its rule, ending in the name used. A field that no rule
     /// gives a path is called by its name.
     #[must_use]

@@ -29,6 +29,8 @@ pub struct SyncState {
     pub generation: u64,
     /// How many rows the roster names.
     pub known: u64,
+    /// The youngest field of the platform that the rows were compared with ([`crate::domain::catalog::RemoteField::since`]).
+    pub fields_seen: Option<Timestamp>,
     /// How many known rows the run under way found gone or blanked.
     pub losses: u64,
     /// Where the look for changes on the platform stands.
@@ -67,6 +69,9 @@ pub struct Pass {
     pub thorough: bool,
     /// When it began, by Tandem's clock.
     pub started_at: Timestamp,
+    /// The youngest field of the platform that it compares every row with.
+    #[serde(default)]
+    pub fields_seen: Option<Timestamp>,
 }
 
 /// The lease of an integration's run.
@@ -98,6 +103,8 @@ pub enum RunEnd {
     Running,
     /// All was done.
     Finished,
+    /// It came to its end, and contacts could not be written: they are tried again by themselves.
+    Incomplete,
     /// It goes on later: the budget or the time ran out.
     Paused,
     /// It stopped: it would have deleted or blanked too much, and a person has to decide.
@@ -130,7 +137,7 @@ pub struct RunLog {
     pub created: u64,
     /// Contacts changed.
     pub updated: u64,
-    /// Contacts that could not be written; they are tried again.
+    /// Contacts that could not be written, by this run or, when they are not due again, by one before; they are tried again.
     pub failed: u64,
     /// Rows that are no contact: no address, or none that can be mailed.
     pub rejected: u64,

@@ -17,6 +17,7 @@ use crate::domain::record::{Fields, Record};
 use crate::mapping::reverse::{self, Reader};
 use crate::mapping::rules::{FieldRule, Strategy, Target};
 
+use super::left_out;
 use super::overlay::{self, Overlaid};
 use super::plan::{self, Rulebook, STAGE};
 use question::Question;
@@ -97,6 +98,7 @@ pub fn merge(
     now: Timestamp,
 ) -> Merged {
     let (mut wanted, cleared, _) = plan::wanted(record, &ConsentLedger::default(), book);
+    let link = &left_out::trusted(link.clone(), book);
     plan::end_unspoken_tags(&mut wanted, link);
     let cleared = cleared.into_iter().collect::<BTreeSet<_>>();
     let reader = Reader::new(shown.fields, &record.fields, book.rules, book.vocabulary, book.catalog);

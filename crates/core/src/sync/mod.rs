@@ -9,6 +9,7 @@ pub mod contested;
 pub mod enrolment;
 pub mod erase;
 pub mod export;
+mod left_out;
 pub mod lists;
 pub mod membership;
 pub mod overlay;

@@ -21,6 +21,7 @@ use crate::ports::Stored;
 use super::change::{ContactChange, Subject, Visitor};
 use super::conflict::MERGED;
 use super::enrolment::Enrolment;
+use super::left_out::{self, Refusals};
 use super::segments;
 use super::states::{self, Taken};
 use super::vanished::Vanished;
@@ -98,6 +99,8 @@ pub struct Draft {
     pub set: BTreeMap<String, Value>,
     /// Names of [`Draft::wanted`] that are not written: both sides changed them, and a person has to choose.
     pub withheld: BTreeSet<String>,
+    /// Values of [`Draft::wanted`] that are not written: the platform would refuse them again.
+    pub(crate) refused: Refusals,
     /// The segments that the contact shall be in; `None` when the record says nothing of segments.
     pub segments: Option<BTreeSet<String>>,
     /// The campaign to put the contact into.
@@ -150,7 +153,7 @@ impl Draft {
     /// An earlier writer began to create the contact and did not say how it ended.
     #[must_use]
     pub fn may_have_been_created(&self) -> bool {
-        self.link_known && self.link.remote_id.is_none()
+        self.link_known && self.link.remote_id.is_none() && !self.link.unmade
     }
 
     fn visitor_is_news(&self) -> bool {
@@ -170,7 +173,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let (record, record_changed) = new_record(change, stored.record.as_ref(), email, stale, book.rules, now);
     let release = given_up(stored.record.as_ref(), &record);
     let link_known = stored.link.is_some();
-    let link = stored.link.unwrap_or_else(|| Link::new(now));
+    let link = left_out::trusted(stored.link.unwrap_or_else(|| Link::new(now)), book);
     let opted_in_by_person = opted_in_by_person || opt_in_is_unfinished(&consent, &link);
     let (mut wanted, clear_wanted, mapped_issues) = wanted(&record, &consent, book);
     issues.extend(mapped_issues);
@@ -178,8 +181,10 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let segments = segments::wanted(&record, book.rules);
     issues.extend(segments.issues);
     let withheld = withheld(&link, book.rules);
+    let refused = left_out::standing(&link, &wanted, book.catalog, now);
+    issues.extend(refused.iter().map(|(name, refusal)| left_out::issue(name, refusal, book.rules)));
     let mut set = set_of(&wanted, link.base());
-    set.retain(|name, _| !withheld.contains(name));
+    set.retain(|name, _| !withheld.contains(name) && !refused.contains_key(name));
     let mut clear = clear_of(clear_wanted, link.base());
     clear.retain(|name| !withheld.contains(name));
     let enrol = enrolment(book, &record.fields, &consent, &link);
@@ -199,6 +204,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
         clear,
         set,
         withheld,
+        refused,
         segments: segments.names,
         enrol,
         visitor: change.visitor.clone(),
@@ -385,20 +391,32 @@ fn texts(value: Option<&Value>) -> Vec<&str> {
     value.and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
 }
 
-/// Notes on the link that the draft's write succeeded: all that was wanted but for what the platform refused, the blanks as
-/// `null`. What a person has to decide keeps the value that both sides last agreed on. `contact` is the platform's answer.
-pub fn note_written(link: &mut Link, draft: &Draft, refused: &[String], contact: &RemoteContact) {
+/// Notes on the link that the draft's write succeeded: all that was wanted but for what the platform did not take (`refused`
+/// names what it refused, `left_out` what is to be remembered), the blanks as `null`. What a person has to decide, and what was
+/// refused, keeps the value that both sides last agreed on. `contact` is the platform's answer.
+pub(crate) fn note_written(
+    link: &mut Link,
+    draft: &Draft,
+    refused: &[String],
+    left_out: Refusals,
+    contact: &RemoteContact,
+) {
+    let is_left_out = |name: &String| refused.contains(name) || left_out.contains_key(name);
+    let is_kept = |name: &String| {
+        let is_lost = left_out.get(name).is_some_and(|refusal| refusal.code == IssueCode::MissingOnPlatform);
+        draft.withheld.contains(name) || is_left_out(name) && !is_lost && !name.starts_with('@')
+    };
     let mut sent = draft.wanted.clone();
     sent.extend(draft.clear.iter().map(|name| (name.clone(), Value::Null)));
-    sent.retain(|name, _| !refused.contains(name) && !draft.withheld.contains(name));
+    sent.retain(|name, _| !is_left_out(name) && !draft.withheld.contains(name));
     // What is known to be blank stays so: or it would be cleared once more.
-    let stays = link
-        .snapshot
-        .iter()
-        .filter(|(name, value)| draft.withheld.contains(*name) || value.is_null() && !sent.contains_key(*name));
+    let stays =
+        link.snapshot.iter().filter(|(name, value)| is_kept(name) || value.is_null() && !sent.contains_key(*name));
     let stays: Vec<_> = stays.map(|(name, value)| (name.clone(), value.clone())).collect();
     sent.extend(stays);
     link.snapshot = sent;
+    link.refused = left_out;
+    link.unmade = false;
     if draft.withheld.is_empty() {
         link.conflicts.clear();
     }

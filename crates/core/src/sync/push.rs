@@ -170,6 +170,7 @@ impl Desk {
         let mut link = draft.link.clone();
         link.revision += 1;
         link.state = LinkState::Pending;
+        link.unmade = false;
         link.updated_at = now;
         let lease = Lease { owner: self.services.entropy.id(), until: policy::after(now, policy::LEASE) };
         let begin = Begin {
@@ -252,7 +253,12 @@ impl Desk {
             // The create may still be under way: the lease stays, so that nobody makes a second one before it has settled.
             return Ok(failure.not_before(writing.lease_until()));
         }
-        self.services.contacts.let_go(&self.integration.scope, writing.key(), writing.owner()).await?;
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        match writing.unmade() {
+            // Whoever comes first meanwhile has read the link anew.
+            Some(commit) => contacts.commit(scope, &commit).await.map(drop)?,
+            None => contacts.let_go(scope, writing.key(), writing.owner()).await?,
+        }
         Ok(failure)
     }
 

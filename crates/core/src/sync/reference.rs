@@ -30,6 +30,8 @@ pub type Lists = Arc<Vec<RemoteList>>;
 #[derive(Default)]
 pub struct ReferenceData {
     catalog: Dated<Arc<FieldCatalog>>,
+    /// When an answer did not fit the list of fields.
+    doubted: Mutex<Option<Timestamp>>,
     stages: Dated<Arc<Vec<(String, String)>>>,
     campaigns: Dated<Lists>,
     segments: Dated<Lists>,
@@ -49,9 +51,21 @@ impl ReferenceData {
             return Some(copy);
         }
         let stored = store.read(scope).await.ok().flatten();
+        let doubted = self.take_doubt();
         let usable = stored.as_ref().is_some_and(|copy| now.duration_since(copy.read_at) < TABLE_COPY);
-        let catalog = if usable { stored } else { refresh(scope, store, platform).await.or(stored) };
+        let usable = usable && doubted.is_none_or(|doubted| stored.as_ref().is_some_and(|copy| copy.read_at > doubted));
+        let catalog = if usable { stored } else { refresh(scope, store, platform, stored.as_ref()).await.or(stored) };
         catalog.map(|catalog| keep(&self.catalog, now, Arc::new(catalog)))
+    }
+
+    /// Has the platform's fields listed anew when they are next asked for: an answer at `now` did not fit the list.
+    pub fn doubt_catalog(&self, now: Timestamp) {
+        *self.catalog.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    fn take_doubt(&self) -> Option<Timestamp> {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The id of the platform's stage of this name, in any letter case; `None` also when Tandem may not see the stages.
@@ -122,12 +136,20 @@ const fn may_pass(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::Unavailable | FailureKind::Timeout | FailureKind::RateLimited)
 }
 
-async fn refresh(scope: &Scope, store: &dyn CatalogStore, platform: &dyn MarketingPlatform) -> Option<FieldCatalog> {
-    let catalog = platform.fields().await.ok()?;
-    if let Err(failure) = store.save(scope, &catalog).await {
-        tracing::warn!(%failure, "the list of fields could not be kept");
+async fn refresh(
+    scope: &Scope,
+    store: &dyn CatalogStore,
+    platform: &dyn MarketingPlatform,
+    stored: Option<&FieldCatalog>,
+) -> Option<FieldCatalog> {
+    let catalog = platform.fields().await.ok()?.following(stored);
+    match store.save(scope, &catalog).await {
+        Ok(saved) => Some(saved),
+        Err(failure) => {
+            tracing::warn!(%failure, "the list of fields could not be kept");
+            Some(catalog)
+        }
     }
-    Some(catalog)
 }
 
 fn fresh<T: Clone>(copy: &Dated<T>, now: Timestamp, age: SignedDuration) -> Option<T> {

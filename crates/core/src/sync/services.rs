@@ -63,6 +63,8 @@ pub struct Integration {
     pub platform: Arc<dyn MarketingPlatform>,
     /// The platform's calls on many contacts.
     pub bulk: Arc<dyn BulkPlatform>,
+    /// Both once more, for work on all contacts.
+    pub background: Background,
     /// The platform's way of telling what happened.
     pub events: Arc<dyn PlatformEvents>,
     /// How its deliveries are read.
@@ -85,6 +87,15 @@ pub struct Integration {
     pub reference: Arc<ReferenceData>,
 }
 
+/// The platform for work on all contacts: it leaves a share of the budget of calls to those that somebody waits for.
+#[derive(Clone)]
+pub struct Background {
+    /// As [`Integration::platform`].
+    pub platform: Arc<dyn MarketingPlatform>,
+    /// As [`Integration::bulk`].
+    pub bulk: Arc<dyn BulkPlatform>,
+}
+
 /// One integration and Tandem's means: what every operation of `sync` is a method of.
 #[derive(Clone)]
 pub struct Desk {
@@ -98,6 +109,13 @@ impl Desk {
     /// The moment of the call.
     pub(crate) fn now(&self) -> Timestamp {
         self.services.clock.now()
+    }
+
+    /// The same desk, for work on all contacts.
+    pub(crate) fn in_background(&self) -> Self {
+        let Background { platform, bulk } = self.integration.background.clone();
+        let integration = Integration { platform, bulk, ..self.integration.clone() };
+        Self { services: self.services.clone(), integration }
     }
 
     /// Puts a task on the queue; gives the job's id.

@@ -13,6 +13,7 @@ use crate::policy;
 use crate::ports::{Commit, MarketingPlatform};
 
 use super::change::{IdentifyCase, PushAction, Pushed, Visitor};
+use super::left_out;
 use super::plan::{self, Draft};
 use super::services::Desk;
 
@@ -24,6 +25,8 @@ pub struct Writing<'a> {
     lease: Lease,
     refused: Vec<String>,
     in_doubt: bool,
+    /// No create made a contact so far, and none is under way.
+    unmade: bool,
     made_anew: bool,
     visitor_is_another: bool,
 }
@@ -47,16 +50,8 @@ enum Target {
 
 impl<'a> Writing<'a> {
     pub(crate) fn new(desk: &'a Desk, draft: Draft, link: Link, lease: Lease) -> Self {
-        Self {
-            desk,
-            draft,
-            link,
-            lease,
-            refused: Vec::new(),
-            in_doubt: false,
-            made_anew: false,
-            visitor_is_another: false,
-        }
+        let (refused, unmade) = (draft.refused.keys().cloned().collect(), !draft.may_have_been_created());
+        Self { desk, draft, link, lease, refused, in_doubt: false, unmade, made_anew: false, visitor_is_another: false }
     }
 
     /// The record's key.
@@ -93,6 +88,17 @@ impl<'a> Writing<'a> {
     #[must_use]
     pub fn creation_is_in_doubt(&self) -> bool {
         self.in_doubt
+    }
+
+    /// The commit of a write that failed before it made a contact: the next one need not look for it. `None` when there is one,
+    /// or may be.
+    #[must_use]
+    pub fn unmade(&self) -> Option<Commit> {
+        if !self.unmade || self.link.remote_id.is_some() {
+            return None;
+        }
+        let link = Link { unmade: true, ..self.stamped(self.desk.now()) };
+        Some(self.bare_commit(link))
     }
 
     /// Writes the contact.
@@ -148,6 +154,7 @@ impl<'a> Writing<'a> {
     async fn look_up(&mut self) -> Result<Option<Target>> {
         let Some(email) = self.draft.record.email.clone() else { return Ok(None) };
         let found = self.platform().find_by_email(&email).await?;
+        self.unmade = found.is_empty();
         if let Some(contact) = oldest(&found) {
             if found.len() > 1 {
                 self.draft.issues.push(duplicates(found.len()));
@@ -183,10 +190,12 @@ impl<'a> Writing<'a> {
     }
 
     /// A create with zeros must not be the platform's upsert, which drops them; that one in turn spares a look-up.
-    async fn create_with(&self, write: &ContactWrite) -> Result<Target> {
+    async fn create_with(&mut self, write: &ContactWrite) -> Result<Target> {
         self.still_ours().await?;
-        let written =
-            if has_zero(write) { self.platform().create(write).await? } else { self.platform().upsert(write).await? };
+        let sent =
+            if has_zero(write) { self.platform().create(write).await } else { self.platform().upsert(write).await };
+        self.unmade = sent.as_ref().is_err_and(is_without_a_contact);
+        let written = sent?;
         let action = if written.created { PushAction::Created } else { PushAction::Updated };
         Ok(Target::Made(written.contact, action))
     }
@@ -329,7 +338,14 @@ impl<'a> Writing<'a> {
         let now = self.desk.now();
         let known = self.link.remote_id.as_ref() == Some(&wrote.contact.id);
         self.link.follow_merge(wrote.contact.id.clone());
-        plan::note_written(&mut self.link, &self.draft, &self.refused, &wrote.contact);
+        let rules = &self.desk.integration.rules;
+        let left_out = left_out::of_write(&self.draft, &self.refused, &wrote.contact, rules, now);
+        let lost: Vec<_> = left_out.iter().filter(|(name, _)| !self.refused.contains(name)).collect();
+        if !lost.is_empty() {
+            self.desk.integration.reference.doubt_catalog(now);
+        }
+        self.draft.issues.extend(lost.into_iter().map(|(name, refusal)| left_out::issue(name, refusal, rules)));
+        plan::note_written(&mut self.link, &self.draft, &self.refused, left_out, &wrote.contact);
         let kept_address = self.refused.iter().any(|name| name == "email");
         let release = self.draft.release.clone().filter(|_| !kept_address);
         let identity = self.draft.record.email.as_ref().map(|email| email.identity());
@@ -358,9 +374,15 @@ impl<'a> Writing<'a> {
         let now = self.desk.now();
         self.link.state = LinkState::Error;
         self.link.error = Some(failure.message.clone());
+        self.link.unmade = self.unmade && self.link.remote_id.is_none();
+        self.bare_commit(self.stamped(now))
+    }
+
+    /// A commit that leaves this link and changes nothing else.
+    fn bare_commit(&self, link: Link) -> Commit {
         Commit {
             key: self.draft.key.clone(),
-            link: self.stamped(now),
+            link,
             owner: self.lease.owner.clone(),
             release: Vec::new(),
             point: Vec::new(),
@@ -374,6 +396,11 @@ impl<'a> Writing<'a> {
         link.updated_at = now;
         link
     }
+}
+
+/// Whether a create that failed so made no contact, and found none.
+fn is_without_a_contact(failure: &Failure) -> bool {
+    failure.effect == Effect::None && failure.kind != FailureKind::Taken
 }
 
 fn has_zero(write: &ContactWrite) -> bool {

@@ -21,6 +21,8 @@ pub(in crate::mautic) struct OneField {
 /// A contact field (recording `058-fields-list`).
 #[derive(Deserialize)]
 pub(in crate::mautic) struct Field {
+    #[serde(default)]
+    pub id: Loosely<u64>,
     pub alias: String,
     #[serde(rename = "type")]
     pub kind: String,

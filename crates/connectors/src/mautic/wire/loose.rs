@@ -123,6 +123,12 @@ impl Visitor<'_> for LooseVisitor {
 /// A scalar read as `T` whatever its JSON type; `None` when it is no `T`.
 pub(in crate::mautic) struct Loosely<T>(pub Option<T>);
 
+impl<T> Default for Loosely<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
 impl<'de, T: FromStr> Deserialize<'de> for Loosely<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Loose::deserialize(deserializer).map(|Loose(text)| Self(text.trim().parse().ok()))

@@ -37,7 +37,8 @@ fn id(run: &RunLog) -> Uuid {
 
 /// What was wrong; `None` when nothing was.
 fn details(run: &RunLog) -> Option<RunDetails<'_>> {
-    let ended_well = matches!(run.end, RunEnd::Running | RunEnd::Finished | RunEnd::Paused) && run.error.is_none();
+    let ended_well = matches!(run.end, RunEnd::Running | RunEnd::Finished | RunEnd::Incomplete | RunEnd::Paused)
+        && run.error.is_none();
     let nothing_else = run.issues.is_empty() && run.problems.is_empty() && run.rejected == 0 && run.conflicts == 0;
     if ended_well && nothing_else {
         return None;

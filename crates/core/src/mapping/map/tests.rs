@@ -45,9 +45,8 @@ fn issues(mapped: &Mapped) -> Vec<(&str, IssueCode)> {
 /// A catalog that has text fields of these names, and one select.
 fn catalog(texts: &[&str], select: Option<(&str, &[&str])>) -> FieldCatalog {
     let field = |kind, options: &[&str]| RemoteField {
-        kind,
         options: options.iter().map(|option| (*option).to_owned()).collect(),
-        scale: None,
+        ..RemoteField::of_kind(kind)
     };
     let texts = texts.iter().map(|name| ((*name).to_owned(), field(RemoteFieldKind::Text, &[])));
     let select = select.map(|(name, options)| (name.to_owned(), field(RemoteFieldKind::Select, options)));

@@ -3,12 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::domain::issue::IssueCode;
 use crate::domain::link::{Link, LinkState, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact};
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::policy;
 use crate::ports::bulk::{Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
+use crate::sync::left_out::{self, Refusals};
 use crate::sync::plan;
 use crate::sync::services::Desk;
 
@@ -150,7 +154,7 @@ impl Sender<'_> {
             match outcome {
                 Ok(written) => {
                     let created = written.created && kind == Kind::Create || held.item.maybe_made;
-                    done.push(Done { held, contact: written.contact, created });
+                    done.push(Done { held, contact: written.contact, created, left_out: Vec::new() });
                 }
                 Err(failure) if kind == Kind::Create && failure.kind == FailureKind::Taken => {
                     back.push((held, Next::LookUp));
@@ -192,9 +196,11 @@ impl Sender<'_> {
     }
 
     /// Ends the writes that succeeded.
-    async fn commit(&mut self, done: Vec<Done>) -> Result<()> {
+    async fn commit(&mut self, mut done: Vec<Done>) -> Result<()> {
         let now = self.now();
-        let commits: Vec<Commit> = done.iter().map(|done| done.commit(now)).collect();
+        let left_out: Vec<Refusals> = done.iter_mut().map(|done| self.left_out(done, now)).collect();
+        let commits: Vec<Commit> =
+            done.iter().zip(left_out).map(|(done, left_out)| done.commit(left_out, now)).collect();
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
         let attempts = bulk.commit_many(scope, &commits).await?;
         for (done, attempt) in done.into_iter().zip(attempts) {
@@ -207,9 +213,27 @@ impl Sender<'_> {
         Ok(())
     }
 
+    /// What the platform did not take of a contact; what was not known becomes an issue of it.
+    fn left_out(&self, done: &mut Done, now: Timestamp) -> Refusals {
+        let Desk { integration, .. } = self.desk;
+        let left_out = done.left_out(&integration.rules, now);
+        for (name, refusal) in left_out.iter().filter(|(name, _)| !done.held.item.draft.refused.contains_key(*name)) {
+            if refusal.code == IssueCode::MissingOnPlatform {
+                integration.reference.doubt_catalog(now);
+            }
+            done.left_out.push(left_out::issue(name, refusal, &integration.rules));
+        }
+        left_out
+    }
+
     /// Gives leases back, and the contacts to where they go next.
     async fn hand_back(&mut self, queues: &mut Queues, kind: Kind, back: Vec<(Held, Next)>) -> Result<()> {
-        self.release(back.iter().map(|(held, _)| held)).await?;
+        let commit = |(held, next): &(Held, Next)| match next {
+            Next::Again => held.unmade(),
+            Next::LookUp | Next::Alone => held.released(held.item.draft.link.clone()),
+        };
+        let commits: Vec<Commit> = back.iter().map(commit).collect();
+        self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await?;
         for (held, next) in back {
             let item = held.given_back();
             match next {
@@ -228,10 +252,17 @@ impl Sender<'_> {
         self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await.map(drop)
     }
 
+    /// The same after a call that is known to have done nothing.
+    async fn release_unmade(&self, held: &[Held]) -> Result<()> {
+        let commits: Vec<Commit> = held.iter().map(Held::unmade).collect();
+        self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await.map(drop)
+    }
+
     /// Entries that the platform refused: their links say why.
     async fn refuse(&mut self, failed: Vec<(Held, Failure)>) -> Result<()> {
         let commit = |(held, failure): &(Held, Failure)| {
             let mut link = held.item.draft.link.clone();
+            link.unmade = failure.effect == Effect::None && link.remote_id.is_none();
             link.state = if failure.effect == Effect::None { LinkState::Error } else { LinkState::Pending };
             link.error = Some(failure.message.clone());
             held.released(link)
@@ -259,7 +290,7 @@ impl Sender<'_> {
                 self.refuse(held.into_iter().map(|held| (held, failure.clone())).collect()).await
             }
             (Effect::None, _) => {
-                self.release(held.iter()).await?;
+                self.release_unmade(&held).await?;
                 let items = held.into_iter().map(Held::given_back);
                 queue(queues, kind).extend(items);
                 self.after_batch_failure(queues, failure)

@@ -2,12 +2,15 @@
 
 use jiff::Timestamp;
 
+use crate::domain::issue::FieldIssue;
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{DoNotContact, DoNotContactReason, RemoteContact};
 use crate::error::Failure;
+use crate::mapping::RuleSet;
 use crate::policy;
 use crate::ports::Commit;
 use crate::ports::bulk::Taken;
+use crate::sync::left_out::{self, Refusals};
 use crate::sync::plan;
 use crate::sync::settle;
 
@@ -25,6 +28,8 @@ pub(super) struct Done {
     pub(super) held: Held,
     pub(super) contact: RemoteContact,
     pub(super) created: bool,
+    /// Values that the platform did not take, as far as that is news.
+    pub(super) left_out: Vec<FieldIssue>,
 }
 
 impl Held {
@@ -43,6 +48,12 @@ impl Held {
             point: Vec::new(),
             consent: None,
         }
+    }
+
+    /// The commit after a write that made no contact and found none: the next one need not look for it.
+    pub(super) fn unmade(&self) -> Commit {
+        let unmade = self.item.draft.link.remote_id.is_none();
+        self.released(Link { unmade, ..self.item.draft.link.clone() })
     }
 
     /// The item after its lease was given back: the link went on by two revisions.
@@ -72,16 +83,21 @@ impl Done {
 
     pub(super) fn ended(self) -> Ended {
         let unfinished = self.leaves_something();
-        let Self { held, contact, created } = self;
-        Ended::Written { item: Box::new(held.item), contact: contact.id, created, unfinished }
+        let Self { held, contact, created, left_out } = self;
+        Ended::Written { item: Box::new(held.item), contact: contact.id, created, unfinished, left_out }
     }
 
-    pub(super) fn commit(&self, now: Timestamp) -> Commit {
+    /// What the platform did not take of the contact.
+    pub(super) fn left_out(&self, rules: &RuleSet, now: Timestamp) -> Refusals {
+        left_out::of_write(&self.held.item.draft, &self.held.item.refused, &self.contact, rules, now)
+    }
+
+    pub(super) fn commit(&self, left_out: Refusals, now: Timestamp) -> Commit {
         let (draft, refused) = (&self.held.item.draft, &self.held.item.refused);
         let mut link = draft.link.clone();
         let known = self.held.item.pointed == Some(self.contact.id.clone());
         link.follow_merge(self.contact.id.clone());
-        plan::note_written(&mut link, draft, refused, &self.contact);
+        plan::note_written(&mut link, draft, refused, left_out, &self.contact);
         link.updated_at = now;
         let mut consent = None;
         if let Some(entry) = self.unknown_opt_out() {
@@ -115,6 +131,7 @@ pub(super) fn taken(item: &Item, owner: &str, until: Timestamp, now: Timestamp) 
     let mut link = item.draft.link.clone();
     link.revision += 1;
     link.state = LinkState::Pending;
+    link.unmade = false;
     link.updated_at = now;
     Taken { key: item.draft.key.clone(), link, lease: Lease { owner: owner.to_owned(), until } }
 }

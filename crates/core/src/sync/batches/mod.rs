@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
+use crate::domain::issue::FieldIssue;
 use crate::domain::link::RemoteId;
 use crate::error::{Failure, Result};
 use crate::mapping::casts_to_zero;
@@ -60,6 +61,8 @@ pub(super) enum Ended {
         created: bool,
         /// It is to be planned once more: an opt-out was learnt there, or mail could not be forbidden.
         unfinished: bool,
+        /// Values that the platform did not take, as far as that is news.
+        left_out: Vec<FieldIssue>,
     },
     /// The platform had all of it already; without a draft there is nothing that could be written.
     Settled(Mark, Option<Box<Draft>>),
@@ -167,8 +170,8 @@ impl<'a> Sender<'a> {
 
 impl Item {
     fn new(mark: Mark, draft: Draft, looked: bool) -> Self {
-        let pointed = draft.link.remote_id.clone();
-        Self { mark, draft, refused: Vec::new(), maybe_made: false, pointed, looked }
+        let (pointed, refused) = (draft.link.remote_id.clone(), draft.refused.keys().cloned().collect());
+        Self { mark, draft, refused, maybe_made: false, pointed, looked }
     }
 
     /// Zeros and blanks reach a known contact only when it is written as a whole.

@@ -75,7 +75,8 @@ impl Desk {
     pub async fn dry_run(&self, full: bool, sink: &mut Sink<'_>) -> Result<u64> {
         let (runs, scope) = (&self.services.runs, &self.integration.scope);
         let state = runs.state(scope).await?;
-        let all = full || state.pass.is_some() || !self.services.source.tells_changes(scope).await?;
+        let is_new = self.new_field(&state).await?.is_some();
+        let all = full || is_new || state.pass.is_some() || !self.services.source.tells_changes(scope).await?;
         let (order, mut after) = if all {
             (SourceOrder::Id, SourceCursor::default())
         } else {

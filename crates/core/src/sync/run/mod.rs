@@ -102,6 +102,8 @@ struct Run<'a> {
     rejected_before: BTreeMap<String, u64>,
     /// Contacts that others hold come free at this moment.
     held_until: Option<Timestamp>,
+    /// A field of the platform that the rows were not compared with.
+    new_field: Option<Timestamp>,
 }
 
 impl Desk {
@@ -120,7 +122,8 @@ impl Desk {
         let Some((lease, state)) = begun else {
             return Err(Failure::new(FailureKind::Conflict, "another sync run of this integration is under way"));
         };
-        let mut run = Run::new(self, options, lease.clone(), state);
+        let desk = self.in_background();
+        let mut run = Run::new(&desk, options, lease.clone(), state);
         let worked = {
             let work = pin!(run.work());
             let lost = pin!(self.keep_alive(&lease));
@@ -165,6 +168,7 @@ impl<'a> Run<'a> {
             log,
             began_at: now,
             held_until: None,
+            new_field: None,
         }
     }
 
@@ -180,6 +184,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.state.resume_at = None;
+        self.log.failed = 0;
         self.pull_if_due().await?;
         self.send_all().await?;
         match self.held_until {
@@ -202,6 +207,8 @@ impl<'a> Run<'a> {
         let until = self.options.until.map_or(Timestamp::MAX, |until| policy::after(until, -LONGEST_STEP));
         let counts = self.desk.pull(&mut self.state, until, &self.log.id).await?;
         self.note_pulled(&counts);
+        // Now and then, whether or not there is anything to plan: fields that were made since make rows due.
+        self.desk.catalog().await;
         self.save().await?;
         match counts.end {
             PullEnd::Finished | PullEnd::OutOfBudget(None) => Ok(()),
@@ -223,6 +230,7 @@ impl<'a> Run<'a> {
         let is_over = stopped.is_none() && !self.options.take_only;
         self.log.finished_at = Some(now);
         self.log.end = match &stopped {
+            None if is_over && self.log.failed > 0 => RunEnd::Incomplete,
             None if is_over => RunEnd::Finished,
             None | Some(Stopped::Paused(_)) => RunEnd::Paused,
             Some(Stopped::Halted(_)) => RunEnd::Halted,
@@ -270,8 +278,8 @@ impl<'a> Run<'a> {
     async fn tell_of_run(&self) -> Result<()> {
         let Desk { services, integration } = self.desk;
         services.runs.log(&integration.scope, &self.log).await?;
-        let did_nothing =
-            self.log.end == RunEnd::Finished && self.log.rows == self.log.unchanged && self.log.calls == 0;
+        let is_over = matches!(self.log.end, RunEnd::Finished | RunEnd::Incomplete);
+        let did_nothing = is_over && self.log.rows == self.log.unchanged && self.log.calls == 0;
         if did_nothing {
             return Ok(());
         }
@@ -312,6 +320,14 @@ impl<'a> Run<'a> {
 
     fn now(&self) -> Timestamp {
         self.desk.now()
+    }
+
+    /// A value of a row that is not on the platform, though the rest is.
+    fn note_left_out(&mut self, row: &str, issue: &crate::domain::issue::FieldIssue) {
+        *self.log.issues.entry(take::issue_name(issue)).or_default() += 1;
+        if !row.is_empty() {
+            self.problem(row, issue.clone());
+        }
     }
 
     fn problem(&mut self, row: &str, issue: crate::domain::issue::FieldIssue) {

@@ -2,10 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
+
 use crate::error::Result;
 use crate::policy;
-use crate::ports::runs::{Pass, RosterEntry};
+use crate::ports::runs::{Pass, RosterEntry, SyncState};
 use crate::ports::source::{SourceCursor, SourceOrder, SourcePage, SourceRow};
+
+use crate::sync::services::Desk;
 
 use super::row;
 use super::{PAGE, Run, Step, Stopped};
@@ -14,9 +18,15 @@ use super::{PAGE, Run, Step, Stopped};
 pub(super) type Roster = HashMap<[u8; 16], u64>;
 
 impl Run<'_> {
-    /// Whether all rows are read: one is under way, was asked for, is due, or the source can't tell what changed.
-    pub(super) async fn wants_pass(&self) -> Result<bool> {
-        if self.state.pass.is_some() || self.options.full {
+    /// Whether all rows are read: a pass is under way, was asked for, is due, the platform has fields that the rows were not
+    /// compared with, or the source can't tell what changed.
+    pub(super) async fn wants_pass(&mut self) -> Result<bool> {
+        self.new_field = self.desk.new_field(&self.state).await?;
+        self.state.fields_seen.get_or_insert_with(Timestamp::default);
+        if is_first(&self.state) {
+            self.state.fields_seen = self.new_field.take().or(self.state.fields_seen);
+        }
+        if self.state.pass.is_some() || self.options.full || self.new_field.is_some() {
             return Ok(true);
         }
         let due = self.state.reconciled_at.map(|at| policy::after(at, policy::RECONCILED_EVERY));
@@ -50,13 +60,15 @@ impl Run<'_> {
 
     fn begun_pass(&mut self) -> Pass {
         let (now, generation) = (self.now(), self.state.generation + 1);
-        let thorough = self.options.full;
+        let thorough = self.options.full || self.new_field.is_some();
+        let fields_seen = self.new_field;
         let pass = self.state.pass.get_or_insert_with(|| Pass {
             cursor: SourceCursor::default(),
             generation,
             seen: 0,
             thorough,
             started_at: now,
+            fields_seen,
         });
         pass.clone()
     }
@@ -96,6 +108,7 @@ impl Run<'_> {
         self.state.known = seen.len() as u64;
         self.state.pass = None;
         self.state.reconciled_at = Some(self.now());
+        self.state.fields_seen = pass.fields_seen.or(self.state.fields_seen);
         self.changes_are_read_until(&pass);
         self.save().await?;
         self.desk.services.runs.forget_roster(&self.desk.integration.scope, old).await?;
@@ -105,7 +118,7 @@ impl Run<'_> {
     /// A person has to decide, and may mend the source: the next run reads all rows again and is not held to what this one saw.
     async fn begin_anew(&mut self, pass: &Pass) -> Step<()> {
         let (cursor, generation, started_at) = (SourceCursor::default(), pass.generation + 1, self.now());
-        self.state.pass = Some(Pass { cursor, generation, seen: 0, thorough: pass.thorough, started_at });
+        self.state.pass = Some(Pass { cursor, generation, seen: 0, started_at, ..pass.clone() });
         self.save().await?;
         self.desk.services.runs.forget_roster(&self.desk.integration.scope, pass.generation).await?;
         Ok(())
@@ -129,4 +142,19 @@ impl Run<'_> {
         }
         Ok(roster)
     }
+}
+
+impl Desk {
+    /// The youngest field of the platform, when the rows were not compared with it yet: it was made since, or made anew. One
+    /// read call.
+    pub(super) async fn new_field(&self, state: &SyncState) -> Result<Option<Timestamp>> {
+        let listed = self.services.catalogs.read(&self.integration.scope).await?;
+        let newest = listed.map(|catalog| catalog.newest_field());
+        Ok(newest.filter(|newest| *newest > state.fields_seen.unwrap_or_default()))
+    }
+}
+
+/// Whether no run has read a row so far: then nothing was sent without a field that is new.
+fn is_first(state: &SyncState) -> bool {
+    state.read_at.is_none() && state.pass.is_none() && state.reconciled_at.is_none()
 }

@@ -13,6 +13,7 @@ use crate::policy;
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
 use crate::ports::source::RowStatus;
 use crate::sync::batches::{Ended, Item, Joining, Queues, Sender};
+use crate::sync::left_out;
 use crate::sync::plan::{self, Draft};
 use crate::sync::services::Desk;
 
@@ -97,6 +98,8 @@ impl Run<'_> {
         let now = self.now();
         let (due, early): (Vec<Mark>, Vec<Mark>) = marks.into_iter().partition(|mark| mark.due_at <= now);
         self.log.waiting += early.len() as u64;
+        // What failed before and is not due yet has failed all the same.
+        self.log.failed += early.iter().filter(|mark| mark.attempts > 0).count() as u64;
         for mark in early {
             self.wait_for(mark.due_at);
         }
@@ -134,13 +137,16 @@ impl Run<'_> {
 
     fn note(&mut self, ended: Ended, following: &mut Following) {
         match ended {
-            Ended::Written { item, contact, created, unfinished } => {
+            Ended::Written { item, contact, created, unfinished, left_out } => {
                 if created {
                     self.log.created += 1
                 } else {
                     self.log.updated += 1
                 }
-                let Item { mark, draft, .. } = *item;
+                let Item { mark, mut draft, .. } = *item;
+                let row = draft.record.external_id.as_ref().map_or("", |id| id.as_str());
+                left_out.iter().for_each(|issue| self.note_left_out(row, issue));
+                draft.issues.extend(left_out);
                 if !unfinished {
                     following.leave(mark, &draft, &contact);
                 }
@@ -217,7 +223,8 @@ impl Run<'_> {
         let status = |(draft, contact): &(&Draft, &RemoteId)| {
             let id = draft.record.external_id.as_ref()?.as_str().to_owned();
             let hash = Some(plan::digest(&draft.wanted));
-            Some(RowStatus { id, contact: Some((*contact).clone()), hash, synced_at: Some(now), error: None })
+            let error = what_was_left_out(&draft.issues);
+            Some(RowStatus { id, contact: Some((*contact).clone()), hash, synced_at: Some(now), error })
         };
         let statuses: Vec<RowStatus> = synced.iter().filter_map(status).collect();
         if statuses.is_empty() {
@@ -236,4 +243,11 @@ impl Following {
         }
         self.joining.push(Joining { mark, contact: contact.clone(), add, remove });
     }
+}
+
+/// What of a contact that is on the platform is not there, for the source to show.
+fn what_was_left_out(issues: &[FieldIssue]) -> Option<String> {
+    let told = issues.iter().filter(|issue| left_out::is_about_a_value(issue));
+    let told: Vec<String> = told.map(|issue| format!("{}: {}", issue.field, issue.message)).collect();
+    (!told.is_empty()).then(|| told.join(" "))
 }

@@ -149,6 +149,7 @@ impl Run<'_> {
             planned.into_iter().partition(|planned| changes_something(&planned.draft));
         self.count_same(&same);
         self.mark_unsettled(&same).await?;
+        self.tell_refused(&same);
         self.guard_losses(changed.iter().filter(|planned| blanks_something(planned)).count())?;
         let new: Vec<RosterEntry> = changed.iter().filter(|one| !one.known).map(|one| one.row.entry).collect();
         self.enrol(&new).await?;
@@ -178,6 +179,18 @@ impl Run<'_> {
         };
         let marks: Vec<Mark> = unsettled.map(mark).collect();
         self.desk.services.bulk.mark_many(&self.desk.integration.scope, &marks).await
+    }
+
+    /// A pass that compares every row tells of the values that the platform refused before, and that are not sent again.
+    fn tell_refused(&mut self, same: &[Planned]) {
+        if self.state.pass.as_ref().is_none_or(|pass| !pass.thorough) {
+            return;
+        }
+        for planned in same {
+            for issue in planned.draft.issues.iter().filter(|issue| issue.code == IssueCode::RefusedByPlatform) {
+                self.note_left_out(&planned.row.row, issue);
+            }
+        }
     }
 
     /// Stops before more is lost than a person would expect. What stops the run is not counted: the next one meets it again,
@@ -224,6 +237,9 @@ impl Run<'_> {
     fn count(&mut self, planned: &Planned) {
         for issue in &planned.draft.issues {
             *self.log.issues.entry(issue_name(issue)).or_default() += 1;
+            if issue.code == IssueCode::RefusedByPlatform {
+                self.problem(&planned.row.row, issue.clone());
+            }
         }
         let has = |code| planned.draft.issues.iter().any(|issue| issue.code == code);
         self.log.shared += u64::from(has(IssueCode::SharedIdentity));
