@@ -17,4 +17,5 @@ if ! diff schema.d.ts "$generated" >/dev/null; then
 fi
 [[ $generated == schema.d.ts ]] || rm "$generated"
 node_modules/.bin/tsc
+test/package.sh
 echo "client: ok"

@@ -125,6 +125,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/{call}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes what the server libraries of Segment and RudderStack send.
+         * @description The write key of the library is an API key: as the user name of Basic authentication, as `writeKey` in the body, or as a
+         *     bearer. `track`, `identify`, `group` and `alias` become events; names become lower snake case. `page` and `screen` are
+         *     passed over. The body may be packed by gzip. The answer is 200 once everything is stored that can be: these libraries
+         *     take nothing else for success.
+         */
+        post: operations["sendCalls"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/billing/stripe/{integration}": {
         parameters: {
             query?: never;
@@ -516,6 +539,8 @@ export interface components {
         HealthResult: {
             /** @enum {unknown} */
             status: "ok" | "degraded";
+            /** @description For callers with a key; null for others. */
+            waiting: components["schemas"]["Waiting"] | null;
             /** @enum {unknown} */
             mode: "live" | "demo";
             version: string;
@@ -525,6 +550,39 @@ export interface components {
                 queue: components["schemas"]["HealthCheck"];
                 mautic: components["schemas"]["HealthCheck"];
             };
+        };
+        /** @description What waits, and what stands still. Contacts are counted up to about 400. */
+        Waiting: {
+            queue: {
+                waiting?: number;
+                inFlight?: number;
+                /** Format: date-time */
+                oldestQueuedAt?: string | null;
+            };
+            /** @description Contacts that are to be brought to Mautic. */
+            outbox: {
+                waiting?: number;
+                due?: number;
+                failing?: number;
+                /** Format: date-time */
+                dueSince?: string | null;
+                more?: boolean;
+            };
+            /** @description Jobs that wait for a person. */
+            parked: number;
+            deliveries: number;
+            events: number;
+            runs: {
+                /** Format: date-time */
+                lastSuccess?: string | null;
+                /** Format: date-time */
+                haltedSince?: string | null;
+                error?: string | null;
+                /** Format: date-time */
+                goesOnAt?: string | null;
+            };
+            /** Format: date-time */
+            budgetExhaustedUntil: string | null;
         };
         HealthCheck: {
             ok: boolean;
@@ -572,6 +630,8 @@ export interface components {
             /** @constant */
             success?: true;
             events: components["schemas"]["Event"][];
+            /** @description `after` of the next call; null when there are no more. */
+            next: string | null;
         };
         OneEventResult: {
             /** @constant */
@@ -585,6 +645,8 @@ export interface components {
             accepted: number;
             duplicates: number;
             rejected: number;
+            /** @description Of `/v1`: calls of pages and screens. */
+            passedOver?: number;
             /** @description One for each event, in their order. */
             events: components["schemas"]["EventResult"][];
         };
@@ -614,6 +676,20 @@ export interface components {
             setCookie?: components["schemas"]["SetCookie"];
             mtcSignature?: components["schemas"]["MtcSignature"];
         };
+        /** @description A call of Segment's or RudderStack's libraries; other keys are not looked at. */
+        TrackingCall: {
+            /** @description `track`, `identify`, `group`, `alias`; `page` and `screen` are passed over. */
+            type?: string;
+            /** @description Of `track`: what happened. */
+            event?: string;
+            userId?: string | number | null;
+            traits?: Record<string, never>;
+            properties?: Record<string, never>;
+            context?: Record<string, never>;
+            messageId?: string;
+            timestamp?: string;
+        };
+        /** @description Calls of Segment's and RudderStack's libraries are taken, too. */
         EventsCall: components["schemas"]["LifecycleEvent"] | components["schemas"]["EventList"] | {
             events: components["schemas"]["EventList"];
         };
@@ -1481,6 +1557,8 @@ export interface operations {
                 status?: components["schemas"]["EventStatus"];
                 /** @description Only those of the user with this id, as soon as work on them has begun. */
                 userId?: string;
+                /** @description Go on after the event with this id, the `next` of the answer before. */
+                after?: string;
             };
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
@@ -1594,6 +1672,50 @@ export interface operations {
             403: components["responses"]["NoIntegration"];
             404: components["responses"]["NotFound"];
             429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    sendCalls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description A batch names the type of each of its calls; the others are one call of their name. */
+                call: "batch" | "import" | "track" | "identify" | "group" | "alias" | "page" | "screen";
+            };
+            cookie?: never;
+        };
+        /** @description At most 1 MB, unpacked. */
+        requestBody: {
+            content: {
+                "application/json": {
+                    writeKey?: string;
+                    batch?: components["schemas"]["TrackingCall"][];
+                };
+            };
+        };
+        responses: {
+            /** @description Everything is stored that can be. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NoIntegration"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
             503: components["responses"]["StorageUnavailable"];
         };
     };

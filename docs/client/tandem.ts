@@ -32,6 +32,71 @@ export type WhichCampaign = { campaignId: string | number } | { campaignName: st
 /** Which segment: by number, or by name. */
 export type WhichSegment = { segmentId: string | number } | { segmentName: string };
 
+/** What a server or an edge function has, as far as it is used here: no types of a browser, and none of Node, are needed. */
+interface Platform {
+  fetch: Fetch;
+  setTimeout(work: (value?: undefined) => void, milliseconds: number, value?: undefined): unknown;
+  clearTimeout(timer: unknown): void;
+  AbortController: new () => { readonly signal: Signal; abort(): void };
+  crypto?: { randomUUID?(): string };
+}
+const platform = globalThis as unknown as Platform;
+
+/** What ends a call from outside: an `AbortSignal` is one. */
+export interface Signal {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** What is needed of an answer: a `Response` is one. */
+export interface Answer {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  text(): Promise<string>;
+}
+
+/** What is needed of `fetch`. */
+export type Fetch = (
+  url: string,
+  init: { method: string; headers: Record<string, string>; body?: string; signal: never },
+) => Promise<Answer>;
+
+/**
+ * What must and may be said of events that the built-in rules know, by their names. Add your own:
+ * `declare module "tandem-client" { interface EventProperties { order_completed: { total: number } } }`
+ */
+export interface EventProperties {
+  user_signup: { tier?: string };
+  plan_change: { new_tier: string; old_tier?: string; status?: string };
+  subscription_cancelled: { status?: string };
+  subscription_past_due: { status?: string };
+  subscription_paused: { status?: string };
+  subscription_resumed: { tier?: string };
+  payment_succeeded: { amount: number; currency?: string };
+  payment_refunded: { amount: number; currency?: string };
+}
+
+type Needed<P> = {} extends P ? { properties?: P & Record<string, unknown> } : { properties: P & Record<string, unknown> };
+
+/** An event of this name, with the properties that the name asks for. Any name is taken; those of no type take any properties. */
+export type EventOf<N extends string> = Omit<LifecycleEvent, "name" | "properties"> & { name: N } & (N extends keyof EventProperties
+    ? Needed<EventProperties[N]>
+    : Pick<LifecycleEvent, "properties">);
+
+/** Which events a list holds. */
+export interface EventFilter {
+  /** At most so many; 50 unless said otherwise, 200 at most. */
+  limit?: number;
+  /** Only those in this state. */
+  status?: Schemas["EventStatus"];
+  /** Only those of the user with this id. */
+  userId?: string | number;
+  /** Go on after the event with this id. */
+  after?: string;
+}
+
 /** Whether a write was put on the queue, because it could not be done now. */
 export function isQueued(result: object): result is Queued {
   return "queued" in result && result.queued === true && "jobId" in result;
@@ -60,7 +125,7 @@ export class TandemAnswerError extends TandemError {
   /** Seconds after which the call may be made again, when the answer says so. */
   readonly retryAfter: number | undefined;
 
-  constructor(response: Response, error: Schemas["Error"] | undefined, correlationId: string) {
+  constructor(response: Answer, error: Schemas["Error"] | undefined, correlationId: string) {
     super(error?.message ?? `status ${response.status}, not from Tandem itself`, correlationId);
     this.status = response.status;
     this.code = error?.code ?? "gateway";
@@ -87,7 +152,7 @@ export interface TandemOptions {
   /** How often a call that is safe to repeat is repeated; twice unless said otherwise. */
   retries?: number;
   /** Another `fetch`, for tests. */
-  fetch?: typeof fetch;
+  fetch?: Fetch;
 }
 
 /** Settings of one call. */
@@ -97,7 +162,7 @@ export interface CallOptions {
   /** Names a write, so that a repeat within 24 hours gets the first answer and the client may repeat it by itself. */
   idempotencyKey?: string;
   /** Ends the call from outside. */
-  signal?: AbortSignal;
+  signal?: Signal;
   /** In place of the client's. */
   timeoutMs?: number;
 }
@@ -126,14 +191,14 @@ export class Tandem {
   readonly #apiKey: string;
   readonly #timeoutMs: number;
   readonly #retries: number;
-  readonly #fetch: typeof fetch;
+  readonly #fetch: Fetch;
 
   constructor(options: TandemOptions) {
     this.#base = options.baseUrl.replace(/\/+$/, "");
     this.#apiKey = options.apiKey;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
     this.#retries = options.retries ?? 2;
-    this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
+    this.#fetch = options.fetch ?? ((url, init) => platform.fetch(url, init));
   }
 
   /**
@@ -159,11 +224,11 @@ export class Tandem {
     } catch (error) {
       report(options, error);
     }
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let timer: unknown;
     const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, options.budgetMs ?? 800, undefined);
+      timer = platform.setTimeout(resolve, options.budgetMs ?? 800, undefined);
     });
-    return Promise.race([call, late]).finally(() => clearTimeout(timer));
+    return Promise.race([call, late]).finally(() => platform.clearTimeout(timer));
   }
 
   async #identified(payload: IdentifyPayload, options: QuietOptions) {
@@ -190,7 +255,7 @@ export class Tandem {
    *
    * @throws {TandemError}
    */
-  addToCampaign(whom: WhichContact & WhichCampaign, options?: CallOptions) {
+  addToCampaign(whom: WhichContact & WhichCampaign, options?: CallOptions): Promise<Schemas["MembershipResult"] | Queued> {
     return this.#membership({ action: "add_to_campaign", ...whom }, options);
   }
 
@@ -199,7 +264,7 @@ export class Tandem {
    *
    * @throws {TandemError}
    */
-  removeFromCampaign(whom: WhichContact & WhichCampaign, options?: CallOptions) {
+  removeFromCampaign(whom: WhichContact & WhichCampaign, options?: CallOptions): Promise<Schemas["MembershipResult"] | Queued> {
     return this.#membership({ action: "remove_from_campaign", ...whom }, options);
   }
 
@@ -208,7 +273,7 @@ export class Tandem {
    *
    * @throws {TandemError}
    */
-  addToSegment(whom: WhichContact & WhichSegment, options?: CallOptions) {
+  addToSegment(whom: WhichContact & WhichSegment, options?: CallOptions): Promise<Schemas["MembershipResult"] | Queued> {
     return this.#membership({ action: "add_to_segment", ...whom }, options);
   }
 
@@ -217,7 +282,7 @@ export class Tandem {
    *
    * @throws {TandemError}
    */
-  removeFromSegment(whom: WhichContact & WhichSegment, options?: CallOptions) {
+  removeFromSegment(whom: WhichContact & WhichSegment, options?: CallOptions): Promise<Schemas["MembershipResult"] | Queued> {
     return this.#membership({ action: "remove_from_segment", ...whom }, options);
   }
 
@@ -285,8 +350,11 @@ export class Tandem {
    *
    * @throws {TandemError}
    */
-  async event(event: LifecycleEvent, options?: CallOptions & { wait?: boolean }): Promise<Schemas["EventResult"]> {
-    const [result] = (await this.events([event], options)).events;
+  async event<const N extends string>(
+    event: EventOf<N>,
+    options?: CallOptions & { wait?: boolean },
+  ): Promise<Schemas["EventResult"]> {
+    const [result] = (await this.events([event as unknown as LifecycleEvent], options)).events;
     if (result === undefined) throw new TandemNetworkError("the answer tells nothing of the event", "unknown");
     return result;
   }
@@ -319,14 +387,34 @@ export class Tandem {
    *
    * @throws {TandemError}
    */
-  async listEvents(
-    filter: { limit?: number; status?: Schemas["EventStatus"]; userId?: string | number } = {},
-    options?: CallOptions,
-  ): Promise<Schemas["Event"][]> {
+  async listEvents(filter: EventFilter = {}, options?: CallOptions): Promise<Schemas["Event"][]> {
+    return (await this.eventPage(filter, options)).events;
+  }
+
+  /**
+   * The same, with the cursor of the next page: `after` of the next call, `null` when there are no more.
+   *
+   * @throws {TandemError}
+   */
+  eventPage(filter: EventFilter = {}, options?: CallOptions): Promise<Schemas["EventListResult"]> {
     const given = Object.entries(filter).filter(([, value]) => value !== undefined);
-    const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+    const query = given.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join("&");
     const path = given.length > 0 ? `/events?${query}` : "/events";
-    return (await this.#call<Schemas["EventListResult"]>({ method: "GET", path, safe: true }, options)).events;
+    return this.#call<Schemas["EventListResult"]>({ method: "GET", path, safe: true }, options);
+  }
+
+  /**
+   * All events, page by page, as long as one goes on asking.
+   *
+   * @throws {TandemError}
+   */
+  async *eachEvent(filter: EventFilter = {}, options?: CallOptions): AsyncGenerator<Schemas["Event"], void, undefined> {
+    let after = filter.after;
+    do {
+      const page = await this.eventPage(after === undefined ? filter : { ...filter, after }, options);
+      yield* page.events;
+      after = page.next ?? undefined;
+    } while (after !== undefined);
   }
 
   /**
@@ -353,15 +441,15 @@ export class Tandem {
         const wait = pause(error, attempt);
         const again = attempt <= this.#retries && mayRepeat(error, safe) && Date.now() + wait < deadline;
         if (!again || options.signal?.aborted) throw error;
-        await new Promise((resolve) => setTimeout(resolve, wait));
+        await new Promise<void>((resolve) => platform.setTimeout(() => resolve(), wait));
       }
     }
   }
 
   async #attempt<T>(call: Call, options: CallOptions, correlationId: string, deadline: number): Promise<T> {
-    const controller = new AbortController();
+    const controller = new platform.AbortController();
     let late = false;
-    const timer = setTimeout(() => {
+    const timer = platform.setTimeout(() => {
       late = true;
       controller.abort();
     }, Math.max(0, deadline - Date.now()));
@@ -369,32 +457,32 @@ export class Tandem {
     if (options.signal?.aborted) abort();
     options.signal?.addEventListener("abort", abort, { once: true });
     try {
-      const response = await this.#fetch(this.#base + call.path, this.#request(call, options, correlationId, controller));
+      const response = await this.#fetch(this.#base + call.path, this.#request(call, options, correlationId, controller.signal));
       return await read<T>(response, correlationId);
     } catch (error) {
       if (error instanceof TandemError) throw error;
       if (late) throw new TandemTimeoutError("Tandem did not answer in time", correlationId, { cause: error });
       throw new TandemNetworkError("no answer came from Tandem", correlationId, { cause: error });
     } finally {
-      clearTimeout(timer);
+      platform.clearTimeout(timer);
       options.signal?.removeEventListener("abort", abort);
     }
   }
 
-  #request(call: Call, options: CallOptions, correlationId: string, controller: AbortController): RequestInit {
+  #request(call: Call, options: CallOptions, correlationId: string, signal: Signal): Parameters<Fetch>[1] {
     const headers: Record<string, string> = {
       authorization: `Bearer ${this.#apiKey}`,
       "x-correlation-id": correlationId,
     };
     if (options.idempotencyKey !== undefined) headers["idempotency-key"] = options.idempotencyKey;
-    if (call.method === "GET") return { method: "GET", headers, signal: controller.signal };
+    if (call.method === "GET") return { method: "GET", headers, signal: signal as never };
     headers["content-type"] = "application/json";
-    return { method: "POST", headers, body: JSON.stringify(call.body), signal: controller.signal };
+    return { method: "POST", headers, body: JSON.stringify(call.body), signal: signal as never };
   }
 }
 
 /** The data of a good answer. */
-async function read<T>(response: Response, correlationId: string): Promise<T> {
+async function read<T>(response: Answer, correlationId: string): Promise<T> {
   const text = await response.text();
   const body = parsed(text);
   if (response.ok && body?.ok === true) return body.data as T;
@@ -436,5 +524,5 @@ function report(options: QuietOptions, error: unknown): void {
 /** Unique, not secret. Node 18 has no global `crypto`. */
 function randomId(): string {
   const random = () => Math.random().toString(16).slice(2, 14).padEnd(12, "0");
-  return globalThis.crypto?.randomUUID?.() ?? `${Date.now().toString(16)}-${random()}${random()}`;
+  return platform.crypto?.randomUUID?.() ?? `${Date.now().toString(16)}-${random()}${random()}`;
 }

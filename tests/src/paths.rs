@@ -19,10 +19,16 @@ pub fn project() -> PathBuf {
     here().parent().unwrap_or(here()).to_owned()
 }
 
-/// The recorded exchanges with a real Mautic: the copy in the project.
+/// The folders of recorded exchanges with real Mautics: the copies in the project.
+#[must_use]
+pub fn all_recordings() -> PathBuf {
+    here().join("recordings")
+}
+
+/// The recorded exchanges with a real Mautic 5.1.0.
 #[must_use]
 pub fn recordings() -> PathBuf {
-    here().join("recordings").join("mautic-5.1.0")
+    all_recordings().join("mautic-5.1.0")
 }
 
 /// A program of this workspace in the same profile as the running one, such as `tandem`.

@@ -4,7 +4,9 @@
 mod auth;
 mod bad_input;
 mod billing;
+mod calls;
 mod campaigns;
+mod command;
 mod consent;
 mod demo_mode;
 mod enrolment;
@@ -30,5 +32,6 @@ mod supabase_source;
 mod sync_run;
 mod tombstone;
 mod upsert;
+mod versions;
 mod webhook_effects;
 mod webhook_input;

@@ -100,6 +100,27 @@ async fn all_problems_of_rules_are_told_with_their_places() {
 }
 
 #[tokio::test]
+async fn rules_that_can_not_be_meant_are_told() {
+    let desk = Desk::bare();
+    let impossible = desk.file(
+        "impossible.toml",
+        "[[rule]]\non = \"a\"\nset = { country = \"Nowhereland\", total_orders = \"many\" }\n",
+    );
+    let refused = desk.run(&["rules", "check", text(&impossible)]).await;
+    assert!(!refused.success && refused.out.contains("country can't be that"), "{refused:?}");
+    assert!(refused.out.contains("total_orders can't be that"), "{refused:?}");
+    let doubtful = "[segments]\na = { name = \"VIP\" }\nb = { name = \"vip \" }\n[[rule]]\non = [\"user_sign_up\", \"my_own_event\"]\ninto = [\"segment.a\"]\n";
+    let doubtful = desk.json(&["rules", "check", text(&desk.file("doubtful.toml", doubtful))]).await;
+    let notes = doubtful["notes"].as_array().unwrap();
+    assert_eq!(notes.len(), 2, "{doubtful}");
+    assert!(notes[0].as_str().unwrap().contains("is it user_signup?"), "{doubtful}");
+    assert!(notes[1].as_str().unwrap().contains("segment.a and segment.b"), "{doubtful}");
+    let twice = desk.file("twice.toml", "[segments]\nvip = { name = \"A\" }\nvip = { name = \"B\" }\n");
+    let refused = desk.run(&["rules", "check", text(&twice)]).await;
+    assert!(!refused.success && refused.out.contains("line 3: vip is given twice"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn an_event_is_explained_without_doing_anything() {
     let desk = Desk::bare();
     let event = |name: &str, event: &Value| desk.file(name, &event.to_string());

@@ -216,7 +216,7 @@ async fn a_run_that_would_delete_more_than_a_tenth_stops_until_a_person_says_so(
     let mut shop = Shop::with((0..40).map(|n| person(n, 1))).await;
     shop.desk.integration.vanished = Vanished::Delete;
     shop.sync().await;
-    shop.source.lose(&(0..5).map(|n| format!("id-{n:04}")).collect());
+    shop.source.lose(&(0..11).map(|n| format!("id-{n:04}")).collect());
     for _ in 0..2 {
         let ran = shop.full().await;
         assert!(matches!(ran.stopped, Some(Stopped::Halted(_))), "{:?}", ran.stopped);
@@ -224,7 +224,121 @@ async fn a_run_that_would_delete_more_than_a_tenth_stops_until_a_person_says_so(
     }
     let accepted = shop.run(SyncOptions { full: true, accept_losses: true, ..SyncOptions::default() }).await;
     assert_eq!(accepted.stopped, None);
-    assert_eq!(shop.system.mautic.contacts().len(), 35);
+    assert_eq!(shop.system.mautic.contacts().len(), 29);
+}
+
+#[tokio::test]
+async fn a_handful_may_always_be_lost() {
+    let mut shop = Shop::with((0..40).map(|n| person(n, 1))).await;
+    shop.desk.integration.vanished = Vanished::Delete;
+    shop.sync().await;
+    shop.source.lose(&(0..10).map(|n| format!("id-{n:04}")).collect());
+    assert_eq!(shop.full().await.stopped, None);
+    assert_eq!(shop.system.mautic.contacts().len(), 30);
+}
+
+/// Contacts that the application brought by calls, before the first run of all. Each has a first name.
+async fn brought_by_calls(shop: &Shop, count: usize) {
+    for n in 0..count {
+        let fields = json!({"email": format!("p{n}@example.com"), "first_name": format!("Name{n}")});
+        let payload = json!({"id": format!("id-{n:04}"), "contact": fields});
+        let answer = shop.system.caller.upsert(payload).await.unwrap();
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+    }
+}
+
+/// A row of the same person in which some have no first name.
+fn nameless(number: usize, which: impl Fn(usize) -> bool) -> SourceRow {
+    let mut row = person(number, 1);
+    if which(number) {
+        row.fields.insert("first_name".to_owned(), Value::Null);
+    }
+    row
+}
+
+#[tokio::test]
+async fn a_first_run_after_calls_of_the_api_is_held_against_the_contacts_that_are_known() {
+    let shop = Shop::with((0..30).map(|n| nameless(n, |n| n % 3 == 0))).await;
+    brought_by_calls(&shop, 30).await;
+    assert_eq!(shop.run(SyncOptions::default()).await.stopped, None, "ten of thirty are few");
+    let emptied = Shop::with((0..30).map(|n| nameless(n, |_| true))).await;
+    brought_by_calls(&emptied, 30).await;
+    let ran = emptied.run(SyncOptions::default()).await;
+    let Some(Stopped::Halted(why)) = ran.stopped else { panic!("{:?}", ran.stopped) };
+    assert!(why.starts_with("30 or more of 30 known contacts"), "{why}");
+    assert_eq!(emptied.system.contact("p9@example.com").fields["firstname"], "Name9");
+}
+
+#[tokio::test]
+async fn a_first_run_can_not_lose_what_nobody_had() {
+    let shop = Shop::with((0..200).map(|n| nameless(n, |_| true))).await;
+    assert_eq!(shop.sync().await.created, 200);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_whether_the_run_would_halt() {
+    let mut shop = Shop::with((0..40).map(|n| person(n, 1))).await;
+    shop.desk.integration.vanished = Vanished::Delete;
+    let would_halt = async |full: bool| shop.desk.dry_run(full, &mut |_| {}).await.unwrap().would_halt;
+    assert_eq!(would_halt(false).await, None);
+    shop.sync().await;
+    shop.source.lose(&(0..11).map(|n| format!("id-{n:04}")).collect());
+    assert_eq!(would_halt(false).await, None, "nobody asks for all rows");
+    let why = would_halt(true).await.expect("it would");
+    let Some(Stopped::Halted(halted)) = shop.full().await.stopped else { panic!("it halts") };
+    assert_eq!(why, halted);
+}
+
+#[tokio::test]
+async fn a_dry_run_plans_what_the_run_then_does() {
+    let shop = Shop::with((0..20).map(|n| person(n, 1)).chain([row("bad", 1, json!({"email": "n/a"}))])).await;
+    shop.sync().await;
+    // Left behind by a run that only takes, as one whose Mautic was away leaves it.
+    shop.source.put([person(20, 2)]);
+    shop.run(SyncOptions { take_only: true, ..SyncOptions::default() }).await;
+    let mut renamed = person(3, 3);
+    renamed.fields.insert("first_name".to_owned(), json!("Other"));
+    let deleted = SourceRow { deleted: true, ..person(999, 3) };
+    shop.source.put([renamed, person(21, 3), person(21, 3), deleted, row("bad", 1, json!({"email": "n/a"}))]);
+    for full in [false, true] {
+        let mut plans: Vec<PlannedChange> = Vec::new();
+        let told = shop.desk.dry_run(full, &mut |plan| plans.push(plan)).await.unwrap();
+        let mut of = |action| plans.iter().filter(|plan| plan.action == action).count();
+        let counts =
+            [PlannedAction::Create, PlannedAction::Update, PlannedAction::Reject, PlannedAction::Gone].map(&mut of);
+        assert_eq!((counts, told.due), ([2, 1, 0, 0], 1), "full: {full}");
+    }
+    let ran = shop.sync().await;
+    assert_eq!((ran.created, ran.updated, ran.gone), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_news_that_only_concern_the_table_from_changes() {
+    let shop = Shop::with([person(1, 1)]).await;
+    shop.sync().await;
+    shop.source.put([person(1, 9)]);
+    let mut plans: Vec<PlannedChange> = Vec::new();
+    shop.desk.dry_run(true, &mut |plan| plans.push(plan)).await.unwrap();
+    let actions: Vec<PlannedAction> = plans.iter().map(|plan| plan.action).collect();
+    let ran = shop.sync().await;
+    let expected = if ran.taken == 1 { PlannedAction::Store } else { PlannedAction::Unchanged };
+    assert_eq!((actions, ran.updated), (vec![expected], 0));
+}
+
+#[tokio::test]
+async fn the_counts_of_a_run_add_up() {
+    let twins = ["a", "b"].map(|id| row(id, 1, json!({"email": "same@example.com", "first_name": "Same"})));
+    let others = [row("bad", 1, json!({"email": "n/a"})), SourceRow { deleted: true, ..person(999, 1) }];
+    let shop = Shop::with((0..20).map(|n| person(n, 1)).chain(twins).chain(others)).await;
+    let adds_up = |log: &RunLog| {
+        log.rows == log.unchanged + log.stale + log.taken + log.rejected + log.skipped + log.deleted + log.put_off
+    };
+    let first = shop.sync().await;
+    assert!(adds_up(&first), "{first:?}");
+    assert_eq!((first.rows, first.taken, first.shared, first.created), (24, 22, 1, 21));
+    let again = shop.full().await.log;
+    // Of two rows of one moment, the one with the greater id is newer.
+    assert!(adds_up(&again) && (again.unchanged, again.stale) == (22, 1), "{again:?}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 pub mod billing;
 mod calls;
 mod lifecycle;
+mod names;
 mod source;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,10 @@ pub use source::SourceConfig;
 
 /// The names and values of a process's environment. The only way by which configuration gets in.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    values: BTreeMap<String, String>,
+    asked: names::Asked,
+}
 
 impl Environment {
     /// The environment of this process; blank values count as absent.
@@ -36,29 +40,31 @@ impl Environment {
     /// The first of the names that has a value.
     #[must_use]
     pub fn get(&self, names: &[&str]) -> Option<&str> {
-        names.iter().find_map(|name| self.0.get(*name)).map(String::as_str)
+        self.asked.note(names);
+        names.iter().find_map(|name| self.values.get(*name)).map(String::as_str)
     }
 
     /// Sets a value, as a command line option does.
     pub fn set(&mut self, name: &str, value: String) {
-        self.0.insert(name.to_owned(), value);
+        self.values.insert(name.to_owned(), value);
     }
 
     /// All entries, for the resolution of secrets.
     pub fn entries_mut(&mut self) -> impl Iterator<Item = (&String, &mut String)> {
-        self.0.iter_mut()
+        self.values.iter_mut()
     }
 }
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<T: IntoIterator<Item = (String, String)>>(entries: T) -> Self {
-        Self(entries.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect())
+        let values = entries.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+        Self { values, asked: names::Asked::default() }
     }
 }
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.values.keys()).finish()
     }
 }
 

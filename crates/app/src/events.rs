@@ -1,5 +1,7 @@
 //! From an event's JSON to a lifecycle event: the same checks for calls and for files.
 
+pub mod calls;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tandem_core::automation::derive::{self, amount};
@@ -51,7 +53,11 @@ pub fn listed(document: Value) -> Result<Vec<Value>, FieldIssue> {
         Value::Array(items) => items,
         Value::Object(mut object) => match object.remove("events") {
             Some(Value::Array(items)) => items,
-            None => vec![Value::Object(object)],
+            None => match object.remove("batch") {
+                Some(Value::Array(items)) => calls::of_batch(items, &object),
+                Some(_) => return Err(FieldIssue::new("batch", IssueCode::WrongType, "The value must be a list.")),
+                None => vec![Value::Object(object)],
+            },
             Some(_) => return Err(FieldIssue::new("events", IssueCode::WrongType, "The value must be a list.")),
         },
         other => vec![other],
@@ -59,7 +65,7 @@ pub fn listed(document: Value) -> Result<Vec<Value>, FieldIssue> {
     if items.is_empty() {
         return Err(FieldIssue::new("events", IssueCode::Missing, "Give at least one event."));
     }
-    Ok(items)
+    Ok(items.into_iter().map(calls::as_event).collect())
 }
 
 /// Reads one event of several; its issues name it by its place: `events[3].user.email`.

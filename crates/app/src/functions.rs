@@ -103,6 +103,7 @@ async fn foundation() -> Result<(Foundation, Arc<SqsQueue>), Error> {
     let queue = Arc::new(sqs_queue(&config, &queue_url, &shared));
     let table = Table::new(table::client(&shared, None), &config.table);
     let foundation = Foundation::new(config, table, Arc::clone(&queue) as Arc<dyn JobQueue>)?;
+    environment.warn_of_unknown_names();
     Ok((foundation, queue))
 }
 

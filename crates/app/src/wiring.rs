@@ -71,7 +71,10 @@ impl Foundation {
     /// # Errors
     /// `Misconfigured` for settings that can't be used.
     pub fn mautic(&self) -> Result<Option<Mautic>> {
-        let Some(settings) = &self.config.mautic else { return Ok(None) };
+        self.config.mautic.as_ref().map(|settings| self.mautic_of(settings)).transpose()
+    }
+
+    fn mautic_of(&self, settings: &Settings) -> Result<Mautic> {
         let sealer = Sealer::from_secret(secret_of(settings), "tandem access token")?;
         let ports = Ports {
             clock: Arc::clone(&self.clock),
@@ -80,7 +83,7 @@ impl Foundation {
             tokens: Arc::new(TokenTable::new(self.table.clone(), sealer)),
             budgets: self.budgets(),
         };
-        Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports).map(Some)
+        Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports)
     }
 
     /// The desk of the default integration; `None` in demo mode.
@@ -88,7 +91,24 @@ impl Foundation {
     /// # Errors
     /// As [`Foundation::mautic`].
     pub fn desk(&self) -> Result<Option<Desk>> {
-        let Some(mautic) = self.mautic()?.map(Arc::new) else { return Ok(None) };
+        Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic))))
+    }
+
+    /// The desk for what needs the table and the queue alone. Without a configured Mautic it has one that is nowhere, and of
+    /// which every call fails as `Unavailable`.
+    ///
+    /// # Errors
+    /// As [`Foundation::mautic`].
+    pub fn table_desk(&self) -> Result<Desk> {
+        if let Some(desk) = self.desk()? {
+            return Ok(desk);
+        }
+        let nowhere = Auth::Basic { user: "nobody".to_owned(), password: "none".to_owned() };
+        let settings = Settings::new("https://mautic.invalid", nowhere)?;
+        Ok(self.desk_over(Arc::new(self.mautic_of(&settings)?)))
+    }
+
+    fn desk_over(&self, mautic: Arc<Mautic>) -> Desk {
         let in_background = Arc::new(mautic.in_background());
         let integration = Integration {
             scope: Scope::default_mautic(),
@@ -109,7 +129,7 @@ impl Foundation {
             vanished: self.config.vanished.clone(),
             reference: Arc::default(),
         };
-        Ok(Some(Desk { services: self.services(), integration }))
+        Desk { services: self.services(), integration }
     }
 
     /// Tandem's own table of the application's rows; `None` when they live elsewhere.
@@ -163,7 +183,9 @@ impl Foundation {
         })
     }
 
-    fn budgets(&self) -> Arc<dyn BudgetStore> {
+    /// Until when the platform takes no more calls.
+    #[must_use]
+    pub fn budgets(&self) -> Arc<dyn BudgetStore> {
         Arc::new(BudgetTable::new(self.table.clone()))
     }
 }

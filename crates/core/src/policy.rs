@@ -41,11 +41,15 @@ pub const BATCH_FAILURES: u32 = 3;
 /// its version.
 pub const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How many contacts a run may delete or blank before a person has to say that this is meant: a tenth, and always one.
+/// So many contacts a run may always delete or blank: of a handful, a tenth is nothing.
+const LOSSES_ALWAYS_ALLOWED: u64 = 10;
+
+/// How many of `known` contacts a run may delete or blank before a person has to say that this is meant: a tenth, and
+/// always ten.
 #[must_use]
 pub const fn losses_allowed(known: u64) -> u64 {
     let tenth = known / 10;
-    if tenth == 0 { 1 } else { tenth }
+    if tenth < LOSSES_ALWAYS_ALLOWED { LOSSES_ALWAYS_ALLOWED } else { tenth }
 }
 
 /// When a contact that a run could not write is tried again, after its `attempt`-th failure (from 1).

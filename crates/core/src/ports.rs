@@ -227,6 +227,20 @@ pub trait JobQueue: Send + Sync {
     async fn send(&self, job: &Job, delay: Duration) -> Result<()>;
     /// Whether the queue can be reached.
     async fn ping(&self) -> Result<()>;
+    /// What lies on it. One call.
+    async fn depth(&self) -> Result<QueueDepth>;
+}
+
+/// What lies on the queue, about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueDepth {
+    /// Jobs to be done, now or after their delay.
+    pub waiting: u64,
+    /// Jobs under way, and those that wait for another try.
+    pub in_flight: u64,
+    /// When the oldest of all was queued, where the queue tells it: SQS does not.
+    pub oldest_queued_at: Option<Timestamp>,
 }
 
 /// Jobs that wait for a person.

@@ -10,7 +10,7 @@ use tandem_core::ports::Entropy;
 use tandem_core::sync::conflict::Side;
 use tandem_core::sync::contested::Contested;
 
-use crate::contact::{desk, whom};
+use crate::contact::whom;
 use crate::failure::CommandError;
 use crate::installation::Installation;
 use crate::output::Output;
@@ -51,7 +51,8 @@ pub async fn conflicts(
     output: &Output,
 ) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
-    let desk = desk(&installation)?;
+    // Whatever is decided, a job takes it to Mautic.
+    let desk = installation.foundation.table_desk()?;
     match command {
         Conflicts::List => {
             let listed = desk.contested(MOST).await?;

@@ -100,7 +100,8 @@ async fn webhook(mautic: &Mautic, url: &str, secret: Option<&str>) -> Result<Hoo
 /// That no Mautic is configured, and what to set.
 pub fn not_configured() -> CommandError {
     CommandError::Undone(
-        "no Mautic is configured: set MAUTIC_BASE_URL with MAUTIC_CLIENT_ID and MAUTIC_CLIENT_SECRET (or MAUTIC_USERNAME and MAUTIC_PASSWORD)"
+        "no Mautic is configured: set MAUTIC_BASE_URL with MAUTIC_CLIENT_ID and MAUTIC_CLIENT_SECRET (or MAUTIC_USERNAME and \
+         MAUTIC_PASSWORD), or run `tandem dev --simulate` beside this"
             .to_owned(),
     )
 }

@@ -14,6 +14,7 @@ use tandem_core::sync::erase::Erasure;
 use tandem_core::sync::services::Desk;
 use tandem_core::sync::whom::{Known, Whom};
 
+use crate::connect::not_configured;
 use crate::failure::CommandError;
 use crate::installation::Installation;
 use crate::output::Output;
@@ -56,10 +57,10 @@ pub async fn contact(
     output: &Output,
 ) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
-    let desk = desk(&installation)?;
     match command {
         Contact::Show { email } => {
-            let known = desk.know(&whom(email)?).await?;
+            let desk = installation.foundation.table_desk()?;
+            let known = desk.remember(&whom(email)?).await?;
             let (key, stored) =
                 known.record.ok_or_else(|| CommandError::Undone("nobody has this address".to_owned()))?;
             let feedback = desk.services.feedback.feedback(&desk.integration.scope, &key).await?;
@@ -69,10 +70,10 @@ pub async fn contact(
             output.result(&shown, &shown);
         }
         Contact::Export { email } => {
-            let export = desk.export(&whom(email)?).await?;
+            let export = desk(&installation)?.export(&whom(email)?).await?;
             output.result(&export, &export);
         }
-        Contact::Delete(options) => delete(&desk, options, output).await?,
+        Contact::Delete(options) => delete(&desk(&installation)?, options, output).await?,
     }
     Ok(())
 }
@@ -150,11 +151,9 @@ fn asked(question: &str) -> Result<bool, CommandError> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// The desk of the default integration.
+/// The desk of the default integration, for what needs Mautic.
 pub fn desk(installation: &Installation) -> Result<Desk, CommandError> {
-    let unconfigured =
-        || CommandError::Undone("no Mautic is configured: set MAUTIC_BASE_URL and credentials".to_owned());
-    installation.foundation.desk()?.ok_or_else(unconfigured)
+    installation.foundation.desk()?.ok_or_else(not_configured)
 }
 
 /// The person who has an address.

@@ -33,9 +33,9 @@ pub struct DemoOptions {
     /// The port to serve on; 0 takes a free one.
     #[arg(long, default_value_t = 9000)]
     port: u16,
-    /// The customers to send.
-    #[arg(long, default_value = "tests/data/customers-500.csv")]
-    sample: PathBuf,
+    /// A CSV file with the customers to send; without it 500 that are made up.
+    #[arg(long)]
+    sample: Option<PathBuf>,
     /// How many of them.
     #[arg(long, default_value_t = 500)]
     rows: usize,
@@ -54,7 +54,10 @@ pub async fn demo(
     environment: Environment,
     output: &Output,
 ) -> Result<(), CommandError> {
-    let bodies = sample::read(&options.sample, options.rows)?;
+    let bodies = match &options.sample {
+        Some(path) => sample::read(csv::Reader::from_path(path)?, options.rows)?,
+        None => sample::read(csv::Reader::from_reader(sample::BUILT_IN.as_bytes()), options.rows)?,
+    };
     let simulate = Config::read(&environment)?.mautic.is_none();
     let served =
         DevOptions { port: options.port, simulate, simulate_version: options.simulate_version, no_schedule: false };
@@ -64,9 +67,13 @@ pub async fn demo(
     } else {
         "Working with the configured Mautic."
     });
-    let connect = MauticOptions { create_missing: true, webhook_url: None };
-    let connected = connect_mautic(&server.foundation, &connect, None).await?;
-    let (fields, segments) = connected.made();
+    let (fields, segments) = match &server.connected {
+        Some(connected) => connected.made(),
+        None => {
+            let connect = MauticOptions { create_missing: true, ..MauticOptions::default() };
+            connect_mautic(&server.foundation, &connect, None).await?.made()
+        }
+    };
     let contacts = bodies.len();
     output.note(format!(
         "Connected; {fields} fields and {segments} segments were made there.\nSending {contacts} contacts."

@@ -20,9 +20,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::connect::{self, Connected, connect_mautic};
+use crate::control::Control;
 use crate::demo_campaigns;
 use crate::failure::CommandError;
 use crate::installation::{DataDir, Running, SIMULATED_CLIENT, simulated};
+use crate::lock::FolderLock;
 use crate::output::Output;
 use crate::schedule;
 
@@ -51,8 +54,12 @@ pub struct Server {
     pub api_key: String,
     /// Its parts, the settings among them.
     pub foundation: Foundation,
+    /// What the simulated Mautic was given; `None` when there is none.
+    pub connected: Option<Connected>,
     _table: Option<LocalTable>,
     _simulator: Option<RunningMautic>,
+    _control: Control,
+    _lock: FolderLock,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     data: DataDir,
@@ -111,6 +118,7 @@ impl Server {
         mut environment: Environment,
     ) -> Result<Self, CommandError> {
         let data = DataDir::open(data_dir)?;
+        let lock = data.lock_as_server().await?;
         let listener = listen(options.port).await?;
         let url = format!("http://127.0.0.1:{}", listener.local_addr().map_err(no_port(options.port))?.port());
         let simulator = if options.simulate { Some(simulator(&data, options.simulate_version).await?) } else { None };
@@ -129,15 +137,35 @@ impl Server {
         };
         let queue = LocalQueue::open(&data.queue(), Arc::new(SystemClock))?;
         let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
-        if let (Some(simulator), Some(mautic)) = (&simulator, foundation.mautic()?) {
-            demo_campaigns::make_missing(&foundation.lifecycle, &mautic, &simulator.base_url()).await?;
-        }
-        let running =
-            Running { url, table: access, simulator: simulator.as_ref().map(|simulator| simulator.base_url()) };
+        environment.warn_of_unknown_names();
+        let connected = match &simulator {
+            Some(simulator) => Some(connect_simulated(&foundation, &simulator.base_url()).await?),
+            None => None,
+        };
+        let control = Control::serve(&data.control(), &environment)?;
+        let running = Running {
+            url,
+            table: access,
+            simulator: simulator.as_ref().map(|simulator| simulator.base_url()),
+            control: control.path().to_owned(),
+            pid: std::process::id(),
+        };
         let (stop, stopped) = watch::channel(false);
         let tasks = start_tasks(&foundation, queue, listener, options, &stopped)?;
         write_running(&data, &running)?;
-        Ok(Self { running, api_key, foundation, _table: embedded.ok(), _simulator: simulator, stop, tasks, data })
+        Ok(Self {
+            running,
+            api_key,
+            foundation,
+            connected,
+            _table: embedded.ok(),
+            _simulator: simulator,
+            _control: control,
+            _lock: lock,
+            stop,
+            tasks,
+            data,
+        })
     }
 
     /// Lets running requests and jobs end, and stops.
@@ -149,10 +177,19 @@ impl Server {
                 tracing::error!(%error, "a part of the server broke");
             }
         }
-        if let Err(error) = std::fs::remove_file(self.data.running()) {
+        if let Err(error) = remove_running(&self.data) {
             tracing::debug!(%error, "the note on the running server could not be removed");
         }
     }
+}
+
+/// A simulated Mautic is given all that a first contact and a first event need.
+async fn connect_simulated(foundation: &Foundation, simulator: &str) -> Result<Connected, CommandError> {
+    if let Some(mautic) = foundation.mautic()? {
+        demo_campaigns::make_missing(&foundation.lifecycle, &mautic, simulator).await?;
+    }
+    let all = connect::MauticOptions { create_missing: true, ..connect::MauticOptions::default() };
+    connect_mautic(foundation, &all, None).await
 }
 
 fn start_tasks(
@@ -227,4 +264,11 @@ fn no_port(port: u16) -> impl FnOnce(std::io::Error) -> CommandError {
 fn write_running(data: &DataDir, running: &Running) -> Result<(), CommandError> {
     let path = data.running();
     private_files::replace(&path, &json!(running).to_string()).map_err(CommandError::file(&path))
+}
+
+/// Removes the note if it is this process's: somebody may have put the folder of another server in this one's place.
+fn remove_running(data: &DataDir) -> std::io::Result<()> {
+    let text = std::fs::read_to_string(data.running())?;
+    let is_mine = serde_json::from_str::<Running>(&text).is_ok_and(|running| running.pid == std::process::id());
+    if is_mine { std::fs::remove_file(data.running()) } else { Ok(()) }
 }

@@ -13,9 +13,10 @@ use tandem_core::domain::identity::{Email, ExternalId};
 use tandem_core::ports::Entropy;
 use tandem_core::sync::services::Desk;
 
-use crate::contact::desk;
+use crate::about;
 use crate::failure::CommandError;
 use crate::installation::Installation;
+use crate::jobs::ALL;
 use crate::output::Output;
 
 /// The most events that a list shows.
@@ -65,12 +66,12 @@ pub enum Status {
 /// Options of `tandem events replay`.
 #[derive(Args)]
 pub struct Replay {
-    /// The events' ids.
-    #[arg(required_unless_present = "parked", conflicts_with = "parked")]
+    /// The events' ids; `all` for every parked one.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
     ids: Vec<String>,
-    /// All parked ones.
-    #[arg(long)]
-    parked: bool,
+    /// Every parked one, of the oldest 1,000 parked jobs.
+    #[arg(long, visible_alias = "parked")]
+    all: bool,
 }
 
 /// Runs the command.
@@ -81,17 +82,28 @@ pub async fn events(
     output: &Output,
 ) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
-    let desk = desk(&installation)?;
+    let desk = installation.foundation.table_desk()?;
     match command {
         Events::List(options) => {
             let listed = list(&desk, options).await?;
-            output.result(&listed.iter().map(event_view).collect::<Vec<_>>(), table(&listed));
+            let mut people = Vec::with_capacity(listed.len());
+            for event in &listed {
+                people.push(about::person_of_event(&desk, event).await?);
+            }
+            let shown = |(event, person): (&StoredEvent, &Option<String>)| {
+                let mut shown = event_view(event);
+                shown["person"] = json!(person);
+                shown
+            };
+            output.result(&listed.iter().zip(&people).map(shown).collect::<Vec<_>>(), table(&listed, &people));
         }
         Events::Show { id } => {
             let found = desk.stored_event(id).await?;
             let event = found.ok_or_else(|| CommandError::Undone("no event has this id".to_owned()))?;
-            let shown = event_view(&event);
-            let text = detail(&event, &shown);
+            let mut shown = event_view(&event);
+            let person = about::person_of_event(&desk, &event).await?;
+            shown["person"] = json!(person);
+            let text = detail(&event, person.as_deref(), &shown);
             output.result(&shown, text);
         }
         Events::Replay(options) => {
@@ -105,14 +117,14 @@ pub async fn events(
 
 async fn list(desk: &Desk, options: &List) -> Result<Vec<StoredEvent>, CommandError> {
     let (status, limit) = (options.status.map(EventStatus::from), options.limit.clamp(1, MOST));
-    let Some(user) = &options.user else { return Ok(desk.newest_events(status, limit).await?) };
+    let Some(user) = &options.user else { return Ok(desk.newest_events(status, None, limit).await?) };
     let (id, email) = (ExternalId::try_from(user.clone()).ok(), user.parse::<Email>().ok());
-    Ok(desk.events_of_user(id.as_ref(), email.as_ref(), status, limit).await?)
+    Ok(desk.events_of_user(id.as_ref(), email.as_ref(), status, None, limit).await?)
 }
 
 async fn replay(desk: &Desk, options: &Replay) -> Result<Vec<String>, CommandError> {
     let correlation_id = SystemEntropy.id();
-    if options.parked {
+    if options.all || options.ids == [ALL] {
         return Ok(desk.replay_parked_events(&correlation_id).await?);
     }
     for (done, id) in options.ids.iter().enumerate() {
@@ -122,14 +134,15 @@ async fn replay(desk: &Desk, options: &Replay) -> Result<Vec<String>, CommandErr
     Ok(options.ids.clone())
 }
 
-fn table(events: &[StoredEvent]) -> String {
+fn table(events: &[StoredEvent], people: &[Option<String>]) -> String {
     if events.is_empty() {
         return "no such event".to_owned();
     }
-    events.iter().map(line).collect::<Vec<_>>().join("\n")
+    let line = |(event, person): (&StoredEvent, &Option<String>)| line(event, person.as_deref());
+    events.iter().zip(people).map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn line(event: &StoredEvent) -> String {
+fn line(event: &StoredEvent, person: Option<&str>) -> String {
     let left = event.steps.iter().filter(|step| step.is_open()).count();
     let steps = match (event.steps.len(), left) {
         (0, _) => "no steps".to_owned(),
@@ -138,12 +151,13 @@ fn line(event: &StoredEvent) -> String {
     };
     let note = event.note.as_ref().map(|note| format!("\n    {note}")).unwrap_or_default();
     let at = event.by.at.strftime("%Y-%m-%d %H:%M:%S");
-    format!("{at}  {:<10}  {:<24}  {}  {steps}{note}", status(event.status), event.name.as_str(), event.by.id)
+    let (status, name, person) = (status(event.status), event.name.as_str(), person.unwrap_or("nobody known"));
+    format!("{at}  {status:<10}  {name:<24}  {person}  {}  {steps}{note}", event.by.id)
 }
 
 /// The steps are shown by the names that callers of the API see.
-fn detail(event: &StoredEvent, shown: &Value) -> String {
-    let mut text = line(event);
+fn detail(event: &StoredEvent, person: Option<&str>, shown: &Value) -> String {
+    let mut text = line(event, person);
     let contact = event.contact.as_ref().map_or("not known yet", |contact| contact.0.as_str());
     let received = event.received_at.strftime("%Y-%m-%d %H:%M:%S");
     // Writing to a string can't fail, here and below.

@@ -35,9 +35,9 @@ pub enum CommandError {
     /// The simulator.
     #[error("the Mautic simulator can't be started: {0}")]
     Simulator(#[from] tandem_simulators::mautic::StartError),
-    /// The sample.
-    #[error("the sample can't be read: {0}")]
-    Sample(#[from] csv::Error),
+    /// A table as text.
+    #[error("a CSV file can't be read or written: {0}")]
+    Csv(#[from] csv::Error),
     /// Most was done, and some of what was given could not be taken.
     #[error("{0}")]
     Rejected(String),
@@ -56,7 +56,7 @@ impl CommandError {
             | Self::File { .. }
             | Self::Port { .. }
             | Self::Simulator(_)
-            | Self::Sample(_)
+            | Self::Csv(_)
             | Self::Undone(_) => ExitCode::FAILURE,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tandem_app::config::{Config, Environment};
@@ -13,9 +14,10 @@ use tandem_app::store::{ApiKeySecret, Table, table};
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_core::error::{Failure, FailureKind};
-use tandem_core::ports::JobQueue;
 
+use crate::control;
 use crate::failure::CommandError;
+use crate::lock::FolderLock;
 
 /// The files of a local installation.
 #[derive(Clone, Debug)]
@@ -67,7 +69,44 @@ impl DataDir {
     pub fn running(&self) -> PathBuf {
         self.0.join("running.json")
     }
+
+    /// The socket by which it tells its configuration.
+    pub fn control(&self) -> PathBuf {
+        self.0.join("control.socket")
+    }
+
+    /// The right of a server to the folder, which nobody shares.
+    pub async fn lock_as_server(&self) -> Result<FolderLock, CommandError> {
+        FolderLock::of_server(&self.0.join("lock"), &self.0).await
+    }
+
+    /// Who has the folder: this command, or a server that runs. One that is just starting is waited for.
+    async fn held(&self) -> Result<Held, CommandError> {
+        for _ in 0..STARTING {
+            if let Some(lock) = FolderLock::of_command(&self.0.join("lock"))? {
+                return Ok(Held::ByThis(lock));
+            }
+            if let Some(running) = Running::find(self).await {
+                return Ok(Held::ByServer(running));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(CommandError::Undone(format!(
+            "{} is in use, and no server answers: stop what uses it, or choose another folder with --data-dir",
+            self.0.display()
+        )))
+    }
 }
+
+/// Who has a data folder.
+enum Held {
+    ByThis(FolderLock),
+    ByServer(Running),
+}
+
+/// How often a server is looked for that is just starting, and the pause between.
+const STARTING: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A new random API key.
 #[allow(clippy::disallowed_methods, reason = "a key is drawn from the machine's own source of chance, once")]
@@ -84,11 +123,15 @@ pub struct Running {
     pub table: LocalAccess,
     /// The simulated Mautic, when there is one.
     pub simulator: Option<String>,
+    /// The socket by which it tells its configuration.
+    pub control: PathBuf,
+    /// Its process.
+    pub pid: u32,
 }
 
 impl Running {
-    /// What the folder's `tandem dev` says of itself, if it is alive.
-    pub async fn find(data: &DataDir) -> Option<Self> {
+    /// What the folder's `tandem dev` says of itself, if its table answers.
+    async fn find(data: &DataDir) -> Option<Self> {
         let text = std::fs::read_to_string(data.running()).ok()?;
         let running: Self = serde_json::from_str(&text).ok()?;
         let address = running.table.endpoint.strip_prefix("http://")?.to_owned();
@@ -100,35 +143,54 @@ impl Running {
 pub struct Installation {
     /// Its parts.
     pub foundation: Foundation,
+    /// The queue of a local one; a deployed one has SQS.
+    pub local_queue: Option<LocalQueue>,
     /// The secret that Mautic's deliveries are signed with.
     pub webhook_secret: Option<String>,
-    _embedded: Option<LocalTable>,
+    _embedded: Option<(LocalTable, FolderLock)>,
 }
 
 impl Installation {
-    /// Opens the deployed installation that `TANDEM_TABLE` names, else the local one.
+    /// Opens the deployed installation that `TANDEM_TABLE` names, else the local one. Beside a running server its
+    /// configuration counts, and not that of this process.
     pub async fn open(data_dir: &Path, environment: &Environment) -> Result<Self, CommandError> {
+        Self::open_with(data_dir, environment, &[]).await
+    }
+
+    /// The same with settings that go before all others.
+    pub async fn open_with(
+        data_dir: &Path,
+        environment: &Environment,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, CommandError> {
         let mut environment = environment.clone();
+        let set = |environment: &mut Environment| {
+            settings.iter().for_each(|(name, value)| environment.set(name, (*value).to_owned()));
+        };
         if environment.get(&["TANDEM_TABLE"]).is_some() {
+            set(&mut environment);
             return Self::deployed(&environment).await;
         }
         let data = DataDir::open(data_dir)?;
-        let running = Running::find(&data).await;
-        if let Some(simulator) = running.as_ref().and_then(|running| running.simulator.clone()) {
-            simulated(&mut environment, simulator);
+        let held = data.held().await?;
+        if let Held::ByServer(running) = &held {
+            control::take_over(&running.control, &mut environment)?;
         }
+        set(&mut environment);
         data.complete(&mut environment)?;
         let config = Config::read(&environment)?;
-        let queue: Arc<dyn JobQueue> = Arc::new(LocalQueue::open(&data.queue(), Arc::new(SystemClock))?);
-        let (table, embedded) = match running {
-            Some(running) => (LocalTable::attach(&running.table), None),
-            None => {
+        let queue = LocalQueue::open(&data.queue(), Arc::new(SystemClock))?;
+        let (table, embedded) = match held {
+            Held::ByServer(running) => (LocalTable::attach(&running.table), None),
+            Held::ByThis(lock) => {
                 let embedded = LocalTable::open(&data.table()).await?;
-                (embedded.table().clone(), Some(embedded))
+                (embedded.table().clone(), Some((embedded, lock)))
             }
         };
         let webhook_secret = webhook_secret(&environment);
-        Ok(Self { foundation: Foundation::new(config, table, queue)?, webhook_secret, _embedded: embedded })
+        let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
+        environment.warn_of_unknown_names();
+        Ok(Self { foundation, local_queue: Some(queue), webhook_secret, _embedded: embedded })
     }
 
     async fn deployed(environment: &Environment) -> Result<Self, CommandError> {
@@ -141,7 +203,9 @@ impl Installation {
         let queue = Arc::new(SqsQueue::new(sqs::client(&shared), &url));
         let table = Table::new(table::client(&shared, None), &config.table);
         let webhook_secret = webhook_secret(environment);
-        Ok(Self { foundation: Foundation::new(config, table, queue)?, webhook_secret, _embedded: None })
+        let foundation = Foundation::new(config, table, queue)?;
+        environment.warn_of_unknown_names();
+        Ok(Self { foundation, local_queue: None, webhook_secret, _embedded: None })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use clap::Subcommand;
-use serde_json::json;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 use tandem_app::config::Environment;
 use tandem_app::store::ParkedTable;
 use tandem_core::domain::scope::TenantId;
@@ -11,6 +11,7 @@ use tandem_core::jobs::message::ParkedJob;
 use tandem_core::jobs::replay::replay;
 use tandem_core::ports::ParkedJobs;
 
+use crate::about;
 use crate::failure::CommandError;
 use crate::installation::Installation;
 use crate::output::Output;
@@ -28,12 +29,23 @@ pub enum Jobs {
         /// The job's id.
         id: String,
     },
-    /// Put a job back on the queue, once its cause is gone; `all` for every one.
-    Replay {
-        /// The job's id, or `all`.
-        id: String,
-    },
+    /// Put jobs back on the queue, once their cause is gone.
+    Replay(Replay),
 }
+
+/// Options of `tandem jobs replay`.
+#[derive(Args)]
+pub struct Replay {
+    /// The jobs' ids; `all` for every parked one.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<String>,
+    /// Every parked one, the oldest 1,000.
+    #[arg(long)]
+    all: bool,
+}
+
+/// What stands for all of them, where ids are given.
+pub const ALL: &str = "all";
 
 /// Runs the command.
 pub async fn jobs(
@@ -49,26 +61,42 @@ pub async fn jobs(
     match command {
         Jobs::List => {
             let listed = parked.list(&tenant, MOST).await?;
-            output.result(&listed, table(&listed));
+            let desk = installation.foundation.table_desk()?;
+            let people = about::people_of(&desk, &listed).await?;
+            let shown: Vec<Value> = listed.iter().zip(&people).map(|(job, person)| shown(job, person)).collect();
+            output.result(&shown, table(&listed, &people));
         }
         Jobs::Show { id } => {
             let job = find(&parked, &tenant, id).await?;
             output.result(&job, json!(job));
         }
-        Jobs::Replay { id } if id == "all" => {
-            let listed = parked.list(&tenant, MOST).await?;
-            for job in &listed {
+        Jobs::Replay(options) => {
+            let jobs = chosen(options, &parked, &tenant).await?;
+            for job in &jobs {
                 replay(queue, &parked, job).await?;
             }
-            output.result(&json!({"replayed": listed.len()}), format!("{} jobs are on the queue again", listed.len()));
-        }
-        Jobs::Replay { id } => {
-            let job = find(&parked, &tenant, id).await?;
-            replay(queue, &parked, &job).await?;
-            output.result(&json!({"replayed": 1}), "the job is on the queue again");
+            let ids: Vec<&str> = jobs.iter().map(|job| job.job.id.as_str()).collect();
+            output.result(&json!({"replayed": ids}), format!("{} jobs are on the queue again", jobs.len()));
         }
     }
     Ok(())
+}
+
+async fn chosen(options: &Replay, parked: &ParkedTable, tenant: &TenantId) -> Result<Vec<ParkedJob>, CommandError> {
+    if options.all || options.ids == [ALL] {
+        return Ok(parked.list(tenant, MOST).await?);
+    }
+    let mut jobs = Vec::new();
+    for id in &options.ids {
+        jobs.push(find(parked, tenant, id).await?);
+    }
+    Ok(jobs)
+}
+
+fn shown(job: &ParkedJob, person: &Option<String>) -> Value {
+    let mut shown = json!(job);
+    shown["person"] = json!(person);
+    shown
 }
 
 async fn find(parked: &ParkedTable, tenant: &TenantId, id: &str) -> Result<ParkedJob, CommandError> {
@@ -76,15 +104,21 @@ async fn find(parked: &ParkedTable, tenant: &TenantId, id: &str) -> Result<Parke
     found.ok_or_else(|| CommandError::Undone("no parked job has this id: see `tandem jobs list`".to_owned()))
 }
 
-fn table(jobs: &[ParkedJob]) -> String {
+fn table(jobs: &[ParkedJob], people: &[Option<String>]) -> String {
     if jobs.is_empty() {
         return "no job waits for a person".to_owned();
     }
-    let line = |job: &ParkedJob| {
+    let line = |(job, person): (&ParkedJob, &Option<String>)| {
         format!(
-            "{}  {}  after {} attempts: {}\n    {}",
-            job.job.id, job.parked_at, job.attempts, job.reason, job.advice
+            "{}  {}  {:<14}  {}  after {} attempts: {}\n    {}",
+            job.job.id,
+            job.parked_at.strftime("%Y-%m-%d %H:%M:%S"),
+            about::kind(&job.job.task),
+            person.as_deref().unwrap_or("nobody in particular"),
+            job.attempts,
+            job.reason,
+            job.advice
         )
     };
-    jobs.iter().map(line).collect::<Vec<_>>().join("\n")
+    jobs.iter().zip(people).map(line).collect::<Vec<_>>().join("\n")
 }

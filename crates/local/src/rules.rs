@@ -1,6 +1,7 @@
 //! `tandem rules`: are the lifecycle rules right, what do they say, and what would an event do?
 
 mod describe;
+mod doubts;
 mod explain;
 mod live;
 
@@ -62,18 +63,26 @@ async fn check(
     output: &Output,
 ) -> Result<(), CommandError> {
     let rules = Text::given(options.file.as_deref(), &environment)?;
-    let book = match rules.book(&environment, &field_rules()?) {
+    let fields = field_rules()?;
+    let book = match rules.book(&environment, &fields) {
         Ok(book) => book,
         Err(problems) => return refused(&rules, &problems, output),
     };
+    let impossible = doubts::impossible_values(&book, &fields);
+    if !impossible.is_empty() {
+        return refused(&rules, &impossible, output);
+    }
+    let mut notes = doubts::unsent_events(&book, &fields);
+    notes.extend(doubts::lists_given_twice(&book));
     let said = describe::described(&book);
-    let summary = format!("{}: sound\n\n{}", rules.from, said.text());
+    let told: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+    let summary = format!("{}: sound\n{told}\n{}", rules.from, said.text());
     if !options.live {
-        output.result(&json!({"rules": rules.from, "problems": [], "says": said}), summary);
+        output.result(&json!({"rules": rules.from, "problems": [], "notes": notes, "says": said}), summary);
         return Ok(());
     }
-    let live = live::look(&rules.text, data_dir, environment).await?;
-    let shown = json!({"rules": rules.from, "problems": [], "says": said, "live": live});
+    let live = live::look(&rules.text, data_dir, &environment).await?;
+    let shown = json!({"rules": rules.from, "problems": [], "notes": notes, "says": said, "live": live});
     output.result(&shown, format!("{summary}\n\nin Mautic\n{}", live.text()));
     if live.is_complete() {
         return Ok(());

@@ -1,5 +1,7 @@
 //! `tandem runs`: what sync runs did.
 
+mod issues;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -24,6 +26,13 @@ pub struct Runs {
     /// How many runs to list.
     #[arg(long, default_value_t = 20)]
     limit: usize,
+    /// The rows of which a value of this field could not be taken, with the address and the value that the source has now:
+    /// personal data.
+    #[arg(long, value_name = "FIELD", requires = "id")]
+    issue: Option<String>,
+    /// The rows as CSV: those of `--issue`, or of all issues.
+    #[arg(long, requires = "id")]
+    csv: bool,
 }
 
 /// Runs the command.
@@ -43,7 +52,13 @@ pub async fn runs(
             let found = listed.iter().find(|run| run.id == *id);
             let run =
                 found.ok_or_else(|| CommandError::Undone("there is no such run: see `tandem runs`".to_owned()))?;
-            output.result(run, detail(run));
+            if command.csv || command.issue.is_some() {
+                let rows = issues::rows(&installation.foundation, &store, &run.id, command.issue.as_deref()).await?;
+                let text = if command.csv { issues::csv(&rows)? } else { issues::table(&rows) };
+                output.result(&rows, text);
+            } else {
+                output.result(run, detail(run));
+            }
         }
     }
     Ok(())
@@ -83,17 +98,21 @@ fn detail(run: &RunLog) -> String {
 /// A run's counts, a line each.
 pub fn summary(run: &RunLog) -> String {
     let mut text = String::new();
-    let counts = [
-        ("rows read", run.rows),
+    let rows = [
         ("unchanged", run.unchanged),
         ("stale", run.stale),
+        ("taken", run.taken),
+        ("rejected", run.rejected),
+        ("skipped", run.skipped),
+        ("deleted", run.deleted),
+        ("left for later", run.put_off),
+    ];
+    let counts = [
+        ("shared", run.shared),
+        ("gone", run.gone),
         ("created", run.created),
         ("updated", run.updated),
         ("failed", run.failed),
-        ("rejected", run.rejected),
-        ("skipped", run.skipped),
-        ("shared", run.shared),
-        ("gone", run.gone),
         ("memberships", run.memberships),
         ("pulled", run.pulled),
         ("conflicts", run.conflicts),
@@ -104,11 +123,19 @@ pub fn summary(run: &RunLog) -> String {
     ];
     // Writing to a string can't fail, here and below.
     let _infallible = writeln!(text, "run {} {}", run.id, end(run.end));
+    if run.rows > 0 {
+        let rows = rows.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}"));
+        let _infallible =
+            writeln!(text, "  {:<14}{} = {}", "rows read", run.rows, rows.collect::<Vec<_>>().join(" + "));
+    }
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         let _infallible = writeln!(text, "  {name:<14}{count}");
     }
     for (issue, count) in &run.issues {
         let _infallible = writeln!(text, "    {count:>6}  {issue}");
+    }
+    if !run.issues.is_empty() {
+        let _infallible = writeln!(text, "  whose they are: `tandem runs {} --issue FIELD`", run.id);
     }
     if let Some(error) = &run.error {
         let _infallible = writeln!(text, "  {error}");

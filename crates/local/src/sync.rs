@@ -15,10 +15,11 @@ use tandem_core::error::{Failure, FailureKind};
 use tandem_core::policy;
 use tandem_core::ports::Clock;
 use tandem_core::ports::runs::{RunEnd, RunLog};
-use tandem_core::sync::run::dry_run::{FieldPlan, PlannedAction, PlannedChange};
+use tandem_core::sync::run::dry_run::{DryRun, FieldPlan, PlannedAction, PlannedChange};
 use tandem_core::sync::run::{Ran, Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
 
+use crate::contact::desk;
 use crate::failure::CommandError;
 use crate::installation::Installation;
 use crate::output::Output;
@@ -39,6 +40,9 @@ pub struct Sync {
     /// Print what would be done, field by field, and change nothing. The output holds personal data.
     #[arg(long)]
     dry_run: bool,
+    /// How many planned changes `--dry-run` prints in detail.
+    #[arg(long, default_value_t = 100, requires = "dry_run")]
+    limit: usize,
     /// Read all rows and compare each with what was sent; find those that are gone.
     #[arg(long)]
     full: bool,
@@ -61,15 +65,13 @@ pub async fn sync(
     output: &Output,
 ) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
-    let desk = installation.foundation.desk()?.ok_or_else(|| {
-        CommandError::Undone("no Mautic is configured: set MAUTIC_BASE_URL, or run `tandem dev --simulate`".to_owned())
-    })?;
+    let desk = desk(&installation)?;
     let known = Scope::default_mautic().integration.to_string();
     if command.integration != known {
         return Err(CommandError::Undone(format!("there is no such integration; there is {known}")));
     }
     if command.dry_run {
-        return dry_run(&desk, command.full, output).await;
+        return dry_run(&desk, command, output).await;
     }
     let progress = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  {msg}") {
@@ -148,27 +150,56 @@ fn conclude(ran: Ran, output: &Output) -> Result<(), CommandError> {
     }
 }
 
-async fn dry_run(desk: &Desk, full: bool, output: &Output) -> Result<(), CommandError> {
+/// Begins with what it all comes to; the changes follow, as many as are asked for.
+async fn dry_run(desk: &Desk, command: &Sync, output: &Output) -> Result<(), CommandError> {
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let (mut changes, mut left_out) = (Vec::new(), 0_u64);
     let mut sink = |change: PlannedChange| {
         *counts.entry(name(change.action)).or_default() += 1;
-        if change.action != PlannedAction::Unchanged {
-            output.result(&change, shown(&change));
+        if matches!(change.action, PlannedAction::Unchanged | PlannedAction::Store) {
+            return;
+        }
+        if changes.len() < command.limit {
+            changes.push(change);
+        } else {
+            left_out += 1;
         }
     };
-    let waiting = desk.dry_run(full, &mut sink).await?;
-    let text: Vec<String> = counts.iter().map(|(name, count)| format!("{name:<10}{count}")).collect();
+    let told = desk.dry_run(command.full, &mut sink).await?;
     output.result(
-        &json!({"counts": counts, "waiting": waiting}),
-        format!("{}\nwaiting   {waiting} from runs before\nNothing was changed.", text.join("\n")),
+        &json!({"counts": counts, "wouldHalt": told.would_halt, "due": told.due, "waiting": told.waiting}),
+        planned(&counts, &told),
     );
+    for change in &changes {
+        output.result(change, shown(change));
+    }
+    if left_out > 0 {
+        output.note(format!("… and {left_out} more: --limit shows them"));
+    }
     Ok(())
+}
+
+fn planned(counts: &BTreeMap<&'static str, u64>, told: &DryRun) -> String {
+    let mut lines = Vec::new();
+    if let Some(why) = &told.would_halt {
+        lines.push(format!("WOULD HALT: {why}"));
+    }
+    lines.extend(counts.iter().map(|(name, count)| format!("{name:<10}{count}")));
+    if told.due + told.waiting > 0 {
+        lines.push(format!("from runs before: {} are due and among these, {} wait", told.due, told.waiting));
+    }
+    if lines.is_empty() {
+        lines.push("nothing to do".to_owned());
+    }
+    lines.push("Nothing was changed.".to_owned());
+    lines.join("\n")
 }
 
 fn name(action: PlannedAction) -> &'static str {
     match action {
         PlannedAction::Create => "create",
         PlannedAction::Update => "update",
+        PlannedAction::Store => "store",
         PlannedAction::Unchanged => "unchanged",
         PlannedAction::Join => "join",
         PlannedAction::Reject => "reject",

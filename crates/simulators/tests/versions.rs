@@ -241,7 +241,7 @@ async fn names_of_tags_and_segments_are_entity_encoded_in_5_1() {
         let tags: Vec<&str> =
             answer["contact"]["tags"].as_array().expect("tags").iter().filter_map(|tag| tag["tag"].as_str()).collect();
         let encoded = ["a&#38;b", "o&#39;x", "&#60;i&#62;y&#60;/i&#62;"];
-        assert_eq!(tags, if version == V5_1 { encoded } else { ["a&b", "o'x", "<i>y</i>"] });
+        assert_eq!(tags, if version == V5_1 { encoded } else { ["a&b", "o'x", "y"] });
     }
 }
 

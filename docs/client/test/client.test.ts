@@ -101,6 +101,21 @@ test("an event that is waited for tells what was done", async () => {
   assert.deepEqual((await tandem.listEvents({ userId: id })).map((one) => one.id), [told.id]);
 });
 
+test("all events come page by page, each once", async () => {
+  const user = { id: `p-${started}`, email: address() };
+  for (const number of [1, 2, 3]) await tandem.event({ id: `p-${started}-${number}`, name: "user_login", user });
+  const [first] = (await tandem.eventPage({ limit: 1 })).events;
+  assert.equal(first?.id, `p-${started}-3`);
+  const seen: string[] = [];
+  for await (const event of tandem.eachEvent({ limit: 2 })) {
+    seen.push(event.id);
+    if (event.id === `p-${started}-1`) break;
+  }
+  assert.deepEqual(seen, [3, 2, 1].map((number) => `p-${started}-${number}`));
+  const unknown = tandem.eventPage({ after: "no-such-event" });
+  await assert.rejects(unknown, (error: unknown) => error instanceof TandemAnswerError && error.status === 422);
+});
+
 test("of several events a bad one keeps no other out", async () => {
   const told = await tandem.events([{ name: "user_login", user: { email: address() } }, { name: "NO", user: { id: 1 } }]);
   assert.deepEqual([told.accepted, told.rejected], [1, 1]);

@@ -37,10 +37,12 @@ impl LifecycleConfig {
 }
 
 fn text(environment: &Environment, problems: &mut Vec<String>) -> String {
-    if let Some(text) = environment.get(&["TANDEM_RULES"]) {
+    // Both are asked for, whichever is set: or the other one would pass for a name that is misspelt.
+    let (text, path) = (environment.get(&["TANDEM_RULES"]), environment.get(&["TANDEM_RULES_FILE"]));
+    if let Some(text) = text {
         return text.to_owned();
     }
-    let Some(path) = environment.get(&["TANDEM_RULES_FILE"]) else { return DEFAULT_RULES.to_owned() };
+    let Some(path) = path else { return DEFAULT_RULES.to_owned() };
     match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {

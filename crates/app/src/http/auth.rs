@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use axum::http::{HeaderMap, StatusCode, header};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -38,7 +40,7 @@ impl KeyRing {
     /// # Errors
     /// 401 without a good key; as the table fails.
     pub async fn tenant(&self, headers: &HeaderMap, now: Timestamp) -> Result<TenantId, ApiError> {
-        let key = bearer(headers).ok_or_else(unauthenticated)?;
+        let key = key(headers).ok_or_else(unauthenticated)?;
         let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         if self.fixed.is_some_and(|fixed| bool::from(fixed.ct_eq(&digest))) {
             return Ok(TenantId::default());
@@ -67,12 +69,19 @@ impl KeyRing {
     }
 }
 
-/// The key that the request carries.
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The key that the request carries: as a bearer, or as the user name of Basic authentication, which libraries of others send.
+pub fn key(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = value.split_once(' ')?;
-    let key = key.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
+    let (scheme, credentials) = value.split_once(' ')?;
+    let key = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => credentials.trim().to_owned(),
+        "basic" => {
+            let pair = String::from_utf8(BASE64_STANDARD.decode(credentials.trim()).ok()?).ok()?;
+            pair.split(':').next().unwrap_or_default().to_owned()
+        }
+        _ => return None,
+    };
+    (!key.is_empty()).then_some(key)
 }
 
 fn unauthenticated() -> ApiError {

@@ -119,7 +119,7 @@ async fn read(
     };
     let object = request::parse_object(&caller.body)?;
     let (name, action) = action_of(Input::root(&object), implied).map_err(|issue| ApiError::invalid(vec![issue]))?;
-    let api_key = auth::bearer(headers).unwrap_or_default().to_owned();
+    let api_key = auth::key(headers).unwrap_or_default();
     Ok(Call { name, action, object, api_key, caller })
 }
 

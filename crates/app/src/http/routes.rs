@@ -77,6 +77,7 @@ pub const ROUTES: &[Route] = &[
     route(Function::MauticSync, Verb::Post, "/events", |verb| on(verb, operations::events::post)),
     route(Function::MauticSync, Verb::Get, "/events", |verb| on(verb, operations::events::list)),
     route(Function::MauticSync, Verb::Get, "/events/{id}", |verb| on(verb, operations::events::show)),
+    route(Function::MauticSync, Verb::Post, "/v1/{call}", |verb| on(verb, operations::calls::post)),
     route(Function::MauticSync, Verb::Get, "/health", |verb| on(verb, operations::health::health)),
     route(Function::MauticWebhook, Verb::Post, "/mautic-webhook", |verb| on(verb, webhook::default_integration)),
     route(Function::MauticWebhook, Verb::Post, "/mautic-webhook/{integration}", |verb| on(verb, webhook::integration)),

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::jobs::message::Job;
-use tandem_core::ports::{Clock, JobQueue};
+use tandem_core::ports::{Clock, JobQueue, QueueDepth};
 use tokio::sync::Notify;
 
 use crate::store::failure::storage;
@@ -161,6 +162,18 @@ impl LocalQueue {
         .await
     }
 
+    /// When the oldest job was queued.
+    async fn oldest(&self) -> Result<Option<Timestamp>> {
+        let oldest = self.blocking(|connection| {
+            connection.query_row(
+                "SELECT min(json_extract(body, '$.queued_at')) FROM messages WHERE json_valid(body)",
+                [],
+                |row| row.get::<_, Option<String>>(0),
+            )
+        });
+        Ok(oldest.await?.and_then(|text| text.parse().ok()))
+    }
+
     /// Returns when a message was sent since the last call.
     pub async fn sent(&self) {
         self.sent.notified().await;
@@ -227,5 +240,10 @@ impl JobQueue for LocalQueue {
 
     async fn ping(&self) -> Result<()> {
         self.counts().await.map(drop)
+    }
+
+    async fn depth(&self) -> Result<QueueDepth> {
+        let Counts { waiting, in_flight, .. } = self.counts().await?;
+        Ok(QueueDepth { waiting, in_flight, oldest_queued_at: self.oldest().await? })
     }
 }

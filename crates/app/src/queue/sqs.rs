@@ -10,7 +10,7 @@ use aws_sdk_sqs::config::Builder;
 use aws_sdk_sqs::types::QueueAttributeName;
 use tandem_core::error::Result;
 use tandem_core::jobs::message::Job;
-use tandem_core::ports::JobQueue;
+use tandem_core::ports::{JobQueue, QueueDepth};
 
 use super::batch::{Unfinished, run_batch};
 use super::worker::JobHandler;
@@ -84,10 +84,23 @@ impl JobQueue for SqsQueue {
     }
 
     async fn ping(&self) -> Result<()> {
-        let request = self.client.get_queue_attributes().queue_url(&self.url);
-        let request = request.attribute_names(QueueAttributeName::ApproximateNumberOfMessages);
-        request.send().await.map_err(|error| of_sdk(SERVICE, "GetQueueAttributes", &error))?;
-        Ok(())
+        self.depth().await.map(drop)
+    }
+
+    async fn depth(&self) -> Result<QueueDepth> {
+        use QueueAttributeName as Name;
+        let (visible, delayed, hidden) = (
+            Name::ApproximateNumberOfMessages,
+            Name::ApproximateNumberOfMessagesDelayed,
+            Name::ApproximateNumberOfMessagesNotVisible,
+        );
+        let wanted = [visible.clone(), delayed.clone(), hidden.clone()];
+        let request = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(wanted.into()));
+        let answer = request.send().await.map_err(|error| of_sdk(SERVICE, "GetQueueAttributes", &error))?;
+        let number =
+            |name: &Name| -> u64 { answer.attributes().and_then(|all| all.get(name)?.parse().ok()).unwrap_or(0) };
+        let waiting = number(&visible) + number(&delayed);
+        Ok(QueueDepth { waiting, in_flight: number(&hidden), oldest_queued_at: None })
     }
 }
 

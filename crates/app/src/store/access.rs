@@ -84,6 +84,15 @@ impl Table {
         self.query(Condition::new("pk = :pk").text(":pk", pk), Some(limit), false).await
     }
 
+    /// The same, of items that come before a sort key.
+    pub(super) async fn partition_before(&self, pk: String, before: Option<&str>, limit: usize) -> Result<Vec<Item>> {
+        let keys = match before {
+            None => Condition::new("pk = :pk"),
+            Some(before) => Condition::new("pk = :pk AND sk < :before").text(":before", before),
+        };
+        self.query(keys.text(":pk", pk), Some(limit), false).await
+    }
+
     /// Those of any number of items that are there, by key. One read call for 100 of them, a few calls at a time.
     pub(super) async fn get_many(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>> {
         let distinct: Vec<Key> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();

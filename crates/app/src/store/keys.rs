@@ -181,6 +181,18 @@ pub fn run_log(scope: &Scope, run: &str) -> Key {
     key(run_partition(scope), run)
 }
 
+/// The partition of what is wrong with the rows of a run.
+#[must_use]
+pub fn run_issues_partition(scope: &Scope, run: &str) -> String {
+    of_integration(scope, &format!("run-issues#{run}"))
+}
+
+/// A part of it.
+#[must_use]
+pub fn run_issues(scope: &Scope, run: &str, part: &str) -> Key {
+    key(run_issues_partition(scope, run), part)
+}
+
 /// The partition of a generation of the rows that are known.
 #[must_use]
 pub fn roster_partition(scope: &Scope, generation: u64) -> String {

@@ -122,8 +122,14 @@ impl LifecycleStore for LifecycleTable {
         stored.map(rows::event).transpose()
     }
 
-    async fn events(&self, scope: &Scope, now: Timestamp, limit: usize) -> Result<Vec<StoredEvent>> {
-        self.newest(scope, now, limit).await
+    async fn events(
+        &self,
+        scope: &Scope,
+        now: Timestamp,
+        after: Option<&StoredEvent>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        self.newest(scope, now, after, limit).await
     }
 
     async fn events_of(&self, scope: &Scope, key: &RecordKey, limit: usize) -> Result<Vec<StoredEvent>> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
-use tandem_core::ports::runs::{RosterEntry, RunLease, RunLog, RunStore, SyncState};
+use tandem_core::ports::runs::{RosterEntry, RowIssue, RunLease, RunLog, RunStore, SyncState};
 
 use super::access::Put;
 use super::condition::Condition;
@@ -135,15 +135,30 @@ impl RunStore for RunTable {
     }
 
     async fn log(&self, scope: &Scope, run: &RunLog) -> Result<()> {
-        let expires_at = run.started_at.as_second().saturating_add(KEPT_SECONDS);
-        let row = LogRow { document: document(run)?, expires_at };
+        let row = LogRow { document: document(run)?, expires_at: expires_at(run) };
         self.table.put(item(keys::run_log(scope, &run.id), &row)?).await
+    }
+
+    async fn keep_issues(&self, scope: &Scope, run: &RunLog, part: &str, issues: &[RowIssue]) -> Result<()> {
+        let row = LogRow { document: document(&issues)?, expires_at: expires_at(run) };
+        self.table.put(item(keys::run_issues(scope, &run.id, part), &row)?).await
+    }
+
+    async fn issues(&self, scope: &Scope, run: &str) -> Result<Vec<RowIssue>> {
+        let items = self.table.partition(keys::run_issues_partition(scope, run), None).await?;
+        let parts: Result<Vec<Vec<RowIssue>>> =
+            items.into_iter().map(|item| parsed(&row::<LogRow>(item)?.document)).collect();
+        Ok(parts?.into_iter().flatten().collect())
     }
 
     async fn runs(&self, scope: &Scope, limit: usize) -> Result<Vec<RunLog>> {
         let items = self.table.partition_from_end(keys::run_partition(scope), limit).await?;
         items.into_iter().map(|item| parsed(&row::<LogRow>(item)?.document)).collect()
     }
+}
+
+fn expires_at(run: &RunLog) -> i64 {
+    run.started_at.as_second().saturating_add(KEPT_SECONDS)
 }
 
 /// Nothing was written since the state was read: a run whose lease is over can still save and end, until another takes it.

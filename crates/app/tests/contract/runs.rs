@@ -10,7 +10,7 @@ use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::ports::Attempt;
 use tandem_core::ports::bulk::ChangeCursor;
 use tandem_core::ports::runs::{
-    Look, MOST_PROBLEMS, Pass, RosterEntry, RowProblem, RunEnd, RunLease, RunLog, RunStore, SyncState,
+    Look, MOST_PROBLEMS, Pass, RosterEntry, RowIssue, RowProblem, RunEnd, RunLease, RunLog, RunStore, SyncState,
 };
 use tandem_core::ports::source::SourceCursor;
 
@@ -60,6 +60,9 @@ fn full_state() -> SyncState {
         known: u64::MAX,
         fields_seen: Some(at(START - 1)),
         losses: 3,
+        met: 4,
+        succeeded_at: Some(at(START + 7)),
+        halted_since: Some(at(START + 8)),
         pull: Some(ChangeCursor { since: moment, after: Some(remote("12")) }),
         pulled_at: Some(at(START + 4)),
         look: Look { newest: Some(moment), left: Some(at(START + 6)) },
@@ -320,4 +323,24 @@ async fn names_from_outside_reach_nothing_but_their_own_place() {
     }
     assert_eq!(runs.runs(&scope("a"), 100).await.unwrap().len(), HOSTILE.len());
     assert_eq!(runs.roster(&scope("a"), 0).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_rows_is_kept_in_parts_and_read_as_one() {
+    let world = world().await;
+    let (runs, scope) = (runs(&world), scope("a"));
+    let issue = |id: &str| RowIssue { id: id.to_owned(), field: "contact.mobile".to_owned(), code: IssueCode::Invalid };
+    for (part, ids) in [("b", &HOSTILE[..1]), ("a", &HOSTILE[1..])] {
+        let issues: Vec<RowIssue> = ids.iter().map(|id| issue(id)).collect();
+        // A part that is kept once more, because its reply was lost, is the same part.
+        for _ in 0..2 {
+            runs.keep_issues(&scope, &log("r", START), part, &issues).await.unwrap();
+        }
+    }
+    let mut found: Vec<String> = runs.issues(&scope, "r").await.unwrap().into_iter().map(|issue| issue.id).collect();
+    found.sort();
+    let mut meant: Vec<String> = HOSTILE.iter().map(|id| (*id).to_owned()).collect();
+    meant.sort();
+    assert_eq!((found, runs.issues(&scope, "other").await.unwrap()), (meant, Vec::new()));
+    assert!(runs.runs(&scope, 10).await.unwrap().is_empty(), "it is no log of a run");
 }

@@ -30,7 +30,7 @@ impl Recording {
     }
 }
 
-/// All recordings of Mautic in a folder, by name. One of several exchanges counts by its second, the refusal.
+/// All recordings of Mautic in a folder, by name. Of several exchanges the refusal counts.
 pub fn all(folder: &Path) -> Vec<Recording> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
@@ -40,7 +40,9 @@ pub fn all(folder: &Path) -> Vec<Recording> {
 
 fn read(file: &Path) -> Recording {
     let document: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    let exchange = document.pointer("/exchanges/1").unwrap_or(&document);
+    let mut several = document["exchanges"].as_array().into_iter().flatten();
+    let refusal = several.find(|exchange| exchange["response"]["status"].as_u64().is_some_and(|status| status >= 400));
+    let exchange = refusal.unwrap_or(&document);
     let (request, response) = (&exchange["request"], &exchange["response"]);
     let headers = response["headers"].as_object().cloned().unwrap_or_default();
     Recording {

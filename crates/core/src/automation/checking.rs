@@ -13,10 +13,14 @@ use super::rules::{ListEntry, Rule, RulesFile, Tier};
 use super::target::Target;
 use super::template::Template;
 
-/// What the parser says can repeat values of the file; where it is does not.
+/// The place, what the parser says, and the key that it means when one is given twice.
 pub(super) fn unreadable(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map_or(0, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
-    format!("line {line}: {}", error.message())
+    let (message, span) = (error.message(), error.span().unwrap_or_default());
+    let line = text.get(..span.start).unwrap_or_default().matches('\n').count() + 1;
+    match text.get(span).map(str::trim).filter(|key| message.contains("duplicate key") && !key.is_empty()) {
+        Some(key) => format!("line {line}: {key} is given twice"),
+        None => format!("line {line}: {message}"),
+    }
 }
 
 pub(super) fn lists(

@@ -18,17 +18,23 @@ impl Desk {
         self.services.lifecycle.event(&self.integration.scope, id).await
     }
 
-    /// The newest events, at most `limit`; those of one status among the newest 2,000.
+    /// The newest events, at most `limit`, or those that come after one in such a list; those of one status among the 2,000
+    /// that are looked at.
     ///
     /// # Errors
     /// `Storage`.
-    pub async fn newest_events(&self, status: Option<EventStatus>, limit: usize) -> Result<Vec<StoredEvent>> {
+    pub async fn newest_events(
+        &self,
+        status: Option<EventStatus>,
+        after: Option<&StoredEvent>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
         let looked_at = looked_at(status, limit);
-        let events = self.services.lifecycle.events(&self.integration.scope, self.now(), looked_at).await?;
+        let events = self.services.lifecycle.events(&self.integration.scope, self.now(), after, looked_at).await?;
         Ok(chosen(events, status, limit))
     }
 
-    /// A user's newest events, at most `limit`; those of one status among the newest 2,000. None for a user whom nobody
+    /// A user's newest events by when they happened, at most `limit`, or those that come after one in such a list; those of one status among the newest 2,000. None for a user whom nobody
     /// knows.
     ///
     /// # Errors
@@ -38,13 +44,18 @@ impl Desk {
         id: Option<&ExternalId>,
         email: Option<&Email>,
         status: Option<EventStatus>,
+        after: Option<&StoredEvent>,
         limit: usize,
     ) -> Result<Vec<StoredEvent>> {
         let (external, email) = (id.map(ExternalId::identity), email.map(Email::identity));
         let scope = &self.integration.scope;
         let found = self.services.contacts.resolve(scope, external.as_ref(), email.as_ref()).await?;
         let Some(key) = found.by_external_id.or(found.by_email) else { return Ok(Vec::new()) };
-        let events = self.services.lifecycle.events_of(scope, &key, looked_at(status, limit)).await?;
+        let looked_at = if after.is_some() { LOOKED_AT } else { looked_at(status, limit) };
+        let mut events = self.services.lifecycle.events_of(scope, &key, looked_at).await?;
+        if let Some(after) = after {
+            events.retain(|event| event.by < after.by);
+        }
         Ok(chosen(events, status, limit))
     }
 }

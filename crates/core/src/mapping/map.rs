@@ -182,7 +182,7 @@ impl Mapping<'_> {
                 Some(field) => Ok(Some(field)),
                 None => Err((
                     IssueCode::MissingOnPlatform,
-                    format!("the platform has no field `{name}`: `tandem connect --create-missing` makes it"),
+                    format!("the platform has no field `{name}`: `tandem connect mautic --create-missing` makes it"),
                 )),
             },
             _ => Ok(None),

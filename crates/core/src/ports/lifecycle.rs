@@ -59,9 +59,15 @@ pub trait LifecycleStore: Send + Sync {
     async fn accept(&self, scope: &Scope, events: &[StoredEvent]) -> Result<Vec<Accepted>>;
     /// An event. One read call.
     async fn event(&self, scope: &Scope, id: &str) -> Result<Option<StoredEvent>>;
-    /// Events by when they came, the newest first, at most `limit`, of the last 90 days. One read call a day that is looked
-    /// at, and one for 100 events.
-    async fn events(&self, scope: &Scope, now: Timestamp, limit: usize) -> Result<Vec<StoredEvent>>;
+    /// Events by when they came, the newest first, at most `limit`, of the last 90 days; with `after` those that come after
+    /// that one. One read call a day that is looked at, and one for 100 events.
+    async fn events(
+        &self,
+        scope: &Scope,
+        now: Timestamp,
+        after: Option<&StoredEvent>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>>;
     /// A user's events by when they happened, the newest first, at most `limit`. Two read calls.
     async fn events_of(&self, scope: &Scope, key: &RecordKey, limit: usize) -> Result<Vec<StoredEvent>>;
     /// Ids of events that came before `before` and were never worked on, at most `limit`: their job was lost. One read call.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Attempt;
 use super::bulk::ChangeCursor;
 use super::source::SourceCursor;
-use crate::domain::issue::FieldIssue;
+use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::scope::Scope;
 use crate::error::Result;
 
@@ -31,8 +31,10 @@ pub struct SyncState {
     pub known: u64,
     /// The youngest field of the platform that the rows were compared with ([`crate::domain::catalog::RemoteField::since`]).
     pub fields_seen: Option<Timestamp>,
-    /// How many known rows the run under way found gone or blanked.
+    /// How many known contacts the run under way found gone or blanked.
     pub losses: u64,
+    /// How many known contacts the run under way met: before the first run has ended, the roster names nobody yet.
+    pub met: u64,
     /// Where the look for changes on the platform stands.
     pub pull: Option<ChangeCursor>,
     /// When the last look for changes on the platform began.
@@ -43,6 +45,10 @@ pub struct SyncState {
     pub rejected: BTreeMap<String, u64>,
     /// When the run that paused goes on by itself.
     pub resume_at: Option<Timestamp>,
+    /// When the last run came to its end.
+    pub succeeded_at: Option<Timestamp>,
+    /// Since when every run halts.
+    pub halted_since: Option<Timestamp>,
     /// The log of the run under way; it goes on in a continuation.
     pub run: Option<RunLog>,
 }
@@ -129,10 +135,17 @@ pub struct RunLog {
     pub continuations: u32,
     /// Rows read from the source.
     pub rows: u64,
-    /// Rows that changed nothing.
+    /// Rows that changed nothing, those among them whose rejection was reported before.
     pub unchanged: u64,
-    /// Rows whose state is older than one that is known: of it, only fields that no newer one has were taken.
+    /// Rows of which nothing was taken, because a newer state of the record is known.
     pub stale: u64,
+    /// Rows whose news were stored. With `unchanged`, `stale`, `rejected`, `skipped`, `deleted` and
+    /// `put_off` they are all `rows`.
+    pub taken: u64,
+    /// Rows that the source marks as deleted.
+    pub deleted: u64,
+    /// Rows that were left to the next run, because their record is being changed all the time.
+    pub put_off: u64,
     /// Contacts made.
     pub created: u64,
     /// Contacts changed.
@@ -143,9 +156,9 @@ pub struct RunLog {
     pub rejected: u64,
     /// Rows of people who were deleted, and whom they do not bring back.
     pub skipped: u64,
-    /// Rows that joined the contact of another row.
+    /// Rows that joined the contact of another row; they are among `taken`.
     pub shared: u64,
-    /// Rows that are gone from the source.
+    /// Contacts whose rows are gone from the source.
     pub gone: u64,
     /// Memberships of segments set.
     pub memberships: u64,
@@ -183,6 +196,17 @@ pub struct RowProblem {
     pub issue: FieldIssue,
 }
 
+/// That a value of a row was left out, or that the row was rejected or failed. No value is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowIssue {
+    /// The application's id of the row.
+    pub id: String,
+    /// The field.
+    pub field: String,
+    /// What is wrong with it.
+    pub code: IssueCode,
+}
+
 /// Runs of an integration.
 #[async_trait]
 pub trait RunStore: Send + Sync {
@@ -210,6 +234,10 @@ pub trait RunStore: Send + Sync {
     async fn forget_roster(&self, scope: &Scope, generation: u64) -> Result<()>;
     /// Stores a run's log, in the place of an earlier one of the same run. One write call.
     async fn log(&self, scope: &Scope, run: &RunLog) -> Result<()>;
+    /// Keeps issues of a run's rows as the part of this name; 1,000 of them fit. One write call.
+    async fn keep_issues(&self, scope: &Scope, run: &RunLog, part: &str, issues: &[RowIssue]) -> Result<()>;
+    /// All issues of a run's rows, in no order. One read call per MB.
+    async fn issues(&self, scope: &Scope, run: &str) -> Result<Vec<RowIssue>>;
     /// The last runs, the newest first. One read call.
     async fn runs(&self, scope: &Scope, limit: usize) -> Result<Vec<RunLog>>;
 }

@@ -50,7 +50,7 @@ impl Desk {
     /// fail. Done again, it goes on where it stopped.
     pub async fn decide(&self, whom: &Whom, field: &str, side: Side, correlation_id: &str) -> Result<()> {
         let (services, scope) = (&self.services, &self.integration.scope);
-        let (key, stored) = self.know(whom).await?.record.ok_or_else(undisputed)?;
+        let (key, stored) = self.remember(whom).await?.record.ok_or_else(undisputed)?;
         let (record, link) = stored.record.zip(stored.link).ok_or_else(undisputed)?;
         let rule = self.integration.rules.rule_of(field).ok_or_else(undisputed)?;
         let now = self.now();

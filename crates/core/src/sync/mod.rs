@@ -23,6 +23,7 @@ pub mod segments;
 pub mod services;
 mod settle;
 mod states;
+pub mod status;
 pub mod take_back;
 pub(crate) mod tombstone;
 pub mod vanished;

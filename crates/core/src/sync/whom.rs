@@ -50,6 +50,19 @@ impl Desk {
     /// # Errors
     /// As table and platform fail. A contact that nobody knows is no failure: `contacts` is empty.
     pub async fn know(&self, whom: &Whom) -> Result<Known> {
+        let mut known = self.remember(whom).await?;
+        if known.contacts.is_empty() {
+            let email = whom.email.as_ref().or_else(|| known.email()).cloned();
+            known.contacts = self.contacts_of(whom, email.as_ref()).await?;
+        }
+        Ok(known)
+    }
+
+    /// What the table knows of the contact named; the platform is not asked.
+    ///
+    /// # Errors
+    /// As the table fails.
+    pub async fn remember(&self, whom: &Whom) -> Result<Known> {
         let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
         let key = match &whom.contact {
             Some(id) => contacts.by_remote_id(scope, id).await?,
@@ -62,10 +75,6 @@ impl Desk {
                 known.contacts.extend(link.remote_id.iter().chain(&link.aliases).cloned());
             }
             known.record = Some((key, stored));
-        }
-        if known.contacts.is_empty() {
-            let email = whom.email.as_ref().or_else(|| known.email()).cloned();
-            known.contacts = self.contacts_of(whom, email.as_ref()).await?;
         }
         Ok(known)
     }

@@ -96,7 +96,9 @@ impl CsvFile {
     fn look_at_all(&mut self) -> Result<(), CommandError> {
         let first = self.reader.position().clone();
         while self.read_record()? {}
-        self.reader.seek(first).map_err(|error| self.lines.broken(&error))
+        // The reader counts from where its text begins.
+        let place = SeekFrom::Start(self.lines.start + first.byte());
+        self.reader.seek_raw(place, first).map_err(|error| self.lines.broken(&error))
     }
 
     fn read_record(&mut self) -> Result<bool, CommandError> {

@@ -128,10 +128,11 @@ fn copy_as_utf_8(source: &File, mut decoder: Decoder, copy: &File) -> std::io::R
         let read = source.read(&mut bytes)?;
         let (result, _, written) = decoder.decode_to_utf8_without_replacement(&bytes[..read], &mut text, read == 0);
         let decoded = &text[..written];
-        line += lines(decoded);
-        if decoded.iter().any(|byte| *byte == 0) || has_controls(decoded) {
-            return Ok(Err(Flaw { line, what: "this is no text, or one in an encoding that is not known" }));
+        if let Some(place) = no_text(decoded) {
+            let what = "this is no text, or one in an encoding that is not known";
+            return Ok(Err(Flaw { line: line + lines(&decoded[..place]), what }));
         }
+        line += lines(decoded);
         copy.write_all(decoded)?;
         match result {
             DecoderResult::Malformed(..) => return Ok(Err(Flaw { line, what: NOT_OF_ITS_ENCODING })),
@@ -145,9 +146,11 @@ fn copy_as_utf_8(source: &File, mut decoder: Decoder, copy: &File) -> std::io::R
     }
 }
 
-/// Characters that code page 1252 does not have, and no text holds (U+0080 to U+009F).
-fn has_controls(decoded: &[u8]) -> bool {
-    decoded.windows(2).any(|pair| pair[0] == 0xc2 && (0x80..=0x9f).contains(&pair[1]))
+/// Where there is something that no text holds: NUL, or what code page 1252 does not have (U+0080 to U+009F).
+fn no_text(decoded: &[u8]) -> Option<usize> {
+    let is_control = |pair: &[u8]| pair[0] == 0xc2 && (0x80..=0x9f).contains(&pair[1]);
+    let controls = decoded.windows(2).position(is_control);
+    controls.into_iter().chain(decoded.iter().position(|byte| *byte == 0)).min()
 }
 
 fn lines(decoded: &[u8]) -> u64 {

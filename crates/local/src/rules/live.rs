@@ -10,6 +10,7 @@ use tandem_app::wiring::Foundation;
 use tandem_connectors::mautic::setup::{FieldState, examine_fields};
 use tandem_core::automation::presence::{Presence, look_for_lists};
 
+use super::doubts;
 use crate::connect::{list_line, not_configured, state_text};
 use crate::failure::CommandError;
 use crate::installation::Installation;
@@ -22,18 +23,33 @@ pub struct Live {
     fields: BTreeMap<String, FieldState>,
     /// Fields that the rules set and that no field rule sends to Mautic.
     not_sent: Vec<String>,
+    /// Events of the rules that are not among the newest of the installation.
+    never_came: Vec<String>,
 }
 
 /// Looks, with the rules of this text.
-pub async fn look(rules: &str, data_dir: &Path, mut environment: Environment) -> Result<Live, CommandError> {
-    environment.set("TANDEM_RULES", rules.to_owned());
-    let installation = Installation::open(data_dir, &environment).await?;
+pub async fn look(rules: &str, data_dir: &Path, environment: &Environment) -> Result<Live, CommandError> {
+    let installation = Installation::open_with(data_dir, environment, &[("TANDEM_RULES", rules)]).await?;
     let foundation = &installation.foundation;
     let mautic = foundation.mautic()?.ok_or_else(not_configured)?;
     let written = foundation.lifecycle.fields();
     let lists = look_for_lists(&foundation.lifecycle, &mautic).await?;
     let fields = examine_fields(&mautic, &foundation.rules, |rule| written.contains(rule.local.as_str())).await?;
-    Ok(Live { lists, fields, not_sent: not_sent(foundation) })
+    Ok(Live { lists, fields, not_sent: not_sent(foundation), never_came: never_came(foundation).await? })
+}
+
+/// So many of the newest events are looked at.
+const EVENTS: usize = 1_000;
+
+/// An installation that has no event yet tells nothing of which ones come.
+async fn never_came(foundation: &Foundation) -> Result<Vec<String>, CommandError> {
+    let events = foundation.table_desk()?.newest_events(None, None, EVENTS).await?;
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut names = doubts::names(&foundation.lifecycle);
+    names.retain(|name| events.iter().all(|event| event.name.as_str() != name));
+    Ok(names.into_iter().collect())
 }
 
 fn not_sent(foundation: &Foundation) -> Vec<String> {
@@ -61,6 +77,9 @@ impl Live {
         }
         for list in &self.lists {
             let _infallible = writeln!(text, "  {}", list_line(list));
+        }
+        for name in &self.never_came {
+            let _infallible = writeln!(text, "  event        {name:<22} did not come among the newest {EVENTS}");
         }
         text.truncate(text.trim_end().len());
         text

@@ -5,13 +5,21 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::{Router, body::Bytes, extract::State, routing::post};
+use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-type Inbox = Arc<Mutex<Vec<Value>>>;
+/// What came in, and how it is answered.
+#[derive(Debug)]
+struct Desk {
+    received: Vec<Value>,
+    next: Option<u16>,
+    text: &'static str,
+}
 
-/// A server that answers every delivery with `ok` and keeps its document.
+type Inbox = Arc<Mutex<Desk>>;
+
+/// A server that answers every delivery as it is told, with `ok` otherwise, and keeps its document.
 pub(crate) struct Receiver {
     /// Where hooks are to deliver.
     pub(crate) url: String,
@@ -23,7 +31,7 @@ impl Receiver {
     pub(crate) async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}/hook", listener.local_addr()?);
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(Mutex::new(Desk { received: Vec::new(), next: None, text: "ok" }));
         let router = Router::new().route("/hook", post(receive)).with_state(inbox.clone());
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -35,7 +43,21 @@ impl Receiver {
 
     /// All documents that came in.
     pub(crate) fn received(&self) -> Vec<Value> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.desk(|desk| desk.received.clone())
+    }
+
+    /// Answers the next delivery with this status.
+    pub(crate) fn answer_next(&self, status: u16) {
+        self.desk(|desk| desk.next = Some(status));
+    }
+
+    /// Answers with this text from now on.
+    pub(crate) fn answer_text(&self, text: &'static str) {
+        self.desk(|desk| desk.text = text);
+    }
+
+    fn desk<R>(&self, act: impl FnOnce(&mut Desk) -> R) -> R {
+        act(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -45,9 +67,11 @@ impl Drop for Receiver {
     }
 }
 
-async fn receive(State(inbox): State<Inbox>, body: Bytes) -> &'static str {
+async fn receive(State(inbox): State<Inbox>, body: Bytes) -> (StatusCode, &'static str) {
+    let mut desk = inbox.lock().unwrap_or_else(PoisonError::into_inner);
     if let Ok(document) = serde_json::from_slice(&body) {
-        inbox.lock().unwrap_or_else(PoisonError::into_inner).push(document);
+        desk.received.push(document);
     }
-    "ok"
+    let status = desk.next.take().and_then(|status| StatusCode::from_u16(status).ok());
+    (status.unwrap_or(StatusCode::OK), desk.text)
 }

@@ -45,6 +45,13 @@ pub(crate) struct Afterwards {
     pub(crate) path: String,
 }
 
+impl RecordedRequest {
+    /// Whether its credentials were not kept.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.path.starts_with("/api") && !self.headers.contains_key("Authorization")
+    }
+}
+
 /// A file with its name, by which the gaps know it.
 #[derive(Debug)]
 pub(crate) struct Recording {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -16,42 +16,52 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::{
-    compare::{Answered, differences, shape_differences},
-    gaps::{GAPS, Gap, RECORDED_BASE, RECORDED_RECEIVER, Step, TRACKING_HASHES, UNKNOWN_TOTALS},
+    compare::{Answered, Changes, differences, shape_differences},
+    gaps::{RECORDED_BASE, RECORDED_RECEIVER, RECORDED_USER, SETS, Set, Step},
     receiver::Receiver,
     recording::{self, Content, Exchange, RecordedRequest, RecordedWebhook, Recording},
     report::{ContractError, Report, Verdict},
 };
-use crate::mautic::{MauticOptions, MauticSimulator};
+use crate::mautic::{MauticOptions, MauticSimulator, MauticVersion, WebhookMode};
 
 const CLIENT: (&str, &str) = ("1_contract", "contract-secret");
 const USER: (&str, &str) = ("admin", "contract-password");
 
-/// Replays all recordings of a folder, in order, and compares. The webhooks that this causes are compared with those in
-/// the folder of the same name with `-webhooks` behind it, if there is one: each by its shape with the delivery that is
-/// most like it.
-pub async fn replay(folder: &Path) -> Result<Report, ContractError> {
-    let recordings = recording::load(folder)?;
-    let webhooks = recording::load_webhooks(&webhook_folder(folder))?;
-    let harness = Harness::start().await?;
-    let mut report = Report::default();
+/// Replays all recordings of a version, in order, and compares; gives a report a folder. `root` is where their folders lie.
+/// The webhooks that this causes are compared with the recorded ones: each by its shape with the delivery that is most like
+/// it.
+pub async fn replay(root: &Path, version: MauticVersion) -> Result<Vec<Report>, ContractError> {
+    let mut reports = Vec::new();
+    for set in SETS.iter().filter(|set| set.version == version) {
+        reports.push(replay_set(root, set).await?);
+    }
+    Ok(reports)
+}
+
+async fn replay_set(root: &Path, set: &'static Set) -> Result<Report, ContractError> {
+    let recordings = recording::load(&root.join(set.folder))?;
+    let webhooks = recording::load_webhooks(&root.join(set.webhooks))?;
+    let mut harness = Harness::start(set).await?;
+    let mut report = Report { folder: set.folder.to_owned(), ..Report::default() };
     for recording in &recordings {
-        if let Some(gap) = GAPS.iter().find(|gap| gap.before == recording.name) {
-            harness.fill(gap).await;
+        if let Some(gap) = set.gaps.iter().find(|gap| gap.before == recording.name) {
+            harness.fill(gap.steps).await;
             report.gaps.push((gap.before.to_owned(), gap.reason.to_owned()));
         }
+        harness.pass_time();
         let differences = harness.check(recording).await;
         report.verdicts.push(Verdict { recording: recording.name.clone(), differences });
     }
+    if let Some(gap) = set.gaps.iter().find(|gap| gap.before.is_empty()) {
+        harness.fill(gap.steps).await;
+        report.gaps.push(("the end".to_owned(), gap.reason.to_owned()));
+    }
     let received = harness.receiver.received();
-    report.webhooks = webhooks.iter().map(|webhook| closest(webhook, &received)).collect();
+    let own = |(name, reason): &(&str, &str)| ((*name).to_owned(), (*reason).to_owned());
+    report.irreproducible = set.irreproducible.iter().map(own).collect();
+    let reproducible = |webhook: &&RecordedWebhook| set.irreproducible.iter().all(|(name, _)| *name != webhook.name);
+    report.webhooks = webhooks.iter().filter(reproducible).map(|webhook| closest(webhook, &received)).collect();
     Ok(report)
-}
-
-fn webhook_folder(folder: &Path) -> PathBuf {
-    let mut name = folder.file_name().unwrap_or_default().to_owned();
-    name.push("-webhooks");
-    folder.with_file_name(name)
 }
 
 fn closest(webhook: &RecordedWebhook, received: &[Value]) -> Verdict {
@@ -68,6 +78,10 @@ fn same_keys(a: &Value, b: &Value) -> bool {
 }
 
 struct Harness {
+    set: &'static Set,
+    changes: Changes,
+    /// A recorded time in URLs, and the one that stands for it.
+    mark: Option<(&'static str, String)>,
     simulator: MauticSimulator,
     router: Router,
     token: String,
@@ -75,8 +89,11 @@ struct Harness {
 }
 
 impl Harness {
-    async fn start() -> Result<Self, ContractError> {
+    async fn start(set: &'static Set) -> Result<Self, ContractError> {
         let options = MauticOptions::default()
+            .version(set.version)
+            .allowed_private_addresses(set.private_hosts)
+            .user_name(RECORDED_USER)
             .client(CLIENT.0, CLIENT.1)
             .basic(USER.0, USER.1)
             .base_url(RECORDED_BASE)
@@ -84,7 +101,8 @@ impl Harness {
         let simulator = MauticSimulator::new(options)?;
         let router = simulator.router();
         let receiver = Receiver::start().await.map_err(ContractError::Receiver)?;
-        let mut harness = Self { simulator, router, token: String::new(), receiver };
+        let changes = Changes::of(set.version);
+        let mut harness = Self { set, changes, mark: None, simulator, router, token: String::new(), receiver };
         harness.token = harness.fetch_token().await;
         Ok(harness)
     }
@@ -103,11 +121,17 @@ impl Harness {
         Answered { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
-    async fn check(&self, recording: &Recording) -> Vec<String> {
+    /// Lets a second pass for Mautic, so that what is changed later has a later time.
+    fn pass_time(&self) {
+        self.simulator.advance_clock(Duration::from_secs(1));
+    }
+
+    async fn check(&mut self, recording: &Recording) -> Vec<String> {
+        let name = recording.name.as_str();
         match &recording.content {
             Content::One(exchange) => {
-                let mut differences = self.check_one(exchange).await;
-                if UNKNOWN_TOTALS.contains(&recording.name.as_str()) {
+                let mut differences = self.check_one(exchange, !self.set.without_headers.contains(&name)).await;
+                if self.set.unknown_totals.contains(&name) {
                     differences.retain(|difference| !difference.starts_with(".total:"));
                 }
                 differences
@@ -116,16 +140,19 @@ impl Harness {
         }
     }
 
-    async fn check_one(&self, exchange: &Exchange) -> Vec<String> {
+    async fn check_one(&mut self, exchange: &Exchange, with_headers: bool) -> Vec<String> {
         let refused = exchange.response.status == 401;
         let request = self.real_request(&exchange.request, refused).await;
         let mut answered = self.send(request).await;
         let text = String::from_utf8_lossy(&answered.body).replace(&self.receiver.url, RECORDED_RECEIVER);
         if exchange.response.body.is_string() {
-            return differences(&exchange.response, &answered);
+            return differences(&exchange.response, &answered, with_headers);
         }
         answered.body = text.into_bytes();
-        differences(&exchange.response, &answered)
+        let mut found = differences(&exchange.response, &answered, with_headers);
+        let given: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
+        found.extend(self.changes.differences(&exchange.response.body, &given));
+        found
     }
 
     /// Simultaneous creates of one address: each answer agrees with one of the recorded kinds, and duplicates result.
@@ -167,6 +194,9 @@ impl Harness {
             let value = if name == "Authorization" { self.credentials(value, refused) } else { value.clone() };
             headers.push((name, value));
         }
+        if recorded.is_bare() && !refused {
+            headers.push(("Authorization", admin()));
+        }
         let path = self.real_path(&recorded.path).await;
         request(&recorded.method, &path, &headers, self.real_body(recorded))
     }
@@ -175,7 +205,7 @@ impl Harness {
         let basic = recorded.starts_with("Basic");
         match (basic, refused) {
             (true, true) => format!("Basic {}", STANDARD.encode("nobody:nothing")),
-            (true, false) => format!("Basic {}", STANDARD.encode(format!("{}:{}", USER.0, USER.1))),
+            (true, false) => admin(),
             (false, true) => "Bearer not-a-token".into(),
             (false, false) => format!("Bearer {}", self.token),
         }
@@ -183,7 +213,10 @@ impl Harness {
 
     async fn real_path(&self, recorded: &str) -> String {
         let mut path = recorded.to_owned();
-        for (hash, contact) in TRACKING_HASHES {
+        if let Some((then, now)) = &self.mark {
+            path = path.replace(then, now);
+        }
+        for (hash, contact) in self.set.hashes {
             if path.contains(hash) {
                 path = path.replace(hash, &self.tracking_hash(contact).await);
             }
@@ -198,12 +231,14 @@ impl Harness {
         rows["stats"][0]["tracking_hash"].as_str().unwrap_or_default().to_owned()
     }
 
+    fn real(&self, text: &str) -> String {
+        text.replace("1_<client-id>", CLIENT.0)
+            .replace("<client-secret>", CLIENT.1)
+            .replace(RECORDED_RECEIVER, &self.receiver.url)
+    }
+
     fn real_body(&self, recorded: &RecordedRequest) -> String {
-        let real = |text: &str| {
-            text.replace("1_<client-id>", CLIENT.0)
-                .replace("<client-secret>", CLIENT.1)
-                .replace(RECORDED_RECEIVER, &self.receiver.url)
-        };
+        let real = |text: &str| self.real(text);
         let is_form = recorded.headers.get("Content-Type").is_some_and(|kind| kind.contains("urlencoded"));
         match &recorded.body {
             Value::Null => String::new(),
@@ -219,23 +254,59 @@ impl Harness {
         }
     }
 
-    async fn fill(&self, gap: &Gap) {
-        for step in gap.steps {
+    async fn fill(&mut self, steps: &[Step]) {
+        for step in steps {
+            self.pass_time();
             match step {
-                Step::Call(method, path, body) => {
-                    self.send(self.authorized(method, path, (*body).to_owned())).await;
+                Step::All(steps) => Box::pin(self.fill(steps)).await,
+                Step::AnotherMautic => {
+                    self.simulator.reset();
+                    self.changes = Changes::of(self.set.version);
+                    self.token = self.fetch_token().await;
                 }
-                Step::Control(path, body) => {
-                    self.send(request("POST", path, &[json_type()], (*body).to_owned())).await;
-                }
+                Step::Mark(recorded) => self.mark = Some((recorded, self.simulator.now_in_urls())),
+                Step::VisitAndSubmit(email) => self.visit_and_submit(email).await,
+                Step::Submit(values) => self.submit(values).await,
                 Step::FillTo(id) => self.fill_to(*id).await,
                 Step::Spend(calls) => {
                     for _ in 0..*calls {
                         self.send(self.authorized("GET", "/api/users/self", String::new())).await;
                     }
                 }
-                Step::VisitAndSubmit(email) => self.visit_and_submit(email).await,
+                step => self.one_step(step).await,
             }
+        }
+    }
+
+    async fn one_step(&self, step: &Step) {
+        match step {
+            Step::Call(method, path, body) => {
+                self.send(self.authorized(method, path, self.real(body))).await;
+            }
+            Step::ByAdmin(method, path, body) => {
+                self.send(request(method, path, &[("Authorization", admin())], self.real(body))).await;
+            }
+            Step::Control(path, body) => {
+                self.send(request("POST", path, &[json_type()], (*body).to_owned())).await;
+            }
+            Step::NextId(table, id) => self.simulator.skip_to(table, *id),
+            Step::Answer(status) => self.receiver.answer_next(*status),
+            Step::AnswerText(text) => self.receiver.answer_text(text),
+            Step::Queue(queue) => self.simulator.set_webhook_mode(match queue {
+                true => WebhookMode::Queue { every: None },
+                false => WebhookMode::Immediate,
+            }),
+            Step::Flush => {
+                self.simulator.flush_webhooks().await;
+            }
+            Step::QueueTime(seconds) => self.simulator.advance_webhook_queue(Duration::from_secs(*seconds)),
+            Step::All(_)
+            | Step::AnotherMautic
+            | Step::Mark(_)
+            | Step::VisitAndSubmit(_)
+            | Step::Submit(_)
+            | Step::FillTo(_)
+            | Step::Spend(_) => {}
         }
     }
 
@@ -250,6 +321,11 @@ impl Harness {
             let body = Value::Array(batch).to_string();
             self.send(self.authorized("POST", "/api/contacts/batch/new", body)).await;
         }
+    }
+
+    async fn submit(&self, values: &[(&str, &str)]) {
+        let form = values.iter().copied().collect();
+        self.send(request("POST", "/form/submit?formId=1", &[form_type()], encoded(&form))).await;
     }
 
     async fn visit_and_submit(&self, email: &str) {
@@ -267,6 +343,10 @@ impl Harness {
         let answer = self.send(request("POST", "/mtc/event", &[form_type()], encoded(&page))).await;
         serde_json::from_slice(&answer.body).unwrap_or_default()
     }
+}
+
+fn admin() -> String {
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", USER.0, USER.1)))
 }
 
 fn json_type() -> (&'static str, String) {

@@ -43,12 +43,16 @@ pub struct Verdict {
 /// The outcome of a replay.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
+    /// The folder of the recordings.
+    pub folder: String,
     /// One verdict a recording, in order.
     pub verdicts: Vec<Verdict>,
     /// One verdict a recorded webhook, in order.
     pub webhooks: Vec<Verdict>,
     /// What was done in the place of exchanges that were not recorded: before which recording, and why.
     pub gaps: Vec<(String, String)>,
+    /// What cannot be reproduced, and why.
+    pub irreproducible: Vec<(String, String)>,
 }
 
 impl Report {
@@ -74,8 +78,8 @@ fn agreeing(verdicts: &[Verdict]) -> usize {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "contract: {} of {} agree", self.agree(), self.total())?;
-        writeln!(f, "webhooks: {} of {} agree", self.webhooks_agree(), self.webhooks.len())?;
+        writeln!(f, "{}: {} of {} agree", self.folder, self.agree(), self.total())?;
+        writeln!(f, "  its webhooks: {} of {} agree", self.webhooks_agree(), self.webhooks.len())?;
         for verdict in self.verdicts.iter().chain(&self.webhooks).filter(|verdict| !verdict.differences.is_empty()) {
             writeln!(f, "  {} differs:", verdict.recording)?;
             for difference in &verdict.differences {
@@ -84,6 +88,9 @@ impl fmt::Display for Report {
         }
         for (recording, reason) in &self.gaps {
             writeln!(f, "  gap before {recording}: {reason}")?;
+        }
+        for (recording, reason) in &self.irreproducible {
+            writeln!(f, "  not reproduced: {recording}: {reason}")?;
         }
         Ok(())
     }

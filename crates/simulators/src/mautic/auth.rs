@@ -41,6 +41,10 @@ impl Actor {
         Self { id: None, name: " ".into(), way: None }
     }
 
+    pub(crate) fn is_visitor(&self) -> bool {
+        self.name.trim().is_empty()
+    }
+
     /// The same one, working in a batch.
     pub(crate) fn in_batch(self) -> Self {
         Self { way: Some("lead:api-batch"), ..self }
@@ -48,7 +52,7 @@ impl Actor {
 
     /// How the audit log names it: who is nobody there is the system (recording `225`).
     pub(crate) fn audited(&self) -> &str {
-        if self.name.trim().is_empty() { "System" } else { &self.name }
+        if self.is_visitor() { "System" } else { &self.name }
     }
 }
 

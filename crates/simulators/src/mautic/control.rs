@@ -20,6 +20,7 @@ use super::{
     auth::Actor,
     engage,
     faults::FaultRule,
+    options::WebhookMode,
     rows::{Contact, Membership},
     simulator::{MauticSimulator, lock},
     store::Store,
@@ -198,6 +199,27 @@ impl MauticSimulator {
         self.switch(|switches| switches.private_hosts = hosts.iter().map(|host| (*host).to_owned()).collect());
     }
 
+    /// Lets time pass for everything that Mautic dates.
+    pub fn advance_clock(&self, by: std::time::Duration) {
+        let by = jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX);
+        self.write(|store| store.ahead = store.ahead.saturating_add(by));
+    }
+
+    /// The time of its database, as it stands in a URL.
+    pub(crate) fn now_in_urls(&self) -> String {
+        self.read(|store| super::clock::sql(store.now())).replace(' ', "+").replace(':', "%3A")
+    }
+
+    /// Delivers webhooks at once, or from the queue, from now on.
+    pub fn set_webhook_mode(&self, mode: WebhookMode) {
+        self.switch(|switches| switches.webhooks = mode);
+    }
+
+    /// Makes the next row of a table get this id, as if others had been there.
+    pub(crate) fn skip_to(&self, table: &str, id: u64) {
+        self.write(|store| store.restore(&json!({"table": table, "next": id})));
+    }
+
     /// Lets time pass for the queue of webhooks, as far as the delay is concerned after which 7.0 sends again.
     pub fn advance_webhook_queue(&self, by: std::time::Duration) {
         let by = jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX);
@@ -207,7 +229,8 @@ impl MauticSimulator {
     /// Puts contacts into the database as they are, past everything that the API would ask: several with one address, as
     /// Mautic's own races and imports leave them. Gives their ids, in the order given. No hook hears of it.
     pub fn plant_contacts(&self, contacts: &[Map<String, Value>]) -> Vec<u64> {
-        self.write(|store| contacts.iter().map(|fields| plant(store, fields)).collect())
+        let planter = Actor { id: Some(1), name: self.inner.options.user_name.clone(), way: None };
+        self.write(|store| contacts.iter().map(|fields| plant(store, fields, &planter)).collect())
     }
 
     /// Makes a field of contacts a unique identifier, or an ordinary one. Says whether there is such a field.
@@ -282,8 +305,8 @@ async fn plant_contacts(
     Json(json!({"ids": mautic.plant_contacts(&contacts)}))
 }
 
-fn plant(store: &mut Store, fields: &Map<String, Value>) -> u64 {
-    let mut contact = Contact::new(store.authorship(&Actor::visitor()));
+fn plant(store: &mut Store, fields: &Map<String, Value>, planter: &Actor) -> u64 {
+    let mut contact = Contact::new(store.authorship(planter));
     contact.identified = Some(store.now());
     let given = fields.iter().filter(|(_, value)| !value.is_null());
     contact.values = given.map(|(alias, value)| (alias.clone(), value.clone())).collect();

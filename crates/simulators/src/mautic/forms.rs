@@ -4,9 +4,10 @@ use axum::{Extension, extract::State};
 use serde_json::{Map, Value, json};
 
 use super::{
+    aliases::alias_of,
     answer::Answer,
     auth::Actor,
-    fields::{alias_of, page_size},
+    fields::page_size,
     input::{Payload, Query},
     php,
     rows::{Form, object},

@@ -60,7 +60,6 @@ impl Hook {
                     self.triggers.push(trigger);
                 }
             }
-            self.triggers.sort();
         }
         self.problems()
     }

@@ -7,6 +7,7 @@
 //! their permissions are one administrator, and text about points in time is read when it is ISO 8601 or SQL, not
 //! "next Tuesday".
 
+mod aliases;
 mod answer;
 mod audit;
 mod auth;

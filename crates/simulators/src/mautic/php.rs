@@ -99,6 +99,23 @@ pub(crate) fn text(value: &Value) -> String {
     }
 }
 
+/// `strip_tags`: what stands outside of `<…>`; one that is never closed swallows the rest.
+pub(crate) fn without_tags(text: &str) -> String {
+    let mut inside = false;
+    let mut kept = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            // Only with something right behind it is it the beginning of a tag.
+            '<' if !inside && chars.peek().is_some_and(|next| !next.is_whitespace()) => inside = true,
+            '>' if inside => inside = false,
+            c if !inside => kept.push(c),
+            _ => {}
+        }
+    }
+    kept
+}
+
 /// `filter_var($value, FILTER_SANITIZE_SPECIAL_CHARS)`: quotes, angle brackets and ampersands as numbered entities.
 pub(crate) fn entities(text: &str) -> String {
     let mut encoded = String::new();

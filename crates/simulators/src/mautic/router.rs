@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Uri},
+    http::{HeaderMap, HeaderValue, Uri},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{delete, get, patch, post},
@@ -128,12 +128,17 @@ async fn name_version(State(mautic): State<MauticSimulator>, request: Request, n
     response
 }
 
-async fn no_such_url(State(mautic): State<MauticSimulator>, uri: Uri) -> Answer {
+async fn no_such_url(State(mautic): State<MauticSimulator>, headers: HeaderMap, uri: Uri) -> Response {
+    // Whatever is no call of an API is a visit of the website, which leaves a visitor behind.
+    if !["/api", "/oauth/", "/_control/"].iter().any(|area| uri.path().starts_with(area)) {
+        let visit = async { tracking::missing_page(&mautic, &headers, &uri) };
+        return webhooks::within_request(&mautic, auth::Actor::visitor(), visit).await;
+    }
     // The second API takes no token of this kind (recordings `213` to `215` of 7.0.0).
     if mautic.inner.options.version.is_7() && uri.path().starts_with("/api/v2/") {
-        return Answer::with(401, json!({"message": "Invalid credentials."})).unversioned();
+        return Answer::with(401, json!({"message": "Invalid credentials."})).unversioned().into_response();
     }
-    Answer::no_such_url(uri.path())
+    Answer::no_such_url(uri.path()).into_response()
 }
 
 async fn not_allowed() -> Answer {

@@ -27,16 +27,13 @@ pub(crate) struct Authorship {
 
 impl Authorship {
     pub(crate) fn new(actor: &Actor, now: Timestamp, version: MauticVersion) -> Self {
-        let created = Self {
-            added: now,
-            modified: None,
-            created_by: Some(actor.name.clone()),
-            modified_by: None,
-            created_by_id: actor.id,
-            modified_by_id: None,
-            frozen: version.is_7(),
-        };
-        created.saved_once(actor, now)
+        let nobody = Self::nobody(now, version);
+        let mut created = Self { created_by: Some(actor.name.clone()), created_by_id: actor.id, ..nobody };
+        if created.frozen {
+            // What was just made counts as changed, too.
+            created.touch(actor, now);
+        }
+        created
     }
 
     /// What nobody made, such as a contact that a visit made.
@@ -50,14 +47,6 @@ impl Authorship {
             modified_by_id: None,
             frozen: version.is_7(),
         }
-    }
-
-    /// In 7.0 what was just made counts as changed, too.
-    fn saved_once(mut self, actor: &Actor, now: Timestamp) -> Self {
-        if self.frozen {
-            self.touch(actor, now);
-        }
-        self
     }
 
     pub(crate) fn touch(&mut self, actor: &Actor, now: Timestamp) {

@@ -4,10 +4,11 @@ use axum::{Extension, extract::State};
 use serde_json::{Map, Value, json};
 
 use super::{
+    aliases::alias_of,
     answer::{Answer, Problems},
     auth::Actor,
     contacts::emit_contact,
-    fields::{alias_of, page_size},
+    fields::page_size,
     input::{PathParts, Payload, Query},
     php,
     rows::{Membership, Segment, object},

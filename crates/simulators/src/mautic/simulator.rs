@@ -67,6 +67,7 @@ pub(crate) struct Switches {
     /// How far the clock of the webhook queue is ahead.
     pub(crate) queue_ahead: jiff::SignedDuration,
     pub(crate) base_url: String,
+    pub(crate) webhooks: WebhookMode,
 }
 
 #[derive(Debug)]
@@ -85,6 +86,7 @@ impl MauticSimulator {
             database: true,
             private_hosts: options.private_hosts.clone(),
             queue_ahead: jiff::SignedDuration::ZERO,
+            webhooks: options.webhooks,
             base_url: options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8080".into()),
         };
         let http = reqwest::Client::builder().timeout(std::time::Duration::from_secs(15)).build()?;

@@ -20,6 +20,9 @@ use super::{
 static COLUMNS: LazyLock<Map<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../data/stats_tables.json")).unwrap_or_default());
 
+/// Columns that came on the way to 7.0 (recording `107`).
+const NEW_IN_7: (&str, [&str; 2]) = ("campaign_lead_event_log", ["date_queued", "version"]);
+
 const PAGE: usize = 100;
 
 /// A row of such a table; null columns are left out of it.
@@ -42,20 +45,24 @@ fn as_number(value: &Value) -> Value {
 }
 
 /// `GET /api/stats`.
-pub(crate) async fn index() -> Answer {
+pub(crate) async fn index(State(mautic): State<MauticSimulator>) -> Answer {
     let names: Vec<&String> = COLUMNS.keys().collect();
-    Answer::ok(json!({"availableTables": names, "tableColumns": *COLUMNS}))
+    let mut columns = COLUMNS.clone();
+    if mautic.inner.options.version.is_7()
+        && let Some(Value::Array(known)) = columns.get_mut(NEW_IN_7.0)
+    {
+        known.extend(NEW_IN_7.1.map(Value::from));
+        known.sort_by_key(php::text);
+    }
+    Answer::ok(json!({"availableTables": names, "tableColumns": columns}))
 }
 
 /// `GET /api/stats/{table}`. An unknown table gets the list of the known ones.
-pub(crate) async fn table(
-    State(mautic): State<MauticSimulator>,
-    PathParts(table): PathParts<String>,
-    query: Query,
-) -> Answer {
+pub(crate) async fn table(state: State<MauticSimulator>, PathParts(table): PathParts<String>, query: Query) -> Answer {
     if !COLUMNS.contains_key(&table) {
-        return index().await;
+        return index(state).await;
     }
+    let State(mautic) = state;
     mautic.read(|store| select(store, &table, &query).unwrap_or_else(|()| Answer::general_error(500)))
 }
 

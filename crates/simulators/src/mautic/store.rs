@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -23,6 +23,8 @@ const SEED_FIELDS: &str = include_str!("../../data/fields.json");
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     pub(crate) version: MauticVersion,
+    /// How far its clock is ahead of the machine's.
+    pub(crate) ahead: SignedDuration,
     contacts: Table<Contact>,
     /// Contacts by lower-cased address; several where the race made duplicates.
     by_email: HashMap<String, BTreeSet<u64>>,
@@ -82,7 +84,7 @@ impl Store {
 
     /// The time now, by the clock of the database.
     pub(crate) fn now(&self) -> Timestamp {
-        clock::now()
+        clock::now().saturating_add(self.ahead).unwrap_or(Timestamp::MAX)
     }
 
     /// The authorship of something that somebody makes now.

@@ -41,9 +41,10 @@ pub(crate) async fn create(State(mautic): State<MauticSimulator>, payload: Paylo
     })
 }
 
-/// 5.1 keeps names entity-encoded, and then finds nothing by them (the note of recording `226` of 7.0.0).
+/// 5.1 keeps names entity-encoded, and then finds nothing by them; 7.0 takes markup away (recording `226` of 7.0.0 and its
+/// note).
 fn kept_name(store: &Store, name: &str) -> String {
-    store.version.pick(php::entities(name), name.to_owned())
+    store.version.pick(php::entities(name), php::without_tags(name))
 }
 
 /// Applies a contact's `tags` parameter: names to add, and with a leading minus to take away.

@@ -45,7 +45,7 @@ pub(crate) async fn within_request<R>(mautic: &MauticSimulator, actor: Actor, wo
     let number = mautic.inner.counts.next_request();
     CALL.scope(Call { number, actor }, async {
         let result = work.await;
-        if mautic.inner.options.webhooks == WebhookMode::Immediate {
+        if mautic.switches().webhooks == WebhookMode::Immediate {
             while let Some(delivery) = next_delivery(mautic, 1, Some(number)) {
                 deliver(mautic, delivery).await;
             }
@@ -168,7 +168,7 @@ async fn deliver(mautic: &MauticSimulator, delivery: Delivery) -> bool {
         Outcome::Refused => "0".to_owned(),
         _ => format!("{:.2}", clock::now().duration_since(started).as_secs_f64()),
     };
-    let kept = mautic.inner.options.webhooks != WebhookMode::Immediate && is_kept(mautic, &outcome);
+    let kept = mautic.switches().webhooks != WebhookMode::Immediate && is_kept(mautic, &outcome);
     let actor = CALL.try_with(|call| call.actor.clone()).unwrap_or_else(|_| Actor::visitor());
     let (ahead, delay) = (mautic.switches().queue_ahead, mautic.inner.options.retry_delay);
     mautic.write(|store| {

@@ -140,7 +140,7 @@ async fn finish(system: &System) -> Result<(), String> {
 }
 
 async fn left(system: &System) -> String {
-    let events = system.desk().newest_events(None, 10_000).await.unwrap_or_default();
+    let events = system.desk().newest_events(None, None, 10_000).await.unwrap_or_default();
     let open: Vec<_> = events.iter().filter(|event| event.completed_at.is_none()).collect();
     format!("jobs are left on the queue; {} events are not completed: {:?}", open.len(), open.first())
 }

@@ -14,7 +14,7 @@ use tandem_core::automation::accept::Taken;
 use tandem_core::automation::stored::{EventStatus, StoredEvent};
 use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
-use tandem_core::error::Result;
+use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::sync::services::Desk;
 use tracing::Instrument;
 
@@ -66,8 +66,8 @@ async fn handle(
         Err(error) => return Reply::Failed(error),
     };
     let Ok(Query(Waiting { wait })) = query else { return Reply::Failed(bad_query("wait", "true or false")) };
-    let api_key = auth::bearer(headers).unwrap_or_default();
-    idempotency::if_named(state, started, headers, &caller, "events", take(state, started, &caller, api_key, wait))
+    let api_key = auth::key(headers).unwrap_or_default();
+    idempotency::if_named(state, started, headers, &caller, "events", take(state, started, &caller, &api_key, wait))
         .await
 }
 
@@ -80,6 +80,17 @@ async fn take(state: &AppState, started: &Started, caller: &Caller, api_key: &st
         Ok(items) => items,
         Err(error) => return Reply::Failed(error),
     };
+    take_items(state, started, &items, api_key, wait).await
+}
+
+/// Takes events in; none are no mistake.
+pub(super) async fn take_items(
+    state: &AppState,
+    started: &Started,
+    items: &[Value],
+    api_key: &str,
+    wait: bool,
+) -> Reply {
     let rules = EventRules { lifecycle: &state.lifecycle, fields: &state.rules, now: started.at, api_key };
     let read: Vec<_> = items.iter().enumerate().map(|(index, item)| events::read_item(index, item, &rules)).collect();
     if !read.is_empty() && read.iter().all(Result::is_err) {
@@ -158,6 +169,7 @@ pub struct Wanted {
     status: Option<EventStatus>,
     #[serde(rename = "userId")]
     user_id: Option<String>,
+    after: Option<String>,
 }
 
 /// The most events of a list.
@@ -184,20 +196,34 @@ async fn listed(state: &AppState, query: Result<Query<Wanted>, QueryRejection>) 
     if !(1..=LONGEST_LIST).contains(&limit) {
         return Reply::Failed(bad_query("limit", "1 to 200"));
     }
-    let Some(desk) = &state.desk else { return demo("list_events", json!({"events": []})) };
+    let Some(desk) = &state.desk else { return demo("list_events", json!({"events": [], "next": null})) };
     match newest(desk, &wanted, limit).await {
-        Ok(events) => Reply::Done(json!({"events": events.iter().map(event_view::event).collect::<Vec<_>>()})),
+        Ok(events) => {
+            let next = events.last().filter(|_| events.len() == limit).map(|event| event.by.id.clone());
+            Reply::Done(json!({"events": events.iter().map(event_view::event).collect::<Vec<_>>(), "next": next}))
+        }
+        Err(failure) if failure.kind == FailureKind::NotFound => {
+            Reply::Failed(bad_query("after", "the id of an event"))
+        }
         Err(failure) => failed(state, failure),
     }
 }
 
 async fn newest(desk: &Desk, wanted: &Wanted, limit: usize) -> Result<Vec<StoredEvent>> {
+    let after = match &wanted.after {
+        Some(id) => Some(desk.stored_event(id).await?.ok_or_else(no_such_event)?),
+        None => None,
+    };
     match wanted.user_id.clone().map(ExternalId::try_from) {
-        None => desk.newest_events(wanted.status, limit).await,
-        Some(Ok(id)) => desk.events_of_user(Some(&id), None, wanted.status, limit).await,
+        None => desk.newest_events(wanted.status, after.as_ref(), limit).await,
+        Some(Ok(id)) => desk.events_of_user(Some(&id), None, wanted.status, after.as_ref(), limit).await,
         // Nobody has an id like this.
         Some(Err(_)) => Ok(Vec::new()),
     }
+}
+
+fn no_such_event() -> Failure {
+    Failure::new(FailureKind::NotFound, "there is no such event")
 }
 
 /// Shows one event.

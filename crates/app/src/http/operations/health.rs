@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tandem_core::domain::scope::Scope;
-use tandem_core::error::Result;
+use tandem_core::error::{Failure, Result};
 use tandem_core::sync::services::Desk;
 use tokio::sync::Mutex;
 
@@ -16,6 +16,9 @@ use crate::http::envelope::{ApiError, Reply, Started};
 
 /// How long an answer of Mautic is good for: whoever asks more often gets the same one.
 const REMEMBERED: SignedDuration = SignedDuration::from_secs(30);
+
+/// What waits is counted up to this.
+const MOST_COUNTED: usize = 400;
 
 /// The last answer of Mautic to a health check.
 #[derive(Default)]
@@ -34,6 +37,7 @@ pub async fn health(State(state): State<AppState>, headers: HeaderMap) -> Respon
         Some(desk) => mautic(&state, &started, desk).await,
         None => json!({"ok": true, "skipped": "demo mode"}),
     };
+    let waiting = waiting(&state, &headers, &scope).await;
     let ready = is_ok(&table) && is_ok(&queue);
     let reply = if ready {
         Reply::Done(json!({
@@ -41,6 +45,7 @@ pub async fn health(State(state): State<AppState>, headers: HeaderMap) -> Respon
             "mode": if state.desk.is_some() { "live" } else { "demo" },
             "version": env!("CARGO_PKG_VERSION"),
             "checks": {"configuration": {"ok": true}, "table": table, "queue": queue, "mautic": mautic},
+            "waiting": waiting,
         }))
     } else {
         let failing = if is_ok(&table) { "the queue" } else { "the table" };
@@ -51,6 +56,30 @@ pub async fn health(State(state): State<AppState>, headers: HeaderMap) -> Respon
         })
     };
     started.answer(&state, "health", &reply)
+}
+
+/// What waits, for those who may know it; `null` for everybody else, and when the table does not tell.
+async fn waiting(state: &AppState, headers: &HeaderMap, scope: &Scope) -> Value {
+    let Some(desk) = &state.desk else { return Value::Null };
+    if state.keys.tenant(headers, state.clock.now()).await.is_err() {
+        return Value::Null;
+    }
+    let told = async {
+        let status = desk.status(MOST_COUNTED).await?;
+        let exhausted_until = state.budget.exhausted_until(scope).await?;
+        Ok::<_, Failure>((status, exhausted_until.filter(|until| *until > state.clock.now())))
+    };
+    match told.await {
+        Ok((status, exhausted_until)) => {
+            let mut told = json!(status);
+            told["budgetExhaustedUntil"] = json!(exhausted_until);
+            told
+        }
+        Err(failure) => {
+            tracing::warn!("what waits can't be told: {failure}");
+            Value::Null
+        }
+    }
 }
 
 async fn timed(state: &AppState, check: impl Future<Output = Result<()>>) -> Value {

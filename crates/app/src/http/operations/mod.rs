@@ -1,5 +1,6 @@
 //! The operations, one a file.
 
+pub mod calls;
 pub mod delete_contact;
 pub mod event_view;
 pub mod events;

@@ -36,13 +36,22 @@ impl LifecycleTable {
         events.iter().zip(stored).map(of).collect()
     }
 
-    /// The newest events of all, going back day by day.
-    pub(super) async fn newest(&self, scope: &Scope, now: Timestamp, limit: usize) -> Result<Vec<StoredEvent>> {
+    /// The newest events of all, or those before one of them, going back day by day.
+    pub(super) async fn newest(
+        &self,
+        scope: &Scope,
+        now: Timestamp,
+        after: Option<&StoredEvent>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
         let mut ids = Vec::new();
-        let days = (0..=KEPT.as_hours() / 24).map(|back| policy::after(now, SignedDuration::from_hours(-24 * back)));
+        let place = after.map(|event| keys::event_log(scope, event.received_at, &keys::event_digest(&event.by.id)));
+        let begin = after.map_or(now, |event| event.received_at);
+        let days = (0..=KEPT.as_hours() / 24).map(|back| policy::after(begin, SignedDuration::from_hours(-24 * back)));
         for day in days {
             let partition = keys::event_log_partition(scope, &keys::day(day));
-            ids.extend(places(self.table.partition_from_end(partition, limit - ids.len()).await?)?);
+            let before = place.as_ref().filter(|place| place.pk == partition).map(|place| place.sk.as_str());
+            ids.extend(places(self.table.partition_before(partition.clone(), before, limit - ids.len()).await?)?);
             if ids.len() >= limit {
                 break;
             }

@@ -68,7 +68,7 @@ impl Sender<'_> {
 
 impl Desk {
     /// Plans marked records by their state of now; `None` for one that was deleted.
-    async fn plan_marked(&self, marks: Vec<Mark>) -> Result<Vec<(Mark, Option<Draft>)>> {
+    pub(in crate::sync) async fn plan_marked(&self, marks: Vec<Mark>) -> Result<Vec<(Mark, Option<Draft>)>> {
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
         let keys: Vec<_> = marks.iter().map(|mark| mark.record.clone()).collect();
         let stored = bulk.load_many(scope, &keys).await?;

@@ -1,21 +1,26 @@
 //! What a run would do, field by field. Nothing is written, and the platform is not changed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::domain::identity::RecordKey;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::error::Result;
-use crate::ports::bulk::MarkCursor;
+use crate::ports::bulk::{BATCH, Mark, MarkCursor};
+use crate::ports::runs::{RosterEntry, SyncState};
 use crate::ports::source::{SourceCursor, SourceOrder, SourceRow};
 use crate::sync::plan::Draft;
 use crate::sync::services::Desk;
+use crate::sync::vanished::Vanished;
 
-use super::PAGE;
+use super::losses::Losses;
+use super::pass::Roster;
 use super::planned::{self, Planned, Round};
 use super::row;
 use super::take;
+use super::{PAGE, deleted_apart};
 
 /// What would be done about a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +30,8 @@ pub enum PlannedAction {
     Create,
     /// A known contact would be changed.
     Update,
+    /// The row's news would be stored; the platform has all that goes there already.
+    Store,
     /// Nothing.
     Unchanged,
     /// The row joins the contact of another row.
@@ -66,23 +73,34 @@ pub struct PlannedChange {
 /// Takes planned changes, one by one.
 pub type Sink<'a> = dyn FnMut(PlannedChange) + Send + 'a;
 
+/// What a dry run says besides the changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DryRun {
+    /// Why the run would halt before it sends anything.
+    pub would_halt: Option<String>,
+    /// Contacts that wait from runs before and are due: they are among the changes.
+    pub due: u64,
+    /// Contacts that wait from runs before and are not due yet: the run would leave them.
+    pub waiting: u64,
+}
+
 impl Desk {
-    /// Plans a run: what changed since the last one, or with `full` all rows. Gives the number of contacts that wait from
-    /// runs before. The platform's list of fields may be asked for, if it is not known; nothing else.
+    /// Plans a run: what changed since the last one, or all rows where a run would read them all; then the contacts that are
+    /// due from runs before. The platform's list of fields may be asked for, if it is not known; nothing else.
     ///
     /// # Errors
     /// As table and source fail.
-    pub async fn dry_run(&self, full: bool, sink: &mut Sink<'_>) -> Result<u64> {
+    pub async fn dry_run(&self, full: bool, sink: &mut Sink<'_>) -> Result<DryRun> {
         let (runs, scope) = (&self.services.runs, &self.integration.scope);
         let state = runs.state(scope).await?;
-        let is_new = self.new_field(&state).await?.is_some();
-        let all = full || is_new || state.pass.is_some() || !self.services.source.tells_changes(scope).await?;
-        let (order, mut after) = if all {
-            (SourceOrder::Id, SourceCursor::default())
-        } else {
-            (SourceOrder::Changed, take::changes_begin_at(&state, self.services.source.overlap()))
+        let all = self.has_new_field(&state).await? || self.pass_is_wanted(&state, full).await?;
+        let (order, mut after) = match &state.pass {
+            Some(pass) => (SourceOrder::Id, pass.cursor.clone()),
+            None if all => (SourceOrder::Id, SourceCursor::default()),
+            None => (SourceOrder::Changed, take::changes_begin_at(&state, self.services.source.overlap())),
         };
-        let mut planner = Planner { desk: self, joined: HashSet::new(), seen: HashSet::new() };
+        let mut planner = Planner::new(self, &state, all, full).await?;
         loop {
             let page = self.services.source.page(scope, order, &after, PAGE).await?;
             planner.plan(page.rows, sink).await?;
@@ -92,48 +110,68 @@ impl Desk {
             after = page.next;
         }
         if all {
-            planner.plan_vanished(state.generation, sink).await?;
+            planner.plan_vanished(sink).await?;
         }
-        self.count_waiting().await
-    }
-
-    async fn count_waiting(&self) -> Result<u64> {
-        let (mut cursor, mut count) = (MarkCursor::default(), 0);
-        loop {
-            let (marks, next) = self.services.bulk.marks(&self.integration.scope, &cursor, PAGE).await?;
-            count += marks.len() as u64;
-            match next {
-                Some(next) => cursor = next,
-                None => return Ok(count),
-            }
-        }
+        planner.plan_marked(sink).await?;
+        Ok(planner.concluded())
     }
 }
 
 struct Planner<'a> {
     desk: &'a Desk,
+    /// The rows of the pass before; those that this one does not see are gone. Empty when there is none.
+    known: Roster,
+    /// Whether rows are planned though they are as they were.
+    thorough: bool,
+    /// Rows that were rejected of late, with their contents: that was told.
+    rejected: BTreeMap<String, u64>,
     /// Identities of contacts that the plan would make.
     joined: HashSet<String>,
     seen: HashSet<[u8; 16]>,
+    /// Records that were planned.
+    planned: HashSet<RecordKey>,
+    losses: Losses,
+    told: DryRun,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    async fn new(desk: &'a Desk, state: &SyncState, all: bool, full: bool) -> Result<Self> {
+        let known = if all { desk.roster(state.generation).await? } else { Roster::new() };
+        let seen = match &state.pass {
+            Some(pass) => desk.roster(pass.generation).await?.into_keys().collect(),
+            None => HashSet::new(),
+        };
+        Ok(Self {
+            desk,
+            known,
+            thorough: state.pass.as_ref().map_or(full, |pass| pass.thorough),
+            rejected: state.rejected.clone(),
+            joined: HashSet::new(),
+            seen,
+            planned: HashSet::new(),
+            losses: Losses { lost: state.losses, told_before: state.known, met: state.met },
+            told: DryRun::default(),
+        })
+    }
+
     async fn plan(&mut self, rows: Vec<SourceRow>, sink: &mut Sink<'_>) -> Result<()> {
+        let (deleted, rows) = deleted_apart(rows);
         let mut incoming = Vec::new();
         for row in rows {
-            if row.deleted {
-                sink(bare(&row.id, PlannedAction::Gone, Vec::new()));
+            let entry = row::entry(&row);
+            self.seen.insert(entry.id);
+            if !self.thorough && self.is_as_before(&entry) {
+                sink(bare(&row.id, PlannedAction::Unchanged, Vec::new()));
                 continue;
             }
-            self.seen.insert(row::digest(&row.id));
             match row::read(&row, &self.desk.integration.rules, self.desk.now()) {
                 Ok(row) => incoming.push(row),
-                Err(issue) => sink(bare(&row.id, PlannedAction::Reject, vec![issue])),
+                Err(issue) => sink(self.unfit(&row.id, &entry, issue)),
             }
         }
         let Round { planned, unfit, waiting } = self.desk.plan_rows(incoming).await?;
         for (row, failure) in unfit {
-            sink(bare(&row.row, PlannedAction::Reject, vec![planned::first_issue(&row, &failure)]));
+            sink(self.unfit(&row.row, &row.entry, planned::first_issue(&row, &failure)));
         }
         for row in waiting {
             sink(bare(&row.row, PlannedAction::Join, row.change.issues));
@@ -141,21 +179,40 @@ impl Planner<'_> {
         for planned in planned {
             sink(self.shown(planned));
         }
-        Ok(())
+        self.plan_gone(&deleted.iter().map(|row| row::digest(&row.id)).collect::<Vec<_>>(), sink).await
+    }
+
+    fn is_as_before(&self, entry: &RosterEntry) -> bool {
+        self.known.get(&entry.id) == Some(&entry.content)
+    }
+
+    /// A row whose rejection was told, and that is as it was, is nothing new.
+    fn unfit(&self, id: &str, entry: &RosterEntry, issue: FieldIssue) -> PlannedChange {
+        let is_told = self.rejected.get(&hex::encode(entry.id)) == Some(&entry.content);
+        if is_told || self.is_as_before(entry) {
+            bare(id, PlannedAction::Unchanged, Vec::new())
+        } else {
+            bare(id, PlannedAction::Reject, vec![issue])
+        }
     }
 
     fn shown(&mut self, planned: Planned) -> PlannedChange {
+        let action = self.action_of(&planned.draft);
+        self.losses.met += u64::from(planned::is_known(&planned));
+        let changed = planned::changes_something(&planned.draft);
+        self.losses.lost += u64::from(changed && planned::blanks_something(&planned));
         let Planned { row, draft, .. } = planned;
-        let (join, leave) = draft.segment_changes();
-        let action = self.action_of(&draft);
-        let fields = if action == PlannedAction::Unchanged { Vec::new() } else { fields_of(&draft) };
-        PlannedChange { id: row.row, action, fields, join, leave, issues: draft.issues }
+        self.planned.insert(draft.key.clone());
+        change_of(row.row, action, draft)
     }
 
     fn action_of(&mut self, draft: &Draft) -> PlannedAction {
         if draft.remote_id().is_some() {
-            let same = !planned::changes_something(draft) && !planned::is_to_be_sent(draft);
-            return if same { PlannedAction::Unchanged } else { PlannedAction::Update };
+            return match (planned::is_to_be_sent(draft), planned::changes_something(draft)) {
+                (true, _) => PlannedAction::Update,
+                (false, true) => PlannedAction::Store,
+                (false, false) => PlannedAction::Unchanged,
+            };
         }
         let is_new =
             draft.record.email.as_ref().is_none_or(|email| self.joined.insert(email.identity().digest().to_owned()));
@@ -163,17 +220,61 @@ impl Planner<'_> {
         if is_new && !shared { PlannedAction::Create } else { PlannedAction::Join }
     }
 
-    async fn plan_vanished(&self, generation: u64, sink: &mut Sink<'_>) -> Result<()> {
-        let roster = self.desk.services.runs.roster(&self.desk.integration.scope, generation).await?;
-        let gone: HashSet<[u8; 16]> =
-            roster.iter().map(|entry| entry.id).filter(|id| !self.seen.contains(id)).collect();
-        let gone: Vec<[u8; 16]> = gone.into_iter().collect();
-        for (_, record) in self.desk.records_of(&gone).await? {
+    async fn plan_vanished(&mut self, sink: &mut Sink<'_>) -> Result<()> {
+        let gone: Vec<[u8; 16]> = self.known.keys().filter(|id| !self.seen.contains(*id)).copied().collect();
+        self.plan_gone(&gone, sink).await
+    }
+
+    /// Contacts whose rows are gone; of rows that nobody knew there is nothing to say.
+    async fn plan_gone(&mut self, ids: &[[u8; 16]], sink: &mut Sink<'_>) -> Result<()> {
+        for (key, record) in self.desk.records_of(ids).await? {
+            self.losses.met += 1;
+            self.losses.lost += u64::from(self.desk.integration.vanished != Vanished::Keep);
+            self.planned.insert(key);
             let id = record.external_id.as_ref().map_or("", |id| id.as_str());
             sink(bare(id, PlannedAction::Gone, Vec::new()));
         }
         Ok(())
     }
+
+    /// What was stored before and is still to be sent.
+    async fn plan_marked(&mut self, sink: &mut Sink<'_>) -> Result<()> {
+        let mut cursor = MarkCursor::default();
+        loop {
+            let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
+            let (marks, next) = bulk.marks(scope, &cursor, BATCH).await?;
+            let now = self.desk.now();
+            let (due, early): (Vec<Mark>, Vec<Mark>) = marks.into_iter().partition(|mark| mark.due_at <= now);
+            self.told.waiting += early.len() as u64;
+            self.told.due += due.len() as u64;
+            let due = due.into_iter().filter(|mark| !self.planned.contains(&mark.record)).collect();
+            for (_, draft) in self.desk.plan_marked(due).await? {
+                let Some(draft) = draft else { continue };
+                let id = draft.record.external_id.as_ref().map_or("", |id| id.as_str()).to_owned();
+                let action = match draft.remote_id() {
+                    _ if draft.record.gone_since.is_some() => PlannedAction::Gone,
+                    Some(_) if planned::is_to_be_sent(&draft) => PlannedAction::Update,
+                    Some(_) => PlannedAction::Unchanged,
+                    None => PlannedAction::Create,
+                };
+                sink(change_of(id, action, draft));
+            }
+            match next {
+                Some(next) => cursor = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn concluded(self) -> DryRun {
+        DryRun { would_halt: self.losses.are_too_many().then(|| self.losses.told()), ..self.told }
+    }
+}
+
+fn change_of(id: String, action: PlannedAction, draft: Draft) -> PlannedChange {
+    let (join, leave) = draft.segment_changes();
+    let fields = if action == PlannedAction::Unchanged { Vec::new() } else { fields_of(&draft) };
+    PlannedChange { id, action, fields, join, leave, issues: draft.issues }
 }
 
 fn bare(id: &str, action: PlannedAction, issues: Vec<FieldIssue>) -> PlannedChange {

@@ -6,6 +6,8 @@
 
 pub mod chosen;
 pub mod dry_run;
+mod issues;
+mod losses;
 mod memberships;
 mod pass;
 mod planned;
@@ -23,7 +25,7 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::policy;
 use crate::ports::Attempt;
 use crate::ports::bulk::Usage;
-use crate::ports::runs::{MOST_PROBLEMS, RowProblem, RunEnd, RunLease, RunLog, SyncState};
+use crate::ports::runs::{RowIssue, RunEnd, RunLease, RunLog, SyncState};
 use crate::ports::source::SourceRow;
 
 use super::pull::{PullCounts, PullEnd, pull_is_due};
@@ -100,6 +102,8 @@ struct Run<'a> {
     began_at: Timestamp,
     /// Rows that the run before rejected.
     rejected_before: BTreeMap<String, u64>,
+    /// What is wrong with rows, and not kept yet.
+    row_issues: Vec<RowIssue>,
     /// Contacts that others hold come free at this moment.
     held_until: Option<Timestamp>,
     /// A field of the platform that the rows were not compared with.
@@ -166,6 +170,7 @@ impl<'a> Run<'a> {
             used_before: desk.integration.bulk.usage(),
             logged_before: (log.calls, log.bytes, log.busy_ms),
             log,
+            row_issues: Vec::new(),
             began_at: now,
             held_until: None,
             new_field: None,
@@ -241,6 +246,7 @@ impl<'a> Run<'a> {
             Some(Stopped::Halted(reason)) => Some(reason.clone()),
             Some(Stopped::Failed(failure)) => Some(failure.message.clone()),
         };
+        self.keep_issues().await?;
         self.count_use();
         self.state.run = (!is_over).then(|| self.log.clone());
         self.state.resume_at = match (&stopped, self.options.take_only) {
@@ -249,8 +255,15 @@ impl<'a> Run<'a> {
             (_, false) => None,
         };
         if is_over {
-            self.state.losses = 0;
+            (self.state.losses, self.state.met) = (0, 0);
+            self.state.succeeded_at = Some(now);
         }
+        self.state.halted_since = match &stopped {
+            Some(Stopped::Halted(_)) => self.state.halted_since.or(Some(now)),
+            // A run that failed for another reason has not come to the losses.
+            Some(Stopped::Failed(_)) => self.state.halted_since,
+            Some(Stopped::Paused(_)) | None => None,
+        };
         if stopped.is_some() {
             self.keep_rejected_before();
         }
@@ -291,6 +304,9 @@ impl<'a> Run<'a> {
 
     /// Stores how far the run came. The lease is prolonged with it.
     async fn save(&mut self) -> Step<()> {
+        if self.row_issues.len() >= issues::PART {
+            self.keep_issues().await?;
+        }
         self.count_use();
         self.state.run = Some(self.log.clone());
         self.lease.until = policy::after(self.now(), policy::RUN_LEASE);
@@ -321,27 +337,7 @@ impl<'a> Run<'a> {
     fn now(&self) -> Timestamp {
         self.desk.now()
     }
-
-    /// A value of a row that is not on the platform, though the rest is.
-    fn note_left_out(&mut self, row: &str, issue: &crate::domain::issue::FieldIssue) {
-        *self.log.issues.entry(take::issue_name(issue)).or_default() += 1;
-        if !row.is_empty() {
-            self.problem(row, issue.clone());
-        }
-    }
-
-    fn problem(&mut self, row: &str, issue: crate::domain::issue::FieldIssue) {
-        let told: usize = self.log.problems.iter().map(|problem| problem.id.len() + problem.issue.message.len()).sum();
-        if self.log.problems.len() < MOST_PROBLEMS && told < MOST_TEXT {
-            self.log.problems.push(RowProblem { id: row.chars().take(LONGEST_ID).collect(), issue });
-        }
-    }
 }
-
-/// How many bytes a log's problems may take: it is stored in one item, and in the state's.
-const MOST_TEXT: usize = 150_000;
-/// As much is told of an id, in characters: no longer one is taken.
-const LONGEST_ID: usize = 191;
 
 /// What a step of a run takes at most: a batch call that is given up, and the writes of the table around it.
 const LONGEST_STEP: SignedDuration = SignedDuration::from_secs(75);

@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::policy;
 use crate::ports::runs::{Pass, RosterEntry, SyncState};
 use crate::ports::source::{SourceCursor, SourceOrder, SourcePage, SourceRow};
-
 use crate::sync::services::Desk;
 
 use super::row;
@@ -17,24 +16,41 @@ use super::{PAGE, Run, Step, Stopped};
 /// Digests of rows' contents by the digests of their ids.
 pub(super) type Roster = HashMap<[u8; 16], u64>;
 
+impl Desk {
+    /// Whether a run reads all rows: a pass is under way, was asked for, is due, or the source can't tell what changed.
+    pub(super) async fn pass_is_wanted(&self, state: &SyncState, full: bool) -> Result<bool> {
+        if state.pass.is_some() || full {
+            return Ok(true);
+        }
+        let due = state.reconciled_at.map(|at| policy::after(at, policy::RECONCILED_EVERY));
+        if due.is_some_and(|due| due <= self.now()) {
+            return Ok(true);
+        }
+        Ok(!self.services.source.tells_changes(&self.integration.scope).await?)
+    }
+
+    /// The rows that a generation of the roster names, with the newest content that it knows of each.
+    pub(super) async fn roster(&self, generation: u64) -> Result<Roster> {
+        let entries = self.services.runs.roster(&self.integration.scope, generation).await?;
+        let mut roster = Roster::with_capacity(entries.len());
+        for RosterEntry { id, content } in entries {
+            let held = roster.entry(id).or_default();
+            *held = (*held).max(content);
+        }
+        Ok(roster)
+    }
+}
+
 impl Run<'_> {
-    /// Whether all rows are read: a pass is under way, was asked for, is due, the platform has fields that the rows were not
-    /// compared with, or the source can't tell what changed.
+    /// Whether all rows are read: as [`Desk::pass_is_wanted`] says, or because the platform has fields that the rows were not
+    /// compared with.
     pub(super) async fn wants_pass(&mut self) -> Result<bool> {
         self.new_field = self.desk.new_field(&self.state).await?;
         self.state.fields_seen.get_or_insert_with(Timestamp::default);
         if is_first(&self.state) {
             self.state.fields_seen = self.new_field.take().or(self.state.fields_seen);
         }
-        if self.state.pass.is_some() || self.options.full || self.new_field.is_some() {
-            return Ok(true);
-        }
-        let due = self.state.reconciled_at.map(|at| policy::after(at, policy::RECONCILED_EVERY));
-        if due.is_some_and(|due| due <= self.now()) {
-            return Ok(true);
-        }
-        let (source, scope) = (&self.desk.services.source, &self.desk.integration.scope);
-        Ok(!source.tells_changes(scope).await?)
+        Ok(self.new_field.is_some() || self.desk.pass_is_wanted(&self.state, self.options.full).await?)
     }
 
     /// Reads all rows, or goes on with it.
@@ -134,13 +150,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn roster(&self, generation: u64) -> Result<Roster> {
-        let entries = self.desk.services.runs.roster(&self.desk.integration.scope, generation).await?;
-        let mut roster = Roster::with_capacity(entries.len());
-        for RosterEntry { id, content } in entries {
-            let held = roster.entry(id).or_default();
-            *held = (*held).max(content);
-        }
-        Ok(roster)
+        self.desk.roster(generation).await
     }
 }
 
@@ -151,6 +161,11 @@ impl Desk {
         let listed = self.services.catalogs.read(&self.integration.scope).await?;
         let newest = listed.map(|catalog| catalog.newest_field());
         Ok(newest.filter(|newest| *newest > state.fields_seen.unwrap_or_default()))
+    }
+
+    /// Whether the rows have to be compared with a field that is new: those that no run has read are compared anyway.
+    pub(super) async fn has_new_field(&self, state: &SyncState) -> Result<bool> {
+        Ok(!is_first(state) && self.new_field(state).await?.is_some())
     }
 }
 

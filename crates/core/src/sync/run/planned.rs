@@ -215,8 +215,13 @@ pub(super) fn is_to_be_sent(draft: &Draft) -> bool {
     !draft.platform_is_settled() || draft.has_open_memberships()
 }
 
+/// Whether the row was known before and has a contact, which it may take something from.
+pub(super) fn is_known(planned: &Planned) -> bool {
+    planned.known && planned.draft.remote_id().is_some()
+}
+
 pub(super) fn blanks_something(planned: &Planned) -> bool {
-    planned.known && planned.draft.remote_id().is_some() && !planned.draft.clear.is_empty()
+    is_known(planned) && !planned.draft.clear.is_empty()
 }
 
 pub(super) fn save_of(draft: &Draft) -> Save {

@@ -206,6 +206,7 @@ impl Run<'_> {
                     FieldIssue::new("contact", IssueCode::RefusedByPlatform, failure.message.clone())
                 });
                 let error = Some(format!("{}: {}", issue.field, issue.message));
+                self.note_row(id.as_str(), &issue);
                 self.problem(id.as_str(), issue);
                 let id = id.as_str().to_owned();
                 statuses.push(RowStatus { id, contact: None, hash: None, synced_at: None, error });

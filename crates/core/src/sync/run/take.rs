@@ -12,8 +12,11 @@ use crate::ports::source::{RowStatus, SourceCursor, SourceOrder, SourceRow};
 use crate::ports::{Attempt, Save};
 use crate::sync::vanished::Vanished;
 
+use super::losses::Losses;
 use super::pass::Roster;
-use super::planned::{Planned, Round, blanks_something, changes_something, first_issue, is_to_be_sent, save_of};
+use super::planned::{
+    Planned, Round, blanks_something, changes_something, first_issue, is_known, is_to_be_sent, save_of,
+};
 use super::row::{self, Incoming};
 use super::{PAGE, Run, Step, Stopped, deleted_apart};
 
@@ -104,6 +107,7 @@ impl Run<'_> {
     pub(super) async fn take(&mut self, rows: Vec<SourceRow>, is_old_news: &OldNews<'_>) -> Step<()> {
         self.log.rows += rows.len() as u64;
         let (gone, rows) = deleted_apart(rows);
+        self.log.deleted += gone.len() as u64;
         let (mut waiting, mut unreadable) = (Vec::new(), Vec::new());
         for row in rows {
             match row::read(&row, &self.desk.integration.rules, self.now()) {
@@ -132,9 +136,12 @@ impl Run<'_> {
             }
             waiting = self.take_round(waiting, is_old_news).await?;
         }
+        self.log.put_off += waiting.len() as u64;
         for row in waiting {
             let message = "The record is being changed by others all the time: the next run takes the row.";
-            self.problem(&row.row, FieldIssue::new("id", IssueCode::Deferred, message));
+            let issue = FieldIssue::new("id", IssueCode::Deferred, message);
+            self.note_row(&row.row, &issue);
+            self.problem(&row.row, issue);
         }
         Ok(())
     }
@@ -145,12 +152,13 @@ impl Run<'_> {
         let unfit: Vec<Rejected> = unfit.into_iter().map(Rejected::unfit).collect();
         self.forget_deleted(&unfit).await?;
         self.reject(unfit, is_old_news).await?;
+        let met = planned.iter().filter(|planned| is_known(planned)).count();
         let (changed, same): (Vec<Planned>, Vec<Planned>) =
             planned.into_iter().partition(|planned| changes_something(&planned.draft));
         self.count_same(&same);
         self.mark_unsettled(&same).await?;
         self.tell_refused(&same);
-        self.guard_losses(changed.iter().filter(|planned| blanks_something(planned)).count())?;
+        self.guard_losses(changed.iter().filter(|planned| blanks_something(planned)).count(), met)?;
         let new: Vec<RosterEntry> = changed.iter().filter(|one| !one.known).map(|one| one.row.entry).collect();
         self.enrol(&new).await?;
         let stored = self.store(changed).await?;
@@ -193,20 +201,16 @@ impl Run<'_> {
         }
     }
 
-    /// Stops before more is lost than a person would expect. What stops the run is not counted: the next one meets it again,
-    /// unless the source was mended.
-    fn guard_losses(&mut self, more: usize) -> Step<()> {
-        let losses = self.state.losses + more as u64;
-        let allowed = policy::losses_allowed(self.state.known);
-        if losses <= allowed || self.options.accept_losses {
-            self.state.losses = losses;
-            return Ok(());
+    /// Stops before more is lost than a person would expect, of so many contacts more that were met. What stops the run is
+    /// not counted: the next one meets it again, unless the source was mended.
+    fn guard_losses(&mut self, more: usize, met: usize) -> Step<()> {
+        let (lost, met) = (self.state.losses + more as u64, self.state.met + met as u64);
+        let losses = Losses { lost, told_before: self.state.known, met };
+        if !self.options.accept_losses && losses.are_too_many() {
+            return Err(Stopped::Halted(losses.told()));
         }
-        Err(Stopped::Halted(format!(
-            "{losses} or more of {} known rows are gone or lost values, more than the {allowed} that a run may delete or blank. \
-             If that is meant, run `tandem sync --accept-losses`.",
-            self.state.known
-        )))
+        (self.state.losses, self.state.met) = (lost, met);
+        Ok(())
     }
 
     /// Notes new rows before their records are made, so that a row that vanishes is missed whenever this process dies.
@@ -235,15 +239,19 @@ impl Run<'_> {
     }
 
     fn count(&mut self, planned: &Planned) {
+        let has = |code| planned.draft.issues.iter().any(|issue| issue.code == code);
+        // Of an older state nothing may be taken but the row's id.
+        match has(IssueCode::Stale) && !planned.draft.record_changed {
+            true => self.log.stale += 1,
+            false => self.log.taken += 1,
+        }
+        self.log.shared += u64::from(has(IssueCode::SharedIdentity));
         for issue in &planned.draft.issues {
-            *self.log.issues.entry(issue_name(issue)).or_default() += 1;
+            self.note_issue(&planned.row.row, issue);
             if issue.code == IssueCode::RefusedByPlatform {
                 self.problem(&planned.row.row, issue.clone());
             }
         }
-        let has = |code| planned.draft.issues.iter().any(|issue| issue.code == code);
-        self.log.shared += u64::from(has(IssueCode::SharedIdentity));
-        self.log.stale += u64::from(has(IssueCode::Stale));
     }
 
     /// Rows that change nothing. One that was not taken, because a newer state is known, is not called unchanged.
@@ -252,7 +260,7 @@ impl Run<'_> {
             match planned.draft.issues.iter().find(|issue| issue.code == IssueCode::Stale) {
                 Some(stale) => {
                     self.log.stale += 1;
-                    *self.log.issues.entry(issue_name(stale)).or_default() += 1;
+                    self.note_issue(&planned.row.row, stale);
                 }
                 None => self.log.unchanged += 1,
             }
@@ -279,7 +287,7 @@ impl Run<'_> {
                 IssueCode::Erased => self.log.skipped += 1,
                 _ => self.log.rejected += 1,
             }
-            *self.log.issues.entry(issue_name(&one.issue)).or_default() += 1;
+            self.note_issue(&one.row, &one.issue);
             self.problem(&one.row, one.issue);
         }
         Ok(())
@@ -320,7 +328,7 @@ impl Run<'_> {
         if self.desk.integration.vanished == Vanished::Keep {
             return Ok(());
         }
-        self.guard_losses(gone.len())?;
+        self.guard_losses(gone.len(), gone.len())?;
         let now = self.now();
         let mut saves = Vec::new();
         for (key, record) in gone {
@@ -339,11 +347,6 @@ pub(super) fn changes_begin_at(state: &SyncState, overlap: SignedDuration) -> So
     let Some((reached, read_at)) = cursor.updated_at.zip(state.read_at) else { return cursor.clone() };
     let settled = policy::after(read_at, -overlap);
     if reached <= settled { cursor.clone() } else { SourceCursor { updated_at: Some(settled), id: None } }
-}
-
-pub(super) fn issue_name(issue: &FieldIssue) -> String {
-    let code = serde_json::to_value(issue.code).ok();
-    format!("{}: {}", issue.field, code.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default())
 }
 
 fn later(next: &SourceCursor, than: &SourceCursor) -> bool {

@@ -8,6 +8,7 @@ use crate::mautic::{
     answer::Answer,
     audit::Details,
     auth::Actor,
+    clock,
     input::{PathParts, Payload},
     php,
     rows::{DoNotContact, object},
@@ -81,7 +82,7 @@ pub(crate) fn add_dnc(store: &mut Store, contact: u64, new: NewDnc, actor: &Acto
     change.insert("comments".into(), json!(row.comments));
     audit(store, contact, &channel, change, actor);
     if emit {
-        emit_change(store, contact, &channel, status(old.map(|(_, reason)| reason)), status(Some(reason)));
+        emit_change(store, contact, &channel, [status(old.map(|(_, reason)| reason)), status(Some(reason))], actor);
     }
 }
 
@@ -92,7 +93,7 @@ pub(crate) fn remove_dnc(store: &mut Store, contact: u64, channel: &str, actor: 
     unlink(store, contact, id);
     let change = object(json!({"reason": 0, "old_reason": reason, "comments": comments}));
     audit(store, contact, channel, change, actor);
-    emit_change(store, contact, channel, status(Some(reason)), status(None));
+    emit_change(store, contact, channel, [status(Some(reason)), status(None)], actor);
     true
 }
 
@@ -108,9 +109,13 @@ fn unlink(store: &mut Store, contact: u64, id: u64) {
     store.edit_contact(contact, |contact| contact.dnc.retain(|other| *other != id));
 }
 
-fn emit_change(store: &mut Store, id: u64, channel: &str, old: &str, new: &str) {
+fn emit_change(store: &mut Store, id: u64, channel: &str, [old, new]: [&str; 2], actor: &Actor) {
     let Some(contact) = store.contact(id) else { return };
-    let contact = emit_contact(store, Some(id), contact, false);
+    let mut contact = emit_contact(store, Some(id), contact, false);
+    if actor.is_visitor() {
+        // The person is active, though the field does not say so yet (recording `webhook-232`).
+        contact["lastActive"] = json!(clock::iso(store.now()));
+    }
     webhooks::emit(
         store,
         "mautic.lead_channel_subscription_changed",

@@ -16,6 +16,7 @@ use super::simulator::MauticSimulator;
 
 pub(crate) use reading::{bounce, click, link, open, resubscribe, unsubscribe};
 pub(crate) use submissions::submit_form;
+pub(crate) use visits::missing_page;
 
 /// Everything that needs no credentials because anybody may visit it.
 pub(crate) fn routes() -> Router<MauticSimulator> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{
     html,
-    visits::{known_visitor, new_visitor, tracked_contact},
+    visits::{known_visitor, new_visitor, touch, tracked_contact},
     with_cookie,
 };
 use crate::mautic::{
@@ -83,7 +83,11 @@ fn identify(store: &mut Store, mapped: &Map<String, Value>, visitor: Option<u64>
     let anonymous = visitor.filter(|id| is_stranger(store, *id));
     if let Some(known) = known.filter(|known| Some(*known) != visitor) {
         // A browser that is not known is a new visitor, who merges with the person like any other.
-        let visitor = anonymous.unwrap_or_else(|| new_visitor(store));
+        let visitor = anonymous.unwrap_or_else(|| {
+            let stranger = new_visitor(store);
+            touch(store, stranger);
+            stranger
+        });
         let lead = lead_view(store, visitor, store.contact(visitor)?, Shape::Loaded);
         let given = form_values(store, visitor, mapped);
         merge::into_visitor(store, visitor, known, &given, &Actor::visitor());

@@ -3,12 +3,12 @@
 use axum::http::header;
 use axum::{
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
 
-use super::{page, user_agent, with_cookie};
+use super::{html, page, user_agent, with_cookie};
 use crate::mautic::{
     answer::Answer,
     clock,
@@ -16,7 +16,7 @@ use crate::mautic::{
     emails::hash_of,
     input::{Payload, Query},
     php,
-    rows::{Authorship, Contact, PageHit},
+    rows::{Authorship, Contact, PageHit, object},
     simulator::MauticSimulator,
     store::Store,
     webhooks,
@@ -102,6 +102,19 @@ pub(super) async fn event(
     let response = with_cookie(response, &format!("mtc_id={}", visitor.contact));
     let response = with_cookie(response, &format!("mautic_device_id={}", visitor.device));
     with_cookie(response, "mautic_referer_id=1")
+}
+
+/// A page that is not there: it makes an anonymous contact and a page hit all the same.
+pub(crate) fn missing_page(mautic: &MauticSimulator, headers: &HeaderMap, uri: &Uri) -> Response {
+    let (agent, url) = (user_agent(headers), format!("{}{uri}", mautic.base_url()));
+    mautic.write(|store| {
+        let visitor = visitor(store, headers, &Map::new());
+        let params = object(json!({"page_url": url, "page_title": "404"}));
+        hit(store, &visitor, &params, agent);
+    });
+    let mut response = html("Uh oh! We could not find what you are looking for.");
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
 }
 
 fn hit(store: &mut Store, visitor: &Visitor, params: &Map<String, Value>, user_agent: String) {

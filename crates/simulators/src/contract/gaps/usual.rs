@@ -1,40 +1,8 @@
-//! What happened between the recordings, as far as later recordings show it.
+//! What lies between the recordings that both versions have in common.
 
-/// Something to do in the place of exchanges that were left out.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Step {
-    /// A call of the API: method, path, JSON.
-    Call(&'static str, &'static str, &'static str),
-    /// Contacts nobody asks about, until the next one made gets this id.
-    FillTo(u64),
-    /// A call of the simulator's own controls: path, JSON.
-    Control(&'static str, &'static str),
-    /// So many calls, to use up the rate limit.
-    Spend(usize),
-    /// An anonymous visitor looks at two pages and then gives this address in the recorded form.
-    VisitAndSubmit(&'static str),
-}
+use super::{Gap, Step};
 
-/// A gap: the recording before which it lies, the reason to know of it, and what fills it.
-pub(crate) struct Gap {
-    pub(crate) before: &'static str,
-    pub(crate) reason: &'static str,
-    pub(crate) steps: &'static [Step],
-}
-
-/// Hashes of sent emails in recorded URLs, each with the contact that the email went to.
-pub(crate) const TRACKING_HASHES: [(&str, &str); 1] = [("6b00bb4ee5a81291499797", "16")];
-
-/// Totals that count rows of exchanges that were left out, by the recording that shows them.
-pub(crate) const UNKNOWN_TOTALS: [&str; 2] = ["153-stats-audit", "155-stats-webhook-logs"];
-
-/// Where the recorded webhook was delivered to; the replay has a receiver of its own.
-pub(crate) const RECORDED_RECEIVER: &str = "http://127.0.0.1:9099/hook";
-
-/// The address of the recorded Mautic.
-pub(crate) const RECORDED_BASE: &str = "http://127.0.0.1:8080";
-
-pub(crate) const GAPS: &[Gap] = &[
+pub(super) const GAPS: &[Gap] = &[
     Gap {
         before: "014-contact-create-invalid-email",
         reason: "013 was left out; 025 shows contact 1 with the address in another letter case and the name J3",
