@@ -3,17 +3,21 @@
 //! Nothing of a request or an answer (address, query, header, body) gets into a failure or a `Debug` output.
 
 mod failure;
+mod text;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use tandem_core::error::{Failure, FailureKind, Result};
+
+pub use text::Text;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -44,7 +48,7 @@ pub enum Body {
     /// Nothing.
     Empty,
     /// JSON text.
-    Json(Vec<u8>),
+    Json(Bytes),
     /// Form fields, URL-encoded.
     Form(String),
 }
@@ -92,8 +96,8 @@ pub struct Answer {
     pub status: u16,
     /// Headers.
     pub headers: HeaderMap,
-    /// The body's bytes.
-    pub body: Vec<u8>,
+    /// The body.
+    pub body: Text,
     /// Whether the call was a write: then an answer that can't be read leaves its effect unknown.
     pub wrote: bool,
 }
@@ -194,13 +198,12 @@ fn prepared(client: &Client, call: Call) -> RequestBuilder {
 
 async fn read(response: reqwest::Result<Response>, wrote: bool) -> Result<Answer, failure::Broken> {
     let mut response = response.map_err(failure::Broken::BeforeAnswer)?;
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-    let mut body = Vec::with_capacity(announced.min(LARGEST));
+    let mut body = Text::default();
     while let Some(chunk) = response.chunk().await.map_err(failure::Broken::WithinAnswer)? {
         if body.len() + chunk.len() > LARGEST {
             return Err(failure::Broken::TooLarge);
         }
-        body.extend_from_slice(&chunk);
+        body.push(chunk);
     }
     let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
     Ok(Answer { status, headers, body, wrote })

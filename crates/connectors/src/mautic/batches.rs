@@ -90,23 +90,28 @@ impl Mautic {
     async fn batch(&self, request: Request, entries: Vec<Result<(&ContactWrite, Entry)>>) -> Result<Outcomes> {
         check_size(entries.len())?;
         let sound: Vec<&Entry> = entries.iter().flatten().map(|(_, entry)| entry).collect();
-        let mut answered = self.send_batch(request, &sound).await?.into_iter();
+        let (count, request) = (sound.len(), request.carrying(&sound)?);
+        // Two hundred contacts are much: the text says it all, and what they were made of goes.
+        let writes: Vec<Result<&ContactWrite>> =
+            entries.into_iter().map(|entry| entry.map(|(write, _)| write)).collect();
+        let mut answered = self.send_batch(request, count).await?.into_iter();
         let mut next = |write: &ContactWrite| {
-            let written = answered.next().unwrap_or_else(|| Err(errors::garbled(true)))?;
+            let mut written = answered.next().unwrap_or_else(|| Err(errors::garbled(true)))?;
             keeps_address(write, &written.contact)?;
+            // Of all that Mautic keeps of a contact, the answer has to show what was sent.
+            written.contact.fields.retain(|name, _| write.fields.contains_key(name));
             Ok(written)
         };
-        Ok(entries.into_iter().map(|entry| entry.and_then(|(write, _)| next(write))).collect())
+        Ok(writes.into_iter().map(|write| write.and_then(&mut next)).collect())
     }
 
-    async fn send_batch(&self, request: Request, entries: &[&Entry]) -> Result<Outcomes> {
-        if entries.is_empty() {
+    async fn send_batch(&self, request: Request, count: usize) -> Result<Outcomes> {
+        if count == 0 {
             return Ok(Vec::new());
         }
-        let request = request.carrying(&entries)?;
-        let request = if entries.len() > 1 { request.in_bulk() } else { request };
+        let request = if count > 1 { request.in_bulk() } else { request };
         let answer: Batch = self.client.call(request).await?;
-        Ok(outcomes(answer, entries.len()))
+        Ok(outcomes(answer, count))
     }
 }
 

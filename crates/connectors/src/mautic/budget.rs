@@ -166,11 +166,7 @@ impl Budget {
             known.asked_at = Some(now);
         }
         match self.store.exhausted_until(&self.scope).await {
-            Ok(until) => {
-                let mut known = self.known();
-                known.until = until.map(|until| believable(until, now));
-                known.probed_at.get_or_insert(now);
-            }
+            Ok(until) => self.known().until = until.map(|until| believable(until, now)),
             Err(failure) => tracing::warn!(%failure, "budget of calls not known"),
         }
     }

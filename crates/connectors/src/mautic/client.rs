@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde::Serialize;
@@ -46,7 +47,7 @@ pub(super) struct Request {
     method: Method,
     path: String,
     query: Vec<(String, String)>,
-    body: Option<Vec<u8>>,
+    body: Option<Bytes>,
     patience: Patience,
 }
 
@@ -95,7 +96,7 @@ impl Request {
     pub(super) fn carrying(mut self, body: &impl Serialize) -> Result<Self> {
         let text = serde_json::to_vec(body)
             .map_err(|_| Failure::new(FailureKind::Invalid, "The data can't be written as JSON."))?;
-        self.body = Some(text);
+        self.body = Some(text.into());
         Ok(self)
     }
 
@@ -153,7 +154,7 @@ impl Client {
     /// Makes a call and reads its answer as `T`.
     pub(super) async fn call<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
         let answer = self.answer(request).await?;
-        errors::read(&answer, self.shared.clock.now())
+        errors::read(answer, self.shared.clock.now())
     }
 
     /// Makes a call; the answer's status is 2xx. For callers that need its headers or read it themselves.

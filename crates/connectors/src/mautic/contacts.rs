@@ -73,7 +73,7 @@ impl Mautic {
         let request = Request::post("contacts/new").carrying(&partial_body(write)?)?;
         let answer = self.client.answer(request).await?;
         let created = answer.status == 201;
-        let body: OneContact = errors::read(&answer, self.client.clock().now())?;
+        let body: OneContact = errors::read(answer, self.client.clock().now())?;
         let contact = remote_contact(body.contact).ok_or_else(|| errors::garbled(true))?;
         keeps_address(write, &contact)?;
         Ok(Written { contact, created })

@@ -8,7 +8,10 @@ use tandem_core::domain::link::RemoteId;
 use tandem_core::error::{Failure, FailureKind, Result};
 
 use super::wire::{Error, Errors, Listed};
-use crate::http::Answer;
+use crate::http::{Answer, Text};
+
+/// As long an answer is looked through for an error that it hides, in bytes.
+const SHORT: usize = 64 * 1024;
 
 /// The failure that a status other than 2xx stands for.
 pub(super) fn check(answer: &Answer, now: Timestamp) -> Result<()> {
@@ -23,11 +26,14 @@ pub(super) fn check(answer: &Answer, now: Timestamp) -> Result<()> {
 }
 
 /// The body of a 2xx answer as `T`, or the failure that it hides: Mautic may say 200 and mean an error.
-pub(super) fn read<T: DeserializeOwned>(answer: &Answer, now: Timestamp) -> Result<T> {
-    check(answer, now)?;
-    serde_json::from_slice(&answer.body).map_err(|_| match first_error(&answer.body) {
-        Some(error) => of_entry(&error, answer.wrote),
-        None => garbled(answer.wrote),
+pub(super) fn read<T: DeserializeOwned>(answer: Answer, now: Timestamp) -> Result<T> {
+    check(&answer, now)?;
+    let Answer { body, wrote, .. } = answer;
+    // A hidden error is short; a body that is long is given back while it is read.
+    let short = (body.len() <= SHORT).then(|| body.clone());
+    body.into_json().map_err(|_| match short.as_ref().and_then(first_error) {
+        Some(error) => of_entry(&error, wrote),
+        None => garbled(wrote),
     })
 }
 
@@ -64,8 +70,8 @@ pub(super) fn garbled(wrote: bool) -> Failure {
     with_effect(Failure::new(FailureKind::Garbled, "Mautic's answer can't be read."), wrote)
 }
 
-fn first_error(body: &[u8]) -> Option<Error> {
-    serde_json::from_slice::<Errors>(body).ok()?.errors.into_values().next()
+fn first_error(body: &Text) -> Option<Error> {
+    body.json::<Errors>().ok()?.errors.into_values().next()
 }
 
 /// The table. A status of 4xx with Mautic's own error body had no effect; whatever comes from something in front of

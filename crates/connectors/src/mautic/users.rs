@@ -24,9 +24,9 @@ impl Mautic {
     /// version and the budget of calls.
     pub async fn introduce(&self) -> Result<(User, PlatformInfo)> {
         let answer = self.client.answer(Request::get("users/self")).await?;
-        let user: wire::User = errors::read(&answer, self.client.clock().now())?;
         let rate = RateHeaders::of(&answer);
         let version = answer.header("mautic-version").map(str::to_owned);
+        let user: wire::User = errors::read(answer, self.client.clock().now())?;
         let info = PlatformInfo { version, rate_limit: rate.limit, rate_remaining: rate.remaining };
         let admin = user.role.as_ref().is_some_and(|role| role.is_admin.is_truthy());
         Ok((User { name: user.username, role: user.role.map(|role| role.name), admin }, info))

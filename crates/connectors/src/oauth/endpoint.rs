@@ -66,7 +66,9 @@ impl TokenEndpoint {
         if answer.status != 200 {
             return Err(self.refusal(answer, now));
         }
-        let token: TokenAnswer = serde_json::from_slice(&answer.body)
+        let token: TokenAnswer = answer
+            .body
+            .json()
             .map_err(|_| Failure::new(FailureKind::Garbled, format!("{} answered with no token.", self.peer)))?;
         let expires_at = now + SignedDuration::from_secs(token.expires_in.into());
         Ok(AccessToken { secret: token.access_token, expires_at })

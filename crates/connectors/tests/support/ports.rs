@@ -150,9 +150,9 @@ impl TokenStore for MemoryTokens {
     }
 }
 
-/// The table's item for the budget.
+/// The table's item for the budget: until when it is used up, and when that was found out last.
 #[derive(Default)]
-pub struct MemoryBudgets(pub Mutex<Option<Timestamp>>);
+pub struct MemoryBudgets(pub Mutex<Option<Timestamp>>, Mutex<Option<Timestamp>>);
 
 #[async_trait]
 impl BudgetStore for MemoryBudgets {
@@ -160,13 +160,19 @@ impl BudgetStore for MemoryBudgets {
         Ok(*self.0.lock().unwrap())
     }
 
-    async fn exhaust(&self, _: &Scope, reset: Timestamp, _: Timestamp) -> Result<()> {
+    async fn exhaust(&self, _: &Scope, reset: Timestamp, now: Timestamp) -> Result<()> {
         *self.0.lock().unwrap() = Some(reset);
+        *self.1.lock().unwrap() = Some(now);
         Ok(())
     }
 
-    async fn claim_probe(&self, _: &Scope, _: Timestamp, _: Timestamp) -> Result<bool> {
-        Ok(self.0.lock().unwrap().is_some())
+    async fn claim_probe(&self, _: &Scope, before: Timestamp, now: Timestamp) -> Result<bool> {
+        let mut found_out = self.1.lock().unwrap();
+        let claimed = self.0.lock().unwrap().is_some() && found_out.is_some_and(|at| at <= before);
+        if claimed {
+            *found_out = Some(now);
+        }
+        Ok(claimed)
     }
 
     async fn clear(&self, _: &Scope) -> Result<()> {

@@ -15,7 +15,8 @@ pub const BATCH: usize = 200;
 /// The most addresses that one look-up takes.
 pub const LOOK_UP: usize = 100;
 
-/// The results of a batch, in the order of its entries.
+/// The results of a batch, in the order of its entries. Of their fields, contacts show those that were sent, as the platform
+/// stored them.
 pub type Outcomes = Vec<Result<Written>>;
 
 /// A contact's change that carries zeros or blanks.

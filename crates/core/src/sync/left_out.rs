@@ -88,7 +88,7 @@ fn is_shown_when_stored(value: &Value) -> bool {
 pub(crate) fn issue(name: &str, refusal: &Refusal, rules: &RuleSet) -> FieldIssue {
     let message = match refusal.code {
         IssueCode::MissingOnPlatform => {
-            "The platform took the rest and has no such field any more, or does not use it."
+            "The platform took the rest and shows nothing of this value: the field is gone there, or not in use."
         }
         _ => "The platform refused the value; the rest was taken.",
     };

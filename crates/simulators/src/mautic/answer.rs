@@ -1,11 +1,17 @@
 //! Answers: their statuses, headers and error bodies.
 
+use std::convert::Infallible;
+
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures::stream;
 use serde_json::{Map, Value, json};
+
+/// PHP hands out so many bytes at a time.
+const PIECE: usize = 8192;
 
 const GENERAL_ERROR: &str = "Looks like I encountered an error (error #{code}). If I do it again, please report me to \
                              the system administrator!";
@@ -86,7 +92,7 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let body = if self.empty { Body::empty() } else { Body::from(self.body.to_string()) };
+        let body = if self.empty { Body::empty() } else { body_of(self.body.to_string()) };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -100,6 +106,16 @@ impl IntoResponse for Answer {
         }
         response
     }
+}
+
+/// A long answer comes in pieces, without a word of its length.
+fn body_of(text: String) -> Body {
+    let text = Bytes::from(text);
+    if text.len() <= PIECE {
+        return Body::from(text);
+    }
+    let pieces = (0..text.len()).step_by(PIECE).map(move |start| text.slice(start..text.len().min(start + PIECE)));
+    Body::from_stream(stream::iter(pieces.map(Ok::<Bytes, Infallible>)))
 }
 
 /// What is wrong with which field, in the order in which Mautic names them.

@@ -56,8 +56,8 @@ impl Pace {
         let (left, at) = state.bucket.unwrap_or((limit, now));
         let passed = now.duration_since(at).max(SignedDuration::ZERO).as_secs_f64();
         let left = (left + passed * limit / 60.0).min(limit);
-        // A Mautic that takes less than the limit's share of a minute for a call can take more of them.
-        let is_slow = state.each.is_none_or(|each| each > 60.0 / limit);
+        // A Mautic that takes less than the limit's share of a minute for a call can take more of them, and so may an unknown one.
+        let is_slow = state.each.is_some_and(|each| each > 60.0 / limit);
         if left < 1.0 && (is_slow || self.rule != CallsAMinute::WhileSlow) {
             state.bucket = Some((left, now));
             let wait = SignedDuration::from_secs_f64(((1.0 - left) * 60.0 / limit).max(1.0));

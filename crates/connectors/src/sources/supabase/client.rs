@@ -169,7 +169,7 @@ impl Client {
             url,
             authorization: None,
             headers,
-            body: request.body.clone().map_or(Body::Empty, Body::Json),
+            body: request.body.clone().map_or(Body::Empty, |text| Body::Json(text.into())),
             patience: request.patience,
         };
         self.http.send(call).await

@@ -81,8 +81,7 @@ pub(super) fn check(answer: &Answer, table: &str, now: Timestamp) -> Result<(), 
 
 /// The body of a 2xx answer.
 pub(super) fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
-    serde_json::from_slice(&answer.body)
-        .map_err(|_| Failure::new(FailureKind::Garbled, "Supabase's answer can't be read."))
+    answer.body.json().map_err(|_| Failure::new(FailureKind::Garbled, "Supabase's answer can't be read."))
 }
 
 /// Whether there is no PostgREST at the path: it, and the gateway before it, answer 404 without a code of a missing table.
@@ -91,7 +90,7 @@ pub(super) fn is_unknown_path(answer: &Answer) -> bool {
 }
 
 fn code(answer: &Answer) -> Option<String> {
-    let code = serde_json::from_slice::<Error>(&answer.body).ok()?.code?;
+    let code = answer.body.json::<Error>().ok()?.code?;
     // A code goes into messages: five letters and digits, or PostgREST's own, and nothing else.
     let sound = code.len() <= 8 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
     sound.then_some(code)
@@ -163,7 +162,7 @@ mod tests {
     use super::*;
 
     fn failure(status: u16, body: &str, wrote: bool) -> Failure {
-        let answer = Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec(), wrote };
+        let answer = Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec().into(), wrote };
         check(&answer, "leads", Timestamp::UNIX_EPOCH).unwrap_err().into()
     }
 
