@@ -268,7 +268,7 @@ export interface components {
             message: string;
         };
         /** @enum {string} */
-        IssueCode: "missing" | "wrong_type" | "invalid" | "too_long" | "not_in_list" | "unknown_field" | "missing_on_platform" | "refused_by_platform" | "taken" | "shared_identity" | "stale" | "opt_out_kept" | "deferred";
+        IssueCode: "missing" | "wrong_type" | "invalid" | "too_long" | "not_in_list" | "unknown_field" | "missing_on_platform" | "refused_by_platform" | "taken" | "shared_identity" | "stale" | "opt_out_kept" | "unreadable_consent" | "erased" | "deferred";
         /** @description What API Gateway answers in place of Tandem. */
         GatewayAnswer: {
             message: string | null;

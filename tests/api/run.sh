@@ -22,7 +22,7 @@ stop() {
 trap stop EXIT
 
 # What the payment providers of this run sign with.
-export STRIPE_WEBHOOK_SECRET=whsec_of_this_test LEMONSQUEEZY_WEBHOOK_SECRET=secret_of_this_test
+export STRIPE_WEBHOOK_SECRET=whsec_of_this_test LEMONSQUEEZY_WEBHOOK_SECRET=secret_of_this_test TANDEM_BILLING_TEST_MODE=true
 
 # No schedule: what a timer does in between would make two runs differ.
 TANDEM_LOG=error "$tandem" --json --data-dir "$work/data" dev --simulate --no-schedule --port 0 >"$work/started.json" 2>"$work/log" &

@@ -144,6 +144,7 @@ impl System {
                 gone_since: None,
                 awaited: None,
                 overlaid: Default::default(),
+                older: Default::default(),
             },
             link: Link { revision: 1, ..Link::new(now) },
             lease: Lease { owner: "gone".to_owned(), until },

@@ -78,6 +78,7 @@ pub fn document(file: &str) -> Value {
 #[must_use]
 pub fn options() -> Options {
     Options::default()
+        .with("TANDEM_BILLING_TEST_MODE", "true")
         .with("STRIPE_WEBHOOK_SECRET", STRIPE_SECRET)
         .with("LEMONSQUEEZY_WEBHOOK_SECRET", LEMON_SECRET)
         .with("TANDEM_STRIPE_PRICES", "price_example_pro=pro,prod_example_enterprise=enterprise")

@@ -13,6 +13,8 @@ use crate::paths;
 pub struct Printed {
     /// Whether it ended with 0.
     pub success: bool,
+    /// Its exit status, unless a signal ended it.
+    pub status: Option<i32>,
     /// Its results.
     pub out: String,
     /// Its complaints.
@@ -37,7 +39,12 @@ impl Printed {
 pub async fn tandem(data_dir: &Path, environment: &[(String, String)], arguments: &[&str]) -> Printed {
     let ended = command(data_dir, environment, arguments).output().await.expect("tandem can be started");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Printed { success: ended.status.success(), out: text(&ended.stdout), err: text(&ended.stderr) }
+    Printed {
+        success: ended.status.success(),
+        status: ended.status.code(),
+        out: text(&ended.stdout),
+        err: text(&ended.stderr),
+    }
 }
 
 /// Starts a `tandem` that goes on until it is dropped.

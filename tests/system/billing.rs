@@ -271,8 +271,57 @@ async fn a_bill_of_somebody_who_was_deleted_brings_nobody_back() {
     assert!(system.contacts_with("mira.oduya@example.com").is_empty());
     let answer = system.bill(&stripe(&billing::document("stripe-checkout-completed.json"))).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    let waiting = system.get_events("?status=pending").await;
-    assert_eq!(waiting.data()["events"].as_array().unwrap().len(), 1, "{}", waiting.body);
+    system.finish().await;
+    let event = &listed(&system).await[0];
+    assert_eq!((&event["name"], &event["status"]), (&json!("checkout_completed"), &json!("completed")));
+    assert!(event["note"].as_str().unwrap().contains("deleted"), "{event}");
     assert!(system.contacts_with("mira.oduya@example.com").is_empty());
+}
+
+/// An event of Stripe's about this object.
+fn told_by_stripe(kind: &str, object: Value, before: Value) -> Bill {
+    let document = json!({
+        "id": format!("evt_{kind}_{}", object["amount_refunded"]), "object": "event", "created": now().as_second(),
+        "livemode": true, "type": kind, "data": {"object": object, "previous_attributes": before},
+    });
+    stripe(&document)
+}
+
+#[tokio::test]
+async fn a_refund_counts_once_whichever_documents_tell_of_it() {
+    let charge = |refunded: i64| {
+        json!({"id": "ch_1", "amount": 1900, "amount_refunded": refunded, "currency": "eur",
+               "customer": "cus_example1", "payment_intent": "pi_1"})
+    };
+    let refund = |id: &str, amount: i64| json!({"id": id, "amount": amount, "currency": "eur", "charge": "ch_1", "payment_intent": "pi_1", "status": "succeeded"});
+    let documents = [
+        told_by_stripe("refund.created", refund("re_1", 500), Value::Null),
+        told_by_stripe("charge.refunded", charge(500), json!({"amount_refunded": 0})),
+        told_by_stripe("refund.updated", refund("re_1", 500), Value::Null),
+        told_by_stripe("charge.refunded", charge(800), json!({"amount_refunded": 500})),
+        told_by_stripe("refund.created", refund("re_2", 300), Value::Null),
+    ];
+    for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [1, 3, 0, 4, 2]] {
+        let system = System::with(billing::options()).await;
+        system.bill(&stripe(&billing::document("stripe-checkout-completed.json"))).await.unwrap();
+        system.bill(&stripe(&billing::document("stripe-invoice-paid.json"))).await.unwrap();
+        system.finish().await;
+        for place in order {
+            assert_eq!(system.bill(&documents[place]).await.unwrap().status, 200);
+        }
+        system.finish().await;
+        let events: Vec<_> =
+            listed(&system).await.iter().map(|event| json!([event["id"], event["status"], event["note"]])).collect();
+        let contact = system.contact("mira.oduya@example.com");
+        assert_eq!(contact.fields["lifetime_value"], json!(11.0), "{order:?} {events:?}");
+    }
+}
+
+#[tokio::test]
+async fn documents_of_test_mode_are_answered_and_have_no_effect() {
+    let system = System::with(billing::options().with("TANDEM_BILLING_TEST_MODE", "false")).await;
+    let answer = system.bill(&stripe(&billing::document("stripe-checkout-completed.json"))).await.unwrap();
+    assert_eq!((answer.status, &answer.data()["ignored"]), (200, &json!(true)), "{}", answer.body);
+    assert!(answer.data()["reason"].as_str().unwrap().contains("TANDEM_BILLING_TEST_MODE"));
+    assert!(listed(&system).await.is_empty());
 }

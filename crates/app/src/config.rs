@@ -20,7 +20,7 @@ use tandem_core::sync::vanished::Vanished;
 use tandem_core::webhook::proof::Secrets;
 use tandem_core::webhook::repair::Hook;
 
-pub use billing::BillingSecrets;
+pub use billing::BillingConfig;
 pub use lifecycle::LifecycleConfig;
 pub use source::SourceConfig;
 
@@ -116,7 +116,7 @@ pub struct Config {
     /// The secrets that Mautic's deliveries may be signed with; two while one is being changed.
     pub webhook_secrets: Secrets,
     /// The secrets of payment providers.
-    pub billing: BillingSecrets,
+    pub billing: BillingConfig,
     /// The webhook that is watched, when its address is configured.
     pub hook: Option<Hook>,
     /// How long `identify` may keep a login waiting.
@@ -177,7 +177,7 @@ impl Config {
             dead_letter_url: environment.get(&["TANDEM_DEAD_LETTER_QUEUE_URL"]).map(str::to_owned),
             api_key: environment.get(&["TANDEM_API_KEY"]).map(|key| ApiKey(key.trim().to_owned())),
             webhook_secrets: Secrets::new(webhook_secrets(environment)),
-            billing: BillingSecrets::read(environment),
+            billing: BillingConfig::read(environment, &mut problems),
             hook: hook(environment, &mut problems),
             identify_budget: Duration::from_millis(
                 parsed(environment, "TANDEM_IDENTIFY_BUDGET_MS", &mut problems).unwrap_or(2000),

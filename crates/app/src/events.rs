@@ -163,11 +163,21 @@ fn user(
     let missing = || vec![input.issue("user", IssueCode::Missing, "Say whom it is about: id, email, or both.")];
     let user = user.ok_or_else(missing)?;
     let change = read_change(user, rules.fields, at)?;
+    if let Some(unread) = change.unread_consent() {
+        // Whether the user is new is not known yet, and nobody new is taken with it.
+        return Err(vec![unread.clone()]);
+    }
     let mut issues = change.issues;
     let visitor = visitor(user, rules.api_key, &mut issues);
     let Subject::Person { external_id, email } = change.subject else { return Err(missing()) };
-    let user_of =
-        EventUser { external_id, email, customer: None, fields: change.fields, consent: change.consent, visitor };
+    let user_of = EventUser {
+        external_id,
+        email,
+        fields: change.fields,
+        consent: change.consent,
+        visitor,
+        ..EventUser::default()
+    };
     if is_larger(&user_of, LARGEST_USER) {
         let message = format!("What is said of a user takes at most {LARGEST_USER} bytes of JSON.");
         return Err(vec![input.issue("user", IssueCode::TooLong, message)]);

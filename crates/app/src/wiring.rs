@@ -191,7 +191,7 @@ impl Foundation {
             records: self.records().map(Arc::new),
             budget: self.budgets(),
             webhook_secrets: self.config.webhook_secrets.clone(),
-            billing_secrets: self.config.billing.clone(),
+            billing: self.config.billing.clone(),
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
             identify_budget: self.config.identify_budget,

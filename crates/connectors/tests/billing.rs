@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tandem_connectors::billing::proof::{Unverified, Verified};
+use tandem_connectors::billing::proof::{Mode, Unverified, Verified};
 use tandem_connectors::billing::{Provider, Told, Unusable};
 use tandem_connectors::mautic::FIELDS;
 use tandem_core::automation::event::LifecycleEvent;
@@ -64,7 +64,7 @@ fn proved(file: &str) -> Option<Verified> {
 }
 
 fn told(file: &str) -> Result<Told, Unusable> {
-    proved(file).expect("a document that is proved").told(&RULES)
+    proved(file).expect("a document that is proved").told(&RULES, Mode::Test)
 }
 
 /// The only event of a document.

@@ -59,6 +59,7 @@ fn record(fields: BTreeMap<String, Value>) -> Record {
         gone_since: None,
         awaited: None,
         overlaid: BTreeMap::new(),
+        older: BTreeMap::new(),
     }
 }
 

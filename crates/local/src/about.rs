@@ -39,7 +39,7 @@ pub async fn people_of(desk: &Desk, jobs: &[ParkedJob]) -> Result<Vec<Option<Str
             | Task::CheckAllowed { contact, .. }
             | Task::WriteBack { contact } => Some(person_of_contact(desk, contact).await?),
             Task::SetMembership(change) => Some(person_of_contact(desk, &change.contact).await?),
-            Task::RequestMembership(MembershipRequest { whom, .. }) | Task::Erase { whom } => match &whom.contact {
+            Task::RequestMembership(MembershipRequest { whom, .. }) | Task::Erase { whom, .. } => match &whom.contact {
                 Some(contact) => Some(person_of_contact(desk, contact).await?),
                 None => named(whom.external_id.as_ref(), whom.email.as_ref()),
             },

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use tandem_app::config::ConfigProblems;
 use tandem_core::error::Failure;
@@ -37,12 +38,29 @@ pub enum CommandError {
     /// A table as text.
     #[error("a CSV file can't be read or written: {0}")]
     Csv(#[from] csv::Error),
+    /// Most was done, and some of what was given could not be taken.
+    #[error("{0}")]
+    Rejected(String),
     /// Anything else that was asked and could not be done.
     #[error("{0}")]
     Undone(String),
 }
 
 impl CommandError {
+    /// The command's exit status: 2 when most was done, else 1.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Rejected(_) => ExitCode::from(2),
+            Self::Config(_)
+            | Self::Failure(_)
+            | Self::File { .. }
+            | Self::Port { .. }
+            | Self::Simulator(_)
+            | Self::Csv(_)
+            | Self::Undone(_) => ExitCode::FAILURE,
+        }
+    }
+
     /// A failure with a file.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -1,13 +1,16 @@
 //! `tandem import`: the records of a CSV file into Tandem's own table.
 
 mod file;
+mod header;
+mod quotes;
+mod text;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tandem_app::config::Environment;
 use tandem_app::store::{RecordsTable, RowOutcome};
 use tandem_app::system::SystemClock;
@@ -19,7 +22,9 @@ use tandem_core::ports::source::SourceRow;
 use crate::failure::CommandError;
 use crate::installation::Installation;
 use crate::output::Output;
-use file::{CsvFile, Line};
+use file::{CsvFile, Line, Shape, Told};
+use header::Said;
+use text::Encoding;
 
 /// How many rows are stored at once.
 const ROWS_AT_ONCE: usize = 1_000;
@@ -31,14 +36,39 @@ const MOST_SHOWN: usize = 20;
 /// Options of `tandem import`.
 #[derive(Args, Clone, Debug)]
 pub struct ImportOptions {
-    /// The file: UTF-8, separated by commas, the names of the columns in its first line.
+    /// The file, with the names of the columns in its first line. What parts its cells, and what it is written in, is found out.
     file: PathBuf,
     /// Where the records go.
     #[arg(long, value_enum, default_value_t = Target::Records)]
     source: Target,
-    /// The column with the id under which the application knows a record.
-    #[arg(long, default_value = "id")]
-    id_column: String,
+    /// The column with the id under which the application knows a record; the one of addresses will do.
+    #[arg(long)]
+    id_column: Option<String>,
+    /// The field that a column holds, for names that are not found: --map "Email Address=email". "COLUMN=" leaves one out.
+    #[arg(long, value_name = "COLUMN=FIELD", value_parser = pair)]
+    map: Vec<(String, String)>,
+    /// What parts the cells.
+    #[arg(long, value_parser = separator)]
+    separator: Option<u8>,
+    /// What the file is written in.
+    #[arg(long, value_enum)]
+    encoding: Option<Encoding>,
+    /// End well though lines were rejected.
+    #[arg(long)]
+    allow_rejects: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (column, field) = text.rsplit_once('=').ok_or("give a column and its field, as in \"Email Address=email\"")?;
+    Ok((column.trim().to_owned(), field.trim().to_owned()))
+}
+
+fn separator(text: &str) -> Result<u8, String> {
+    match (text, text.as_bytes()) {
+        ("tab" | "\\t", _) => Ok(b'\t'),
+        (_, [one]) => Ok(*one),
+        _ => Err("give one sign, or tab".to_owned()),
+    }
 }
 
 /// Sources, as far as the option knows them.
@@ -60,9 +90,12 @@ pub async fn import(
     if options.source == Target::Supabase {
         return Err(elsewhere());
     }
-    let mut file = CsvFile::open(&options.file, &options.id_column)?;
     let installation = Installation::open(data_dir, environment).await?;
     let records = installation.foundation.records().ok_or_else(elsewhere)?;
+    let columns = Said { id_column: options.id_column.clone(), map: options.map.clone() };
+    let told = Told { encoding: options.encoding, separator: options.separator, columns };
+    let mut file = CsvFile::open(&options.file, &installation.foundation.rules, &told)?;
+    output.note(listed(file.shape()));
     let mut import = Import { records, scope: Scope::default_mautic(), summary: Summary::default() };
     let (begun, progress) = (SystemClock.now(), progress(file.length()));
     let stored = import.all(&mut file, &progress).await;
@@ -71,10 +104,37 @@ pub async fn import(
     summary.seconds = SystemClock.now().duration_since(begun).as_secs_f64();
     match stored {
         Ok(()) => {
-            output.result(&summary.json(), summary.text());
-            Ok(())
+            output.result(&summary.json(file.shape()), summary.text());
+            summary.verdict(options.allow_rejects)
         }
         Err(error) => Err(CommandError::Undone(format!("{error}\n{}", summary.so_far()))),
+    }
+}
+
+/// What the file is, and what becomes of its columns: before anything of it is stored.
+fn listed(shape: &Shape) -> String {
+    let guessed = if shape.guessed { ", which is a guess: --encoding says otherwise" } else { "" };
+    let mut text = format!("reads {}{guessed}; cells parted by {}\n", shape.encoding.name(), name_of(shape.separator));
+    // Writing to a string can't fail, here and below.
+    for (column, field) in &shape.columns.recognised {
+        let _infallible = writeln!(text, "    {column:<28} {field}");
+    }
+    if !shape.columns.ignored.is_empty() {
+        let _infallible = writeln!(
+            text,
+            "ignored, for no field rule knows them: {} (--map \"COLUMN=FIELD\" takes one)",
+            shape.columns.ignored.join(", ")
+        );
+    }
+    text
+}
+
+fn name_of(separator: u8) -> String {
+    match separator {
+        b',' => "commas".to_owned(),
+        b';' => "semicolons".to_owned(),
+        b'\t' => "tabs".to_owned(),
+        other => format!("{}", char::from(other)),
     }
 }
 
@@ -106,14 +166,7 @@ impl Import {
     async fn all(&mut self, file: &mut CsvFile, progress: &ProgressBar) -> Result<(), CommandError> {
         let mut rows = Vec::new();
         loop {
-            let line = match file.next_line() {
-                Ok(line) => line,
-                Err(error) => {
-                    // What stands before the broken line is whole.
-                    self.store(&rows).await?;
-                    return Err(error);
-                }
-            };
+            let line = file.next_line()?;
             let ended = line.is_none();
             match line {
                 Some(Line { row: Ok(row), .. }) => rows.push(row),
@@ -174,12 +227,26 @@ impl Summary {
         format!("{taken} records before it were taken; an import of the whole file changes nothing of them")
     }
 
-    fn json(&self) -> Value {
+    /// Lines that were not taken are no success, unless that is said.
+    fn verdict(&self, allow_rejects: bool) -> Result<(), CommandError> {
+        if self.rejected == 0 || allow_rejects {
+            return Ok(());
+        }
+        let lines = if self.rejected == 1 { "1 line was".to_owned() } else { format!("{} lines were", self.rejected) };
+        Err(CommandError::Rejected(format!(
+            "{lines} not taken, all others were; with --allow-rejects that is no error"
+        )))
+    }
+
+    fn json(&self, shape: &Shape) -> Value {
+        let columns: Map<String, Value> =
+            shape.columns.recognised.iter().map(|(column, field)| (column.clone(), json!(field))).collect();
         let problem = |(line, issues): &(u64, Vec<FieldIssue>)| json!({"line": line, "issues": issues});
         json!({
             "stored": self.stored, "unchanged": self.unchanged, "stale": self.stale, "repeated": self.repeated,
             "rejected": self.rejected, "problems": self.problems.iter().map(problem).collect::<Vec<_>>(),
-            "seconds": self.seconds,
+            "seconds": self.seconds, "encoding": shape.encoding.name(), "separator": char::from(shape.separator),
+            "columns": columns, "ignored": shape.columns.ignored,
         })
     }
 

@@ -100,8 +100,10 @@ pub fn summary(run: &RunLog) -> String {
     let mut text = String::new();
     let rows = [
         ("unchanged", run.unchanged),
+        ("stale", run.stale),
         ("taken", run.taken),
         ("rejected", run.rejected),
+        ("skipped", run.skipped),
         ("deleted", run.deleted),
         ("left for later", run.put_off),
     ];

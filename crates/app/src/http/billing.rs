@@ -66,7 +66,7 @@ async fn told(
     body: Body,
 ) -> Result<Told, ApiError> {
     let delivery = verified(state, started, provider, name, headers, body).await?;
-    delivery.told(&state.lifecycle).map_err(|unusable| match unusable {
+    delivery.told(&state.lifecycle, state.billing.mode).map_err(|unusable| match unusable {
         Unusable::Unreadable { .. } => malformed(unusable.to_string()),
         Unusable::Lacking(issue) => ApiError::invalid(vec![issue]),
     })
@@ -90,7 +90,7 @@ async fn verified(
         Provider::LemonSqueezy => "x-signature",
     };
     let signature = headers.get(header).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let secrets = state.billing_secrets.of(provider);
+    let secrets = state.billing.of(provider);
     Unverified { provider, body, signature }.verify(secrets, started.at).map_err(|_| {
         if secrets.is_empty() {
             tracing::error!("{} is not set: every delivery is refused", variable(provider));

@@ -178,7 +178,7 @@ fn read_consent(
     let custom =
         ["fields", "custom", "custom_fields"].into_iter().filter_map(|part| payload.object(part, part).ok().flatten());
     let said = consent.into_iter().chain(contact).chain(custom).chain([payload]).find_map(|part| {
-        part.flag("marketing_opt_in").unwrap_or_else(|issue| {
+        part.consent("marketing_opt_in").unwrap_or_else(|issue| {
             issues.push(issue);
             None
         })

@@ -1,9 +1,11 @@
 //! Taking values out of a request, with an issue that names the field when one is not what it should be.
 
 use serde_json::{Map, Value};
+use tandem_core::domain::consent;
 use tandem_core::domain::identity::{Email, ExternalId};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::domain::link::RemoteId;
+use tandem_core::domain::record::is_blank_text;
 
 /// The longest name that Mautic gives anything, in characters.
 const LONGEST_NAME: usize = 255;
@@ -118,6 +120,21 @@ impl<'a> Input<'a> {
             Some(Value::Number(number)) if number.as_u64() == Some(1) => Ok(Some(true)),
             Some(Value::String(text)) => self.flag_of_text(name, text),
             Some(_) => Err(self.wrong_type(name, "true or false")),
+        }
+    }
+
+    /// What is said about being mailed, in any of the words for it. Blank says nothing.
+    ///
+    /// # Errors
+    /// When it is neither yes nor no.
+    pub fn consent(&self, name: &str) -> Result<Option<bool>, FieldIssue> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) if is_blank_text(value) => Ok(None),
+            Some(value) => consent::said(value).map(Some).ok_or_else(|| {
+                let message = "The value says neither yes nor no to being mailed: nobody new is taken with it.";
+                self.issue(name, IssueCode::UnreadableConsent, message)
+            }),
         }
     }
 

@@ -25,7 +25,7 @@ pub use auth::KeyRing;
 pub use operations::event_view::event as event_view;
 pub use routes::{Function, ROUTES, Route, Verb};
 
-use crate::config::BillingSecrets;
+use crate::config::BillingConfig;
 use crate::store::{HealthTable, IdempotencyStore, RecordsTable};
 
 /// What the operations work with. Cloning is cheap.
@@ -48,7 +48,7 @@ pub struct AppState {
     /// The secrets that deliveries may be signed with.
     pub webhook_secrets: Secrets,
     /// The secrets of payment providers.
-    pub billing_secrets: BillingSecrets,
+    pub billing: BillingConfig,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes correlation ids.

@@ -457,6 +457,12 @@ pub fn grave(scope: &Scope, identity: &Identity) -> Key {
     key(of_integration(scope, &format!("gone#{kind}#{}", identity.digest())), "gone")
 }
 
+/// The note that the person was deleted whose contact of the platform this was.
+#[must_use]
+pub fn contact_grave(scope: &Scope, contact: &RemoteId) -> Key {
+    key(of_integration(scope, &format!("gone#contact#{}", row_digest(&contact.0))), "gone")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

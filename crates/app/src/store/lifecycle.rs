@@ -3,7 +3,7 @@
 mod listing;
 mod rows;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -11,11 +11,11 @@ use tandem_core::automation::event::Customer;
 use tandem_core::automation::stored::StoredEvent;
 use tandem_core::automation::subject::Subject;
 use tandem_core::domain::identity::{Identity, RecordKey};
-use tandem_core::domain::link::Lease;
+use tandem_core::domain::link::{Lease, RemoteId};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
-use tandem_core::ports::lifecycle::{Accepted, Admission, LifecycleStore};
+use tandem_core::ports::lifecycle::{Accepted, Admission, Burial, LifecycleStore};
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
@@ -23,7 +23,7 @@ use super::access::Put;
 use super::condition::Condition;
 use super::contacts;
 use super::contacts::parts::Parts;
-use super::keys;
+use super::keys::{self, Key};
 use super::row::{item, row};
 use super::table::Table;
 use super::transactions::Group;
@@ -71,7 +71,7 @@ impl LifecycleTable {
     }
 
     fn admission(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Vec<TransactWriteItem>> {
-        let Admission { key, event, subject, lease, save, customer } = admission;
+        let Admission { key, event, subject, lease, save, customers } = admission;
         let mut writes = self.event_and_place(scope, event)?;
         let held = event.completed_at.is_none().then_some(lease);
         let unheld = as_read("subject_version", subject.version).and(Condition::unheld("lease_until", now));
@@ -84,7 +84,7 @@ impl LifecycleTable {
         if let Some(save) = save {
             writes.extend(parts.save(save)?);
         }
-        if let Some(customer) = customer {
+        for customer in customers {
             writes.push(parts.pointer(keys::customer(scope, customer))?);
         }
         Ok(writes)
@@ -147,14 +147,22 @@ impl LifecycleStore for LifecycleTable {
         self.table.get(keys::customer(scope, customer)).await?.map(contacts::rows::pointed_to).transpose()
     }
 
-    async fn gone_since(&self, scope: &Scope, identities: &[Identity]) -> Result<Option<Timestamp>> {
+    async fn tombstones(&self, scope: &Scope, identities: &[Identity]) -> Result<HashMap<Identity, Timestamp>> {
         if identities.is_empty() {
-            return Ok(None);
+            return Ok(HashMap::new());
         }
-        let graves = identities.iter().map(|identity| keys::grave(scope, identity)).collect();
-        let found = self.table.get_all(graves).await?;
-        let moments = found.into_values().map(rows::gone_at).collect::<Result<Vec<_>>>()?;
-        Ok(moments.into_iter().max())
+        let mut found = self.table.get_many(identities.iter().map(|one| keys::grave(scope, one)).collect()).await?;
+        let mut gone = HashMap::new();
+        for identity in identities {
+            if let Some(item) = found.remove(&keys::grave(scope, identity)) {
+                gone.insert(identity.clone(), rows::gone_at(item)?);
+            }
+        }
+        Ok(gone)
+    }
+
+    async fn contact_gone_since(&self, scope: &Scope, contact: &RemoteId) -> Result<Option<Timestamp>> {
+        self.table.get(keys::contact_grave(scope, contact)).await?.map(rows::gone_at).transpose()
     }
 
     async fn subject(&self, scope: &Scope, key: &RecordKey) -> Result<(Subject, Option<Lease>)> {
@@ -222,15 +230,18 @@ impl LifecycleStore for LifecycleTable {
         self.table.update(keys::list_lock(scope, name), "REMOVE lease_owner, lease_until", mine).await.map(drop)
     }
 
-    async fn bury(&self, scope: &Scope, identities: &[Identity], at: Timestamp, now: Timestamp) -> Result<()> {
-        let expires_at = now.as_second().saturating_add(KEPT.as_secs());
-        let grave = GraveRow { gone_at: at.as_microsecond(), expires_at };
-        let newest = || Condition::new("attribute_not_exists(pk) OR gone_at < :at").moment(":at", at);
-        let group = |identity: &Identity| {
-            Ok(vec![self.table.putting(item(keys::grave(scope, identity), &grave)?, Some(newest()))?])
-        };
+    async fn bury(&self, scope: &Scope, burial: &Burial) -> Result<()> {
+        let grave = GraveRow { gone_at: burial.at.as_microsecond() };
+        let newest = || Condition::new("attribute_not_exists(pk) OR gone_at < :at").moment(":at", burial.at);
+        let identities = burial.identities.iter().map(|identity| keys::grave(scope, identity));
+        let contacts = burial.contacts.iter().map(|contact| keys::contact_grave(scope, contact));
+        // One of each: a transaction names no item twice.
+        let graves: HashMap<Key, Vec<TransactWriteItem>> = identities
+            .chain(contacts)
+            .map(|key| Ok((key.clone(), vec![self.table.putting(item(key, &grave)?, Some(newest()))?])))
+            .collect::<Result<_>>()?;
         // Refused where a later deletion is noted.
-        self.table.transact_many(identities.iter().map(group).collect::<Result<_>>()?).await.map(drop)
+        self.table.transact_many(graves.into_values().collect()).await.map(drop)
     }
 
     async fn forget(&self, scope: &Scope, key: &RecordKey) -> Result<()> {

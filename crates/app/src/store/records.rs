@@ -140,6 +140,10 @@ impl RecordSource for RecordsTable {
         Ok(())
     }
 
+    fn keeps_rows(&self) -> bool {
+        true
+    }
+
     async fn forget(&self, scope: &Scope, id: &ExternalId) -> Result<()> {
         self.erase(scope, id.as_str()).await
     }

@@ -83,6 +83,7 @@ pub fn record(version: u64, address: &str) -> Record {
         gone_since: None,
         awaited: None,
         overlaid: Default::default(),
+        older: Default::default(),
     }
 }
 

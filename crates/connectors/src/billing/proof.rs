@@ -38,13 +38,36 @@ impl Unverified {
     }
 }
 
+/// Which documents count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Those of real payments.
+    #[default]
+    Live,
+    /// Those of a provider's test mode, too.
+    Test,
+}
+
+/// Whether a provider made the document while nobody paid anything.
+fn is_of_test_mode(provider: Provider, document: &Value) -> bool {
+    match provider {
+        Provider::Stripe => document["livemode"] == false,
+        Provider::LemonSqueezy => {
+            document["meta"]["test_mode"] == true || document["data"]["attributes"]["test_mode"] == true
+        }
+    }
+}
+
 impl Verified {
     /// What the document tells. The rules say which prices mean tiers.
     ///
     /// # Errors
     /// [`Unusable`]: no JSON object, or a document of a kind that is used without what is needed.
-    pub fn told(&self, rules: &RuleBook) -> Result<Told, Unusable> {
+    pub fn told(&self, rules: &RuleBook, mode: Mode) -> Result<Told, Unusable> {
         let document = self.document()?;
+        if mode == Mode::Live && is_of_test_mode(self.provider, &document) {
+            return Ok(Told::Nothing("The document is of test mode: TANDEM_BILLING_TEST_MODE=true takes these."));
+        }
         Ok(match self.provider {
             Provider::Stripe => stripe::convert::told(&document, rules)?,
             Provider::LemonSqueezy => lemonsqueezy::convert::told(&document, rules)?,

@@ -48,6 +48,8 @@ pub(super) struct Person {
     pub user_id: Option<String>,
     /// The address.
     pub email: Option<String>,
+    /// The provider's ids of what the person paid: refunds name nothing else.
+    pub payments: Vec<String>,
     /// The whole name. Only documents with which a customer appears give it: what is written on a card later must not take
     /// the place of the name that the application knows.
     pub name: Option<String>,
@@ -59,10 +61,12 @@ impl Person {
     /// # Errors
     /// When nothing does; `place` is where the customer should stand.
     pub fn user(self, provider: Provider, object: &Document<'_>, place: &str) -> Result<EventUser, FieldIssue> {
+        let customer = |id: String| Customer { provider: provider.name().to_owned(), id };
         let user = EventUser {
             external_id: self.user_id.and_then(|id| ExternalId::try_from(id).ok()),
             email: self.email.and_then(|text| text.parse::<Email>().ok()),
-            customer: self.customer.map(|id| Customer { provider: provider.name().to_owned(), id }),
+            customer: self.customer.map(&customer),
+            payments: self.payments.into_iter().map(&customer).collect(),
             fields: self.name.map(|name| names(&name)).unwrap_or_default(),
             ..EventUser::default()
         };

@@ -31,7 +31,7 @@ fn read(file: &str, body: &Value) -> Result<Told, Unusable> {
     };
     let delivery = Unverified { provider, body, signature: Some(signature) };
     let now = Timestamp::from_second(SIGNED_AT).unwrap();
-    delivery.verify(&Secrets::new([secret.to_owned()]), now).unwrap().told(&RULES)
+    delivery.verify(&Secrets::new([secret.to_owned()]), now).unwrap().told(&RULES, Mode::Test)
 }
 
 fn only(told: Result<Told, Unusable>) -> LifecycleEvent {
@@ -242,4 +242,112 @@ fn places(value: &Value, path: String) -> Vec<String> {
     };
     let own = (!path.is_empty()).then(|| path.clone());
     own.into_iter().chain(inside).collect()
+}
+
+#[test]
+fn a_cancelled_subscription_stays_in_its_tier_to_its_end() {
+    let cancelled = |file: &str, end: Value| {
+        let mut body: Value = serde_json::from_str(document(file)["body"].as_str().unwrap()).unwrap();
+        body["data"]["attributes"]["status"] = json!("cancelled");
+        body["data"]["attributes"]["ends_at"] = end;
+        let event = only(read(file, &body));
+        (event.name.as_str().to_owned(), event.properties["status"].clone())
+    };
+    for file in ["lemonsqueezy-subscription-cancelled.json", "lemonsqueezy-subscription-updated.json"] {
+        let ends = ("plan_change".to_owned(), json!("cancels_at_period_end"));
+        assert_eq!(cancelled(file, json!("2026-12-18T11:06:40.000000Z")), ends, "{file}");
+        let ended = ("subscription_cancelled".to_owned(), json!("cancelled"));
+        assert_eq!(cancelled(file, json!("2026-11-20T00:00:00Z")), ended, "{file}");
+        assert_eq!(cancelled(file, Value::Null), ended, "{file}");
+    }
+}
+
+#[test]
+fn the_end_of_a_subscription_that_never_began_ends_nothing() {
+    let file = "stripe-subscription-deleted.json";
+    assert!(matches!(changed(file, "/data/object/status", json!("incomplete_expired")), Ok(Told::Nothing(_))));
+}
+
+/// An event of Stripe's about this object.
+fn stripe(kind: &str, object: Value, before: Value) -> Value {
+    json!({
+        "id": format!("evt_{kind}"), "object": "event", "created": 1_795_169_732, "livemode": true, "type": kind,
+        "data": {"object": object, "previous_attributes": before},
+    })
+}
+
+fn charge(refunded: i64) -> Value {
+    json!({
+        "id": "ch_1", "object": "charge", "amount": 1900, "amount_refunded": refunded, "currency": "eur",
+        "customer": "cus_example1", "payment_intent": "pi_1", "billing_details": {"email": "mira.oduya@example.com"},
+    })
+}
+
+#[test]
+fn what_is_given_back_of_a_charge_is_told_as_a_sum_and_as_what_is_more() {
+    let first = only(read("stripe", &stripe("charge.refunded", charge(500), json!({"amount_refunded": 0}))));
+    let properties = json!({
+        "provider": "stripe", "amount": 5.0, "currency": "EUR", "charge": "ch_1", "refunded_total": 5.0,
+    });
+    let id = "stripe:ch_1:refunded:500";
+    assert_eq!(essence(&first), json!({"id": id, "name": "payment_refunded", "properties": properties}));
+    let second = only(read("stripe", &stripe("charge.refunded", charge(800), json!({"amount_refunded": 500}))));
+    assert_eq!((&second.properties["amount"], &second.properties["refunded_total"]), (&json!(3.0), &json!(8.0)));
+    let known: Vec<&str> = first.user.payments.iter().map(|payment| payment.id.as_str()).collect();
+    assert_eq!((whom(&first).2, known), (Some("cus_example1"), vec!["ch_1", "pi_1"]));
+}
+
+#[test]
+fn a_refund_names_what_was_paid_and_counts_until_it_fails() {
+    let refund = |kind: &str, status: &str| {
+        let object = json!({
+            "id": "re_1", "object": "refund", "amount": 500, "currency": "eur", "charge": "ch_1", "payment_intent": "pi_1",
+            "status": status, "metadata": {},
+        });
+        only(read("stripe", &stripe(kind, object, Value::Null)))
+    };
+    let made = refund("refund.created", "pending");
+    assert_eq!((made.by.id.as_str(), whom(&made).2), ("stripe:re_1:refunded", Some("ch_1")));
+    assert_eq!((&made.properties["amount"], &made.properties["charge"]), (&json!(5.0), &json!("ch_1")));
+    assert_eq!(refund("refund.updated", "succeeded").by.id, made.by.id);
+    let failed = refund("refund.failed", "failed");
+    assert_eq!((failed.by.id.as_str(), &failed.properties["amount"]), ("stripe:re_1:failed", &json!(0)));
+    assert_eq!(failed.properties["failed_amount"], 5.0);
+}
+
+#[test]
+fn a_refunded_order_counts_as_its_payment_did() {
+    let order = |file: &str, amount: Value| {
+        let mut body: Value = serde_json::from_str(document(file)["body"].as_str().unwrap()).unwrap();
+        body["meta"]["event_name"] = json!("order_refunded");
+        body["data"]["attributes"]["refunded_amount"] = amount;
+        read(file, &body)
+    };
+    let part = only(order("lemonsqueezy-order-created.json", json!(900)));
+    assert_eq!(
+        (part.name.as_str(), part.by.id.as_str()),
+        ("payment_refunded", "lemonsqueezy:order-410002:refunded:900")
+    );
+    assert_eq!((&part.properties["charge"], &part.properties["refunded_total"]), (&json!("order-410002"), &json!(9.0)));
+    assert!(matches!(order("lemonsqueezy-order-of-subscription.json", json!(900)), Ok(Told::Nothing(_))));
+}
+
+#[test]
+fn documents_of_test_mode_count_only_when_that_is_said() {
+    for file in ["stripe-invoice-paid.json", "lemonsqueezy-payment-success.json"] {
+        let delivery = proved(file).unwrap();
+        let Ok(Told::Nothing(why)) = delivery.told(&RULES, Mode::Live) else { panic!("{file}") };
+        assert!(why.contains("TANDEM_BILLING_TEST_MODE"));
+        assert!(matches!(delivery.told(&RULES, Mode::Test), Ok(Told::Events(_))), "{file}");
+    }
+}
+
+#[test]
+fn a_thin_event_says_what_to_choose() {
+    let thin = json!({
+        "id": "evt_1", "object": "v2.core.event", "type": "v1.customer.subscription.created", "livemode": true,
+        "created": "2026-11-20T10:15:32.000Z", "related_object": {"id": "sub_1", "type": "subscription"},
+    });
+    let Err(Unusable::Lacking(issue)) = read("stripe", &thin) else { panic!("an issue") };
+    assert!(issue.message.contains("choose snapshot"), "{issue:?}");
 }

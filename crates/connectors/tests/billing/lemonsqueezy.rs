@@ -19,7 +19,7 @@ fn a_new_subscription_is_a_plan() {
 fn deliveries_about_a_subscription_say_how_it_stands() {
     for (file, name, status, price) in [
         ("subscription-updated", "plan_change", "active", Some("510002")),
-        ("subscription-cancelled", "subscription_cancelled", "cancelled", None),
+        ("subscription-cancelled", "plan_change", "cancels_at_period_end", Some("510001")),
         ("subscription-expired", "subscription_cancelled", "expired", None),
         ("subscription-paused", "subscription_paused", "paused", None),
         ("subscription-unpaused", "subscription_resumed", "active", Some("510001")),

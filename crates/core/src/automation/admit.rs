@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::identity::{Email, ExternalId, Identity, RecordKey};
+use crate::domain::identity::RecordKey;
 use crate::domain::link::Lease;
 use crate::error::{Failure, FailureKind, Result};
 use crate::policy;
@@ -15,9 +15,10 @@ use crate::sync::change::{ContactChange, Subject as Whom};
 use crate::sync::plan::Found;
 use crate::sync::push::save_of;
 use crate::sync::services::Desk;
+use crate::sync::tombstone::{self, SKIPPED};
 
 use super::derive::derive;
-use super::event::EventUser;
+use super::event::{Customer, EventUser};
 use super::outcome::{consent, is_late_with_its_address, note, patch, steps};
 use super::stored::{EventStatus, Payload, Step, StoredEvent};
 use super::subject::{Past, Subject};
@@ -45,15 +46,18 @@ impl Desk {
             let mut next = event.clone();
             next.revision += 1;
             next.attempts += 1;
-            let gone = self.services.lifecycle.gone_since(&self.integration.scope, &identities(&payload.user)).await?;
+            let gone = self.gone_since(&payload.user).await?;
             if gone.is_some_and(|gone| event.by.at <= gone) {
                 return self.end_at_once(next, "older than the user's deletion").await;
             }
-            let found = self.find_user(&payload.user, &event).await?;
-            if gone.is_some() && payload.user.customer.is_some() && found.stored.record.is_none() {
-                // A payment provider goes on sending bills of somebody who is gone: they bring nobody back.
-                return Err(self.nobody_yet(&event));
-            }
+            let found = match self.find_user(&payload.user, &event).await {
+                Ok(found) if found.stored.record.is_some() => found,
+                Err(failure) if failure.kind == FailureKind::Storage => return Err(failure),
+                _ if self.brings_back(gone, &payload.user, &event).await? => {
+                    return self.end_at_once(next, SKIPPED).await;
+                }
+                found => found?,
+            };
             let key = found.key.clone();
             let (subject, holder) = self.services.lifecycle.subject(&self.integration.scope, &key).await?;
             if holder.is_some_and(|lease| lease.is_held(self.now())) {
@@ -75,6 +79,34 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// When the last of the people was deleted whom the event's identities were those of.
+    async fn gone_since(&self, user: &EventUser) -> Result<Option<Timestamp>> {
+        let identities = tombstone::identities(user.external_id.as_ref(), user.email.as_ref());
+        let gone = self.services.lifecycle.tombstones(&self.integration.scope, &identities).await?;
+        Ok(gone.into_values().max())
+    }
+
+    /// Whether an event about somebody whom nobody knows would bring back who was deleted: what others than the application still
+    /// send of the person (bills), and what is no sign-up (a login). One read, or two.
+    async fn brings_back(&self, gone: Option<Timestamp>, user: &EventUser, event: &StoredEvent) -> Result<bool> {
+        if gone.is_some() {
+            return Ok(user.customer.is_some() || !self.integration.lifecycle.is_signup(event.name.as_str()));
+        }
+        // Customers are known by their records. One without was deleted with it.
+        let Some(key) = self.customer_of(user).await? else { return Ok(false) };
+        Ok(self.services.contacts.load(&self.integration.scope, &key).await?.record.is_none())
+    }
+
+    /// The record of a payment provider's customer, by the customer's id or by what was paid. One read for each that is unknown.
+    async fn customer_of(&self, user: &EventUser) -> Result<Option<RecordKey>> {
+        for customer in customers(user) {
+            if let Some(key) = self.services.lifecycle.customer(&self.integration.scope, customer).await? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
     }
 
     /// The event may have two jobs: then the other one has begun it.
@@ -146,11 +178,13 @@ impl Desk {
     /// does, and never takes the place of the one that is known.
     async fn whom(&self, user: &EventUser) -> Result<Whom> {
         let person = Whom::Person { external_id: user.external_id.clone(), email: user.email.clone() };
-        let Some(customer) = &user.customer else { return Ok(person) };
+        if user.customer.is_none() {
+            return Ok(person);
+        }
         let (scope, contacts) = (&self.integration.scope, &self.services.contacts);
         let known = match &user.external_id {
             Some(id) => contacts.resolve(scope, Some(&id.identity()), None).await?.by_external_id,
-            None => self.services.lifecycle.customer(scope, customer).await?,
+            None => self.customer_of(user).await?,
         };
         let Some(key) = known else { return Ok(person) };
         let record = contacts.load(scope, &key).await?.record;
@@ -202,7 +236,7 @@ impl Desk {
             subject: derived.subject,
             lease: self.steps_lease(),
             save: changed.then(|| save_of(&draft)),
-            customer: payload.user.customer.clone(),
+            customers: customers(&payload.user).cloned().collect(),
         })
     }
 }
@@ -217,20 +251,19 @@ fn begun(admission: Admission) -> Begun {
     }
 }
 
+/// What of a payment provider an event's user is given by, each once.
+fn customers(user: &EventUser) -> impl Iterator<Item = &Customer> {
+    user.customer.iter().chain(user.payments.iter().filter(|one| Some(*one) != user.customer.as_ref()))
+}
+
 /// A key that no record has.
 fn nobody() -> RecordKey {
     RecordKey::from_stored(String::new())
 }
 
-/// The identities that an event's user is given by.
-pub(super) fn identities(user: &EventUser) -> Vec<Identity> {
-    let external = user.external_id.as_ref().map(ExternalId::identity);
-    external.into_iter().chain(user.email.as_ref().map(Email::identity)).collect()
-}
-
 /// Waiting for another event of the same user.
 struct Patience {
-    until: jiff::Timestamp,
+    until: Timestamp,
     pause: Duration,
 }
 

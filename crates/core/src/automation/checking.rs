@@ -62,7 +62,7 @@ pub(super) fn tiers(
     problems: &mut Vec<String>,
 ) -> Vec<Tier> {
     for (name, provider) in PRICE_VARIABLES {
-        for (price, tier) in pairs(name, &variable(name).unwrap_or_default(), problems) {
+        for (price, tier) in pairs(name, "a price and a tier: price_1=pro,price_2=enterprise", variable, problems) {
             let found = tiers.iter_mut().find(|own| own.name.eq_ignore_ascii_case(&tier));
             match (found, provider) {
                 (None, _) => problems.push(format!("{name}: there is no tier {tier}")),
@@ -84,18 +84,60 @@ enum Provider {
 const PRICE_VARIABLES: &[(&str, Provider)] =
     &[("TANDEM_STRIPE_PRICES", Provider::Stripe), ("TANDEM_LEMONSQUEEZY_VARIANTS", Provider::LemonSqueezy)];
 
-fn pairs(variable: &str, text: &str, problems: &mut Vec<String>) -> Vec<(String, String)> {
+/// The pairs of a variable; `what` says what they are.
+fn pairs(
+    name: &str,
+    what: &str,
+    variable: &impl Fn(&str) -> Option<String>,
+    problems: &mut Vec<String>,
+) -> Vec<(String, String)> {
+    let text = variable(name).unwrap_or_default();
     let mut pairs = Vec::new();
     for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
             Some((price, tier)) if !price.trim().is_empty() => {
                 pairs.push((price.trim().to_owned(), tier.trim().to_owned()))
             }
-            _ => problems.push(format!("{variable}: give pairs of a price and a tier: price_1=pro,price_2=enterprise")),
+            _ => problems.push(format!("{name}: give pairs of {what}")),
         }
     }
     pairs
 }
+
+/// The currency in which payments are added up, and the rates by which others are converted: those of the variables before those of
+/// the file.
+pub(super) fn currencies(
+    currency: Option<String>,
+    rates: BTreeMap<String, f64>,
+    variable: &impl Fn(&str) -> Option<String>,
+    problems: &mut Vec<String>,
+) -> (Option<String>, BTreeMap<String, f64>) {
+    let code = |text: &str| text.trim().to_uppercase();
+    let currency = variable(CURRENCY).or(currency).map(|text| code(&text)).filter(|code| !code.is_empty());
+    let mut all: BTreeMap<String, f64> = rates.iter().map(|(name, rate)| (code(name), *rate)).collect();
+    for (name, rate) in pairs(RATES, "a currency and what one unit of it is: USD=0.92,GBP=1.17", variable, problems) {
+        match rate.parse() {
+            Ok(rate) => drop(all.insert(code(&name), rate)),
+            Err(_) => problems.push(format!("{RATES}: the rate of {name} is no number")),
+        }
+    }
+    let is_code = |code: &str| code.len() == 3 && code.chars().all(|c| c.is_ascii_uppercase());
+    for wrong in all.keys().chain(&currency).filter(|code| !is_code(code)) {
+        problems.push(format!("{CURRENCY}, {RATES}: {wrong} is no code of a currency, such as EUR"));
+    }
+    for (name, _) in all.iter().filter(|(_, rate)| !(rate.is_finite() && **rate > 0.0)) {
+        problems.push(format!("{RATES}: the rate of {name} must be a number above 0"));
+    }
+    if currency.is_none() && !all.is_empty() {
+        problems.push(format!("{RATES}: rates say what other currencies are in one: name that as {CURRENCY}"));
+    }
+    (currency, all)
+}
+
+/// The variable that names the currency in which payments are added up.
+const CURRENCY: &str = "TANDEM_CURRENCY";
+/// The variable that gives rates.
+const RATES: &str = "TANDEM_EXCHANGE_RATES";
 
 pub(super) fn check_tiers(tiers: &[Tier], lists: &BTreeMap<Target, ListRef>, problems: &mut Vec<String>) {
     let mut names = BTreeSet::new();

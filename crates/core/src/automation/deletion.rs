@@ -4,10 +4,10 @@ use crate::domain::identity::RecordKey;
 use crate::domain::whom::Whom;
 use crate::error::{FailureKind, Result};
 use crate::sync::change::Outcome;
+use crate::sync::erase::Erasure;
 use crate::sync::services::Desk;
 use crate::sync::whom::Known;
 
-use super::admit::identities;
 use super::event::EventUser;
 use super::stored::{Step, StepAction, StepStatus, StoredEvent};
 
@@ -26,7 +26,7 @@ impl Desk {
         if self.is_outlived(&known, &event).await? {
             step.end(StepStatus::Superseded, Some("later events of the user are known".to_owned()));
         } else {
-            let note = self.erase_user(&payload.user, &whom, &known, &event).await?;
+            let note = self.erase_user(&whom, &known, &event).await?;
             step.end(StepStatus::Done, note);
         }
         event.steps = vec![step];
@@ -48,24 +48,20 @@ impl Desk {
     async fn is_outlived(&self, known: &Known, event: &StoredEvent) -> Result<bool> {
         let Some((key, _)) = &known.record else { return Ok(false) };
         let (subject, _) = self.services.lifecycle.subject(&self.integration.scope, key).await?;
-        Ok(subject.newest.is_some_and(|newest| newest > event.by))
+        // Of one moment the deletion is the last.
+        Ok(subject.newest.is_some_and(|newest| newest.at > event.by.at))
     }
 
-    /// First of all it is noted that the person is gone: what is still on its way must not bring anybody back.
-    async fn erase_user(
-        &self,
-        user: &EventUser,
-        whom: &Whom,
-        known: &Known,
-        event: &StoredEvent,
-    ) -> Result<Option<String>> {
-        let mut gone = identities(user);
-        gone.extend(known.identities().into_iter().filter(|identity| !identities(user).contains(identity)));
-        self.services.lifecycle.bury(&self.integration.scope, &gone, event.by.at, self.now()).await?;
-        match self.erase(whom, &event.correlation_id).await {
+    /// Whoever nobody knows yet is noted as gone, too: what is still on its way must not bring anybody back.
+    async fn erase_user(&self, whom: &Whom, known: &Known, event: &StoredEvent) -> Result<Option<String>> {
+        let erasure = Erasure { at: event.by.at, keep_row: false };
+        match self.erase(whom, erasure, &event.correlation_id).await {
             Ok(Outcome::Done(_)) => Ok(None),
             Ok(Outcome::Queued(_)) => Ok(Some("the platform's contact is deleted by a job".to_owned())),
-            Err(failure) if failure.kind == FailureKind::NotFound => Ok(Some("nobody was known".to_owned())),
+            Err(failure) if failure.kind == FailureKind::NotFound => {
+                self.bury(whom, known, event.by.at).await?;
+                Ok(Some("nobody was known".to_owned()))
+            }
             Err(failure) => Err(failure),
         }
     }

@@ -5,6 +5,7 @@
 //! end is the same in whatever order events arrive. (Of events that a rule takes only so often, which one is taken does depend
 //! on it.)
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use crate::domain::record::Fields;
 use crate::error::{Failure, FailureKind, Result};
 
 use super::event::Moment;
+use super::money;
 use super::rulebook::{CheckedRule, RuleBook};
 use super::rules::{ConsentWord, Direction, Tier};
 use super::subject::{Context, Past, REMEMBERED, Subject, Written};
@@ -197,6 +199,7 @@ fn is_known_to_hold(target: &Target, value: &Value) -> bool {
 /// What belongs to no target: sums, consent, deletion.
 fn apart_from_targets(book: &RuleBook, event: &Past, properties: &Fields, derived: &mut Derived) -> Result<()> {
     let currency = properties.get("currency").and_then(Value::as_str);
+    let refunded = derived.subject.refunds.news(event, properties);
     let given = Given { at: event.by.at, name: event.name.as_str(), tier: None, old_tier: None, properties };
     for (_, rule) in book.rules_for(event.name.as_str()).filter(|(_, rule)| has_properties(rule, properties)) {
         match rule.consent {
@@ -205,13 +208,17 @@ fn apart_from_targets(book: &RuleBook, event: &Past, properties: &Fields, derive
             Some(ConsentWord::OptOut) => derived.opted_in = Some(false),
         }
         derived.erase |= rule.erase;
-        if !rule.add.is_empty() && !book.takes_currency(currency) {
-            derived.notes.push("the payment is in another currency than the one that is added up".to_owned());
-            continue;
-        }
         for (field, template, minus) in &rule.add {
-            let number = number(template, &given).ok_or_else(|| no_number(template))?;
-            derived.adds.push((field.clone(), if *minus { -number } else { number }));
+            let told = number(template, &given).ok_or_else(|| no_number(template))?;
+            // Of what was given back, other documents may have told before.
+            let told = refunded.filter(|_| *minus && template.property() == Some("amount")).unwrap_or(told);
+            match money::in_one_currency(book, &mut derived.subject, currency, told) {
+                Ok(number) if number != 0.0 => {
+                    derived.adds.push((field.clone(), if *minus { -number } else { number }))
+                }
+                Ok(_) => {}
+                Err(why) => derived.notes.push(why),
+            }
         }
     }
     Ok(())
@@ -245,12 +252,13 @@ fn no_number(template: &Template) -> Failure {
 /// What one event writes, and where the user stands after it. Rules that are paced apply if `is_its_turn`.
 fn effects(book: &RuleBook, past: &Past, context: &mut Context, is_its_turn: impl Fn(usize) -> bool) -> Effects {
     let change = change_tier(book, past, context);
+    let facts = facts_of(past, &change);
     let given = Given {
         at: past.by.at,
         name: past.name.as_str(),
         tier: change.new.as_deref(),
         old_tier: change.old.as_deref(),
-        properties: &past.facts,
+        properties: &facts,
     };
     let rules: Vec<&CheckedRule> = applying(book, past, &change, is_its_turn).map(|(_, rule)| rule).collect();
     let mut effects = Effects::default();
@@ -268,6 +276,14 @@ fn effects(book: &RuleBook, past: &Past, context: &mut Context, is_its_turn: imp
     effects
 }
 
+/// What the rules look at of an event. Where another subscription than the event's counts, its status is the user's.
+fn facts_of<'a>(past: &'a Past, change: &Change) -> Cow<'a, Fields> {
+    let Some(status) = &change.status else { return Cow::Borrowed(&past.facts) };
+    let mut facts = past.facts.clone();
+    facts.insert("status".to_owned(), json!(status));
+    Cow::Owned(facts)
+}
+
 /// The rules whose conditions an event meets, with their places in the file.
 fn applying<'a>(
     book: &'a RuleBook,
@@ -278,7 +294,7 @@ fn applying<'a>(
     let goes_there =
         |rule: &CheckedRule| rule.direction.as_ref().is_none_or(|wanted| wanted.contains(&change.direction));
     book.rules_for(&change.name).filter(move |(index, rule)| {
-        let is_met = has_properties(rule, &past.facts) && goes_there(rule);
+        let is_met = has_properties(rule, &facts_of(past, change)) && goes_there(rule);
         is_met && (rule.at_most_every.is_none() || is_its_turn(*index))
     })
 }

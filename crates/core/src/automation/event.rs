@@ -83,6 +83,9 @@ pub struct EventUser {
     /// The customer of a payment provider.
     #[serde(default)]
     pub customer: Option<Customer>,
+    /// What the customer paid, by the provider's ids: later documents may name nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<Customer>,
     /// What else is said of the person, by the rules' local names.
     #[serde(default)]
     pub fields: Patch,

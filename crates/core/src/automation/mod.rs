@@ -13,6 +13,7 @@ pub mod explain;
 mod joining;
 mod listing;
 mod lists;
+pub mod money;
 mod outcome;
 pub mod presence;
 pub mod replay;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
-use crate::domain::record::{Change, Fields, Patch, Record};
+use crate::domain::record::{Change, Fields, Patch, Record, is_blank_text};
 use crate::sync::plan::Draft;
 
 use super::derive::{Derived, number_of};
@@ -72,7 +72,8 @@ fn said_of_the_person(derived: &mut Derived, user: &EventUser, record: Option<&R
     for (name, change) in &user.fields {
         let target = Target::Field(name.clone());
         let is_late = derived.subject.decided.get(&target).is_some_and(|written| written.by > event.by);
-        let is_known = newer_state.is_some_and(|record| record.fields.contains_key(name));
+        let is_known =
+            newer_state.and_then(|record| record.fields.get(name)).is_some_and(|value| !is_blank_text(value));
         if !is_late && !is_known {
             derived.subject.decided.insert(target, decided.clone());
             patch.insert(name.clone(), change.clone());

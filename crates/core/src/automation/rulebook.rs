@@ -10,7 +10,7 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::ListKind;
 use crate::mapping::RuleSet;
 
-use super::checking::{Reader, check_pace, check_tiers, lists, mentioned, tiers, unreadable};
+use super::checking::{Reader, check_pace, check_tiers, currencies, lists, mentioned, tiers, unreadable};
 use super::event::Customer;
 use super::rules::{ConsentWord, Direction, OneOrMore, RulesFile, Tier, TierMode};
 use super::target::Target;
@@ -78,6 +78,7 @@ pub struct RuleBook {
     rules: Vec<CheckedRule>,
     mentioned: BTreeSet<String>,
     currency: Option<String>,
+    rates: BTreeMap<String, f64>,
 }
 
 /// Properties that always tell of tiers.
@@ -98,6 +99,7 @@ impl RuleBook {
         let lists = lists(&file, &variable, &mut problems);
         let tiers = tiers(file.tiers, &variable, &mut problems);
         check_tiers(&tiers, &lists, &mut problems);
+        let (currency, rates) = currencies(file.currency, file.rates, &variable, &mut problems);
         let mut reader = Reader { lists: &lists, fields, problems: &mut problems };
         let rules: Vec<CheckedRule> =
             file.rules.iter().enumerate().map(|(index, rule)| reader.rule(index, rule)).collect();
@@ -109,7 +111,7 @@ impl RuleBook {
             return Err(problems);
         }
         let mentioned = mentioned(&rules);
-        Ok(Self { lists, tiers, rules, mentioned, currency: file.currency.map(|code| code.trim().to_uppercase()) })
+        Ok(Self { lists, tiers, rules, mentioned, currency, rates })
     }
 
     /// The same, for start-up.
@@ -200,6 +202,12 @@ impl RuleBook {
         self.rules_for(name).any(|(_, rule)| rule.is_about_tiers())
     }
 
+    /// Whether an event is the application's word that somebody signs up.
+    #[must_use]
+    pub fn is_signup(&self, name: &str) -> bool {
+        name == "user_signup" || self.rules_for(name).any(|(_, rule)| rule.tier == Some(TierMode::First))
+    }
+
     /// Whether an event must name a tier.
     #[must_use]
     pub fn needs_tier(&self, name: &str) -> bool {
@@ -212,19 +220,16 @@ impl RuleBook {
         adds.filter_map(|(_, template, _)| template.property())
     }
 
-    /// The currency in which payments are added up; `None` takes all.
+    /// The currency in which payments are added up; `None` leaves it to each user's first payment.
     #[must_use]
     pub fn currency(&self) -> Option<&str> {
         self.currency.as_deref()
     }
 
-    /// Whether payments of this currency are added up.
+    /// What one unit of a currency is in the one in which payments are added up, if that is given.
     #[must_use]
-    pub fn takes_currency(&self, code: Option<&str>) -> bool {
-        match (&self.currency, code) {
-            (Some(own), Some(code)) => own.eq_ignore_ascii_case(code.trim()),
-            (None, _) | (Some(_), None) => true,
-        }
+    pub fn rate(&self, code: &str) -> Option<f64> {
+        self.rates.get(code).copied()
     }
 
     /// Of an event's properties, those that the rules look at: what is remembered of it.

@@ -9,8 +9,12 @@ use serde_json::Value;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RulesFile {
-    /// The currency in which payments are added up, by its ISO 4217 code; payments in others are not added. None takes all.
+    /// The currency in which payments are added up, by its ISO 4217 code. Without one, it is that of each user's first payment.
+    /// Payments in others are not added, unless `rates` has them.
     pub currency: Option<String>,
+    /// What one unit of other currencies is in `currency`, by their codes.
+    #[serde(default)]
+    pub rates: BTreeMap<String, f64>,
     /// Segments by the keys that the rules use.
     #[serde(default)]
     pub segments: BTreeMap<String, ListEntry>,
@@ -137,6 +141,8 @@ pub enum TierMode {
     First,
     /// The one that the event names, else the last one that the user had.
     Back,
+    /// The one that the user has: the event says how a subscription stands (`status`).
+    Keep,
     /// None any more: out of the segments of paid tiers, and of all campaigns of tiers.
     None,
 }

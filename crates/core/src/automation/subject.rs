@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::domain::record::Fields;
 
 use super::event::{EventName, Moment};
+use super::money::Refunds;
 use super::target::Target;
 
 /// How many events about tiers are remembered one by one; older ones are remembered by what they led to.
@@ -36,6 +37,9 @@ pub struct Context {
     /// belongs to none.
     #[serde(default)]
     pub plans: BTreeMap<String, String>,
+    /// How the subscriptions stand, by the same names.
+    #[serde(default)]
+    pub statuses: BTreeMap<String, String>,
 }
 
 /// What was decided of a target.
@@ -71,6 +75,12 @@ pub struct Subject {
     /// When the last of the events came. What an older one asks for in its turn is asked for no earlier than this.
     #[serde(default)]
     pub heard_at: Option<Timestamp>,
+    /// The currency in which the user's payments are added up: that of the first one, where the rules name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// What was given back of payments.
+    #[serde(default, skip_serializing_if = "Refunds::is_empty")]
+    pub refunds: Refunds,
     /// Grows by one with every change; the guard of optimistic writes.
     #[serde(default)]
     pub version: u64,

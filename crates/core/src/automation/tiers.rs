@@ -1,6 +1,6 @@
 //! What events do to the tier that a user has. Pure.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 
 use serde_json::Value;
 
@@ -18,11 +18,27 @@ pub(super) struct Change {
     pub(super) new: Option<String>,
     pub(super) direction: Direction,
     pub(super) speaks: bool,
+    /// How the subscription stands that counts, when that is another one than the event's.
+    pub(super) status: Option<String>,
 }
 
-/// The tier after the event; the context is taken there.
+/// The tier after the event; the context is taken there. Of several subscriptions the one with the highest tier counts, of equal
+/// ones the one that stands best: what happens to another changes the user's status as little as the tier.
 pub(super) fn change_tier(book: &RuleBook, past: &Past, context: &mut Context) -> Change {
     let mode = book.rules_for(past.name.as_str()).find_map(|(_, rule)| rule.tier);
+    let change = change_by(book, past, context, mode);
+    let own = mode.and(subscription(past));
+    let other = own.and_then(|own| counting(book, context).filter(|counts| *counts != own));
+    match other {
+        None => change,
+        Some(other) => {
+            let status = context.statuses.get(&other).map_or(ACTIVE, String::as_str).to_owned();
+            Change { name: CHANGED_PLAN.to_owned(), status: Some(status), ..change }
+        }
+    }
+}
+
+fn change_by(book: &RuleBook, past: &Past, context: &mut Context, mode: Option<TierMode>) -> Change {
     let before = context.tier.clone();
     let said = old_tier(book, &past.facts).ok().flatten();
     let unchanged = |context: &Context| Change {
@@ -31,20 +47,37 @@ pub(super) fn change_tier(book: &RuleBook, past: &Past, context: &mut Context) -
         new: context.tier.clone(),
         direction: Direction::Same,
         speaks: false,
+        status: None,
     };
     let Some(mode) = mode else { return unchanged(context) };
     let named = named_tier(book, &past.facts).ok().flatten();
     let Some(tier) = tier_by(mode, named, book, context) else {
-        return if mode == TierMode::None { cancelled(book, past, context) } else { unchanged(context) };
+        return match mode {
+            TierMode::None => cancelled(book, past, context),
+            TierMode::Keep => {
+                note_status(past, context);
+                unchanged(context)
+            }
+            TierMode::New | TierMode::First | TierMode::Back => unchanged(context),
+        };
     };
     settle(book, past, context, tier);
     let old = said.or(before);
     let direction = match mode {
         // Who comes back, or signs up once more, did not change plans.
         TierMode::Back => Direction::Same,
-        TierMode::First | TierMode::New | TierMode::None => direction(book, old.as_deref(), context.tier.as_deref()),
+        TierMode::First | TierMode::New | TierMode::Keep | TierMode::None => {
+            direction(book, old.as_deref(), context.tier.as_deref())
+        }
     };
-    Change { name: past.name.as_str().to_owned(), old, new: context.tier.clone(), direction, speaks: true }
+    Change {
+        name: past.name.as_str().to_owned(),
+        old,
+        new: context.tier.clone(),
+        direction,
+        speaks: true,
+        status: None,
+    }
 }
 
 fn tier_by(mode: TierMode, named: Option<String>, book: &RuleBook, context: &Context) -> Option<String> {
@@ -54,53 +87,93 @@ fn tier_by(mode: TierMode, named: Option<String>, book: &RuleBook, context: &Con
             named.or_else(|| context.tier.clone()).or_else(|| book.tiers().first().map(|tier| tier.name.clone()))
         }
         TierMode::Back => named.or_else(|| context.tier.clone()).or_else(|| context.last_tier.clone()),
-        TierMode::None => None,
+        TierMode::Keep | TierMode::None => None,
     }
 }
 
 /// The user has the tier, by the subscription that the event names, or altogether.
 fn settle(book: &RuleBook, past: &Past, context: &mut Context, tier: String) {
-    match subscription(past) {
-        None => context.plans = BTreeMap::from([(String::new(), tier)]),
-        Some(subscription) => {
-            context.plans.remove("");
-            context.plans.insert(subscription, tier);
-        }
+    let key = subscription(past).unwrap_or_default();
+    if key.is_empty() {
+        context.plans.clear();
+        context.statuses.clear();
+    } else {
+        context.plans.remove("");
+        context.statuses.remove("");
     }
+    context.statuses.insert(key.clone(), status(past));
+    context.plans.insert(key, tier);
     context.tier = highest(book, context);
     context.last_tier = context.tier.clone();
+}
+
+/// How a subscription stands after an event about it; all of them, when the event names none.
+fn note_status(past: &Past, context: &mut Context) {
+    let named = subscription(past);
+    for key in context.plans.keys().filter(|key| named.as_ref().is_none_or(|named| named == *key)) {
+        context.statuses.insert(key.clone(), status(past));
+    }
 }
 
 /// A subscription ended. Who has another one goes on with the tier of that.
 fn cancelled(book: &RuleBook, past: &Past, context: &mut Context) -> Change {
     let before = context.tier.take();
     match subscription(past) {
-        None => context.plans.clear(),
+        None => {
+            context.plans.clear();
+            context.statuses.clear();
+        }
         Some(subscription) => {
-            context.plans.remove(&subscription);
-            context.plans.remove("");
+            for key in [subscription.as_str(), ""] {
+                context.plans.remove(key);
+                context.statuses.remove(key);
+            }
         }
     }
     context.tier = highest(book, context);
-    match context.tier.clone() {
+    let (name, direction) = match &context.tier {
         None => {
             context.last_tier = before.clone().or(context.last_tier.take());
-            let name = past.name.as_str().to_owned();
-            Change { name, old: before, new: None, direction: Direction::Downgrade, speaks: true }
+            (past.name.as_str(), Direction::Downgrade)
         }
         Some(tier) => {
             context.last_tier = Some(tier.clone());
-            let direction = direction(book, before.as_deref(), Some(&tier));
-            Change { name: CHANGED_PLAN.to_owned(), old: before, new: Some(tier), direction, speaks: true }
+            (CHANGED_PLAN, direction(book, before.as_deref(), Some(tier)))
         }
-    }
+    };
+    Change { name: name.to_owned(), old: before, new: context.tier.clone(), direction, speaks: true, status: None }
 }
 
-/// What it is when one of several subscriptions ends.
+/// What it is when one of several subscriptions ends, or when something happens to one that does not count.
 const CHANGED_PLAN: &str = "plan_change";
+/// How a subscription stands of which nothing else is said.
+const ACTIVE: &str = "active";
+/// How subscriptions can stand, the best first. What is not among them is as good as one that is about to end.
+const BEST_FIRST: &[&str] = &[ACTIVE, "trialing", "cancels_at_period_end", "past_due", "unpaid", "paused"];
+const UNKNOWN: usize = 2;
+
+/// The subscription that counts.
+fn counting(book: &RuleBook, context: &Context) -> Option<String> {
+    let standing = |key: &String| {
+        let status = context.statuses.get(key).map_or(ACTIVE, String::as_str);
+        BEST_FIRST.iter().position(|one| *one == status).unwrap_or(UNKNOWN)
+    };
+    let best = context.plans.iter().max_by_key(|(key, tier)| (book.rank(tier), Reverse(standing(key)), Reverse(*key)));
+    best.map(|(key, _)| key.clone())
+}
 
 fn highest(book: &RuleBook, context: &Context) -> Option<String> {
-    context.plans.values().max_by_key(|tier| book.rank(tier)).cloned()
+    counting(book, context).and_then(|key| context.plans.get(&key).cloned())
+}
+
+/// How the event's subscription stands after it.
+fn status(past: &Past) -> String {
+    let by_name = || match past.name.as_str() {
+        "subscription_past_due" => "past_due",
+        "subscription_paused" => "paused",
+        _ => ACTIVE,
+    };
+    text(&past.facts, "status").unwrap_or_else(|| by_name().to_owned())
 }
 
 /// Who comes to the lowest tier from none, or to the same one, goes nowhere.

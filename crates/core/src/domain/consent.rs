@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a person said about being mailed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,101 @@ pub enum ConsentStatus {
     OptedIn,
     /// Must not be mailed.
     OptedOut,
+}
+
+/// Words that say yes to being mailed, as applications and newsletter tools write them.
+const YES: &[&str] = &[
+    "true",
+    "t",
+    "yes",
+    "y",
+    "1",
+    "on",
+    "ok",
+    "subscribed",
+    "subscribe",
+    "opted in",
+    "opt in",
+    "optin",
+    "confirmed",
+    "granted",
+    "accepted",
+    "agreed",
+    "enabled",
+    "checked",
+    "oui",
+    "ja",
+    "si",
+    "s\u{ed}",
+    "sim",
+];
+/// Words that say no. `cleaned`, `bounced` and `complained` are those of newsletter tools for whom they mail no more.
+const NO: &[&str] = &[
+    "false",
+    "f",
+    "no",
+    "n",
+    "0",
+    "off",
+    "none",
+    "never",
+    "unsubscribed",
+    "unsubscribe",
+    "not subscribed",
+    "non subscribed",
+    "nonsubscribed",
+    "never subscribed",
+    "opted out",
+    "opt out",
+    "optout",
+    "cleaned",
+    "bounced",
+    "complained",
+    "spam",
+    "junk",
+    "blocked",
+    "suppressed",
+    "declined",
+    "denied",
+    "refused",
+    "rejected",
+    "revoked",
+    "withdrawn",
+    "disabled",
+    "unchecked",
+    "non",
+    "nein",
+    "nee",
+    "n\u{e3}o",
+    "nao",
+];
+
+/// What a value says about being mailed; `None` when it says neither yes nor no. Who did not confirm yet (`pending`) said
+/// neither.
+#[must_use]
+pub fn said(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => match number.as_f64() {
+            Some(number) if number == 0.0 => Some(false),
+            Some(number) if number == 1.0 => Some(true),
+            _ => None,
+        },
+        Value::String(text) => said_in_words(text),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn said_in_words(text: &str) -> Option<bool> {
+    let text = text.trim().trim_start_matches('\'').to_lowercase();
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || matches!(c, '-' | '_')).filter(|word| !word.is_empty()).collect();
+    let text = words.join(" ");
+    match (YES.contains(&text.as_str()), NO.contains(&text.as_str())) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    }
 }
 
 /// Who said it.
@@ -225,6 +321,23 @@ mod tests {
         let reversed = said.iter().rev().cloned().fold(ConsentLedger::default(), taken);
         assert_eq!(in_order, reversed);
         assert!(in_order.opted_out());
+    }
+
+    #[test]
+    fn the_words_of_newsletter_tools_are_read_and_others_say_nothing() {
+        for yes in ["Yes", " on ", "SUBSCRIBED", "opted-in", "opt_in", "oui", "'1"] {
+            assert_eq!(said(&Value::from(yes)), Some(true), "{yes}");
+        }
+        for no in ["unsubscribed", "Cleaned", "off", "non", "Opted Out", "NEVER_SUBSCRIBED", "non-subscribed", "'0"] {
+            assert_eq!(said(&Value::from(no)), Some(false), "{no}");
+        }
+        for neither in ["", "pending", "perhaps", "yes and no", "2", "subscribed?"] {
+            assert_eq!(said(&Value::from(neither)), None, "{neither}");
+        }
+        assert_eq!(
+            (said(&Value::from(1)), said(&Value::from(0)), said(&Value::from(2))),
+            (Some(true), Some(false), None)
+        );
     }
 
     fn taken(mut ledger: ConsentLedger, entry: ConsentEntry) -> ConsentLedger {

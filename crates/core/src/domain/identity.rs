@@ -41,7 +41,7 @@ impl FromStr for Email {
     type Err = InvalidEmail;
 
     fn from_str(text: &str) -> Result<Self, InvalidEmail> {
-        let address = text.trim().to_lowercase();
+        let address = text.trim_matches(is_invisible).to_lowercase();
         if !address.is_ascii() {
             return Err(InvalidEmail::NotAscii);
         }
@@ -51,6 +51,13 @@ impl FromStr for Email {
             && EmailAddress::parse_with_options(&address, options).is_ok();
         if sound { Ok(Self(address)) } else { Err(InvalidEmail::Malformed) }
     }
+}
+
+/// White space, and the marks that come along when an address is copied from a page or a document: byte order mark, spaces of no
+/// width, soft hyphen, writing direction.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 impl TryFrom<String> for Email {
@@ -191,6 +198,15 @@ mod tests {
         let two: Email = "john@example.com".parse().unwrap();
         assert_eq!(one, two);
         assert_eq!(one.identity(), two.identity());
+    }
+
+    #[test]
+    fn invisible_characters_around_an_address_are_no_part_of_it() {
+        for text in ["\u{feff}john@example.com", "john@example.com\u{200b}", "\u{a0}\u{2060}john@example.com\u{200e} "]
+        {
+            assert_eq!(text.parse::<Email>().unwrap().as_str(), "john@example.com", "{text:?}");
+        }
+        assert_eq!("jo\u{200b}hn@example.com".parse::<Email>(), Err(InvalidEmail::NotAscii));
     }
 
     #[test]

@@ -48,6 +48,10 @@ pub enum IssueCode {
     Stale,
     /// The person opted out; this change would have undone it.
     OptOutKept,
+    /// What is said about being mailed is neither yes nor no.
+    UnreadableConsent,
+    /// The person was deleted, and this does not begin anew.
+    Erased,
     /// A step after the write itself could not be done yet and was put on the queue.
     Deferred,
 }

@@ -34,6 +34,10 @@ pub struct Record {
     /// says something else, its old value is no change. Kept with the fields, so that no crash parts the two.
     #[serde(default)]
     pub overlaid: Fields,
+    /// Fields whose values come from an older state than the newest one, and when the application made that state: of several
+    /// rows of one person, an older one gives what the newest does not have at all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub older: BTreeMap<String, Timestamp>,
 }
 
 impl std::fmt::Debug for Record {
@@ -52,7 +56,7 @@ impl Record {
 }
 
 /// The field in which an application says when it changed the record.
-const UPDATED_AT: &str = "updated_at";
+pub const UPDATED_AT: &str = "updated_at";
 
 /// When the application says that it made these changes, if it says so.
 #[must_use]
@@ -89,23 +93,28 @@ impl std::fmt::Debug for Change {
 /// Changes by field; a field that is not in it is kept.
 pub type Patch = BTreeMap<String, Change>;
 
-/// The fields after a patch that is older than they are: only what they lack is taken.
-#[must_use]
-pub fn filled(fields: &Fields, patch: &Patch) -> Fields {
-    let missing = patch.iter().filter(|(name, _)| !fields.contains_key(*name));
-    patched(fields, &missing.map(|(name, change)| (name.clone(), change.clone())).collect())
+impl Change {
+    /// What a record holds after it. A cleared field stays as `null`: only that tells it from one that nobody ever spoke of.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        match self {
+            Self::Clear => Value::Null,
+            Self::Set(value) => value.clone(),
+        }
+    }
 }
 
-/// The fields after a patch. A cleared field stays as `null`: only that tells it from one that nobody ever spoke of.
+/// The fields after a patch.
 #[must_use]
 pub fn patched(fields: &Fields, patch: &Patch) -> Fields {
     let mut result = fields.clone();
-    for (name, change) in patch {
-        let value = match change {
-            Change::Clear => Value::Null,
-            Change::Set(value) => value.clone(),
-        };
-        result.insert(name.clone(), value);
-    }
+    result.extend(patch.iter().map(|(name, change)| (name.clone(), change.value())));
     result
+}
+
+/// Whether a value is a text of nothing but white space. It stands for a column that is there and has no value: it changes
+/// nothing on the platform, and is no gap that an older state could fill.
+#[must_use]
+pub fn is_blank_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
 }

@@ -45,6 +45,10 @@ pub enum Task {
     Erase {
         /// How the caller named the person.
         whom: Whom,
+        /// When the person was deleted.
+        at: Timestamp,
+        /// Whether the application's row stays where Tandem itself keeps it.
+        keep_row: bool,
     },
     /// Delete a contact on the platform.
     #[serde(rename = "delete_contact_v1")]
@@ -127,6 +131,8 @@ impl Task {
             | Self::TakeBack { .. }
             | Self::Sync
             | Self::RequestMembership(_)
+            | Self::Erase { .. }
+            | Self::CheckAllowed { .. }
             | Self::Identify { .. } => false,
         }
     }

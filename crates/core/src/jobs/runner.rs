@@ -8,6 +8,7 @@ use crate::domain::whom::Whom;
 use crate::error::{Failure, FailureKind, Result};
 use crate::policy::{self, Decision};
 use crate::sync::change::{ContactChange, Outcome, Visitor};
+use crate::sync::erase::Erasure;
 use crate::sync::push::For;
 use crate::sync::services::Desk;
 
@@ -61,14 +62,16 @@ impl Desk {
             Task::ApplyEvent { event } => self.apply_event(event).await,
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
             Task::RequestMembership(request) => self.fulfil_request(request).await,
-            Task::Erase { whom } => self.erase_again(whom, job).await,
+            Task::Erase { whom, at, keep_row } => {
+                self.erase_again(whom, Erasure { at: *at, keep_row: *keep_row }, job).await
+            }
             Task::DeleteContact { contact } => self.delete_later(contact, job).await,
         }
     }
 
     /// Nobody is left to delete when an earlier try, or somebody else, did it.
-    async fn erase_again(&self, whom: &Whom, job: &Job) -> Result<()> {
-        match self.erase(whom, &job.correlation_id).await {
+    async fn erase_again(&self, whom: &Whom, erasure: Erasure, job: &Job) -> Result<()> {
+        match self.erase(whom, erasure, &job.correlation_id).await {
             Ok(_) => Ok(()),
             Err(failure) if failure.kind == FailureKind::NotFound => Ok(()),
             Err(failure) => Err(failure),

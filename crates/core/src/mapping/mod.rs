@@ -1,6 +1,7 @@
 //! From the application's fields to the platform's: rules as data, transforms, and the difference to what was last sent.
 
 pub mod difference;
+pub mod lists;
 pub mod map;
 pub mod reverse;
 pub mod rules;

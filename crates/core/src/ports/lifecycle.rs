@@ -1,5 +1,7 @@
 //! Lifecycle events and what is remembered of their users.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -8,7 +10,7 @@ use crate::automation::event::Customer;
 use crate::automation::stored::StoredEvent;
 use crate::automation::subject::Subject;
 use crate::domain::identity::{Identity, RecordKey};
-use crate::domain::link::Lease;
+use crate::domain::link::{Lease, RemoteId};
 use crate::domain::scope::Scope;
 use crate::error::Result;
 
@@ -34,8 +36,19 @@ pub struct Admission {
     pub lease: Lease,
     /// The record's newer state, when the event changes it.
     pub save: Option<Save>,
-    /// The customer of a payment provider that the record turned out to be.
-    pub customer: Option<Customer>,
+    /// What of a payment provider turned out to be the record's: the customer, and what it paid.
+    pub customers: Vec<Customer>,
+}
+
+/// A person who was deleted: digests by which whoever comes back is known, and no personal data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Burial {
+    /// Address and ids.
+    pub identities: Vec<Identity>,
+    /// The platform's contacts, those that were merged included.
+    pub contacts: Vec<RemoteId>,
+    /// When the person was deleted.
+    pub at: Timestamp,
 }
 
 /// Events, and what is remembered of their users.
@@ -61,8 +74,10 @@ pub trait LifecycleStore: Send + Sync {
     async fn unqueued(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>>;
     /// The record of a payment provider's customer. One read call.
     async fn customer(&self, scope: &Scope, customer: &Customer) -> Result<Option<RecordKey>>;
-    /// When the last of the people with these identities was deleted. One read call.
-    async fn gone_since(&self, scope: &Scope, identities: &[Identity]) -> Result<Option<Timestamp>>;
+    /// Of these identities, those of people who were deleted, and when. One read call for 100, none for none.
+    async fn tombstones(&self, scope: &Scope, identities: &[Identity]) -> Result<HashMap<Identity, Timestamp>>;
+    /// When the person was deleted whose contact of the platform this was. One read call.
+    async fn contact_gone_since(&self, scope: &Scope, contact: &RemoteId) -> Result<Option<Timestamp>>;
     /// What is remembered of a user, and who does the user's steps just now. One read call.
     async fn subject(&self, scope: &Scope, key: &RecordKey) -> Result<(Subject, Option<Lease>)>;
     /// Begins an event. One write call.
@@ -88,9 +103,8 @@ pub trait LifecycleStore: Send + Sync {
     async fn lock_list(&self, scope: &Scope, name: &str, lease: &Lease, now: Timestamp) -> Result<Attempt>;
     /// Gives the right back. One write call.
     async fn unlock_list(&self, scope: &Scope, name: &str, owner: &str) -> Result<()>;
-    /// Notes that the person with these identities was deleted at this moment; kept for 90 days from `now` on, as long as
-    /// events that come by then. One write call.
-    async fn bury(&self, scope: &Scope, identities: &[Identity], at: Timestamp, now: Timestamp) -> Result<()>;
+    /// Notes that a person was deleted, for good; a later deletion that is noted stands. One write call for 100 digests.
+    async fn bury(&self, scope: &Scope, burial: &Burial) -> Result<()>;
     /// Forgets what is remembered of a user, and what its events still hold of the person. One read call and one write call
     /// for 25 items.
     async fn forget(&self, scope: &Scope, key: &RecordKey) -> Result<()>;

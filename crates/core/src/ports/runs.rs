@@ -140,7 +140,10 @@ pub struct RunLog {
     pub rows: u64,
     /// Rows that changed nothing, those among them whose rejection was reported before.
     pub unchanged: u64,
-    /// Rows whose news were stored. With `unchanged`, `rejected`, `deleted` and `put_off` they are all `rows`.
+    /// Rows of which nothing was taken, because a newer state of the record is known.
+    pub stale: u64,
+    /// Rows whose news were stored. With `unchanged`, `stale`, `rejected`, `skipped`, `deleted` and
+    /// `put_off` they are all `rows`.
     pub taken: u64,
     /// Rows that the source marks as deleted.
     pub deleted: u64,
@@ -154,6 +157,8 @@ pub struct RunLog {
     pub failed: u64,
     /// Rows that are no contact: no address, or none that can be mailed.
     pub rejected: u64,
+    /// Rows of people who were deleted, and whom they do not bring back.
+    pub skipped: u64,
     /// Rows that joined the contact of another row; they are among `taken`.
     pub shared: u64,
     /// Contacts whose rows are gone from the source.

@@ -123,6 +123,10 @@ pub trait RecordSource: Send + Sync {
     async fn report_run(&self, scope: &Scope, run: &RunLog) -> Result<()>;
     /// Hands over what people changed on the platform. One call for 500.
     async fn take_back(&self, scope: &Scope, pulled: &[Pulled]) -> Result<()>;
+    /// Whether the rows are Tandem's own to keep and to forget.
+    fn keeps_rows(&self) -> bool {
+        false
+    }
     /// A person's data are erased: forgets the row, where Tandem itself keeps it. Rows of the application's own database are
     /// the application's to erase. A few calls.
     async fn forget(&self, scope: &Scope, id: &ExternalId) -> Result<()>;

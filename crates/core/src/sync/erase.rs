@@ -1,6 +1,9 @@
-//! Deleting a contact everywhere. What stays is the digest of an opted-out address, so that nobody mails it again.
+//! Deleting a contact everywhere. What stays are digests: of an opted-out address, so that nobody mails it again, and of address
+//! and ids, so that nobody comes back by what was said of the person before.
 
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::domain::link::RemoteId;
 use crate::error::{Failure, FailureKind, Result};
@@ -11,6 +14,15 @@ use super::change::{Outcome, Queued};
 use super::services::Desk;
 use super::whom::{Known, unknown};
 use crate::domain::whom::Whom;
+
+/// How a contact is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// When the person was deleted.
+    pub at: Timestamp,
+    /// Whether the application's row stays where Tandem itself keeps it.
+    pub keep_row: bool,
+}
 
 /// What a deletion did.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,10 +38,10 @@ impl Desk {
     ///
     /// # Errors
     /// `NotFound` when nobody knows the contact; `Conflict` while it is being written.
-    pub async fn erase(&self, whom: &Whom, correlation_id: &str) -> Result<Outcome<Erased>> {
+    pub async fn erase(&self, whom: &Whom, erasure: Erasure, correlation_id: &str) -> Result<Outcome<Erased>> {
         let known = match self.know(whom).await {
             Err(reason) if policy::may_be_done_later(reason.kind) => {
-                let task = Task::Erase { whom: whom.clone() };
+                let task = Task::Erase { whom: whom.clone(), at: erasure.at, keep_row: erasure.keep_row };
                 let job_id = self.defer(task, correlation_id, Duration::from_secs(1)).await?;
                 return Ok(Outcome::Queued(Queued { job_id, reason, issues: Vec::new() }));
             }
@@ -39,36 +51,42 @@ impl Desk {
             return Err(unknown());
         }
         self.refuse_while_written(&known)?;
+        self.bury(whom, &known, erasure.at).await?;
         let mut existed = known.record.is_some();
         for contact in &known.contacts {
             match self.integration.platform.delete(contact).await {
                 Ok(deleted) => existed |= deleted,
                 Err(reason) if policy::may_be_done_later(reason.kind) => {
-                    return self.erase_later(&known, reason, correlation_id).await;
+                    return self.erase_later(&known, erasure, reason, correlation_id).await;
                 }
                 Err(failure) => return Err(failure),
             }
         }
-        self.forget(&known).await?;
+        self.forget(&known, erasure).await?;
         Ok(Outcome::Done(Erased { contacts: known.contacts, existed }))
     }
 
     /// The record goes at once, so that no push brings the contact back; the platform's contacts go by jobs.
-    async fn erase_later(&self, known: &Known, reason: Failure, correlation_id: &str) -> Result<Outcome<Erased>> {
+    async fn erase_later(
+        &self,
+        known: &Known,
+        erasure: Erasure,
+        reason: Failure,
+        correlation_id: &str,
+    ) -> Result<Outcome<Erased>> {
         let mut last = String::new();
         for contact in &known.contacts {
             let task = Task::DeleteContact { contact: contact.clone() };
             last = self.defer(task, correlation_id, Duration::from_secs(1)).await?;
         }
-        self.forget(known).await?;
+        self.forget(known, erasure).await?;
         Ok(Outcome::Queued(Queued { job_id: last, reason, issues: Vec::new() }))
     }
 
-    async fn forget(&self, known: &Known) -> Result<()> {
+    async fn forget(&self, known: &Known, erasure: Erasure) -> Result<()> {
         let Some((key, stored)) = &known.record else { return self.forget_contacts(known).await };
         let id = stored.record.as_ref().and_then(|record| record.external_id.as_ref());
-        if let Some(id) = id {
-            // First of all: a row that is left behind would bring the contact back.
+        if let Some(id) = id.filter(|_| !erasure.keep_row) {
             self.services.source.forget(&self.integration.scope, id).await?;
         }
         self.forget_events(key).await?;

@@ -111,6 +111,8 @@ pub(crate) fn is_about_a_value(issue: &FieldIssue) -> bool {
         | IssueCode::SharedIdentity
         | IssueCode::Stale
         | IssueCode::OptOutKept
+        | IssueCode::UnreadableConsent
+        | IssueCode::Erased
         | IssueCode::Deferred => false,
     }
 }

@@ -30,9 +30,13 @@ mod segment_names;
 pub mod segments;
 pub mod services;
 pub(crate) mod settle;
+mod states;
 pub mod status;
 pub mod take_back;
 pub mod together;
+pub(crate) mod tombstone;
 pub mod vanished;
 pub mod whom;
 pub mod write;
+
+pub use tombstone::tells_when_made;

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::domain::record::{Change, Fields, Patch, Record, patched};
-use crate::mapping::is_equal;
 use crate::mapping::map::{Given, given};
 use crate::mapping::rules::{FieldRule, RuleSet, Target};
+use crate::mapping::{is_equal, lists};
 
 /// A record's fields, and the application's values that others took the place of.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,16 +122,12 @@ fn is_blank(value: &Value) -> bool {
     value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
-/// A set as the application says it: a list, or one text with commas.
+/// A set as the application says it, in any form that sources write a list in. Commas part names wherever they stand, as the
+/// platform parts them.
 #[must_use]
 pub fn texts(value: &Value) -> Vec<String> {
-    let of_text = |text: &str| text.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>();
-    let all = match value {
-        Value::Array(list) => list.iter().filter_map(Value::as_str).flat_map(of_text).collect(),
-        Value::String(text) => of_text(text),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
-    };
-    all.into_iter().filter(|one| !one.is_empty()).collect()
+    let parts = |member: String| member.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>();
+    lists::members(value).into_iter().flat_map(parts).filter(|one| !one.is_empty()).collect()
 }
 
 /// A set in the form that the application uses.
@@ -191,6 +187,7 @@ mod tests {
             gone_since: None,
             awaited: None,
             overlaid: state.overlaid,
+            older: Default::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Lease, Link, RemoteId};
 use crate::domain::platform::RemoteContact;
 use crate::domain::platform::{ContactWrite, DoNotContact};
-use crate::domain::record::{Fields, Record, filled, source_updated_at};
+use crate::domain::record::{Fields, Record, is_blank_text};
 use crate::mapping::rules::Target;
 use crate::mapping::{self, FieldRule, Mapped, RuleSet, Vocabulary};
 use crate::ports::Stored;
@@ -22,8 +22,8 @@ use super::change::{ContactChange, Subject, Visitor};
 use super::conflict::MERGED;
 use super::enrolment::Enrolment;
 use super::left_out::{self, Refusals};
-use super::overlay::{self, Overlaid};
 use super::segments;
+use super::states::{self, Taken};
 use super::vanished::Vanished;
 
 /// The snapshot's key for the tags that Tandem set. `@` can't stand in a platform's field name.
@@ -178,7 +178,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let mut issues = change.issues.clone();
     issues.extend(found_issues);
     let (consent_changed, opted_in_by_person) = take_consent(change, &mut consent, &mut issues);
-    let stale = is_stale(change, stored.record.as_ref());
+    let stale = states::is_stale(change, stored.record.as_ref(), now);
     issues.extend(stale.then(stale_issue));
     let (record, record_changed) =
         new_record(change, stored.record.as_ref(), Given { email, awaited }, stale, book.rules, now);
@@ -249,14 +249,8 @@ fn opt_in_is_unfinished(consent: &ConsentLedger, link: &Link) -> bool {
     link.snapshot.contains_key(MAIL) && consent.standing().is_some_and(by_person)
 }
 
-/// Whether the application changed the record after the state that now arrives: it comes late, or out of order.
-fn is_stale(change: &ContactChange, old: Option<&Record>) -> bool {
-    let (new, old) = (source_updated_at(&change.fields), old.and_then(Record::source_updated_at));
-    matches!((new, old), (Some(new), Some(old)) if new < old)
-}
-
 fn stale_issue() -> FieldIssue {
-    let message = "This state is older than the one already known: only fields that were missing were taken.";
+    let message = "This state is older than the one already known: only fields that no newer one has were taken.";
     FieldIssue::new("updated_at", IssueCode::Stale, message)
 }
 
@@ -293,7 +287,7 @@ fn new_record(
     };
     let awaited = given_address.awaited_after(old, stale);
     let email = given_address.email.filter(|_| !stale || old.is_none_or(|old| old.email.is_none()));
-    let Overlaid { fields, overlaid } = new_fields(change, old, stale, rules);
+    let Taken { fields, overlaid, older } = states::taken(change, old, rules, now);
     let record = Record {
         external_id: given.or_else(|| old.and_then(|old| old.external_id.clone())),
         email: email.or_else(|| old.and_then(|old| old.email.clone())),
@@ -307,6 +301,7 @@ fn new_record(
             Subject::Known(_) => old.and_then(|old| old.gone_since),
         },
         overlaid,
+        older,
     };
     let same = old.is_some_and(|old| {
         old.external_id == record.external_id
@@ -314,17 +309,10 @@ fn new_record(
             && old.awaited == record.awaited
             && old.fields == record.fields
             && old.overlaid == record.overlaid
+            && old.older == record.older
             && old.gone_since == record.gone_since
     });
     (record, !same)
-}
-
-fn new_fields(change: &ContactChange, old: Option<&Record>, stale: bool, rules: &RuleSet) -> Overlaid {
-    match old {
-        None => Overlaid { fields: filled(&Fields::new(), &change.fields), overlaid: Fields::new() },
-        Some(old) if stale => Overlaid { fields: filled(&old.fields, &change.fields), overlaid: old.overlaid.clone() },
-        Some(old) => overlay::after_patch(old, &change.fields, rules),
-    }
 }
 
 /// The names of what a person has to decide, as the snapshot calls it. A contact that is made anew has no conflicts.
@@ -366,7 +354,7 @@ pub(crate) fn wanted(
     // Tags are a set: another order is no change.
     tags.sort();
     let mut wanted = fields;
-    if record.fields.contains_key("tags") || gone_tag.is_some() {
+    if record.fields.get("tags").is_some_and(|tags| !is_blank_text(tags)) || gone_tag.is_some() {
         wanted.insert(TAGS.to_owned(), json!(tags));
     }
     if let Some(stage) = stage {

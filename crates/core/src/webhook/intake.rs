@@ -182,6 +182,10 @@ impl Desk {
     pub async fn apply(&self, entry: &Entry, source: &str, correlation_id: &str) -> Result<()> {
         let entry = &dated(entry, source, self.now());
         let Some(contact) = self.contact_of(entry).await? else { return self.opt_out_without_contact(entry).await };
+        if self.services.lifecycle.contact_gone_since(&self.integration.scope, &contact).await?.is_some() {
+            tracing::info!(%source, entry = entry.name, "an entry about a contact that was deleted is skipped");
+            return Ok(());
+        }
         match &entry.kind {
             EntryKind::Engagement(_) if entry.echo => Ok(()),
             EntryKind::Engagement(event) => self.engage(entry, &contact, event, source, correlation_id).await,

@@ -177,6 +177,7 @@ fn tier_text(mode: TierMode) -> &'static str {
         TierMode::New => "takes the tier that the event names; its lists, and out of the other tiers'",
         TierMode::First => "takes the tier that the event names, else the user's own, else the lowest; its lists",
         TierMode::Back => "takes the tier that the event names, else the user's last one; its segment",
+        TierMode::Keep => "keeps the tier, and notes how the subscription stands",
         TierMode::None => "takes the tier away: out of the paid tiers' segments and all tiers' campaigns",
     }
 }

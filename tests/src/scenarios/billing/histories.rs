@@ -52,7 +52,6 @@ fn standing(tier: &'static str, status: &'static str, value: f64, lists: [&[&'st
 const ON_PRO: [&[&str]; 2] = [&["Pro Tier"], &["Pro Onboarding"]];
 const ON_ENTERPRISE: [&[&str]; 2] = [&["Enterprise Tier"], &["Enterprise Onboarding"]];
 const DOWN_ON_PRO: [&[&str]; 2] = [&["Pro Tier"], &["Pro Onboarding", "Retention Campaign"]];
-const BACK_ON_PRO: [&[&str]; 2] = [&["Pro Tier"], &[]];
 const GONE: [&[&str]; 2] = [&["Churned"], &["Win-back Campaign"]];
 
 impl Person {
@@ -214,11 +213,11 @@ impl Person {
             ),
             step(
                 vec![state("subscription-cancelled", 7, "cancelled", PRO), updated(7, "cancelled", PRO)],
-                standing("pro", "cancelled", 198.0, GONE),
+                standing("pro", "cancels_at_period_end", 198.0, DOWN_ON_PRO),
             ),
             step(
                 vec![state("subscription-resumed", 8, "active", PRO), updated(8, "active", PRO)],
-                standing("pro", "active", 198.0, BACK_ON_PRO),
+                standing("pro", "active", 198.0, DOWN_ON_PRO),
             ),
             step(
                 vec![state("subscription-expired", 9, "expired", PRO), updated(9, "expired", PRO)],
@@ -229,8 +228,12 @@ impl Person {
 
     fn lemon(&self, file: &str, at: Timestamp, status: &str, variant: i64) -> Value {
         let mut told = self.lemon_like(file, at, self.number);
-        told["data"]["attributes"]["status"] = json!(status);
-        told["data"]["attributes"]["variant_id"] = json!(variant);
+        let object = &mut told["data"]["attributes"];
+        object["status"] = json!(status);
+        object["variant_id"] = json!(variant);
+        // A cancelled subscription goes on to the end of the month that is paid.
+        let end = at.checked_add(SignedDuration::from_hours(24 * 30)).unwrap_or(at);
+        object["ends_at"] = if status == "cancelled" { json!(end.to_string()) } else { Value::Null };
         told
     }
 

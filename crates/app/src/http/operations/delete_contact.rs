@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tandem_core::sync::change::Outcome;
+use tandem_core::sync::erase::Erasure;
 
 use super::{accepted, demo, failed, whom};
 use crate::http::AppState;
@@ -15,7 +16,8 @@ pub async fn delete_contact(state: &AppState, started: &Started, input: Input<'_
         Err(issues) => return Reply::Failed(ApiError::invalid(issues)),
     };
     let Some(desk) = &state.desk else { return demo("delete_contact", json!({"contactId": whom.contact})) };
-    match desk.erase(&whom, &started.correlation_id).await {
+    let erasure = Erasure { at: started.at, keep_row: false };
+    match desk.erase(&whom, erasure, &started.correlation_id).await {
         Ok(Outcome::Done(erased)) => Reply::Done(json!({
             "success": true,
             "contactId": erased.contacts.first(),

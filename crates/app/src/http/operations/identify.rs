@@ -26,9 +26,12 @@ pub async fn identify(state: &AppState, started: &Started, input: Input<'_>, api
             json!({"contactId": null, "setCookie": null, "case": "created", "fieldIssues": change.issues}),
         );
     };
-    let pushed =
-        tokio::time::timeout(state.identify_budget, desk.push(&change, &started.correlation_id, For::Caller)).await;
-    match pushed {
+    let pushed = async {
+        // A login makes nobody known again who was deleted.
+        desk.refuse_deleted(&change).await?;
+        desk.push(&change, &started.correlation_id, For::Caller).await
+    };
+    match tokio::time::timeout(state.identify_budget, pushed).await {
         Ok(Ok(Outcome::Done(pushed))) => Reply::Done(done(&pushed, api_key)),
         Ok(Ok(Outcome::Queued(queued))) => accepted(queued),
         Ok(Err(failure)) => failed(state, with_issues(failure, change.issues)),

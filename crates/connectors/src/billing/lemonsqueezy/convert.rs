@@ -6,7 +6,7 @@ use tandem_core::automation::event::LifecycleEvent;
 use tandem_core::automation::rulebook::RuleBook;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 
-use super::wire::{Envelope, Status, sold, status};
+use super::wire::{Envelope, Status, ends_at, sold, status};
 use crate::billing::document::Document;
 use crate::billing::telling::{Person, event, highest, moment, properties, rank};
 use crate::billing::{Provider, Told, money};
@@ -26,12 +26,13 @@ pub fn told(document: &Value, rules: &RuleBook) -> Result<Told, FieldIssue> {
         "subscription_updated" => state(read()?, rules, rank::UPDATED)?,
         "subscription_resumed" | "subscription_unpaused" => resumed(read()?, rules)?,
         "subscription_paused" => said(read()?, "subscription_paused", "paused", rank::PAUSED)?,
-        "subscription_cancelled" => said(read()?, "subscription_cancelled", "cancelled", rank::PAUSED)?,
+        "subscription_cancelled" => cancelled(read()?, rules, rank::PAUSED)?,
         "subscription_expired" => said(read()?, "subscription_cancelled", "expired", rank::ENDED)?,
         "subscription_payment_success" => return paid(read()?, "invoice"),
         "subscription_payment_failed" => failed(read()?)?,
-        "subscription_payment_refunded" => return refunded(read()?),
+        "subscription_payment_refunded" => return refunded(read()?, "invoice"),
         "order_created" => return ordered(read()?, rules),
+        "order_refunded" => return order_refunded(read()?, rules),
         _ => return Ok(Told::Nothing("Tandem does not use events of this type.")),
     };
     Ok(Told::Events(vec![event]))
@@ -44,9 +45,17 @@ fn state(envelope: Envelope<'_>, rules: &RuleBook, rank: u8) -> Result<Lifecycle
         Status::Trialing => with_price(envelope, rules, "plan_change", "trialing", rank),
         Status::PastDue => said(envelope, "subscription_past_due", "past_due", rank),
         Status::Paused => said(envelope, "subscription_paused", "paused", rank),
-        Status::Cancelled => said(envelope, "subscription_cancelled", "cancelled", rank),
+        Status::Cancelled => cancelled(envelope, rules, rank),
         Status::Expired => said(envelope, "subscription_cancelled", "expired", rank),
     }
+}
+
+/// A cancelled subscription goes on to the end of the period that is paid: until then, the customer has what was bought.
+fn cancelled(envelope: Envelope<'_>, rules: &RuleBook, rank: u8) -> Result<LifecycleEvent, FieldIssue> {
+    if ends_at(&envelope.object)?.is_some_and(|end| end > envelope.at) {
+        return with_price(envelope, rules, "plan_change", "cancels_at_period_end", rank);
+    }
+    said(envelope, "subscription_cancelled", "cancelled", rank)
 }
 
 fn resumed(envelope: Envelope<'_>, rules: &RuleBook) -> Result<LifecycleEvent, FieldIssue> {
@@ -104,31 +113,45 @@ fn ordered(envelope: Envelope<'_>, rules: &RuleBook) -> Result<Told, FieldIssue>
     if envelope.object.need("status")?.text()? != "paid" {
         return Ok(Told::Nothing("The order is not paid."));
     }
-    let item = envelope.object.need("first_order_item")?;
-    if sold(&item)?.tier(LEMON, rules).is_some() {
-        return Ok(Told::Nothing("The order is a subscription's: its own payments count."));
-    }
-    paid(envelope, "order")
+    if is_of_a_subscription(&envelope.object, rules)? { Ok(ITS_OWN_COUNT) } else { paid(envelope, "order") }
+}
+
+/// What was given back of a one-off order.
+fn order_refunded(envelope: Envelope<'_>, rules: &RuleBook) -> Result<Told, FieldIssue> {
+    if is_of_a_subscription(&envelope.object, rules)? { Ok(ITS_OWN_COUNT) } else { refunded(envelope, "order") }
+}
+
+const ITS_OWN_COUNT: Told = Told::Nothing("The order is a subscription's: its own payments count.");
+
+fn is_of_a_subscription(order: &Document<'_>, rules: &RuleBook) -> Result<bool, FieldIssue> {
+    Ok(sold(&order.need("first_order_item")?)?.tier(LEMON, rules).is_some())
 }
 
 fn paid(envelope: Envelope<'_>, kind: &str) -> Result<Told, FieldIssue> {
     let minor = envelope.object.need("total")?.number()?;
     let id = format!("{kind}-{}:paid", envelope.id);
-    payment(envelope, "payment_succeeded", &id, minor)
+    payment(envelope, "payment_succeeded", &id, minor, None)
 }
 
-/// What is told is how much was given back so far: the same sum told again counts once.
-fn refunded(envelope: Envelope<'_>) -> Result<Told, FieldIssue> {
+/// What is told is how much was given back so far: the same sum told again counts once, and of a larger one what is more.
+fn refunded(envelope: Envelope<'_>, kind: &str) -> Result<Told, FieldIssue> {
     let part = envelope.object.get("refunded_amount").map(|amount| amount.number()).transpose()?;
     let minor = match part.filter(|amount| *amount != 0) {
         Some(part) => part,
         None => envelope.object.need("total")?.number()?,
     };
-    let id = format!("invoice-{}:refunded:{minor}", envelope.id);
-    payment(envelope, "payment_refunded", &id, minor)
+    let charge = format!("{kind}-{}", envelope.id);
+    payment(envelope, "payment_refunded", &format!("{charge}:refunded:{minor}"), minor, Some(charge))
 }
 
-fn payment(envelope: Envelope<'_>, name: &str, id: &str, minor: i64) -> Result<Told, FieldIssue> {
+/// A payment, or what was given back of `charge`.
+fn payment(
+    envelope: Envelope<'_>,
+    name: &str,
+    id: &str,
+    minor: i64,
+    charge: Option<String>,
+) -> Result<Told, FieldIssue> {
     if minor == 0 {
         return Ok(Told::Nothing("Nothing was paid."));
     }
@@ -137,8 +160,16 @@ fn payment(envelope: Envelope<'_>, name: &str, id: &str, minor: i64) -> Result<T
     let amount = money::of_iso(minor, &code)
         .ok_or_else(|| currency.issue(IssueCode::NotInList, "ISO 4217 has no such currency."))?;
     let subscription = envelope.object.id_at("subscription_id").map(Value::from);
-    let given =
-        properties(LEMON, [("amount", Some(amount)), ("currency", Some(json!(code))), ("subscription", subscription)]);
+    let given = properties(
+        LEMON,
+        [
+            ("refunded_total", charge.is_some().then(|| amount.clone())),
+            ("charge", charge.map(Value::from)),
+            ("amount", Some(amount)),
+            ("currency", Some(json!(code))),
+            ("subscription", subscription),
+        ],
+    );
     let user = nameless(envelope.person).user(LEMON, &envelope.object, "customer_id")?;
     Ok(Told::Events(vec![event(moment(envelope.at, rank::PAYMENT, LEMON, id), name, user, given)?]))
 }

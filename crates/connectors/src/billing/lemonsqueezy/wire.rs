@@ -36,6 +36,7 @@ impl<'a> Envelope<'a> {
                 user_id: user_id(document.find(&["meta", "custom_data"]).as_ref()),
                 email: object.text_at("user_email"),
                 name: object.text_at("user_name"),
+                payments: Vec::new(),
             },
             object,
         })
@@ -72,6 +73,13 @@ pub(super) fn status(object: &Document<'_>) -> Result<Status, FieldIssue> {
         _ => return Err(told.issue(IssueCode::NotInList, "Lemon Squeezy had no such state when this was written.")),
     };
     Ok(status)
+}
+
+/// When a cancelled subscription ends.
+pub(super) fn ends_at(object: &Document<'_>) -> Result<Option<Timestamp>, FieldIssue> {
+    let Some(told) = object.get("ends_at") else { return Ok(None) };
+    let moment = told.text()?.parse();
+    moment.map(Some).map_err(|_| told.issue(IssueCode::Invalid, "The value must be a moment with its zone."))
 }
 
 /// What a subscription, or an order's item, is of.

@@ -6,7 +6,7 @@ use tandem_core::automation::event::{EventUser, LifecycleEvent};
 use tandem_core::automation::rulebook::RuleBook;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 
-use super::wire::{Envelope, Invoice, Session, Status, Subscription, sold};
+use super::wire::{Charge, Envelope, Invoice, Refund, Session, Status, Subscription, sold};
 use crate::billing::document::Document;
 use crate::billing::telling::{Person, event, highest, moment, properties, rank};
 use crate::billing::{Provider, Told, money};
@@ -19,20 +19,36 @@ const STRIPE: Provider = Provider::Stripe;
 /// What the document lacks, for a kind that is used.
 pub fn told(document: &Value, rules: &RuleBook) -> Result<Told, FieldIssue> {
     let root = Document::whole(document);
+    refuse_thin(&root)?;
     let kind = root.need("type")?.text()?;
     let read = || Envelope::read(&root);
     match kind.as_str() {
         "customer.subscription.created" => state(&read()?, rules, rank::CREATED),
         "customer.subscription.updated" => state(&read()?, rules, rank::UPDATED),
-        "customer.subscription.deleted" => one(ended(&read()?)?),
+        "customer.subscription.deleted" => ended(&read()?),
         "customer.subscription.paused" => one(paused(&read()?)?),
         "customer.subscription.resumed" => one(resumed(&read()?, rules)?),
         "invoice.paid" => invoice_paid(&read()?),
         "invoice.payment_failed" => invoice_failed(&read()?),
         "checkout.session.completed" => checkout(&read()?),
         "checkout.session.async_payment_succeeded" => paid_later(&read()?),
+        "charge.refunded" => charge_refunded(&read()?),
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => refund(&read()?),
         _ => Ok(Told::Nothing("Tandem does not use events of this type.")),
     }
+}
+
+/// Whoever tried was no customer, and is nobody to win back.
+const NEVER_BEGAN: Told = Told::Nothing("The subscription has not begun: its first payment is missing.");
+
+/// Thin events say that something happened, and not what is so now.
+fn refuse_thin(root: &Document<'_>) -> Result<(), FieldIssue> {
+    let Some(kind) = root.get("object").filter(|kind| kind.text().is_ok_and(|kind| kind.starts_with("v2."))) else {
+        return Ok(());
+    };
+    let message = "This is a thin event, which carries no document: choose snapshot as the payload style of the event \
+                   destination in Stripe.";
+    Err(kind.issue(IssueCode::Invalid, message))
 }
 
 fn one(event: LifecycleEvent) -> Result<Told, FieldIssue> {
@@ -43,9 +59,7 @@ fn one(event: LifecycleEvent) -> Result<Told, FieldIssue> {
 fn state(envelope: &Envelope<'_>, rules: &RuleBook, rank: u8) -> Result<Told, FieldIssue> {
     let subscription = Subscription::read(&envelope.object)?;
     let status = match subscription.status {
-        Status::Incomplete => {
-            return Ok(Told::Nothing("The subscription has not begun: its first payment is missing."));
-        }
+        Status::Incomplete => return Ok(NEVER_BEGAN),
         Status::Ended => return one(said(envelope, subscription, "subscription_cancelled", "cancelled", rank)?),
         Status::PastDue => return one(said(envelope, subscription, "subscription_past_due", "past_due", rank)?),
         Status::Paused => return one(said(envelope, subscription, "subscription_paused", "paused", rank)?),
@@ -67,8 +81,12 @@ fn state(envelope: &Envelope<'_>, rules: &RuleBook, rank: u8) -> Result<Told, Fi
     one(event(moment(envelope.at, rank, STRIPE, &envelope.id), "plan_change", user, given)?)
 }
 
-fn ended(envelope: &Envelope<'_>) -> Result<LifecycleEvent, FieldIssue> {
-    said(envelope, Subscription::read(&envelope.object)?, "subscription_cancelled", "cancelled", rank::ENDED)
+fn ended(envelope: &Envelope<'_>) -> Result<Told, FieldIssue> {
+    let subscription = Subscription::read(&envelope.object)?;
+    if subscription.status == Status::Incomplete {
+        return Ok(NEVER_BEGAN);
+    }
+    one(said(envelope, subscription, "subscription_cancelled", "cancelled", rank::ENDED)?)
 }
 
 fn paused(envelope: &Envelope<'_>) -> Result<LifecycleEvent, FieldIssue> {
@@ -164,12 +182,63 @@ fn payment(
     subscription: (&str, Option<Value>),
     user: EventUser,
 ) -> Result<LifecycleEvent, FieldIssue> {
-    let (minor, currency) = (envelope.object.need(amount)?.number()?, envelope.object.need("currency")?);
-    let code = currency.text()?.to_uppercase();
-    let amount = money::of_stripe(minor, &code)
-        .ok_or_else(|| currency.issue(IssueCode::NotInList, "ISO 4217 has no such currency."))?;
-    let given = properties(STRIPE, [("amount", Some(amount)), ("currency", Some(json!(code))), subscription]);
+    let (amount, currency) = money(envelope, envelope.object.need(amount)?.number()?)?;
+    let given = properties(STRIPE, [("amount", Some(amount)), ("currency", Some(currency)), subscription]);
     event(moment(envelope.at, rank::PAYMENT, STRIPE, id), "payment_succeeded", user, given)
+}
+
+/// What was given back of a payment so far, with what it was before: the same sum told again counts once.
+fn charge_refunded(envelope: &Envelope<'_>) -> Result<Told, FieldIssue> {
+    let charge = Charge::read(&envelope.object)?;
+    let whole = envelope.object.need("amount_refunded")?.number()?;
+    let before = envelope.before.as_ref().and_then(|before| before.get("amount_refunded"));
+    let before = before.map(|before| before.number()).transpose()?.unwrap_or(0);
+    let (news, currency) = money(envelope, whole.saturating_sub(before))?;
+    let (whole_amount, _) = money(envelope, whole)?;
+    let id = format!("{}:refunded:{whole}", charge.id);
+    let given = properties(
+        STRIPE,
+        [
+            ("amount", Some(news)),
+            ("currency", Some(currency)),
+            ("charge", Some(json!(charge.id))),
+            ("refunded_total", Some(whole_amount)),
+        ],
+    );
+    let by = moment(envelope.at, rank::PAYMENT, STRIPE, &id);
+    one(event(by, "payment_refunded", user(charge.person, &envelope.object)?, given)?)
+}
+
+/// One refund. It names no customer, but what was paid. While it is pending, the money is taken already; one that fails comes
+/// back.
+fn refund(envelope: &Envelope<'_>) -> Result<Told, FieldIssue> {
+    let refund = Refund::read(&envelope.object)?;
+    let (amount, currency) = money(envelope, refund.amount)?;
+    let status = if refund.has_failed { "failed" } else { "refunded" };
+    let id = format!("{}:{status}", refund.id);
+    let given = properties(
+        STRIPE,
+        [
+            ("amount", Some(if refund.has_failed { json!(0) } else { amount.clone() })),
+            ("currency", Some(currency)),
+            ("charge", Some(json!(refund.charge))),
+            ("refund", Some(json!(refund.id))),
+            ("status", Some(json!(status))),
+            ("failed_amount", refund.has_failed.then_some(amount)),
+        ],
+    );
+    let by = moment(envelope.at, rank::PAYMENT, STRIPE, &id);
+    one(event(by, "payment_refunded", user(refund.person, &envelope.object)?, given)?)
+}
+
+/// An amount of the document's currency in main units, and the currency's code.
+fn money(envelope: &Envelope<'_>, minor: i64) -> Result<(Value, Value), FieldIssue> {
+    let currency = envelope.object.need("currency")?;
+    let code = currency.text()?.to_uppercase();
+    match money::of_stripe(minor, &code) {
+        Some(amount) => Ok((amount, json!(code))),
+        None => Err(currency.issue(IssueCode::NotInList, "ISO 4217 has no such currency.")),
+    }
 }
 
 /// What of a subscription's prices counts.

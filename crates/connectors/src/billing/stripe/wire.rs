@@ -138,6 +138,7 @@ impl Invoice {
                 customer: object.id_at("customer"),
                 user_id: user_id(of_subscription.as_ref()).or_else(|| user_id(object.get("metadata").as_ref())),
                 email: object.text_at("customer_email"),
+                payments: payments(object),
                 name: None,
             },
         })
@@ -175,6 +176,79 @@ impl Session {
                 user_id: user_id(object.get("metadata").as_ref()).or_else(|| object.text_at("client_reference_id")),
                 email: detail("email").or_else(|| object.text_at("customer_email")),
                 name: detail("individual_name").or_else(|| detail("name")),
+                payments: object.id_at("payment_intent").into_iter().collect(),
+            },
+        })
+    }
+}
+
+/// What an invoice was paid by. Since "basil" it stands in a list, where Stripe was asked to show it.
+fn payments(object: &Document<'_>) -> Vec<String> {
+    let own = ["charge", "payment_intent"].into_iter().filter_map(|name| object.id_at(name));
+    let listed = object.find(&["payments", "data"]).map(|list| list.items()).unwrap_or_default();
+    let of_list = listed.iter().filter_map(|item| item.get("payment")).flat_map(|payment| {
+        ["charge", "payment_intent"].into_iter().filter_map(move |name| payment.id_at(name)).collect::<Vec<_>>()
+    });
+    own.chain(of_list).collect()
+}
+
+/// A payment of which something was given back.
+pub(super) struct Charge {
+    /// `ch_…`.
+    pub id: String,
+    /// Who paid.
+    pub person: Person,
+}
+
+impl Charge {
+    /// Reads it.
+    pub fn read(object: &Document<'_>) -> Result<Self, FieldIssue> {
+        let id = object.need("id")?.text()?;
+        let details = object.get("billing_details");
+        let person = Person {
+            customer: object.id_at("customer"),
+            user_id: user_id(object.get("metadata").as_ref()),
+            email: details.and_then(|details| details.text_at("email")).or_else(|| object.text_at("receipt_email")),
+            payments: std::iter::once(id.clone()).chain(object.id_at("payment_intent")).collect(),
+            name: None,
+        };
+        Ok(Self { id, person })
+    }
+}
+
+/// A refund.
+pub(super) struct Refund {
+    /// `re_…`.
+    pub id: String,
+    /// What it gives back of: the charge, or the payment that led to it.
+    pub charge: String,
+    /// How much, in the currency's smallest unit.
+    pub amount: i64,
+    /// Whether the money came back.
+    pub has_failed: bool,
+    /// Who paid, as far as it says so.
+    pub person: Person,
+}
+
+impl Refund {
+    /// Reads it.
+    pub fn read(object: &Document<'_>) -> Result<Self, FieldIssue> {
+        let paid: Vec<String> =
+            ["charge", "payment_intent"].into_iter().filter_map(|name| object.id_at(name)).collect();
+        let charge = match paid.first() {
+            Some(charge) => charge.clone(),
+            None => object.need("charge")?.id()?,
+        };
+        Ok(Self {
+            id: object.need("id")?.text()?,
+            charge: charge.clone(),
+            amount: object.need("amount")?.number()?,
+            has_failed: matches!(object.text_at("status").as_deref(), Some("failed" | "canceled")),
+            person: Person {
+                customer: Some(charge),
+                user_id: user_id(object.get("metadata").as_ref()),
+                payments: paid,
+                ..Person::default()
             },
         })
     }

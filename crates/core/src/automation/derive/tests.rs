@@ -249,3 +249,103 @@ fn a_late_word_on_the_status_changes_nothing_that_a_later_change_of_plans_decide
     let state = is_the_same_in_every_order(&events);
     assert_eq!(state["field.subscription_status"], "active");
 }
+
+fn told_by_stripe(second: i64, name: &str, subscription: &str, more: Value) -> Past {
+    let mut facts = json!({"provider": "stripe", "subscription": subscription});
+    facts.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    event(second, name, facts)
+}
+
+#[test]
+fn the_status_of_the_subscription_that_counts_is_the_users_whichever_document_comes_last() {
+    let state = is_the_same_in_every_order(&[
+        told_by_stripe(10, "plan_change", "big", json!({"price": "p_ent", "status": "active"})),
+        told_by_stripe(20, "plan_change", "small", json!({"price": "p_pro", "status": "trialing"})),
+        told_by_stripe(30, "subscription_past_due", "small", json!({"status": "past_due"})),
+        told_by_stripe(40, "subscription_paused", "small", json!({"status": "paused"})),
+    ]);
+    assert_eq!(
+        (&state["field.subscription_tier"], &state["field.subscription_status"]),
+        (&json!("enterprise"), &json!("active"))
+    );
+    let state = is_the_same_in_every_order(&[
+        told_by_stripe(10, "plan_change", "big", json!({"price": "p_ent", "status": "active"})),
+        told_by_stripe(20, "subscription_past_due", "big", json!({"status": "past_due"})),
+        told_by_stripe(30, "plan_change", "small", json!({"price": "p_pro", "status": "active"})),
+    ]);
+    assert_eq!(state["field.subscription_status"], "past_due");
+}
+
+#[test]
+fn the_end_of_one_subscription_leaves_the_status_of_the_other() {
+    let state = is_the_same_in_every_order(&[
+        told_by_stripe(10, "plan_change", "old", json!({"price": "p_pro", "status": "active"})),
+        told_by_stripe(20, "plan_change", "new", json!({"price": "p_pro", "status": "trialing"})),
+        told_by_stripe(30, "plan_change", "old", json!({"price": "p_pro", "status": "cancels_at_period_end"})),
+        told_by_stripe(40, "subscription_cancelled", "old", json!({"status": "cancelled"})),
+    ]);
+    assert_eq!(state["field.subscription_status"], "trialing");
+    assert!(!is_in(&state).contains(&"segment.churned"));
+}
+
+#[test]
+fn of_two_subscriptions_of_one_tier_the_one_that_stands_better_counts() {
+    let state = is_the_same_in_every_order(&[
+        told_by_stripe(10, "plan_change", "a", json!({"price": "p_pro", "status": "active"})),
+        told_by_stripe(20, "plan_change", "b", json!({"price": "p_pro", "status": "active"})),
+        told_by_stripe(30, "subscription_past_due", "a", json!({"status": "past_due"})),
+    ]);
+    assert_eq!(state["field.subscription_status"], "active");
+}
+
+fn with_money(variables: &'static [(&'static str, &'static str)]) -> RuleBook {
+    let variable = |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
+    RuleBook::parse(DEFAULT_RULES, &RuleSet::parse(FIELDS).unwrap(), variable).unwrap()
+}
+
+/// What payments add up to, and how many were not added.
+fn added(book: &RuleBook, payments: &[Value]) -> (f64, usize) {
+    let (mut subject, mut sum, mut notes) = (Subject::default(), 0.0, 0);
+    for (second, payment) in (0..).zip(payments) {
+        let name = if payment.get("charge").is_some() { "payment_refunded" } else { "payment_succeeded" };
+        let past = event(second, name, payment.clone());
+        let properties = payment.as_object().unwrap().clone().into_iter().collect();
+        let derived = derive(book, &subject, &past, &properties).unwrap();
+        sum += derived.adds.iter().map(|(_, number)| number).sum::<f64>();
+        notes += derived.notes.len();
+        subject = derived.subject;
+    }
+    (sum, notes)
+}
+
+#[test]
+fn currencies_are_never_added_to_each_other() {
+    let payments = [
+        json!({"amount": 10, "currency": "eur"}),
+        json!({"amount": 500, "currency": "JPY"}),
+        json!({"amount": 5}),
+        json!({"amount": 20, "currency": "USD"}),
+    ];
+    assert_eq!(added(&book(), &payments), (15.0, 2), "the first one's");
+    assert_eq!(added(&with_money(&[("TANDEM_CURRENCY", "usd")]), &payments), (25.0, 2), "the one that is named");
+    let rates = with_money(&[("TANDEM_CURRENCY", "EUR"), ("TANDEM_EXCHANGE_RATES", "USD=0.5, JPY=0.01")]);
+    assert_eq!(added(&rates, &payments), (30.0, 0), "converted by the table");
+    let refund = json!({"charge": "c", "amount": 20, "refunded_total": 20, "currency": "USD"});
+    assert_eq!(added(&rates, &[payments[3].clone(), refund.clone(), refund]), (0.0, 0));
+}
+
+#[test]
+fn rates_that_can_not_be_used_are_told() {
+    for (variables, told) in [
+        (&[("TANDEM_EXCHANGE_RATES", "USD=0.9")][..], "name that as TANDEM_CURRENCY"),
+        (&[("TANDEM_CURRENCY", "EUR"), ("TANDEM_EXCHANGE_RATES", "USD=cheap")], "no number"),
+        (&[("TANDEM_CURRENCY", "EUR"), ("TANDEM_EXCHANGE_RATES", "USD=0")], "above 0"),
+        (&[("TANDEM_CURRENCY", "EUR"), ("TANDEM_EXCHANGE_RATES", "USD")], "give pairs of a currency"),
+        (&[("TANDEM_CURRENCY", "euro")], "no code of a currency"),
+    ] {
+        let variable =
+            |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
+        let problems = RuleBook::parse(DEFAULT_RULES, &RuleSet::parse(FIELDS).unwrap(), variable).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains(told)), "{problems:?}");
+    }
+}

@@ -19,6 +19,7 @@ fn record(fields: Value) -> Record {
         gone_since: None,
         awaited: None,
         overlaid: Default::default(),
+        older: Default::default(),
     }
 }
 

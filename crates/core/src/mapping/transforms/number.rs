@@ -2,6 +2,7 @@
 
 use serde_json::{Number, Value};
 
+use super::text::without_apostrophe;
 use super::{Outcome, invalid, wrong_type};
 
 /// A number, or a plain decimal text such as `39.08`. It is not rounded: the platform does that to the field's scale.
@@ -10,7 +11,7 @@ pub(super) fn number(value: &Value) -> Outcome {
         Value::Null => Ok(None),
         Value::Number(number) => Ok(Some(Value::Number(unsigned_zero(number)))),
         Value::String(text) if text.trim().is_empty() => Ok(None),
-        Value::String(text) => match decimal(text.trim()) {
+        Value::String(text) => match decimal(without_apostrophe(text).trim()) {
             Some(number) => Ok(Some(Value::Number(number))),
             None => Err(invalid("is not a plain decimal number such as 1234.5")),
         },

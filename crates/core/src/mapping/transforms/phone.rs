@@ -23,6 +23,8 @@ fn read(text: &str, country: Option<&Country>) -> Result<String, &'static str> {
     if !text.chars().all(is_part_of_a_number) {
         return Err("holds letters or signs that are no part of a telephone number, such as an extension");
     }
+    let dialled = with_plus(text);
+    let text = dialled.as_deref().unwrap_or(text);
     let number = if text.starts_with('+') {
         international(text)
     } else {
@@ -43,6 +45,18 @@ fn is_invisible(c: char) -> bool {
 
 fn is_part_of_a_number(c: char) -> bool {
     c.is_numeric() || c.is_whitespace() || matches!(c, '+' | '-' | '(' | ')' | '.' | '/' | '\u{2010}'..='\u{2015}')
+}
+
+/// `0061 …` is how a number with its country code is dialled in most of the world. No national number begins so: neither trunk
+/// prefixes nor area codes have two zeros.
+fn with_plus(text: &str) -> Option<String> {
+    let mut zeros = 0;
+    let begins = text.char_indices().find(|(_, c)| {
+        zeros += usize::from(*c == '0');
+        c.is_numeric() && *c != '0'
+    });
+    let (place, _) = begins.filter(|_| zeros == 2 && !text.contains('+'))?;
+    Some(format!("+{}", &text[place..]))
 }
 
 /// A number with its country code. The metadata lags behind new ranges: what it does not know is kept, but for a trunk zero

@@ -130,6 +130,10 @@ fn a_telephone_number_becomes_e164_by_the_country_of_the_record() {
         ("693 710 546", "PL", "+48693710546"),
         ("(201) 555-0123", "US", "+12015550123"),
         ("\u{202a}+61 412 345 678\u{202c}", "", "+61412345678"),
+        ("0061 412 345 678", "", "+61412345678"),
+        ("00 44 (0)28 9018001", "AU", "+44289018001"),
+        ("'+61 412 345 678", "", "+61412345678"),
+        ("'0412 345 678", "AU", "+61412345678"),
     ] {
         let made = in_country(&Transform::Phone, &json!(given), country);
         assert_eq!(made, Ok(Some(json!(expected))), "{given} in {country:?}");
@@ -359,6 +363,10 @@ fn tags_are_a_list_or_a_text_with_commas() {
         [
             (json!("vip, sydney ,vip,,"), Ok(json!(["vip", "sydney"]))),
             (json!(["vip", " a,b ", 7, "-old"]), Ok(json!(["vip", "a", "b", "7", "-old"]))),
+            (json!("{vip,\"early bird\"}"), Ok(json!(["vip", "early bird"]))),
+            (json!("[\"vip\", \"early bird\"]"), Ok(json!(["vip", "early bird"]))),
+            (json!("vip;beta"), Ok(json!(["vip", "beta"]))),
+            (json!("[]"), Ok(json!(null))),
             (json!([]), Ok(json!(null))),
             (json!(null), Ok(json!(null))),
             (json!([{"a": 1}]), Err(IssueCode::WrongType)),

@@ -27,7 +27,7 @@ pub(super) fn line(value: &Value, limit: Option<usize>) -> Outcome {
 pub(super) fn one_line(value: &Value) -> Result<Option<String>, Problem> {
     let text = match value {
         Value::Null => return Ok(None),
-        Value::String(text) => text.clone(),
+        Value::String(text) => without_apostrophe(text).to_owned(),
         Value::Number(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
         Value::Array(_) | Value::Object(_) => return Err(wrong_type("text")),
@@ -35,6 +35,16 @@ pub(super) fn one_line(value: &Value) -> Result<Option<String>, Problem> {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
     Ok(if words.is_empty() { None } else { Some(words.join(" ")) })
+}
+
+/// A cell without the apostrophe by which a spreadsheet was told that it is text and no number. Where the whole cell could be
+/// a number, it is no part of the value; a name may begin with one (`'t Hooft`).
+pub(super) fn without_apostrophe(text: &str) -> &str {
+    let is_of_numbers = |c: char| c.is_ascii_digit() || c.is_whitespace() || "+-().,/:TZ".contains(c);
+    match text.trim_start().strip_prefix('\'') {
+        Some(rest) if rest.contains(|c: char| c.is_ascii_digit()) && rest.chars().all(is_of_numbers) => rest,
+        Some(_) | None => text,
+    }
 }
 
 /// Refuses a text that is too long: a cut-off value would look right and be wrong.

@@ -6,6 +6,7 @@ use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 use serde_json::Value;
 
+use super::text::without_apostrophe;
 use super::{Outcome, invalid, wrong_type};
 
 /// A day, `YYYY-MM-DD`; of a moment the day that it was written with.
@@ -42,7 +43,7 @@ fn moment(text: &str) -> Option<Timestamp> {
 fn text_of(value: &Value) -> Result<Option<&str>, super::Problem> {
     match value {
         Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        Value::String(text) => Ok(Some(without_apostrophe(text).trim()).filter(|text| !text.is_empty())),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Err(wrong_type("a date as text")),
     }
 }

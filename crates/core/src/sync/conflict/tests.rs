@@ -82,6 +82,7 @@ impl Case {
             gone_since: None,
             awaited: None,
             overlaid: Fields::new(),
+            older: Default::default(),
         };
         let mut link = Link::new(at(1));
         (link.remote_id, link.state, link.snapshot) = (Some(RemoteId("1".into())), LinkState::Synced, fields(agreed));

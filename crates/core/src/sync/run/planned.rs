@@ -1,19 +1,21 @@
 //! Rows as plans of their contacts: read and planned many at a time, without writing anything.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
-use crate::domain::record::{Change, Record};
+use crate::domain::record::{Change, Record, is_blank_text};
 use crate::error::{Failure, Result};
 use crate::ports::{Resolved, Save, Stored};
 use crate::sync::plan::{self, Draft, Rulebook};
 use crate::sync::push::{self, Choice};
 use crate::sync::services::Desk;
+use crate::sync::tombstone;
 use crate::sync::vanished::Vanished;
 
 use super::PAGE;
@@ -52,7 +54,7 @@ impl Desk {
                 Ok(_) => round.waiting.push(row),
             }
         }
-        round.planned = self.plan_chosen(chosen).await?;
+        self.plan_chosen(chosen, &mut round).await?;
         Ok(round)
     }
 
@@ -65,18 +67,32 @@ impl Desk {
         row
     }
 
-    async fn plan_chosen(&self, chosen: Vec<(Incoming, Resolved, Choice)>) -> Result<Vec<Planned>> {
+    async fn plan_chosen(&self, chosen: Vec<(Incoming, Resolved, Choice)>, round: &mut Round) -> Result<()> {
         if chosen.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let catalog = self.catalog().await;
         let keys: Vec<RecordKey> = chosen.iter().map(|(_, _, choice)| choice.key.clone()).collect();
         let stored = self.services.bulk.load_many(&self.integration.scope, &keys).await?;
-        let mut planned = Vec::new();
+        let new = chosen.iter().zip(&stored).filter(|(_, stored)| stored.record.is_none()).map(|((row, ..), _)| row);
+        let tombstones = self.tombstones_of(new).await?;
         for ((row, resolved, choice), stored) in chosen.into_iter().zip(stored) {
-            planned.push(self.plan_row(row, resolved, choice, stored, catalog.as_deref()).await?);
+            let may_begin = if stored.record.is_some() { Ok(()) } else { may_begin(&row, &resolved, &tombstones) };
+            match may_begin {
+                Err(failure) => round.unfit.push((row, failure)),
+                Ok(()) => {
+                    round.planned.push(self.plan_row(row, resolved, choice, stored, catalog.as_deref()).await?);
+                }
+            }
         }
-        Ok(planned)
+        Ok(())
+    }
+
+    /// Which of the rows' identities are those of people who were deleted.
+    async fn tombstones_of(&self, rows: impl Iterator<Item = &Incoming>) -> Result<HashMap<Identity, Timestamp>> {
+        let identities = rows.map(Incoming::identities).flat_map(|(id, email)| id.into_iter().chain(email));
+        let identities: Vec<Identity> = identities.collect();
+        self.services.lifecycle.tombstones(&self.integration.scope, &identities).await
     }
 
     async fn plan_row(
@@ -94,7 +110,7 @@ impl Desk {
             }
             None => resolved.consent,
         };
-        drop_idle_clears(&mut row, stored.record.as_ref());
+        settle_blanks(&mut row, stored.record.as_ref());
         let found = choice.found(stored, consent, Some(&row.id), row.email.as_ref());
         let draft = plan::plan(&row.change, found, &self.rulebook(catalog), self.now());
         Ok(Planned { row, draft, known })
@@ -153,6 +169,15 @@ impl Desk {
     }
 }
 
+/// Whether a row may make somebody known.
+fn may_begin(row: &Incoming, resolved: &Resolved, tombstones: &HashMap<Identity, Timestamp>) -> Result<()> {
+    if tombstone::may_begin(row.made_at, &row.identities(), resolved, tombstones) {
+        row.change.may_begin()
+    } else {
+        Err(tombstone::refusal())
+    }
+}
+
 /// Whether no other row of the round is about the record or claims one of its identities.
 fn is_free(taken: &mut HashSet<String>, choice: &Choice) -> bool {
     let names = choice.unclaimed.iter().map(|identity| format!("{:?} {}", identity.kind(), identity.digest()));
@@ -165,13 +190,20 @@ fn is_free(taken: &mut HashSet<String>, choice: &Choice) -> bool {
 }
 
 /// A column without a value takes away only what the record has; and where a value of the platform, blank or not, stands in
-/// the place of the application's, it says what the application holds by now.
-fn drop_idle_clears(row: &mut Incoming, record: Option<&Record>) {
-    let has = |record: &Record, name: &str| record.fields.get(name).is_some_and(|value| !value.is_null());
-    row.change.fields.retain(|name, change| match change {
-        Change::Set(_) => true,
-        Change::Clear => record.is_some_and(|record| has(record, name) || record.overlaid.contains_key(name)),
-    });
+/// the place of the application's, it says what the application holds by now. Else it is kept as a blank, which takes nothing
+/// away on the platform: it says that the newest state has the column, and that no older one fills it.
+fn settle_blanks(row: &mut Incoming, record: Option<&Record>) {
+    let takes_away = |name: &str| {
+        record.is_some_and(|record| {
+            let is_held = record.fields.get(name).is_some_and(|value| !is_blank_text(value));
+            is_held || record.overlaid.contains_key(name)
+        })
+    };
+    for (name, change) in &mut row.change.fields {
+        if *change == Change::Clear && !takes_away(name) {
+            *change = Change::Set(json!(""));
+        }
+    }
 }
 
 pub(super) fn changes_something(draft: &Draft) -> bool {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
+use crate::domain::consent::{self, ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::identity::{Email, ExternalId, Identity};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::record::{Change, Patch};
@@ -13,6 +13,7 @@ use crate::mapping::rules::FieldRule;
 use crate::ports::runs::RosterEntry;
 use crate::ports::source::SourceRow;
 use crate::sync::change::{ContactChange, Subject};
+use crate::sync::tombstone::{made_at, tells_when_made};
 
 /// A row that can be a contact.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Incoming {
     pub(super) change: ContactChange,
     /// The row's entry in the roster.
     pub(super) entry: RosterEntry,
+    /// When the application made the record, if the row says so.
+    pub(super) made_at: Option<Timestamp>,
 }
 
 impl Incoming {
@@ -59,7 +62,7 @@ pub(super) fn read(row: &SourceRow, rules: &RuleSet, now: Timestamp) -> Result<I
     });
     let subject = Subject::Person { external_id: Some(id.clone()), email: email.clone() };
     let change = ContactChange { subject, fields, consent, visitor: None, issues };
-    Ok(Incoming { row: row.id.clone(), id, email, change, entry })
+    Ok(Incoming { row: row.id.clone(), id, email, change, entry, made_at: made_at(&row.fields) })
 }
 
 struct Reading<'a> {
@@ -73,7 +76,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn take(&mut self, name: &str, value: &Value) {
         let Some(rule) = self.rules.rule_of(name) else {
-            if !is_blank(value) {
+            if !is_blank(value) && !tells_when_made(name) {
                 self.issue(name, IssueCode::UnknownField, "No rule maps this column: it was not taken.");
             }
             return;
@@ -88,18 +91,19 @@ impl Reading<'_> {
     }
 
     fn take_email(&mut self, value: &Value) {
-        let text = value.as_str().unwrap_or_default().trim();
+        let text = value.as_str().unwrap_or_default();
         match text.parse::<Email>() {
             Ok(email) => self.email = Some(email),
-            Err(_) if text.is_empty() => self.issue("email", IssueCode::Missing, "The row has no address."),
+            Err(_) if text.trim().is_empty() => self.issue("email", IssueCode::Missing, "The row has no address."),
             Err(invalid) => self.issue("email", IssueCode::Invalid, &format!("The value {invalid}.")),
         }
     }
 
     fn take_consent(&mut self, name: &str, value: &Value) {
-        self.consent = flag(value);
+        self.consent = consent::said(value);
         if self.consent.is_none() && !is_blank(value) {
-            self.issue(name, IssueCode::WrongType, "The value must be true or false.");
+            let message = "The value says neither yes nor no to being mailed: nobody new is taken with it.";
+            self.issue(name, IssueCode::UnreadableConsent, message);
         }
     }
 
@@ -124,23 +128,6 @@ impl Reading<'_> {
 
 fn is_blank(value: &Value) -> bool {
     value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
-}
-
-fn flag(value: &Value) -> Option<bool> {
-    match value {
-        Value::Bool(flag) => Some(*flag),
-        Value::Number(number) => match number.as_i64() {
-            Some(0) => Some(false),
-            Some(1) => Some(true),
-            _ => None,
-        },
-        Value::String(text) => match text.trim().to_lowercase().as_str() {
-            "true" | "t" | "yes" | "y" | "1" => Some(true),
-            "false" | "f" | "no" | "n" | "0" => Some(false),
-            _ => None,
-        },
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 /// A row's entry in the roster.

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use crate::domain::identity::ExternalId;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::error::{Failure, Result};
 use crate::policy;
@@ -148,11 +149,13 @@ impl Run<'_> {
     /// Takes rows of different records; gives those back that have to wait for the others.
     async fn take_round(&mut self, rows: Vec<Incoming>, is_old_news: &OldNews<'_>) -> Step<Vec<Incoming>> {
         let Round { planned, unfit, mut waiting } = self.desk.plan_rows(rows).await?;
-        self.reject(unfit.into_iter().map(Rejected::unfit).collect(), is_old_news).await?;
+        let unfit: Vec<Rejected> = unfit.into_iter().map(Rejected::unfit).collect();
+        self.forget_deleted(&unfit).await?;
+        self.reject(unfit, is_old_news).await?;
         let met = planned.iter().filter(|planned| is_known(planned)).count();
         let (changed, same): (Vec<Planned>, Vec<Planned>) =
             planned.into_iter().partition(|planned| changes_something(&planned.draft));
-        self.log.unchanged += same.len() as u64;
+        self.count_same(&same);
         self.mark_unsettled(&same).await?;
         self.tell_refused(&same);
         self.guard_losses(changed.iter().filter(|planned| blanks_something(planned)).count(), met)?;
@@ -236,17 +239,31 @@ impl Run<'_> {
     }
 
     fn count(&mut self, planned: &Planned) {
-        self.log.taken += 1;
-        let mut shared = false;
+        let has = |code| planned.draft.issues.iter().any(|issue| issue.code == code);
+        // Of an older state nothing may be taken but the row's id.
+        match has(IssueCode::Stale) && !planned.draft.record_changed {
+            true => self.log.stale += 1,
+            false => self.log.taken += 1,
+        }
+        self.log.shared += u64::from(has(IssueCode::SharedIdentity));
         for issue in &planned.draft.issues {
-            shared |= issue.code == IssueCode::SharedIdentity;
             self.note_issue(&planned.row.row, issue);
             if issue.code == IssueCode::RefusedByPlatform {
                 self.problem(&planned.row.row, issue.clone());
             }
         }
-        if shared {
-            self.log.shared += 1;
+    }
+
+    /// Rows that change nothing. One that was not taken, because a newer state is known, is not called unchanged.
+    fn count_same(&mut self, same: &[Planned]) {
+        for planned in same {
+            match planned.draft.issues.iter().find(|issue| issue.code == IssueCode::Stale) {
+                Some(stale) => {
+                    self.log.stale += 1;
+                    self.note_issue(&planned.row.row, stale);
+                }
+                None => self.log.unchanged += 1,
+            }
         }
     }
 
@@ -266,9 +283,22 @@ impl Run<'_> {
             self.remember_rejected(&one.entry);
         }
         for one in new {
-            self.log.rejected += 1;
+            match one.issue.code {
+                IssueCode::Erased => self.log.skipped += 1,
+                _ => self.log.rejected += 1,
+            }
             self.note_issue(&one.row, &one.issue);
             self.problem(&one.row, one.issue);
+        }
+        Ok(())
+    }
+
+    /// Rows of people who were deleted do not stay where Tandem itself keeps them.
+    async fn forget_deleted(&self, rejected: &[Rejected]) -> Result<()> {
+        for one in rejected.iter().filter(|one| one.issue.code == IssueCode::Erased) {
+            if let Ok(id) = ExternalId::try_from(one.row.clone()) {
+                self.desk.services.source.forget(&self.desk.integration.scope, &id).await?;
+            }
         }
         Ok(())
     }
