@@ -29,7 +29,7 @@ impl Condition {
 
     /// The lease that ends at the moment in this attribute is over, or there is none; as [`Lease::is_held`] tells it.
     pub(super) fn unheld(until: &str, now: Timestamp) -> Self {
-        Self::new(format!("(attribute_not_exists({until}) OR {until} < :unheld_at OR {until} > :too_far)"))
+        Self::new(format!("attribute_not_exists({until}) OR {until} < :unheld_at OR {until} > :too_far"))
             .moment(":unheld_at", now)
             .moment(":too_far", Lease::farthest(now))
     }
@@ -37,11 +37,11 @@ impl Condition {
     /// The same, or the item is ours already: the SDK may repeat a request whose answer was lost.
     pub(super) fn unheld_or_ours(until: &str, owner_attribute: &str, owner: &str, now: Timestamp) -> Self {
         let mut condition = Self::unheld(until, now);
-        condition.text = format!("({} OR {owner_attribute} = :owner)", condition.text);
+        condition.text = format!("{} OR {owner_attribute} = :owner", condition.text);
         condition.text(":owner", owner)
     }
 
-    /// Both hold.
+    /// Both hold. Neither has parentheses around all of it: DynamoDB refuses redundant ones.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.text = format!("({}) AND ({})", self.text, other.text);
         self.values.extend(other.values);
