@@ -119,6 +119,7 @@ impl Task {
             | Self::TakeBack { .. }
             | Self::Sync
             | Self::RequestMembership(_)
+            | Self::Erase { .. }
             | Self::Identify { .. } => false,
         }
     }
