@@ -14,11 +14,13 @@ use tandem_core::domain::identity::Email;
 use tandem_core::domain::scope::Scope;
 use tandem_core::ports::{Clock, ContactStore};
 use tandem_core::sync::services::Desk;
+use tandem_simulators::MauticVersion;
 use tandem_simulators::mautic::ContactDump;
 
 use crate::client::Answer;
 use crate::hands::Hands;
 use crate::system::{KEY, Options, System};
+use crate::version;
 
 /// The campaigns that the default rules name.
 pub const CAMPAIGNS: [&str; 5] =
@@ -227,8 +229,12 @@ fn names_in(lists: &Value) -> BTreeMap<u64, String> {
     rows.iter().filter_map(name).collect()
 }
 
-/// A moment as Mautic's contact fields keep it: in UTC, with its seconds cut off.
+/// A moment as Mautic's contact fields keep it: in UTC, in 5.1 with its seconds cut off.
 #[must_use]
 pub fn as_in_mautic(at: Timestamp) -> Value {
-    json!(at.strftime("%Y-%m-%d %H:%M:00").to_string())
+    let format = match version::current() {
+        MauticVersion::V5_1 => "%Y-%m-%d %H:%M:00",
+        MauticVersion::V7_0 => "%Y-%m-%d %H:%M:%S",
+    };
+    json!(at.strftime(format).to_string())
 }

@@ -10,7 +10,7 @@ use tandem_tests::client::{Answer, Caller};
 use tandem_tests::command::{Printed, serving, tandem};
 use tandem_tests::function::{JOBS, environment};
 use tandem_tests::sqs_stub::SqsStub;
-use tandem_tests::system::{KEY, Options, System};
+use tandem_tests::system::{KEY, Options, System, WEBHOOK_SECRET};
 use tempfile::TempDir;
 
 /// A folder with files, and the command over it.
@@ -189,12 +189,12 @@ async fn connecting_succeeds_on_each_version_and_raises_limits_when_asked() {
 async fn a_webhook_is_made_only_where_a_tandem_answers_that_knows_its_secret() {
     let system = System::with(Options::default().without_worker()).await;
     let sqs = SqsStub::start().await;
-    let desk = Desk::of(&system, &sqs, &[]);
+    let desk = Desk::of(&system, &sqs, &[("MAUTIC_WEBHOOK_SECRET", WEBHOOK_SECRET)]);
     let nowhere = desk.run(&["connect", "mautic", "--webhook-url", "http://127.0.0.1:9/mautic-webhook"]).await;
     assert!(!nowhere.success && nowhere.out.contains("webhook      NOT MADE"), "{nowhere:?}");
     assert_eq!(system.in_mautic(Method::GET, "/api/hooks", None).await["total"], json!(0));
     let url = system.hook().url;
-    let made = desk.json(&["connect", "mautic", "--webhook-url", &url]).await;
+    let made = desk.json(&["connect", "mautic", "--create-missing", "--webhook-url", &url]).await;
     assert_eq!((&made["webhook"]["check"], &made["webhook"]["delivery"]["state"]), (&json!("made"), &json!("arrives")));
     let other = Desk::of(&system, &sqs, &[("MAUTIC_WEBHOOK_SECRET", "another")]);
     let refused = other.run(&["connect", "mautic", "--webhook-url", &url]).await;

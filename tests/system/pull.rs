@@ -437,7 +437,7 @@ async fn the_first_look_after_an_import_reads_none_of_the_contacts_that_tandem_m
         let mut desk = system.desk();
         desk.services.source = Arc::new(notebook.clone());
         let person = |number: usize, name: &str| {
-            let fields = json!({"email": format!("p{number}@example.com"), "first_name": name, "marketing_opt_in": number % 7 != 0});
+            let fields = json!({"email": format!("p{number}@example.com"), "first_name": name, "marketing_opt_in": !number.is_multiple_of(7)});
             let fields = fields.as_object().unwrap().clone().into_iter().collect();
             SourceRow { id: format!("u{number}"), updated_at: Some(system.now()), fields, deleted: false }
         };

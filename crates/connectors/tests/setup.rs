@@ -216,7 +216,7 @@ async fn an_examination_says_of_each_field_what_is_right_missing_or_wrong() {
     assert_eq!(report.fields["nickname"], FieldState::Missing { can_be_made: false });
     assert_eq!(report.fields["plan"], FieldState::LacksOptions { missing: BTreeSet::from(["free".to_owned()]) });
     assert!(matches!(report.fields["since"], FieldState::WrongKind { .. }));
-    assert_eq!(stub.calls().len(), 2);
+    assert_eq!(stub.calls().len(), 3);
 }
 
 #[tokio::test]

@@ -16,8 +16,9 @@ pub const LEASE: SignedDuration = SignedDuration::from_secs(60);
 /// longest reads a contact and writes it back, ten seconds each at most.
 pub const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(24);
 
-/// How long a caller waits for another writer of the same contact before its own write goes to the queue.
-pub const LEASE_PATIENCE: SignedDuration = SignedDuration::from_secs(5);
+/// How long a caller waits for another writer of the same contact before its own write goes to the queue. Less than callers wait
+/// for the platform, so that they are told whom they wait for.
+pub const LEASE_PATIENCE: SignedDuration = SignedDuration::from_secs(4);
 
 /// The same for contacts that are written in a batch: a batch call may take a minute.
 pub const BULK_LEASE: SignedDuration = SignedDuration::from_secs(120);

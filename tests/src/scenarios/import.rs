@@ -84,7 +84,7 @@ async fn within_a_smaller_limit(rows: &[Row], limit: u64) -> Proof {
             Some(other) => return Err(format!("the run stopped: {other:?}")),
         }
         if hours > 50 {
-            return Err("the run never came to its end".to_owned());
+            return Err(format!("the run never came to its end; calls: {:?}", system.mautic.stats().calls));
         }
     };
     let verdict = judge(&system, rows, &log)?;

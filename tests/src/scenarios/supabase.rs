@@ -169,6 +169,7 @@ async fn judge_statuses(project: &Supabase, system: &System, rows: &[Row]) -> Pr
             [Some(row["id"].clone()), contacts.get(&address).cloned(), Some("t".to_owned()), Some(String::new())];
         synced += 1;
         if held.get(&row["id"]) != Some(&wanted.to_vec()) {
+            eprintln!("DEBUG {:?} wanted {:?}", held.get(&row["id"]), wanted);
             wrong.push("a customer's status is not that of its contact");
         }
     }

@@ -60,9 +60,7 @@ pub const NOT_MADE_IN_5: &[(&str, &str)] = &[
 #[rustfmt::skip]
 pub const IN_7: &[(&str, &str)] = &[
     ("201-country-turkey", "Refused [country]"),
-    ("202-country-tuerkiye", "created 1 tr2@example.com points=0 [] {country=Türkiye}"),
     ("203-region-fukusima", "Refused [state]"),
-    ("204-region-fukushima", "created 2 jp2@example.com points=0 [] {country=Japan, state=Fukushima}"),
     ("205-text-of-65", "Refused [firstname]"),
     ("206-field-create-with-limit", "long_text Text [] None"),
     ("207-text-of-100-in-it", "created 3 len2@example.com points=0 [] {long_text=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx}"),
@@ -86,6 +84,8 @@ pub const IN_7: &[(&str, &str)] = &[
 
 /// Further recordings of 7.0.0, and why the client makes no such call.
 pub const NOT_MADE_IN_7: &[(&str, &str)] = &[
+    ("202-country-tuerkiye", "begins with the spelling of 5.1 until an answer tells the version (own test)"),
+    ("204-region-fukushima", "begins with the spelling of 5.1 until an answer tells the version (own test)"),
     ("211-where-email-apostrophe", "looks up by `in`"),
     ("212-list-date-modified-of-new", "looks for changes in the audit log: this finds nothing but what was made"),
     ("213-v2-contacts", "stays with the first API: the second takes none of its tokens"),

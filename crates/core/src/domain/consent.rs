@@ -90,8 +90,8 @@ pub fn said(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(flag) => Some(*flag),
         Value::Number(number) => match number.as_f64() {
-            Some(number) if number == 0.0 => Some(false),
-            Some(number) if number == 1.0 => Some(true),
+            Some(0.0) => Some(false),
+            Some(1.0) => Some(true),
             _ => None,
         },
         Value::String(text) => said_in_words(text),

@@ -41,6 +41,8 @@ impl Desk {
     pub async fn erase(&self, whom: &Whom, erasure: Erasure, correlation_id: &str) -> Result<Outcome<Erased>> {
         let known = match self.know(whom).await {
             Err(reason) if policy::may_be_done_later(reason.kind) => {
+                // From now on nothing that was said of the person before brings anybody back, though nobody is deleted yet.
+                self.bury(whom, &Known::default(), erasure.at).await?;
                 let task = Task::Erase { whom: whom.clone(), at: erasure.at, keep_row: erasure.keep_row };
                 let job_id = self.defer(task, correlation_id, Duration::from_secs(1)).await?;
                 return Ok(Outcome::Queued(Queued { job_id, reason, issues: Vec::new() }));

@@ -177,7 +177,7 @@ mod tests {
         record.unwrap().fields
     }
 
-    fn orders<'a>(all: [&'a ContactChange; 3]) -> Vec<[&'a ContactChange; 3]> {
+    fn orders(all: [&ContactChange; 3]) -> Vec<[&ContactChange; 3]> {
         let [a, b, c] = all;
         vec![[a, b, c], [a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]]
     }

@@ -82,9 +82,14 @@ fn without(mut fields: Fields, names: &BTreeSet<String>) -> Fields {
     fields
 }
 
-/// Every value that was sent is shown.
+/// Every value that was sent is shown. What a platform tells of a write may have a yes or no as it was before: of a new contact,
+/// none at all.
 fn shows_all(sent: &Fields, shown: &Fields) -> bool {
-    !sent.is_empty() && sent.iter().all(|(name, value)| is_same(value, shown.get(name)))
+    let is_shown = |(name, value): (&String, &Value)| match shown.get(name) {
+        None => value.is_boolean() || value.is_null(),
+        shown => is_same(value, shown),
+    };
+    !sent.is_empty() && sent.iter().all(is_shown)
 }
 
 /// What is shown of the values that are being sent is as it was sent; the platform may lack a field.
@@ -93,11 +98,15 @@ fn shows_none_but(sent: &Fields, shown: &Fields) -> bool {
     both.peek().is_some() && both.all(|(sent, shown)| is_same(sent, Some(shown)))
 }
 
-/// A field that Tandem could have sent and did not was filled in by somebody else.
+/// A field that Tandem could have sent and did not was filled in by somebody else; but a number that nobody gave may be shown as 0
+/// (recording `161-batch-put-no-id`).
 fn shows_nothing_else(sent: &[Fields], shown: &Fields, rules: &RuleSet) -> bool {
     let mut known = rules.rules().iter().filter(|rule| rule.pushes()).filter_map(|rule| rule.remote.as_ref());
     known.all(|name| {
         let was_sent = sent.iter().any(|sent| sent.contains_key(name));
-        was_sent || shown.get(name).is_none_or(|shown| shown.is_null() || shown == "")
+        was_sent
+            || shown
+                .get(name)
+                .is_none_or(|shown| shown.is_null() || shown == "" || is_same(&Value::from(0), Some(shown)))
     })
 }

@@ -282,7 +282,7 @@ mod tests {
                 "line 2: a quotation mark opens a cell here and closes it amid the text of line 3",
             ),
             (b"id,email\n1,\x81\n", "line 2: this is no text"),
-            (b"\x00\x01\x02", "no text"),
+            (b"\x00\x01\x02", "this is not the encoding of the text"),
         ] {
             let error = opened(bytes, &Told::default()).err().unwrap_or_default();
             assert!(error.contains(told), "{error} instead of {told}");

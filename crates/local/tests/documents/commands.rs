@@ -13,7 +13,7 @@ pub fn unsound(line: &str) -> Option<String> {
     let is_end =
         |word: &&String| word.starts_with(['>', '#']) || matches!(word.as_str(), "|" | "&&" | ";" | "&" | "2>");
     let ours = words.iter().skip_while(|word| word.contains('=') && !word.starts_with('-'));
-    let words: Vec<String> = ours.take_while(|word| !is_end(word)).map(chosen).collect();
+    let words: Vec<String> = ours.take_while(|word| !is_end(word)).map(|word| chosen(word)).collect();
     let error = tandem_local::command_line().try_get_matches_from(words).err()?;
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => None,
@@ -28,7 +28,7 @@ pub fn unsound(line: &str) -> Option<String> {
 }
 
 /// The first of several alternatives; a number where one is meant.
-fn chosen(word: &String) -> String {
+fn chosen(word: &str) -> String {
     let first = word.split('|').next().unwrap_or(word);
     first.to_owned()
 }

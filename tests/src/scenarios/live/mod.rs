@@ -66,7 +66,7 @@ async fn against(mautic: &Environment, mut variables: Vec<(String, String)>, peo
     let cleaned = stage.clean_up().await;
     drop(running);
     let (figures, cleaned) = (played?, cleaned?);
-    Ok(format!("{figures}; {} of {people} ways back needed a look; {cleaned} things cleaned up", stage.looks))
+    Ok(format!("{figures}; {} ways back needed a look; {cleaned} things cleaned up", stage.looks))
 }
 
 /// Tandem, Mautic, and what was made there.
