@@ -138,6 +138,8 @@ impl Stage<'_> {
         self.marketers.call(Method::POST, &send, Some(json!({"tokens": {}}))).await?;
         self.marketers.follow_link("unsubscribe", id).await?;
         self.comes_back("an unsubscribe link", address, |export| said(export, "opted_out")).await?;
+        // Mautic dates both to whole seconds, and who says yes and no in one second said no.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         self.marketers.follow_link("resubscribe", id).await?;
         self.comes_back("a re-subscribe link", address, |export| last_said(export) == "opted_in").await?;
         self.settled().await?;
