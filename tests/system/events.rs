@@ -16,7 +16,7 @@ use tandem_tests::{billing, paths};
 use tower::ServiceExt;
 
 /// The key that the documents carry.
-pub const EXAMPLE_KEY: &str = "tdm_local_example_key";
+pub const EXAMPLE_KEY: &str = "tdm_local_example_key_for_reading_only";
 
 /// What a document is answered with.
 struct Expected {
