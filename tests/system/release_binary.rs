@@ -90,6 +90,8 @@ async fn billing_webhook_stores_what_is_proved_for_the_queue_worker_to_apply() {
     let mut environment = stage.environment();
     environment.push(("LEMONSQUEEZY_WEBHOOK_SECRET".to_owned(), LEMON_SECRET.to_owned()));
     environment.push(("TANDEM_LEMONSQUEEZY_VARIANTS".to_owned(), "510001=pro".to_owned()));
+    // The sample document is one of the provider's test mode.
+    environment.push(("TANDEM_BILLING_TEST_MODE".to_owned(), "true".to_owned()));
     let billing = FunctionProcess::start(&billing, &environment).await;
     let worker = FunctionProcess::start(&worker, &environment).await;
 
