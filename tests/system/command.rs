@@ -191,11 +191,11 @@ async fn events_are_listed_with_the_person_and_jobs_with_their_kind() {
     let home = Home::new(&[("TANDEM_API_KEY", KEY), ("MAUTIC_WELCOME_CAMPAIGN_ID", "4711")]);
     let (_server, caller) = home.serve(&["--simulate"]).await;
     let event = json!({"id": "evt_1", "name": "user_signup", "user": {"id": 1, "email": "jane@example.com"}});
-    caller.send(caller.bare(Method::POST, "/events?wait=true").bearer_auth(KEY).json(&event)).await.unwrap();
+    caller.send(caller.bare(Method::POST, "/events").bearer_auth(KEY).json(&event)).await.unwrap();
     let listed = home.run(&["events", "list"]).await;
     assert!(listed.out.contains("jane@example.com") && listed.out.contains("user_signup"), "{listed:?}");
     let mut jobs = home.run(&["jobs", "list"]).await;
-    for _ in 0..200 {
+    for _ in 0..600 {
         if jobs.out.contains("event") {
             break;
         }
