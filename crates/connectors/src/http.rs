@@ -3,6 +3,7 @@
 //! Nothing of a request or an answer (address, query, header, body) gets into a failure or a `Debug` output.
 
 mod failure;
+mod target;
 mod text;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use tandem_core::error::{Failure, FailureKind, Result};
 
+pub use target::{Lookup, SystemLookup, is_public};
 pub use text::Text;
 
 /// How long a connection may take to come about.
@@ -39,6 +41,8 @@ pub struct Http {
 #[derive(Default)]
 struct Inner {
     client: OnceLock<Client>,
+    /// How hosts are looked up that must be public; `None` when any may be called.
+    public_only: Option<Arc<dyn Lookup>>,
     calls: AtomicU64,
     bytes: AtomicU64,
 }
@@ -105,6 +109,12 @@ pub struct Answer {
 }
 
 impl Http {
+    /// A client for addresses that tenants enter: it connects to none that is not of the public Internet.
+    #[must_use]
+    pub fn public_only(lookup: Arc<dyn Lookup>) -> Self {
+        Self { inner: Arc::new(Inner { public_only: Some(lookup), ..Inner::default() }) }
+    }
+
     /// How many calls were made with this client and its clones, failed ones and token requests included.
     #[must_use]
     pub fn calls(&self) -> u64 {
@@ -122,8 +132,12 @@ impl Http {
     ///
     /// # Errors
     /// `Unavailable` without a connection or an answer, `Timeout` after the call's patience, `Garbled` when the answer
-    /// breaks off or is larger than 16 MiB. Writes that got as far as the connection have an unknown effect.
+    /// breaks off or is larger than 16 MiB. Writes that got as far as the connection have an unknown effect. `Misconfigured`
+    /// when the address is one that this client must not call: then there was no connection.
     pub async fn send(&self, call: Call) -> Result<Answer> {
+        if self.inner.public_only.is_some() {
+            target::check_literal(&call.url)?;
+        }
         self.inner.calls.fetch_add(1, Ordering::Relaxed);
         let (peer, wrote) = (call.peer, call.method != Method::GET);
         let sent = call.body.len();
@@ -138,7 +152,11 @@ impl Http {
         if let Some(client) = self.inner.client.get() {
             return Ok(client);
         }
-        let built = Client::builder()
+        let builder = match &self.inner.public_only {
+            Some(lookup) => Client::builder().dns_resolver(target::PublicOnly(Arc::clone(lookup))),
+            None => Client::builder(),
+        };
+        let built = builder
             .user_agent(concat!("Tandem/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .redirect(Policy::none())

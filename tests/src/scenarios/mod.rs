@@ -16,6 +16,7 @@ pub mod race;
 pub mod retry;
 pub mod rules;
 pub mod sample;
+pub mod ssrf;
 pub mod storm;
 pub mod supabase;
 mod target;
@@ -67,6 +68,7 @@ pub const NAMES: &[&str] = &[
     "burst",
     "histories",
     "consent",
+    "ssrf",
 ];
 
 /// Runs a scenario.
@@ -91,6 +93,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "rules" => rules::run(size).await,
         "burst" => burst::run(size).await,
         "consent" => consent::run(size).await,
+        "ssrf" => ssrf::run(size).await,
         "histories" => histories::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }

@@ -5,6 +5,8 @@ use std::io;
 
 use tandem_core::error::{Failure, FailureKind};
 
+use super::target::{self, NotPublic};
+
 /// How an exchange broke.
 pub(super) enum Broken {
     /// No status line came.
@@ -35,6 +37,9 @@ pub(super) fn of_exchange(peer: &str, wrote: bool, broken: &Broken) -> Failure {
 
 /// Without a connection nothing was sent, so nothing was done.
 fn unreached(peer: &str, error: &reqwest::Error) -> Failure {
+    if is_forbidden(error) {
+        return target::refused();
+    }
     let cause = match io_kind(error) {
         _ if is_look_up(error) => "nobody knows the host of its address",
         Some(io::ErrorKind::ConnectionRefused) => "it refused the connection",
@@ -43,6 +48,18 @@ fn unreached(peer: &str, error: &reqwest::Error) -> Failure {
         Some(_) | None => "there is no connection to it",
     };
     Failure::new(FailureKind::Unavailable, format!("{peer} can't be reached: {cause}."))
+}
+
+/// Whether the host has no address that may be called.
+fn is_forbidden(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.is::<NotPublic>() {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 /// Whether the name of the host could not be looked up. The client's error for it is not public; only its text tells.
