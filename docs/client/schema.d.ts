@@ -219,6 +219,131 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tenants of the installation, the default one first. */
+        get: operations["listTenants"];
+        put?: never;
+        /**
+         * Makes a tenant.
+         * @description Its id is for good, and is not given to another tenant after it is deleted.
+         */
+        post: operations["createTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One tenant. */
+        get: operations["getTenant"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a tenant with everything it owns.
+         * @description There is no way back. What is not done in the time of one call is gone on with by the schedule, or by the same call once more.
+         */
+        delete: operations["deleteTenant"];
+        options?: never;
+        head?: never;
+        /**
+         * Renames, suspends or resumes a tenant.
+         * @description The calls of a suspended tenant are answered 403, and its jobs wait. Running functions notice within half a minute.
+         */
+        patch: operations["changeTenant"];
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a key of any tenant, such as the first of a new one. */
+        post: operations["createKeyOfTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The keys of the caller's tenant, valid or not. */
+        get: operations["listKeys"];
+        put?: never;
+        /**
+         * Makes a key.
+         * @description Nobody makes a key with a right that they lack: keys with the role `admin` are made by those who have it.
+         */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One key. */
+        get: operations["getKey"];
+        put?: never;
+        post?: never;
+        /**
+         * Takes a key's right away.
+         * @description Running functions notice within half a minute. The key stays in lists, and its name is free again.
+         */
+        delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what of the tenant's settings, the newest first.
+         * @description Entries are kept for 400 days. What was done to tenants stands with the tenant of the key that did it.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -258,7 +383,7 @@ export interface components {
             details: components["schemas"]["FieldIssue"][];
         };
         /** @enum {string} */
-        ErrorCode: "malformed_json" | "body_cut_off" | "empty_body" | "unauthenticated" | "unproved" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "in_progress" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
+        ErrorCode: "malformed_json" | "body_cut_off" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
         /** @description A value that could not be taken. The rest of what was sent is not held back by it. */
         FieldIssue: {
             /** @description The field as the caller named it, as a path: `contact.email`. */
@@ -340,6 +465,74 @@ export interface components {
             ok: true;
             demo?: components["schemas"]["Demo"];
             data: components["schemas"]["OneEventResult"];
+            correlationId: string;
+            durationMs: number;
+        };
+        TenantsAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                tenants: components["schemas"]["Tenant"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        TenantAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                tenant: components["schemas"]["Tenant"];
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        DeletedAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                deleted: boolean;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        KeysAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                keys: components["schemas"]["Key"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        KeyAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                key: components["schemas"]["Key"];
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        NewKeyAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                key: components["schemas"]["Key"];
+                /** @description The key itself. It is not shown again. */
+                secret: string;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        AuditAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                entries: components["schemas"]["AuditEntry"][];
+                next: string | null;
+            };
             correlationId: string;
             durationMs: number;
         };
@@ -624,6 +817,79 @@ export interface components {
              */
             status: "pending" | "done" | "skipped" | "superseded" | "failed";
             note: string | null;
+        };
+        Tenant: {
+            id: string;
+            name: string;
+            /** @enum {unknown} */
+            status: "active" | "suspended" | "deleting";
+            /**
+             * Format: date-time
+             * @description Since when it is not active.
+             */
+            since: string | null;
+            /**
+             * Format: date-time
+             * @description Null for the default tenant.
+             */
+            createdAt: string | null;
+            revision: number;
+        };
+        NewTenant: {
+            /** @description By what calls name it, for good. */
+            id: string;
+            name: components["schemas"]["Label"];
+        };
+        TenantChange: {
+            name?: components["schemas"]["Label"];
+            /** @enum {unknown} */
+            status?: "active" | "suspended";
+        };
+        /** @description What people call it. No control characters. */
+        Label: string;
+        /** @enum {string} */
+        Role: "ingest" | "operator" | "admin";
+        Key: {
+            /** @description SHA-256 of the key: its id. The key can't be worked out from it. */
+            digest: string;
+            name: string;
+            role: components["schemas"]["Role"];
+            /** @enum {unknown} */
+            status: "active" | "expired" | "revoked";
+            /** Format: date-time */
+            createdAt: string;
+            /** Format: date-time */
+            expiresAt: string | null;
+            /** Format: date-time */
+            revokedAt: string | null;
+            /**
+             * Format: date-time
+             * @description To the hour.
+             */
+            lastUsedAt: string | null;
+        };
+        NewKey: {
+            name: components["schemas"]["Label"];
+            role: components["schemas"]["Role"];
+            /**
+             * Format: date-time
+             * @description From when on it is good for nothing; for good when left out.
+             */
+            expiresAt?: string;
+        };
+        AuditEntry: {
+            id: string;
+            /** Format: date-time */
+            at: string;
+            /** @description The name of the key, or `tandem` for the command. */
+            by: string;
+            /** @description `tenant.suspend`, `key.create` … */
+            action: string;
+            /** @description The id of what was changed. */
+            target: string;
+            /** @description The names of the settings, never a value. */
+            fields: string[];
+            correlationId: string;
         };
         EventListResult: {
             demo?: components["schemas"]["Demo"];
@@ -1067,8 +1333,11 @@ export interface components {
                 };
             };
         };
-        /** @description The key is good, but its tenant has no Mautic. */
-        NoIntegration: {
+        /**
+         * @description The key is good, and not for this: `forbidden`, its role lacks the right; `tenant_suspended`, its tenant is suspended;
+         *     `no_integration`, its tenant has no Mautic.
+         */
+        Forbidden: {
             headers: {
                 "X-Correlation-ID": components["headers"]["CorrelationId"];
                 [name: string]: unknown;
@@ -1076,13 +1345,13 @@ export interface components {
             content: {
                 "application/json": components["schemas"]["ErrorAnswer"] & {
                     error?: {
-                        /** @constant */
-                        code?: "no_integration";
+                        /** @enum {unknown} */
+                        code?: "forbidden" | "tenant_suspended" | "no_integration";
                     };
                 };
             };
         };
-        /** @description There is no such contact, campaign, segment or event. */
+        /** @description There is no such thing; or it is another tenant's, which is not told. */
         NotFound: {
             headers: {
                 "X-Correlation-ID": components["headers"]["CorrelationIdOfTandem"];
@@ -1124,6 +1393,36 @@ export interface components {
                     error?: {
                         /** @enum {unknown} */
                         code?: "conflict" | "in_progress";
+                    };
+                };
+            };
+        };
+        /** @description Another one has the id or the name. */
+        NameTaken: {
+            headers: {
+                "X-Correlation-ID": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorAnswer"] & {
+                    error?: {
+                        /** @constant */
+                        code?: "name_taken";
+                    };
+                };
+            };
+        };
+        /** @description It was changed since it was read. */
+        Changed: {
+            headers: {
+                "X-Correlation-ID": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorAnswer"] & {
+                    error?: {
+                        /** @constant */
+                        code?: "precondition_failed";
                     };
                 };
             };
@@ -1302,6 +1601,18 @@ export interface components {
          *     422, and while the first call runs 409.
          */
         IdempotencyKey: string;
+        /** @description At most so many. */
+        PageLimit: number;
+        /** @description Go on after `next` of the answer before. */
+        PageAfter: string;
+        /** @description The tenant's id. */
+        Tenant: string;
+        /** @description The key's digest, as lists show it. */
+        KeyDigest: string;
+        /** @description The name of what is to be deleted, to say that it is what is meant. */
+        ConfirmName: string;
+        /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+        IfMatch: string;
         /** @description The integration; today there is one. */
         Integration: "mautic";
     };
@@ -1321,6 +1632,8 @@ export interface components {
         CorrelationId: string;
         /** @description The call's correlation id; not there when API Gateway answered. */
         CorrelationIdOfTandem: string;
+        /** @description The revision, for `If-Match`. */
+        ETag: string;
         /** @description Whole seconds after which the call may be made again. */
         RetryAfter: number;
     };
@@ -1363,7 +1676,7 @@ export interface operations {
             202: components["responses"]["Queued"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["NoIntegration"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
@@ -1428,7 +1741,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["NoIntegration"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
@@ -1477,7 +1790,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["NoIntegration"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["InProgress"];
             413: components["responses"]["TooLarge"];
@@ -1539,7 +1852,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["NoIntegration"];
+            403: components["responses"]["Forbidden"];
             409: components["responses"]["InProgress"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -1580,7 +1893,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["NoIntegration"];
+            403: components["responses"]["Forbidden"];
             422: components["responses"]["Unprocessable"];
             429: components["responses"]["Throttled"];
             503: components["responses"]["StorageUnavailable"];
@@ -1633,7 +1946,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["NoIntegration"];
+            403: components["responses"]["Forbidden"];
             409: components["responses"]["InProgress"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -1669,7 +1982,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["NoIntegration"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             429: components["responses"]["Throttled"];
             503: components["responses"]["StorageUnavailable"];
@@ -1710,7 +2023,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["NoIntegration"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             413: components["responses"]["TooLarge"];
             422: components["responses"]["Unprocessable"];
@@ -1811,6 +2124,441 @@ export interface operations {
             401: components["responses"]["Unproved"];
             404: components["responses"]["UnknownIntegration"];
             413: components["responses"]["TooLarge"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listTenants: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    createTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description At most 64 KB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "acme",
+                 *       "name": "Acme Ltd"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewTenant"];
+            };
+        };
+        responses: {
+            /** @description It is made. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["NameTaken"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The tenant's id. */
+                tenant: components["parameters"]["Tenant"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tenant. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    deleteTenant: {
+        parameters: {
+            query: {
+                /** @description The name of what is to be deleted, to say that it is what is meant. */
+                name: components["parameters"]["ConfirmName"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The tenant's id. */
+                tenant: components["parameters"]["Tenant"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing of it is left. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedAnswer"];
+                };
+            };
+            /** @description Something is left, and will be deleted. */
+            202: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["Changed"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    changeTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The tenant's id. */
+                tenant: components["parameters"]["Tenant"];
+            };
+            cookie?: never;
+        };
+        /** @description At most 64 KB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "status": "suspended"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TenantChange"];
+            };
+        };
+        responses: {
+            /** @description It is as asked for. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    createKeyOfTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The tenant's id. */
+                tenant: components["parameters"]["Tenant"];
+            };
+            cookie?: never;
+        };
+        /** @description At most 64 KB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "first",
+                 *       "role": "operator"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description It is made. This is the only answer that shows it. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKeyAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["NameTaken"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeysAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description At most 64 KB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "shop",
+                 *       "role": "ingest",
+                 *       "expiresAt": "2030-01-01T00:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description It is made. This is the only answer that shows it. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKeyAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["NameTaken"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The key's digest, as lists show it. */
+                digest: components["parameters"]["KeyDigest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The key's digest, as lists show it. */
+                digest: components["parameters"]["KeyDigest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is good for nothing. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of entries. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
             429: components["responses"]["Throttled"];
             503: components["responses"]["StorageUnavailable"];
         };

@@ -106,6 +106,11 @@ impl Caller {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
+    /// A request of any method and path, with the caller's key.
+    pub fn keyed(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
+        self.bare(method, path).bearer_auth(&self.key)
+    }
+
     /// `POST /mautic-webhook` with a delivery.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ pub mod scenarios;
 pub mod sqs_stub;
 pub mod supabase;
 pub mod system;
+pub mod tenants;
 pub mod version;
 
 /// The connector's own contract test, which the proof suite runs too.

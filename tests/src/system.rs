@@ -32,6 +32,9 @@ pub const WEBHOOK_SECRET: &str = "s3cret";
 /// The API key of test systems.
 pub const KEY: &str = "tdm_key_of_the_tests_that_nobody_else_uses";
 
+/// What seals the credentials that test systems store.
+pub const DATA_KEY: &str = "a key of the tests that seals credentials";
+
 /// How a system is set up.
 #[derive(Clone)]
 pub struct Options {
@@ -139,6 +142,8 @@ impl System {
         let mut variables = vec![
             ("TANDEM_API_KEY".to_owned(), KEY.to_owned()),
             ("MAUTIC_WEBHOOK_SECRET".to_owned(), WEBHOOK_SECRET.to_owned()),
+            ("TANDEM_DATA_KEY".to_owned(), DATA_KEY.to_owned()),
+            ("TANDEM_ALLOW_PRIVATE_TARGETS".to_owned(), "true".to_owned()),
         ];
         if !options.demo {
             variables.extend(credentials(&mautic));

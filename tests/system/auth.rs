@@ -1,26 +1,22 @@
 //! API keys: made, used, revoked, and good for their own tenant only.
 
 use serde_json::json;
-use tandem_app::store::{ApiKeySecret, ApiKeys};
+use tandem_app::system::new_key;
+use tandem_core::domain::role::Role;
 use tandem_core::domain::scope::TenantId;
 use tandem_tests::system::{Options, System};
-
-fn keys(system: &System) -> ApiKeys {
-    ApiKeys::new(system.table.table().clone())
-}
 
 #[tokio::test]
 async fn a_key_that_was_made_works_and_one_that_was_revoked_does_not() {
     let mut system = System::with(Options::default().without_worker()).await;
-    let secret = ApiKeySecret::from_random([7; 32]);
     let ping = json!({"action": "ping"});
-    let with_key = system.caller.with_key(secret.reveal());
-    assert_eq!(with_key.call(&ping).await.unwrap().status, 401, "before it is made");
-    let key = keys(&system).create(&TenantId::default(), "shop", &secret, system.now()).await.unwrap();
-    assert_eq!(with_key.call(&ping).await.unwrap().status, 200);
+    let guessed = system.caller.with_key(new_key().reveal());
+    assert_eq!(guessed.call(&ping).await.unwrap().status, 401, "nobody made it");
+    let (key, secret) = system.make_key(&TenantId::default(), "shop", Role::Operator, None).await;
+    assert_eq!(system.caller.with_key(secret.reveal()).call(&ping).await.unwrap().status, 200);
     assert_eq!(system.caller.with_key(&key.hash).call(&ping).await.unwrap().status, 401, "its hash is no key");
-    assert!(keys(&system).revoke(&TenantId::default(), &key.hash, system.now()).await.unwrap());
-    // An instance may remember a key for a minute; one that has not seen it asks the table.
+    system.admin().revoke_key(&TenantId::default(), &key.hash, &system.actor()).await.unwrap();
+    // An instance may remember a key for half a minute; one that has not seen it asks the table.
     let fresh = system.another_instance().await.with_key(secret.reveal());
     assert_eq!(fresh.call(&ping).await.unwrap().status, 401);
     assert_eq!(system.caller.call(&ping).await.unwrap().status, 200, "other keys are not touched");
@@ -37,9 +33,7 @@ async fn the_key_of_another_tenant_does_not_reach_the_default_tenants_data() {
         .contact_id()
         .unwrap()
         .to_owned();
-    let (secret, tenant) = (ApiKeySecret::from_random([9; 32]), TenantId::try_from("another".to_owned()).unwrap());
-    keys(&system).create(&tenant, "theirs", &secret, system.now()).await.unwrap();
-    let stranger = system.caller.with_key(secret.reveal());
+    let stranger = system.caller_of(&system.tenant("another").await, Role::Operator).await;
     let calls = system.calls();
     for body in [
         json!({"action": "ping"}),
@@ -61,10 +55,9 @@ async fn the_key_of_another_tenant_does_not_reach_the_default_tenants_data() {
 #[tokio::test]
 async fn idempotency_keys_of_two_api_keys_of_one_tenant_are_the_same_keys() {
     let system = System::with(Options::default().without_worker()).await;
-    let secret = ApiKeySecret::from_random([3; 32]);
-    keys(&system).create(&TenantId::default(), "second", &secret, system.now()).await.unwrap();
+    let second = system.caller_of(&TenantId::default(), Role::Operator).await;
     let body = json!({"action": "upsert_contact", "payload": {"contact": {"email": "a@example.com"}}});
-    for caller in [system.caller.clone(), system.caller.with_key(secret.reveal())] {
+    for caller in [system.caller.clone(), second] {
         let answer = caller.send(caller.request().header("idempotency-key", "k").json(&body)).await.unwrap();
         assert_eq!(answer.data()["action"], "created");
     }

@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tandem_app::store::{ApiKeySecret, ApiKeys, ParkedTable};
+use tandem_app::store::ParkedTable;
+use tandem_core::domain::role::Role;
 use tandem_core::domain::scope::TenantId;
 use tandem_core::ports::ParkedJobs;
 use tandem_tests::client::Answer;
@@ -307,9 +308,8 @@ async fn events_older_than_all_that_is_remembered_change_nothing_and_end() {
 async fn only_a_good_key_of_the_tenant_reaches_its_events() {
     let system = System::with(Options::default().without_worker()).await;
     post(&system, signup("e1")).await;
-    let (secret, tenant) = (ApiKeySecret::from_random([9; 32]), TenantId::try_from("another".to_owned()).unwrap());
-    let keys = ApiKeys::new(system.table.table().clone());
-    keys.create(&tenant, "theirs", &secret, system.now()).await.unwrap();
+    let tenant = system.tenant("another").await;
+    let (_, secret) = system.make_key(&tenant, "theirs", Role::Operator, None).await;
     for (method, path) in [(Method::POST, "/events"), (Method::GET, "/events"), (Method::GET, "/events/e1")] {
         for (key, status) in [("wrong", 401), (secret.reveal(), 403)] {
             let request = system.caller.bare(method.clone(), path).bearer_auth(key).json(&signup("e2"));

@@ -36,6 +36,7 @@ mod segment_names;
 mod supabase_source;
 mod swap;
 mod sync_run;
+mod tenants;
 mod together;
 mod tombstone;
 mod upsert;

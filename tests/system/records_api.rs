@@ -4,8 +4,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tandem_app::store::{ApiKeySecret, ApiKeys};
-use tandem_core::domain::scope::{Scope, TenantId};
+use tandem_core::domain::role::Role;
+use tandem_core::domain::scope::Scope;
 use tandem_core::ports::RecordSource;
 use tandem_core::ports::source::{SourceCursor, SourceOrder, SourceRow};
 use tandem_core::sync::run::SyncOptions;
@@ -157,8 +157,8 @@ async fn a_body_may_have_five_megabytes_and_its_records_sixty_four_kilobytes() {
 #[tokio::test]
 async fn who_has_no_key_or_the_key_of_another_tenant_stores_nothing() {
     let system = system().await;
-    let (secret, tenant) = (ApiKeySecret::from_random([9; 32]), TenantId::try_from("another".to_owned()).unwrap());
-    ApiKeys::new(system.table.table().clone()).create(&tenant, "theirs", &secret, system.now()).await.unwrap();
+    let tenant = system.tenant("another").await;
+    let (_, secret) = system.make_key(&tenant, "theirs", Role::Operator, None).await;
     let bare = || system.caller.bare(Method::POST, "/records").json(&json!([person(1)]));
     for (request, status, code) in [
         (bare(), 401, "unauthenticated"),

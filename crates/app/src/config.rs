@@ -20,6 +20,8 @@ use tandem_core::sync::vanished::Vanished;
 use tandem_core::webhook::proof::Secrets;
 use tandem_core::webhook::repair::Hook;
 
+use crate::data_key::DataKeys;
+
 pub use billing::BillingConfig;
 pub use lifecycle::LifecycleConfig;
 pub use source::SourceConfig;
@@ -127,6 +129,10 @@ pub struct Config {
     pub call_budget: Duration,
     /// What becomes of contacts whose records are gone.
     pub vanished: Vanished,
+    /// What seals credentials that are stored.
+    pub data_keys: DataKeys,
+    /// Whether addresses that tenants enter may lead into the network that Tandem runs in.
+    pub allow_private_targets: bool,
 }
 
 /// An API key in the clear, as it stands in the environment.
@@ -187,6 +193,8 @@ impl Config {
                 parsed(environment, "TANDEM_CALL_BUDGET_MS", &mut problems).unwrap_or(5000),
             ),
             vanished: vanished(environment, &mut problems),
+            data_keys: data_keys(environment, &mut problems),
+            allow_private_targets: flag(environment, "TANDEM_ALLOW_PRIVATE_TARGETS", &mut problems),
         };
         if config.api_key.as_ref().is_some_and(|key| key.0.len() < 8) {
             problems.push("TANDEM_API_KEY must have at least 8 characters".to_owned());
@@ -292,19 +300,46 @@ fn vanished(environment: &Environment, problems: &mut Vec<String>) -> Vanished {
     }
 }
 
+/// The fewest characters that a key has which seals what others entrust.
+const SHORTEST_DATA_KEY: usize = 32;
+
+/// The key in use, and the one before it while it is being changed.
+fn data_keys(environment: &Environment, problems: &mut Vec<String>) -> DataKeys {
+    let names = ["TANDEM_DATA_KEY", "TANDEM_DATA_KEY_PREVIOUS"];
+    let secrets: Vec<&str> = names
+        .iter()
+        .filter_map(|name| {
+            let secret = environment.get(&[name])?.trim();
+            if secret.len() < SHORTEST_DATA_KEY {
+                problems.push(format!("{name} must have at least {SHORTEST_DATA_KEY} characters"));
+            }
+            Some(secret)
+        })
+        .collect();
+    DataKeys::new(secrets).unwrap_or_else(|failure| {
+        problems.push(failure.message);
+        DataKeys::default()
+    })
+}
+
+fn flag(environment: &Environment, name: &str, problems: &mut Vec<String>) -> bool {
+    match environment.get(&[name]).map(str::to_lowercase).as_deref().map(str::trim) {
+        Some("true" | "1" | "yes" | "on") => true,
+        None | Some("false" | "0" | "no" | "off") => false,
+        Some(_) => {
+            problems.push(format!("{name} must be true or false"));
+            false
+        }
+    }
+}
+
 fn has_any(environment: &Environment, names: &[&[&str]]) -> bool {
     names.iter().any(|names| environment.get(names).is_some())
 }
 
 fn enrolment(environment: &Environment, problems: &mut Vec<String>) -> Option<Enrolment> {
-    let enabled = environment.get(&["MAUTIC_ENROLLMENT_ENABLED"]).map(str::to_lowercase);
-    match enabled.as_deref().map(str::trim) {
-        Some("true" | "1" | "yes" | "on") => {}
-        None | Some("false" | "0" | "no" | "off") => return None,
-        Some(_) => {
-            problems.push("MAUTIC_ENROLLMENT_ENABLED must be true or false".to_owned());
-            return None;
-        }
+    if !flag(environment, "MAUTIC_ENROLLMENT_ENABLED", problems) {
+        return None;
     }
     let threshold = parsed(environment, "MAUTIC_HIGH_VALUE_THRESHOLD", problems).unwrap_or(70.0);
     let stages = environment.get(&["MAUTIC_ELIGIBLE_STAGES"]).unwrap_or("qualified,converted");

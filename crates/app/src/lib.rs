@@ -1,6 +1,8 @@
 //! Configuration, DynamoDB, queues, the HTTP edge and the wiring: everything between the business and AWS.
 
+pub mod admin;
 pub mod config;
+pub mod data_key;
 pub mod events;
 pub mod functions;
 pub mod http;

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use tandem_core::ports::{Clock, Entropy, Sleep};
 use uuid::Uuid;
 
+use crate::store::ApiKeySecret;
+
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
@@ -30,6 +32,12 @@ impl Entropy for SystemEntropy {
     fn id(&self) -> String {
         Uuid::now_v7().to_string()
     }
+}
+
+/// A new random API key.
+#[must_use]
+pub fn new_key() -> ApiKeySecret {
+    ApiKeySecret::from_random(rand::random())
 }
 
 /// Waiting by the runtime's timer.

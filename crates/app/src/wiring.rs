@@ -23,12 +23,13 @@ use tandem_core::ports::{
 use tandem_core::sync::services::{Background, Desk, Integration, Services};
 use tracing::Instrument;
 
+use crate::admin::Admin;
 use crate::config::{Config, SourceConfig};
 use crate::http::{AppState, KeyRing};
 use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
-    ApiKeys, BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
+    BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
     IdempotencyStore, LifecycleTable, ParkedTable, RecordsTable, RunTable, Table, TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
@@ -181,12 +182,14 @@ impl Foundation {
     /// # Errors
     /// As [`Foundation::mautic`].
     pub fn app_state(&self, metrics: bool) -> Result<AppState> {
-        let keys = KeyRing::new(self.config.api_key.as_ref(), ApiKeys::new(self.table.clone()));
+        let admin = Admin::new(&self.table);
+        let keys = KeyRing::new(self.config.api_key.as_ref(), Arc::clone(&admin.keys), admin.tenants.clone());
         Ok(AppState {
             desk: self.callers_desk()?,
             rules: Arc::clone(&self.rules),
             lifecycle: Arc::clone(&self.lifecycle),
             keys: Arc::new(keys),
+            admin,
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
             records: self.records().map(Arc::new),
             budget: self.budgets(),

@@ -9,6 +9,7 @@ pub mod billing;
 pub mod http;
 pub mod mautic;
 pub mod oauth;
+pub mod registry;
 pub mod sources;
 
 use std::fmt;

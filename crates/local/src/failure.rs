@@ -4,7 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use tandem_app::admin::Refused;
 use tandem_app::config::ConfigProblems;
+use tandem_core::domain::issue::FieldIssue;
 use tandem_core::error::Failure;
 
 /// A command's failure. Its text is for the person at the terminal.
@@ -65,5 +67,19 @@ impl CommandError {
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
+    }
+}
+
+impl From<Refused> for CommandError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NotFound(what) | Refused::NameTaken(what) => Self::Undone(what.to_owned()),
+            Refused::Changed => Self::Undone("somebody else changed it just now: try again".to_owned()),
+            Refused::Invalid(issues) => {
+                let line = |issue: &FieldIssue| format!("{}: {}", issue.field, issue.message);
+                Self::Undone(issues.iter().map(line).collect::<Vec<_>>().join("; "))
+            }
+            Refused::Failed(failure) => Self::Failure(failure),
+        }
     }
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tandem_app::admin::Actor;
 use tandem_app::config::{Config, Environment};
 use tandem_app::local_table::{LocalAccess, LocalTable};
 use tandem_app::private_files;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::sqs::{self, SqsQueue};
-use tandem_app::store::{ApiKeySecret, Table, table};
-use tandem_app::system::SystemClock;
+use tandem_app::store::{Act, Table, table};
+use tandem_app::system::{SystemClock, SystemEntropy, new_key};
 use tandem_app::wiring::Foundation;
+use tandem_core::domain::scope::TenantId;
 use tandem_core::error::{Failure, FailureKind};
+use tandem_core::ports::{Clock, Entropy};
 
 use crate::control;
 use crate::failure::CommandError;
@@ -45,12 +48,16 @@ impl DataDir {
         self.0.join("mautic-simulator.journal")
     }
 
-    /// Sets what the environment leaves open: the API key and the webhook's secret, made the first time and kept.
+    /// Sets what the environment leaves open: the API key, the webhook's secret and the key that seals credentials, made the first
+    /// time and kept; and that a platform on this machine may be called.
     pub fn complete(&self, environment: &mut Environment) -> Result<(), CommandError> {
-        for (variable, file) in [("TANDEM_API_KEY", "api-key"), ("MAUTIC_WEBHOOK_SECRET", "webhook-secret")] {
+        for (variable, file) in MADE {
             if environment.get(&[variable]).is_none() {
                 environment.set(variable, self.secret(file)?);
             }
+        }
+        if environment.get(&["TANDEM_ALLOW_PRIVATE_TARGETS"]).is_none() {
+            environment.set("TANDEM_ALLOW_PRIVATE_TARGETS", "true".to_owned());
         }
         Ok(())
     }
@@ -98,6 +105,10 @@ impl DataDir {
     }
 }
 
+/// What is made the first time, and in which file it is kept.
+const MADE: [(&str, &str); 3] =
+    [("TANDEM_API_KEY", "api-key"), ("MAUTIC_WEBHOOK_SECRET", "webhook-secret"), ("TANDEM_DATA_KEY", "data-key")];
+
 /// Who has a data folder.
 enum Held {
     ByThis(FolderLock),
@@ -107,12 +118,6 @@ enum Held {
 /// How often a server is looked for that is just starting, and the pause between.
 const STARTING: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// A new random API key.
-#[allow(clippy::disallowed_methods, reason = "a key is drawn from the machine's own source of chance, once")]
-pub fn new_key() -> ApiKeySecret {
-    ApiKeySecret::from_random(rand::random())
-}
 
 /// What a running `tandem dev` says of itself, for other commands of the same user: with it the table can be read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -207,6 +212,13 @@ impl Installation {
         environment.warn_of_unknown_names();
         Ok(Self { foundation, local_queue: None, webhook_secret, _embedded: None })
     }
+}
+
+/// Who works at this command, for audit entries.
+pub fn at_the_command(tenant: &TenantId) -> Actor {
+    let id = SystemEntropy.id();
+    let act = Act { by: "tandem".to_owned(), at: SystemClock.now(), id: id.clone(), correlation_id: id };
+    Actor { tenant: tenant.clone(), act }
 }
 
 fn webhook_secret(environment: &Environment) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The `tandem` command: every function in one process, and the operator's tools.
 
 mod about;
+mod audit;
 mod budget;
 mod completions;
 mod conflicts;
@@ -25,6 +26,7 @@ mod sample;
 mod schedule;
 mod status;
 mod sync;
+mod tenants;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,6 +78,11 @@ enum Command {
     /// Lifecycle events and how far their effects have come.
     #[command(subcommand)]
     Events(events::Events),
+    /// Who owns records, integrations and keys.
+    #[command(subcommand)]
+    Tenants(tenants::Tenants),
+    /// Who changed tenants, keys and settings, and when.
+    Audit(audit::Audit),
     /// API keys of callers.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -135,6 +142,8 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Runs(command) => runs::runs(&command, data_dir, &environment, output).await,
         Command::Rules(command) => rules::rules(&command, data_dir, environment, output).await,
         Command::Events(command) => events::events(&command, data_dir, &environment, output).await,
+        Command::Tenants(command) => tenants::tenants(&command, data_dir, &environment, output).await,
+        Command::Audit(options) => audit::audit(&options, data_dir, &environment, output).await,
         Command::Keys(command) => keys::keys(&command, data_dir, &environment, output).await,
         Command::Jobs(command) => jobs::jobs(&command, data_dir, &environment, output).await,
         Command::Budget(command) => budget::budget(&command, data_dir, &environment, output).await,

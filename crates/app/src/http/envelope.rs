@@ -20,6 +20,8 @@ pub const CORRELATION: &str = "x-correlation-id";
 pub enum Reply {
     /// It was done.
     Done(Value),
+    /// Here is what was asked for, at this revision.
+    Found(Value, u64),
     /// It is on the queue.
     Accepted(Value),
     /// It was refused or failed.
@@ -94,7 +96,7 @@ impl Started {
         let status = status_of(reply);
         let (correlation_id, status_code) = (&self.correlation_id, status.as_u16());
         match reply {
-            Reply::Done(_) | Reply::Accepted(_) => {
+            Reply::Done(_) | Reply::Found(..) | Reply::Accepted(_) => {
                 tracing::info!(%correlation_id, operation, status = status_code, duration_ms, "answered");
             }
             Reply::Failed(ApiError { code, .. }) => {
@@ -125,13 +127,18 @@ impl Started {
         if let Reply::Failed(ApiError { retry_after: Some(seconds), .. }) = reply {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
         }
+        if let Reply::Found(_, revision) = reply
+            && let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\""))
+        {
+            headers.insert(header::ETAG, tag);
+        }
         response
     }
 }
 
 fn status_of(reply: &Reply) -> StatusCode {
     match reply {
-        Reply::Done(_) => StatusCode::OK,
+        Reply::Done(_) | Reply::Found(..) => StatusCode::OK,
         Reply::Accepted(_) => StatusCode::ACCEPTED,
         Reply::Failed(error) => error.status,
     }
@@ -140,7 +147,7 @@ fn status_of(reply: &Reply) -> StatusCode {
 fn body_of(reply: &Reply) -> Map<String, Value> {
     let mut body = Map::new();
     match reply {
-        Reply::Done(data) | Reply::Accepted(data) => {
+        Reply::Done(data) | Reply::Found(data, _) | Reply::Accepted(data) => {
             body.insert("ok".to_owned(), json!(true));
             if let Some(demo) = data.get("demo") {
                 body.insert("demo".to_owned(), demo.clone());

@@ -53,7 +53,7 @@ async fn once(
     operation: &str,
     work: impl Future<Output = Reply>,
 ) -> Reply {
-    let tenant = &caller.tenant;
+    let tenant = &caller.holder.tenant;
     let digest = hex::encode(Sha256::digest(key.as_bytes()));
     // The same body means another request to another operation.
     let request = Sha256::new().chain_update(operation).chain_update([0]).chain_update(&caller.body);
@@ -82,7 +82,7 @@ async fn once(
 /// What a repeat would get again. Failures that may pass are not kept: the repeat shall try.
 fn to_store(reply: &Reply) -> Option<StoredAnswer> {
     match reply {
-        Reply::Done(data) => Some(StoredAnswer { status: 200, body: data.to_string() }),
+        Reply::Done(data) | Reply::Found(data, _) => Some(StoredAnswer { status: 200, body: data.to_string() }),
         Reply::Accepted(data) => Some(StoredAnswer { status: 202, body: data.to_string() }),
         Reply::Failed(error) if error.status.is_client_error() && error.retry_after.is_none() => {
             let body = json!({"code": error.code, "message": error.message, "details": error.details});

@@ -1,5 +1,6 @@
 //! The HTTP edge: one router for Lambda and for `tandem dev`, one operation per file.
 
+mod admin;
 mod auth;
 mod billing;
 pub(crate) mod contact;
@@ -17,14 +18,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
+use tandem_core::domain::scope::TenantId;
 use tandem_core::ports::{BudgetStore, Clock, Entropy};
 use tandem_core::sync::services::Desk;
 use tandem_core::webhook::proof::Secrets;
 
+use envelope::ApiError;
+
 pub use auth::KeyRing;
 pub use operations::event_view::event as event_view;
-pub use routes::{Function, ROUTES, Route, Verb};
+pub use routes::{Access, Function, ROUTES, Route, Verb};
 
+use crate::admin::Admin;
 use crate::config::BillingConfig;
 use crate::store::{HealthTable, IdempotencyStore, RecordsTable};
 
@@ -39,6 +45,8 @@ pub struct AppState {
     pub lifecycle: Arc<tandem_core::automation::rulebook::RuleBook>,
     /// Who may call.
     pub keys: Arc<KeyRing>,
+    /// What operators do with tenants and keys.
+    pub admin: Admin,
     /// Answers of calls that carried an idempotency key.
     pub idempotency: Arc<IdempotencyStore>,
     /// Tandem's own table of the application's rows; `None` when they live elsewhere.
@@ -63,6 +71,20 @@ pub struct AppState {
     pub health: Arc<operations::health::HealthCache>,
     /// Whether request metrics are written to standard output.
     pub metrics: bool,
+}
+
+impl AppState {
+    /// The same for calls of a tenant.
+    ///
+    /// # Errors
+    /// 403 for a tenant without an integration of its own: it must not reach the data of the one that has it.
+    fn of_tenant(&self, tenant: &TenantId) -> Result<Self, ApiError> {
+        if self.desk.as_ref().is_none_or(|desk| desk.integration.scope.tenant == *tenant) {
+            return Ok(self.clone());
+        }
+        let message = "the tenant of this API key has no Mautic integration";
+        Err(ApiError::new(StatusCode::FORBIDDEN, "no_integration", message))
+    }
 }
 
 /// The routes of the `mautic-sync` function.

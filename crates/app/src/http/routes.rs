@@ -1,10 +1,11 @@
 //! The one list of the paths that are served: by which function, by which method. `docs/openapi.yaml` and `template.yaml` are
 //! held against it by a test.
 
-use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::{Extension, Router};
+use tandem_core::domain::role::Right;
 
-use super::{AppState, billing, dispatch, operations, webhook};
+use super::{AppState, admin, billing, dispatch, operations, webhook};
 
 /// The Lambda functions that serve HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,32 @@ impl Function {
     }
 }
 
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody; the answer tells nothing that is anybody's own.
+    Open,
+    /// Whoever proves it by a signature or secret of the delivery.
+    Proof,
+    /// Whoever holds a key with this right.
+    Key(Right),
+    /// Whoever holds a key with the right that the action in the body asks for: see the list of actions. No action asks for
+    /// less than to hand over records.
+    Action,
+}
+
+impl Access {
+    /// What a key must be good for; `None` where no key is asked for.
+    #[must_use]
+    pub const fn right(self) -> Option<Right> {
+        match self {
+            Self::Open | Self::Proof => None,
+            Self::Key(right) => Some(right),
+            Self::Action => Some(Right::Ingest),
+        }
+    }
+}
+
 /// The methods that paths take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -36,6 +63,10 @@ pub enum Verb {
     Get,
     /// `POST`.
     Post,
+    /// `PATCH`.
+    Patch,
+    /// `DELETE`.
+    Delete,
 }
 
 impl Verb {
@@ -45,6 +76,8 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
         }
     }
 
@@ -52,6 +85,8 @@ impl Verb {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Patch => MethodFilter::PATCH,
+            Self::Delete => MethodFilter::DELETE,
         }
     }
 }
@@ -65,39 +100,62 @@ pub struct Route {
     pub verb: Verb,
     /// The path, parameters in braces.
     pub path: &'static str,
-    handler: fn(MethodFilter) -> MethodRouter<AppState>,
+    /// Who may call it.
+    pub access: Access,
+    handler: Handler,
 }
 
-/// All that is served. A route that is not here does not exist.
+const INGEST: Access = Access::Key(Right::Ingest);
+const OPERATE: Access = Access::Key(Right::Operate);
+const ADMINISTER: Access = Access::Key(Right::Administer);
+
+/// All that is served, and to whom. A route that is not here does not exist.
+#[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
-    route(Function::MauticSync, Verb::Post, "/mautic-sync", |verb| on(verb, dispatch::mautic_sync)),
-    route(Function::MauticSync, Verb::Post, "/mautic-sync/campaigns", |verb| on(verb, dispatch::campaigns)),
-    route(Function::MauticSync, Verb::Post, "/mautic-sync/contacts", |verb| on(verb, dispatch::contacts)),
-    route(Function::MauticSync, Verb::Post, "/records", |verb| on(verb, operations::records::records)),
-    route(Function::MauticSync, Verb::Post, "/events", |verb| on(verb, operations::events::post)),
-    route(Function::MauticSync, Verb::Get, "/events", |verb| on(verb, operations::events::list)),
-    route(Function::MauticSync, Verb::Get, "/events/{id}", |verb| on(verb, operations::events::show)),
-    route(Function::MauticSync, Verb::Post, "/v1/{call}", |verb| on(verb, operations::calls::post)),
-    route(Function::MauticSync, Verb::Get, "/health", |verb| on(verb, operations::health::health)),
-    route(Function::MauticWebhook, Verb::Post, "/mautic-webhook", |verb| on(verb, webhook::default_integration)),
-    route(Function::MauticWebhook, Verb::Post, "/mautic-webhook/{integration}", |verb| on(verb, webhook::integration)),
-    route(Function::BillingWebhook, Verb::Post, "/billing/stripe/{integration}", |verb| on(verb, billing::stripe)),
-    route(Function::BillingWebhook, Verb::Post, "/billing/lemonsqueezy/{integration}", |verb| {
-        on(verb, billing::lemonsqueezy)
-    }),
+    sync(Verb::Post, "/mautic-sync", Access::Action, |verb| on(verb, dispatch::mautic_sync)),
+    sync(Verb::Post, "/mautic-sync/campaigns", OPERATE, |verb| on(verb, dispatch::campaigns)),
+    sync(Verb::Post, "/mautic-sync/contacts", OPERATE, |verb| on(verb, dispatch::contacts)),
+    sync(Verb::Post, "/records", INGEST, |verb| on(verb, operations::records::records)),
+    sync(Verb::Post, "/events", INGEST, |verb| on(verb, operations::events::post)),
+    sync(Verb::Get, "/events", OPERATE, |verb| on(verb, operations::events::list)),
+    sync(Verb::Get, "/events/{id}", OPERATE, |verb| on(verb, operations::events::show)),
+    sync(Verb::Post, "/v1/{call}", INGEST, |verb| on(verb, operations::calls::post)),
+    sync(Verb::Get, "/health", Access::Open, |verb| on(verb, operations::health::health)),
+    sync(Verb::Get, "/api/v1/tenants", ADMINISTER, |verb| on(verb, admin::tenants::list)),
+    sync(Verb::Post, "/api/v1/tenants", ADMINISTER, |verb| on(verb, admin::tenants::create)),
+    sync(Verb::Get, "/api/v1/tenants/{tenant}", ADMINISTER, |verb| on(verb, admin::tenants::show)),
+    sync(Verb::Patch, "/api/v1/tenants/{tenant}", ADMINISTER, |verb| on(verb, admin::tenants::change)),
+    sync(Verb::Delete, "/api/v1/tenants/{tenant}", ADMINISTER, |verb| on(verb, admin::tenants::delete)),
+    sync(Verb::Post, "/api/v1/tenants/{tenant}/keys", ADMINISTER, |verb| on(verb, admin::keys::create_for_tenant)),
+    sync(Verb::Get, "/api/v1/keys", OPERATE, |verb| on(verb, admin::keys::list)),
+    sync(Verb::Post, "/api/v1/keys", OPERATE, |verb| on(verb, admin::keys::create)),
+    sync(Verb::Get, "/api/v1/keys/{digest}", OPERATE, |verb| on(verb, admin::keys::show)),
+    sync(Verb::Delete, "/api/v1/keys/{digest}", OPERATE, |verb| on(verb, admin::keys::revoke)),
+    sync(Verb::Get, "/api/v1/audit", OPERATE, |verb| on(verb, admin::audit::list)),
+    hook(Function::MauticWebhook, "/mautic-webhook", |verb| on(verb, webhook::default_integration)),
+    hook(Function::MauticWebhook, "/mautic-webhook/{integration}", |verb| on(verb, webhook::integration)),
+    hook(Function::BillingWebhook, "/billing/stripe/{integration}", |verb| on(verb, billing::stripe)),
+    hook(Function::BillingWebhook, "/billing/lemonsqueezy/{integration}", |verb| on(verb, billing::lemonsqueezy)),
 ];
 
-const fn route(
-    function: Function,
-    verb: Verb,
-    path: &'static str,
-    handler: fn(MethodFilter) -> MethodRouter<AppState>,
-) -> Route {
-    Route { function, verb, path, handler }
+/// What makes the handler of a route.
+type Handler = fn(MethodFilter) -> MethodRouter<AppState>;
+
+/// What applications and operators call.
+const fn sync(verb: Verb, path: &'static str, access: Access, handler: Handler) -> Route {
+    Route { function: Function::MauticSync, verb, path, access, handler }
 }
 
-/// The routes of the functions that `wanted` names.
+/// What other systems call.
+const fn hook(function: Function, path: &'static str, handler: Handler) -> Route {
+    Route { function, verb: Verb::Post, path, access: Access::Proof, handler }
+}
+
+/// The routes of the functions that `wanted` names. Each handler is told who may call its route.
 pub(super) fn router(wanted: impl Fn(Function) -> bool) -> Router<AppState> {
     let routes = ROUTES.iter().filter(|route| wanted(route.function));
-    routes.fold(Router::new(), |router, route| router.route(route.path, (route.handler)(route.verb.filter())))
+    routes.fold(Router::new(), |router, route| {
+        let handler = (route.handler)(route.verb.filter()).route_layer(Extension(route.access));
+        router.route(route.path, handler)
+    })
 }

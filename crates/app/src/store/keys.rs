@@ -1,8 +1,11 @@
 //! Every key format of the table.
 //!
 //! A partition key starts with its owner: `I#tenant#integration#…` for what belongs to one integration, `T#tenant#…` for
-//! what all integrations of a tenant share, `K#…` for API keys, which are looked up before the tenant is known. Names of
+//! what all integrations of a tenant share, `K#…` for API keys, which are looked up before the tenant is known, `W#…` for
+//! the public ids of webhooks, and `tenants` for the list of tenants. Names of
 //! tenants and integrations can't hold a `#`, and text from outside only stands last, so no two things share a key.
+
+mod admin;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -13,6 +16,11 @@ use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::jobs::message::MembershipList;
 use tandem_core::ports::Feed;
+
+pub use admin::{
+    api_key_name, api_key_name_partition, audit, audit_partition, gone_tenant, integration, integration_name,
+    integration_name_partition, integration_partition, public_id, tenant, tenant_partition,
+};
 
 /// The primary key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -9,5 +9,7 @@ pub mod issue;
 pub mod link;
 pub mod platform;
 pub mod record;
+pub mod role;
 pub mod scope;
+pub mod tenant;
 pub mod whom;

@@ -43,6 +43,14 @@ fn checked(name: String) -> Result<String, InvalidName> {
     if sound { Ok(name) } else { Err(InvalidName) }
 }
 
+impl TenantId {
+    /// Whether it is the tenant of the installation itself, which environment variables configure.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Default for TenantId {
     fn default() -> Self {
         Self("default".to_owned())

@@ -5,6 +5,7 @@
 
 use std::io::Read;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -16,7 +17,7 @@ use tracing::Instrument;
 use super::events;
 use crate::events::calls;
 use crate::http::envelope::{ApiError, Reply, Started};
-use crate::http::{AppState, auth, dispatch, request};
+use crate::http::{Access, AppState, auth, dispatch, request};
 
 /// The most calls of a batch: the largest that the libraries make.
 const MOST_CALLS: usize = 500;
@@ -36,6 +37,7 @@ const PATHS: &[(&str, Option<&str>)] = &[
 /// Takes calls in.
 pub async fn post(
     State(state): State<AppState>,
+    Extension(access): Extension<Access>,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
@@ -43,18 +45,25 @@ pub async fn post(
     let started = Started::new(&state, &headers);
     let span = tracing::info_span!("calls", correlation_id = %started.correlation_id);
     let path = path.map(|Path(path)| path).unwrap_or_default();
-    let reply = handle(&state, &started, &path, headers, body).instrument(span).await;
+    let reply = handle(&state, &started, access, &path, headers, body).instrument(span).await;
     started.answer(&state, "calls", &reply)
 }
 
-async fn handle(state: &AppState, started: &Started, path: &str, headers: HeaderMap, body: Body) -> Reply {
+async fn handle(
+    state: &AppState,
+    started: &Started,
+    access: Access,
+    path: &str,
+    headers: HeaderMap,
+    body: Body,
+) -> Reply {
     let Some((_, kind)) = PATHS.iter().find(|(name, _)| *name == path) else {
         let message = "the calls are batch, track, identify, group and alias";
         return Reply::Failed(ApiError::new(StatusCode::NOT_FOUND, "no_such_path", message));
     };
-    match read(state, started, *kind, headers, body).await {
-        Ok(Calls { items, passed_over, key }) => {
-            told(events::take_items(state, started, &items, &key, false).await, passed_over)
+    match read(state, started, access, *kind, headers, body).await {
+        Ok(Calls { items, passed_over, key, state }) => {
+            told(events::take_items(&state, started, &items, &key, false).await, passed_over)
         }
         Err(error) => Reply::Failed(error),
     }
@@ -67,11 +76,14 @@ struct Calls {
     /// How many say nothing that is taken.
     passed_over: usize,
     key: String,
+    /// What operations work with for the caller's tenant.
+    state: AppState,
 }
 
 async fn read(
     state: &AppState,
     started: &Started,
+    access: Access,
     kind: Option<&str>,
     mut headers: HeaderMap,
     body: Body,
@@ -79,7 +91,7 @@ async fn read(
     // Whoever shows a key is looked at before the body is read.
     let shown = auth::key(&headers).is_some();
     if shown {
-        dispatch::permitted(state, started, &headers).await?;
+        dispatch::permitted(state, started, access, &headers).await?;
     }
     let bytes = request::read_bytes(body, request::LARGEST).await?;
     let bytes = unpacked(&headers, bytes)?;
@@ -88,12 +100,12 @@ async fn read(
         let value = HeaderValue::from_str(&format!("Bearer {key}"));
         headers.extend(value.ok().map(|value| (header::AUTHORIZATION, value)));
     }
-    dispatch::permitted(state, started, &headers).await?;
+    let (_, state) = dispatch::permitted(state, started, access, &headers).await?;
     let key = auth::key(&headers).unwrap_or_default();
     let all = calls_of(&mut document, kind)?;
     let count = all.len();
     let items: Vec<Value> = all.into_iter().filter(|call| !calls::is_passed_over(call)).map(calls::as_event).collect();
-    Ok(Calls { passed_over: count - items.len(), items, key })
+    Ok(Calls { passed_over: count - items.len(), items, key, state })
 }
 
 fn calls_of(document: &mut Map<String, Value>, kind: Option<&str>) -> Result<Vec<Value>, ApiError> {
@@ -132,7 +144,7 @@ fn unpacked(headers: &HeaderMap, bytes: Vec<u8>) -> Result<Vec<u8>, ApiError> {
 /// 200 for whatever is stored; what can't be taken is in the results, and repeating it would not mend it.
 fn told(taken: Reply, passed_over: usize) -> Reply {
     match taken {
-        Reply::Done(mut data) | Reply::Accepted(mut data) => {
+        Reply::Done(mut data) | Reply::Accepted(mut data) | Reply::Found(mut data, _) => {
             data["passedOver"] = json!(passed_over);
             Reply::Done(data)
         }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -23,7 +24,7 @@ use super::{demo, failed};
 use crate::events::{self, EventRules, ReadEvent};
 use crate::http::dispatch::{self, Caller};
 use crate::http::envelope::{ApiError, Reply, Started};
-use crate::http::{AppState, auth, idempotency, request};
+use crate::http::{Access, AppState, auth, idempotency, request};
 
 /// The most events of one call.
 const MOST_EVENTS: usize = 100;
@@ -44,27 +45,30 @@ pub struct Waiting {
 /// Takes events in.
 pub async fn post(
     State(state): State<AppState>,
+    Extension(access): Extension<Access>,
     query: Result<Query<Waiting>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
     let started = Started::new(&state, &headers);
     let span = tracing::info_span!("events", correlation_id = %started.correlation_id);
-    let reply = handle(&state, &started, query, &headers, body).instrument(span).await;
+    let reply = handle(&state, &started, access, query, &headers, body).instrument(span).await;
     started.answer(&state, "events", &reply)
 }
 
 async fn handle(
     state: &AppState,
     started: &Started,
+    access: Access,
     query: Result<Query<Waiting>, QueryRejection>,
     headers: &HeaderMap,
     body: Body,
 ) -> Reply {
-    let caller = match dispatch::admit(state, started, headers, body, request::LARGEST).await {
+    let caller = match dispatch::admit(state, started, access, headers, body, request::LARGEST).await {
         Ok(caller) => caller,
         Err(error) => return Reply::Failed(error),
     };
+    let state = &caller.state;
     let Ok(Query(Waiting { wait })) = query else { return Reply::Failed(bad_query("wait", "true or false")) };
     let api_key = auth::key(headers).unwrap_or_default();
     idempotency::if_named(state, started, headers, &caller, "events", take(state, started, &caller, &api_key, wait))
@@ -177,12 +181,13 @@ const LONGEST_LIST: usize = 200;
 /// Lists events, the newest first.
 pub async fn list(
     State(state): State<AppState>,
+    Extension(access): Extension<Access>,
     query: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response<Body> {
     let started = Started::new(&state, &headers);
-    let reply = match dispatch::permitted(&state, &started, &headers).await {
-        Ok(_) => listed(&state, query).await,
+    let reply = match dispatch::permitted(&state, &started, access, &headers).await {
+        Ok((_, state)) => listed(&state, query).await,
         Err(error) => Reply::Failed(error),
     };
     started.answer(&state, "list_events", &reply)
@@ -229,12 +234,13 @@ fn no_such_event() -> Failure {
 /// Shows one event.
 pub async fn show(
     State(state): State<AppState>,
+    Extension(access): Extension<Access>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response<Body> {
     let started = Started::new(&state, &headers);
-    let reply = match dispatch::permitted(&state, &started, &headers).await {
-        Ok(_) => shown(&state, id.map(|Path(id)| id).unwrap_or_default()).await,
+    let reply = match dispatch::permitted(&state, &started, access, &headers).await {
+        Ok((_, state)) => shown(&state, id.map(|Path(id)| id).unwrap_or_default()).await,
         Err(error) => Reply::Failed(error),
     };
     started.answer(&state, "show_event", &reply)

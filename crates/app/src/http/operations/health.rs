@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use futures::future::join4;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tandem_core::domain::role::Right;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::sync::services::Desk;
@@ -76,7 +77,9 @@ pub async fn health(State(state): State<AppState>, headers: HeaderMap) -> Respon
 /// What waits, for those who may know it; `null` for everybody else, and when the table does not tell.
 async fn waiting(state: &AppState, headers: &HeaderMap, scope: &Scope) -> Value {
     let Some(desk) = &state.desk else { return Value::Null };
-    if state.keys.tenant(headers, state.clock.now()).await.is_err() {
+    let holder = state.keys.holder(headers, state.clock.now()).await;
+    // What waits of one tenant is no other tenant's business.
+    if !holder.is_ok_and(|holder| holder.tenant == scope.tenant && holder.has(Right::Operate)) {
         return Value::Null;
     }
     let told = async {

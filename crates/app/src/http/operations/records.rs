@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -12,9 +13,9 @@ use tandem_core::ports::source::SourceRow;
 use tracing::Instrument;
 
 use super::{demo, failed};
-use crate::http::AppState;
 use crate::http::dispatch::{self, Caller};
 use crate::http::envelope::{ApiError, Reply, Started};
+use crate::http::{Access, AppState};
 use crate::http::{idempotency, request};
 use crate::rows::read_row;
 use crate::store::{RecordsTable, RowOutcome};
@@ -25,18 +26,24 @@ const MOST_RECORDS: usize = 500;
 const LARGEST: usize = 5 * 1024 * 1024;
 
 /// Handles a call: each record has a result of its own, and a bad one keeps no other out.
-pub async fn records(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response<Body> {
+pub async fn records(
+    State(state): State<AppState>,
+    Extension(access): Extension<Access>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
     let started = Started::new(&state, &headers);
     let span = tracing::info_span!("records", correlation_id = %started.correlation_id);
-    let reply = handle(&state, &started, &headers, body).instrument(span).await;
+    let reply = handle(&state, &started, access, &headers, body).instrument(span).await;
     started.answer(&state, "records", &reply)
 }
 
-async fn handle(state: &AppState, started: &Started, headers: &HeaderMap, body: Body) -> Reply {
-    let caller = match dispatch::admit(state, started, headers, body, LARGEST).await {
+async fn handle(state: &AppState, started: &Started, access: Access, headers: &HeaderMap, body: Body) -> Reply {
+    let caller = match dispatch::admit(state, started, access, headers, body, LARGEST).await {
         Ok(caller) => caller,
         Err(error) => return Reply::Failed(error),
     };
+    let state = &caller.state;
     let Some(records) = &state.records else { return Reply::Failed(elsewhere()) };
     idempotency::if_named(state, started, headers, &caller, "records", store(state, records, &caller)).await
 }
