@@ -14,7 +14,7 @@ use tandem_app::local_table::{LocalAccess, LocalTable};
 use tandem_app::private_files;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::local_worker::{JOBS_AT_ONCE, LocalWorker};
-use tandem_app::server;
+use tandem_app::server::{self, Patience};
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_simulators::{MauticOptions, MauticSimulator, MauticVersion, RunningMautic};
@@ -31,8 +31,8 @@ use crate::lock::FolderLock;
 use crate::output::Output;
 use crate::schedule;
 
-/// How long a connection may say nothing.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long a caller may take to say what it wants.
+const PATIENCE: Patience = Patience { header: Duration::from_secs(60), body: Duration::from_secs(30) };
 
 /// Options of `tandem dev`.
 #[derive(Args, Clone, Debug)]
@@ -226,7 +226,7 @@ async fn work(worker: LocalWorker, stopped: watch::Receiver<bool>) {
 }
 
 async fn serve(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
-    server::serve(listener, router, IDLE, until(stopped)).await;
+    server::serve(listener, router, PATIENCE, until(stopped)).await;
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -9,7 +9,7 @@ mod envelope;
 mod idempotency;
 pub(crate) mod input;
 mod operations;
-mod request;
+pub(crate) mod request;
 mod routes;
 pub(crate) mod visitor;
 mod webhook;

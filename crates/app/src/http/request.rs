@@ -1,5 +1,9 @@
 //! Reading a request's body: its type, its size, its JSON.
 
+use std::error::Error;
+use std::fmt;
+use std::iter::successors;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -10,10 +14,23 @@ use super::envelope::ApiError;
 /// The largest body of a call about one contact, in bytes.
 pub const LARGEST: usize = 1024 * 1024;
 
+/// A body's error: it did not arrive in the time that a server of this process's own gives it. Lambda hands over whole bodies.
+#[derive(Clone, Copy, Debug)]
+pub struct TooSlow;
+
+impl fmt::Display for TooSlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body took too long to arrive")
+    }
+}
+
+impl Error for TooSlow {}
+
 /// The bytes of a body that is JSON.
 ///
 /// # Errors
-/// 415 for another content type than JSON, 413 over `largest` bytes, 400 when the body breaks off.
+/// 415 for another content type than JSON, 413 over `largest` bytes, 400 when the body breaks off, 408 when it comes too
+/// slowly.
 pub async fn read_body(headers: &HeaderMap, body: Body, largest: usize) -> Result<Vec<u8>, ApiError> {
     if !is_json(headers) {
         return Err(ApiError::new(
@@ -28,7 +45,7 @@ pub async fn read_body(headers: &HeaderMap, body: Body, largest: usize) -> Resul
 /// The body's bytes, whatever they are.
 ///
 /// # Errors
-/// 413 over `largest` bytes, 400 when the body breaks off.
+/// 413 over `largest` bytes, 400 when the body breaks off, 408 when it comes too slowly.
 pub async fn read_bytes(body: Body, largest: usize) -> Result<Vec<u8>, ApiError> {
     match Limited::new(body, largest).collect().await {
         Ok(collected) => Ok(collected.to_bytes().to_vec()),
@@ -37,8 +54,16 @@ pub async fn read_bytes(body: Body, largest: usize) -> Result<Vec<u8>, ApiError>
             "body_too_large",
             format!("the body may have at most {largest} bytes"),
         )),
+        Err(error) if came_too_slowly(&*error) => {
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", TooSlow.to_string()))
+        }
         Err(_) => Err(ApiError::new(StatusCode::BAD_REQUEST, "body_cut_off", "the body broke off")),
     }
+}
+
+/// Whether that is, somewhere, the reason.
+fn came_too_slowly(error: &(dyn Error + 'static)) -> bool {
+    successors(Some(error), |&error| error.source()).any(|error| error.is::<TooSlow>())
 }
 
 /// The body as a JSON object.

@@ -15,13 +15,13 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 
 use super::engine;
-use crate::server;
+use crate::server::{self, Patience};
 
 /// The largest body that DynamoDB takes, in bytes.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 
 /// Longer than the SDK keeps a connection that it does not use: it is the one to close it.
-const IDLE: Duration = Duration::from_secs(120);
+const PATIENCE: Patience = Patience { header: Duration::from_secs(120), body: Duration::from_secs(30) };
 
 /// What the name of an operation begins with in `X-Amz-Target`.
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
@@ -55,7 +55,7 @@ impl Guard {
 pub(super) async fn serve(listener: TcpListener, guard: Guard, database: Database) {
     let router =
         Router::new().route("/", post(call)).layer(DefaultBodyLimit::max(LARGEST_BODY)).with_state((guard, database));
-    server::serve(listener, router, IDLE, std::future::pending()).await;
+    server::serve(listener, router, PATIENCE, std::future::pending()).await;
 }
 
 async fn call(State((guard, database)): State<(Guard, Database)>, headers: HeaderMap, body: Bytes) -> Response {
