@@ -39,6 +39,7 @@ mod sync_run;
 mod tenants;
 mod together;
 mod tombstone;
+mod unclear_consent;
 mod upsert;
 mod versions;
 mod webhook_effects;

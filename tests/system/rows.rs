@@ -170,26 +170,3 @@ async fn the_words_of_newsletter_tools_for_no_forbid_mail() {
         assert!(!system.contact(EMAIL).dnc.is_empty(), "{word}");
     }
 }
-
-#[tokio::test]
-async fn consent_that_can_not_be_read_makes_no_new_contact_by_any_way() {
-    let system = system().await;
-    hand_over(&system, json!([row("1", -5, json!({"marketing_opt_in": "perhaps"}))])).await;
-    let log = sync(&system).await;
-    assert_eq!((log.rejected, log.created, system.contacts_with(EMAIL).len()), (1, 0, 0));
-    assert_eq!(log.issues.keys().collect::<Vec<_>>(), ["consent.marketing_opt_in: unreadable_consent"]);
-    let payload = json!({"contact": {"email": EMAIL}, "consent": {"marketing_opt_in": "perhaps"}});
-    let answer = system.caller.upsert(payload.clone()).await.unwrap();
-    assert_eq!((answer.status, system.contacts_with(EMAIL).len()), (422, 0), "{}", answer.body);
-    let event = json!({"name": "user_signup", "user": {"email": EMAIL, "consent": {"marketing_opt_in": "perhaps"}}});
-    let refused = system.send_events("", &event).await.unwrap();
-    assert_eq!(refused.complaints(), ["events[0].consent.marketing_opt_in:unreadable_consent"], "{}", refused.body);
-    hand_over(&system, json!([row("1", -1, json!({"marketing_opt_in": "yes"}))])).await;
-    assert_eq!(sync(&system).await.created, 1);
-    // Somebody who is known stays as known, and the caller is told.
-    let answer = system.caller.upsert(payload).await.unwrap();
-    assert_eq!(
-        (answer.status, answer.complaints()),
-        (200, vec!["consent.marketing_opt_in:unreadable_consent".to_owned()])
-    );
-}

@@ -163,10 +163,6 @@ fn user(
     let missing = || vec![input.issue("user", IssueCode::Missing, "Say whom it is about: id, email, or both.")];
     let user = user.ok_or_else(missing)?;
     let change = read_change(user, rules.fields, at)?;
-    if let Some(unread) = change.unread_consent() {
-        // Whether the user is new is not known yet, and nobody new is taken with it.
-        return Err(vec![unread.clone()]);
-    }
     let mut issues = change.issues;
     let visitor = visitor(user, rules.api_key, &mut issues);
     let Subject::Person { external_id, email } = change.subject else { return Err(missing()) };

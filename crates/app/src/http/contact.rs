@@ -182,9 +182,13 @@ fn read_consent(
             issues.push(issue);
             None
         })
-    })?;
-    let status = if said { ConsentStatus::OptedIn } else { ConsentStatus::OptedOut };
-    let entry = ConsentEntry { status, source: ConsentSource::Application, at: now, proof: None };
+    });
+    let Some(yes) = said else {
+        let is_unread = issues.iter().any(|issue| issue.code == IssueCode::UnreadableConsent);
+        return is_unread.then(|| ConsentEntry::unclear(now));
+    };
+    let (status, source) = (ConsentStatus::of(yes), ConsentSource::Application);
+    let entry = ConsentEntry { status, source, at: now, proof: None };
     Some(consent.map_or(entry.clone(), |input| with_proof(input, entry, now, issues)))
 }
 

@@ -132,7 +132,7 @@ impl<'a> Input<'a> {
             None | Some(Value::Null) => Ok(None),
             Some(value) if is_blank_text(value) => Ok(None),
             Some(value) => consent::said(value).map(Some).ok_or_else(|| {
-                let message = "The value says neither yes nor no to being mailed: nobody new is taken with it.";
+                let message = "The value says neither yes nor no to being mailed. Somebody new is not mailed until one of them is said.";
                 self.issue(name, IssueCode::UnreadableConsent, message)
             }),
         }

@@ -70,6 +70,7 @@ fn mark(entry: &ConsentEntry) -> String {
     let status = match entry.status {
         ConsentStatus::OptedIn => "in",
         ConsentStatus::OptedOut => "out",
+        ConsentStatus::Unclear => "unclear",
     };
     format!("{status}@{}", entry.at.as_microsecond())
 }

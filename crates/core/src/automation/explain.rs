@@ -196,7 +196,12 @@ fn said_of_the_user(derived: &Derived, event: &LifecycleEvent) -> Vec<Effect> {
         (_, Change::Set(value)) => effect(What::Set { field: name.clone(), value: value.clone() }),
     });
     let consent = event.user.consent.as_ref().filter(|_| derived.opted_in.is_none());
-    let consent = consent.map(|entry| effect(What::Consent { opted_in: entry.status == ConsentStatus::OptedIn }));
+    let consent = consent.and_then(|entry| match entry.status {
+        ConsentStatus::OptedIn => Some(effect(What::Consent { opted_in: true })),
+        ConsentStatus::OptedOut => Some(effect(What::Consent { opted_in: false })),
+        // The issue of the field says it.
+        ConsentStatus::Unclear => None,
+    });
     set.chain(consent).collect()
 }
 

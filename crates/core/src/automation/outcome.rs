@@ -88,7 +88,7 @@ pub(super) fn consent(derived: &Derived, payload: &Payload, event: &StoredEvent)
 
 /// What an event says that the person said about being mailed.
 pub(super) fn word(event: &StoredEvent, opted_in: bool) -> ConsentEntry {
-    let status = if opted_in { ConsentStatus::OptedIn } else { ConsentStatus::OptedOut };
+    let status = ConsentStatus::of(opted_in);
     let proof = Some(format!("{} {}", event.name.as_str(), event.by.id));
     ConsentEntry { status, source: ConsentSource::Person, at: event.by.at, proof }
 }

@@ -14,6 +14,17 @@ pub enum ConsentStatus {
     OptedIn,
     /// Must not be mailed.
     OptedOut,
+    /// Something was said that is neither yes nor no. It is noted of somebody new only, who is not mailed until anything else
+    /// is said.
+    Unclear,
+}
+
+impl ConsentStatus {
+    /// A yes or a no.
+    #[must_use]
+    pub const fn of(yes: bool) -> Self {
+        if yes { Self::OptedIn } else { Self::OptedOut }
+    }
 }
 
 /// Words that say yes to being mailed, as applications and newsletter tools write them.
@@ -171,7 +182,8 @@ impl ConsentLedger {
     /// How many statements are kept; those that decide what stands are always among them.
     pub const KEPT: usize = 20;
 
-    /// What stands now; `None` when nobody said anything. An opt-out stands until the person opts in later than it.
+    /// What stands now; `None` when nobody said anything. An opt-out stands until the person opts in later than it, and what
+    /// is unclear until anything else is said.
     #[must_use]
     pub fn standing(&self) -> Option<&ConsentEntry> {
         let out = self.latest(|entry| entry.status == ConsentStatus::OptedOut);
@@ -180,14 +192,26 @@ impl ConsentLedger {
             (Some(out), Some(person)) if person.at > out.at => Some(person),
             (Some(out), _) => Some(out),
             (None, Some(person)) => Some(person),
-            (None, None) => self.entries.last(),
+            (None, None) => self.latest(|entry| entry.status != ConsentStatus::Unclear).or(self.entries.last()),
         }
     }
 
-    /// Whether the person must not be mailed.
+    /// The yes or no that stands; `None` when nobody said either.
+    #[must_use]
+    pub fn word(&self) -> Option<&ConsentEntry> {
+        self.standing().filter(|entry| entry.status != ConsentStatus::Unclear)
+    }
+
+    /// Whether the person must not be mailed: by an opt-out, or because what was said of it is unclear.
     #[must_use]
     pub fn opted_out(&self) -> bool {
-        self.standing().is_some_and(|entry| entry.status == ConsentStatus::OptedOut)
+        self.standing().is_some_and(|entry| entry.status != ConsentStatus::OptedIn)
+    }
+
+    /// Whether the person is not mailed, and nobody said that this should be so.
+    #[must_use]
+    pub fn is_unclear(&self) -> bool {
+        self.standing().is_some_and(|entry| entry.status == ConsentStatus::Unclear)
     }
 
     /// Whether the person said yes and nothing since.
@@ -202,9 +226,13 @@ impl ConsentLedger {
         &self.entries
     }
 
-    /// Takes a statement. One of a record that says what stands, or would undo an opt-out, is not noted.
+    /// Takes a statement. One of a record that says what stands, or would undo an opt-out, is not noted; nor is an unclear one
+    /// where anything was said.
     pub fn take(&mut self, entry: ConsentEntry) -> ConsentOutcome {
         let standing = self.standing().map(|standing| standing.status);
+        if entry.status == ConsentStatus::Unclear && standing.is_some() {
+            return ConsentOutcome::Unchanged;
+        }
         if entry.source == ConsentSource::Application && standing == Some(entry.status) {
             return ConsentOutcome::Unchanged;
         }
@@ -237,12 +265,16 @@ impl ConsentLedger {
     }
 }
 
+/// What an unclear statement is called.
+pub(super) const UNREADABLE_WORD: &str = "unreadable word";
+
 /// What was said, where and when; never the proof, which may say anything.
 impl fmt::Display for ConsentEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.status {
             ConsentStatus::OptedIn => "opt-in",
             ConsentStatus::OptedOut => "opt-out",
+            ConsentStatus::Unclear => UNREADABLE_WORD,
         };
         let place = match self.source {
             ConsentSource::Application => "in the application",
@@ -255,6 +287,12 @@ impl fmt::Display for ConsentEntry {
 }
 
 impl ConsentEntry {
+    /// Something in the application's record that is neither yes nor no.
+    #[must_use]
+    pub const fn unclear(at: Timestamp) -> Self {
+        Self { status: ConsentStatus::Unclear, source: ConsentSource::Application, at, proof: None }
+    }
+
     /// The same statement, by whatever way it came.
     fn is_about_the_same(&self, other: &Self) -> bool {
         self.rank() == other.rank()
@@ -264,6 +302,7 @@ impl ConsentEntry {
         let status = match self.status {
             ConsentStatus::OptedIn => 0,
             ConsentStatus::OptedOut => 1,
+            ConsentStatus::Unclear => 2,
         };
         let source = match self.source {
             ConsentSource::Application => 0,
@@ -321,6 +360,23 @@ mod tests {
         let reversed = said.iter().rev().cloned().fold(ConsentLedger::default(), taken);
         assert_eq!(in_order, reversed);
         assert!(in_order.opted_out());
+    }
+
+    #[test]
+    fn what_is_unclear_forbids_mail_until_anything_else_is_said_in_any_order() {
+        let unclear = ConsentEntry::unclear(Timestamp::from_second(20).unwrap());
+        for (status, forbids) in [(ConsentStatus::OptedIn, false), (ConsentStatus::OptedOut, true)] {
+            let word = entry(status, ConsentSource::Application, 10);
+            let first = [unclear.clone(), word.clone()].into_iter().fold(ConsentLedger::default(), taken);
+            let last = [word.clone(), unclear.clone()].into_iter().fold(ConsentLedger::default(), taken);
+            for ledger in [first, last] {
+                assert_eq!((ledger.word(), ledger.opted_out(), ledger.is_unclear()), (Some(&word), forbids, false));
+            }
+        }
+        let mut ledger = ConsentLedger::default();
+        assert_eq!(ledger.take(unclear.clone()), ConsentOutcome::Changed);
+        assert_eq!((ledger.word(), ledger.opted_out(), ledger.is_unclear()), (None, true, true));
+        assert_eq!(ledger.take(unclear), ConsentOutcome::Unchanged);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::consent::{ConsentEntry, ConsentSource};
+use super::consent::{ConsentEntry, ConsentSource, ConsentStatus, UNREADABLE_WORD};
 use super::link::RemoteId;
 
 /// A contact as the platform answered it.
@@ -73,6 +73,9 @@ impl DoNotContact {
     /// The entry by which Tandem forbids mail because of an opt-out that stands.
     #[must_use]
     pub fn of_opt_out(standing: Option<&ConsentEntry>) -> Self {
+        if standing.is_some_and(|standing| standing.status == ConsentStatus::Unclear) {
+            return Self::kept(standing);
+        }
         match standing.map(|standing| standing.source) {
             Some(ConsentSource::Platform | ConsentSource::Administrator) => Self::kept(standing),
             Some(ConsentSource::Application | ConsentSource::Person) | None => Self::own(OWN_OPT_OUT.to_owned()),
@@ -94,6 +97,13 @@ impl DoNotContact {
     #[must_use]
     pub fn is_own(&self) -> bool {
         is_own_note(&self.comments)
+    }
+
+    /// Whether Tandem set it for somebody of whom it was unclear whether to mail them: a yes, whoever says it, ends it.
+    #[must_use]
+    pub fn is_of_unclear(&self) -> bool {
+        let statement = self.comments.trim().strip_prefix(OWN_KEPT).and_then(|text| text.strip_prefix("the "));
+        statement.is_some_and(|text| text.starts_with(UNREADABLE_WORD))
     }
 }
 

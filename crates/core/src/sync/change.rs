@@ -2,10 +2,10 @@
 
 use crate::domain::consent::ConsentEntry;
 use crate::domain::identity::{Email, ExternalId, RecordKey};
-use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::issue::FieldIssue;
 use crate::domain::link::RemoteId;
 use crate::domain::record::Patch;
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 
 /// Which contact a change is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,24 +50,6 @@ impl ContactChange {
     #[must_use]
     pub fn refresh(key: RecordKey) -> Self {
         Self { subject: Subject::Known(key), fields: Patch::new(), consent: None, visitor: None, issues: Vec::new() }
-    }
-
-    /// What is said about being mailed can't be read, and so could be a no.
-    #[must_use]
-    pub fn unread_consent(&self) -> Option<&FieldIssue> {
-        let unread = self.issues.iter().find(|issue| issue.code == IssueCode::UnreadableConsent);
-        unread.filter(|_| self.consent.is_none())
-    }
-
-    /// Whether the change may make somebody known: a contact without a word about being mailed may be mailed, and so nobody
-    /// new is taken whose word can't be read.
-    ///
-    /// # Errors
-    /// `Invalid` with the issue.
-    pub fn may_begin(&self) -> Result<(), Failure> {
-        let Some(unread) = self.unread_consent() else { return Ok(()) };
-        let message = "nobody new is taken whose word about being mailed can't be read";
-        Err(Failure::new(FailureKind::Invalid, message).with_fields(vec![unread.clone()]))
     }
 }
 

@@ -42,16 +42,28 @@ impl FromStr for AdminOptIn {
     }
 }
 
-/// The opt-in that follows from an entry's being taken away at `at` by `author`; `None` when the opt-out stands.
-#[must_use]
-pub(crate) fn opt_in_of(
-    ledger: &ConsentLedger,
-    at: Timestamp,
-    author: &Author,
-    rule: AdminOptIn,
-) -> Option<ConsentEntry> {
+/// What follows from an entry's being taken away.
+pub(crate) enum Lift {
+    /// The person opted in again.
+    OptIn(ConsentEntry),
+    /// The opt-out stands: the entry to put back, and what to tell of it.
+    PutBack(DoNotContact, FieldIssue),
+}
+
+/// What follows from an entry's being taken away at `at` by `author`, whoever notices it.
+pub(crate) fn follow(ledger: &ConsentLedger, at: Timestamp, author: &Author, rule: AdminOptIn) -> Lift {
+    match opt_in_of(ledger, at, author, rule) {
+        Some(opt_in) => Lift::OptIn(opt_in),
+        None => Lift::PutBack(DoNotContact::kept(ledger.standing()), put_back_issue(author)),
+    }
+}
+
+/// The opt-in that follows; `None` when the opt-out stands.
+fn opt_in_of(ledger: &ConsentLedger, at: Timestamp, author: &Author, rule: AdminOptIn) -> Option<ConsentEntry> {
     let source = match (author, rule) {
         (Author::Person, _) => ConsentSource::Person,
+        // Nobody had said no.
+        (Author::User { .. }, AdminOptIn::Refuse) if ledger.is_unclear() => ConsentSource::Administrator,
         (Author::User { .. }, AdminOptIn::Accept) => ConsentSource::Administrator,
         (Author::User { .. }, AdminOptIn::Refuse) | (Author::Program(_) | Author::Unknown, _) => return None,
     };
@@ -65,7 +77,7 @@ pub(crate) fn opt_in_of(
 }
 
 /// That an entry was put back, and who had taken it away.
-pub(crate) fn put_back_issue(author: &Author) -> FieldIssue {
+fn put_back_issue(author: &Author) -> FieldIssue {
     let message = format!(
         "On the platform, {author} allowed mail to a person who opted out: the entry was put back. \
          Only the person, or \"explicit\": true, undoes an opt-out."
@@ -96,8 +108,8 @@ impl Desk {
     ) -> Result<()> {
         let Some(opted_out) = self.opted_out(contact).await? else { return Ok(()) };
         let OptedOut { key, record, email, ledger } = opted_out;
-        match opt_in_of(&ledger, at, author, self.integration.admin_opt_in) {
-            Some(opt_in) => {
+        match follow(&ledger, at, author, self.integration.admin_opt_in) {
+            Lift::OptIn(opt_in) => {
                 let (services, scope) = (&self.services, &self.integration.scope);
                 // Marked before: the run that finds the mark finds the opt-in, and corrects the field.
                 let mark = Mark { record: key, version: record.version, attempts: 0, due_at: self.now() };
@@ -105,7 +117,7 @@ impl Desk {
                 services.bulk.mark_many(scope, &[mark]).await?;
                 self.tell_source(contact, &format!("allowed:{contact}:{at}"), correlation_id).await
             }
-            None => self.put_back(contact, &ledger, author).await,
+            Lift::PutBack(entry, _) => self.put_back(contact, &entry, author).await,
         }
     }
 
@@ -145,7 +157,7 @@ impl Desk {
         self.defer(task, correlation_id, CHECK_DELAY).await.map(drop)
     }
 
-    async fn put_back(&self, contact: &RemoteId, ledger: &ConsentLedger, author: &Author) -> Result<()> {
+    async fn put_back(&self, contact: &RemoteId, entry: &DoNotContact, author: &Author) -> Result<()> {
         let shown = match self.integration.platform.get(contact).await {
             Err(failure) if failure.kind == FailureKind::NotFound => return Ok(()),
             shown => shown?,
@@ -154,7 +166,7 @@ impl Desk {
             return Ok(());
         }
         tracing::warn!(%contact, by = ?author, "mail was allowed on the platform though an opt-out stands: put back");
-        self.integration.platform.forbid_mail(contact, &DoNotContact::kept(ledger.standing())).await
+        self.integration.platform.forbid_mail(contact, entry).await
     }
 
     /// The person whose contact it is, if an opt-out stands.
@@ -205,6 +217,16 @@ mod tests {
         let accepted = opt_in_of(&ledger, at(101), &admin, AdminOptIn::Accept).unwrap();
         assert_eq!(accepted.source, ConsentSource::Administrator);
         assert!(!accepted.proof.unwrap().contains("Ada"));
+    }
+
+    #[test]
+    fn what_was_unclear_a_user_of_the_platform_may_clear_up() {
+        let mut ledger = ConsentLedger::default();
+        ledger.take(ConsentEntry::unclear(at(100)));
+        let user = Author::User { id: 1, name: "Ada Admin".to_owned() };
+        let opt_in = opt_in_of(&ledger, at(101), &user, AdminOptIn::Refuse).unwrap();
+        assert_eq!(opt_in.source, ConsentSource::Administrator);
+        assert_eq!(opt_in_of(&ledger, at(101), &Author::Unknown, AdminOptIn::Refuse), None);
     }
 
     #[test]

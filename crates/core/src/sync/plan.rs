@@ -137,7 +137,14 @@ impl Draft {
             && self.clear.is_empty()
             && self.enrol.is_none()
             && !self.visitor_is_news()
-            && !self.opted_in_by_person
+            && !self.may_allow_mail()
+    }
+
+    /// Whether the write may have to allow mail again: by the person's opt-in, or by any yes where mail was forbidden because it
+    /// was unclear. No opt-out gives way to a record's yes: then none stands.
+    #[must_use]
+    pub fn may_allow_mail(&self) -> bool {
+        self.opted_in_by_person || self.link.snapshot.contains_key(MAIL) && self.consent.opted_in()
     }
 
     /// The segments to put the contact into, and those to take it out of.
@@ -177,7 +184,10 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let Found { key, stored, mut consent, unclaimed, issues: found_issues, email, awaited } = found;
     let mut issues = change.issues.clone();
     issues.extend(found_issues);
-    let (consent_changed, opted_in_by_person) = take_consent(change, &mut consent, &mut issues);
+    let (consent_changed, opted_in_by_person) = match said(change, stored.record.is_some()) {
+        Some(entry) => take_consent(entry, &mut consent, &mut issues),
+        None => (false, false),
+    };
     let stale = states::is_stale(change, stored.record.as_ref(), now);
     issues.extend(stale.then(stale_issue));
     let (record, record_changed) =
@@ -223,9 +233,13 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     }
 }
 
+/// What is said about being mailed. An unreadable word changes nothing for who is known; somebody new is not mailed by it.
+fn said(change: &ContactChange, is_known: bool) -> Option<&ConsentEntry> {
+    change.consent.as_ref().filter(|entry| entry.status != ConsentStatus::Unclear || !is_known)
+}
+
 /// Takes what is said about being mailed; gives whether the ledger changed and whether the person opted in again.
-fn take_consent(change: &ContactChange, ledger: &mut ConsentLedger, issues: &mut Vec<FieldIssue>) -> (bool, bool) {
-    let Some(entry) = &change.consent else { return (false, false) };
+fn take_consent(entry: &ConsentEntry, ledger: &mut ConsentLedger, issues: &mut Vec<FieldIssue>) -> (bool, bool) {
     let by_person = entry.source.may_undo() && entry.status == ConsentStatus::OptedIn;
     match ledger.take(entry.clone()) {
         ConsentOutcome::Changed => (true, by_person),
@@ -344,7 +358,7 @@ pub(crate) fn wanted(
     book: &Rulebook<'_>,
 ) -> (BTreeMap<String, Value>, Vec<String>, Vec<FieldIssue>) {
     let mut told = record.clone();
-    if let Some(standing) = consent.standing() {
+    if let Some(standing) = consent.word() {
         told.fields.insert("marketing_opt_in".to_owned(), json!(standing.status == ConsentStatus::OptedIn));
     }
     let Mapped { fields, cleared, mut tags, stage, issues } =

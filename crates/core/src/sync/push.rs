@@ -102,9 +102,6 @@ impl Desk {
     /// A draft that makes no call to the platform.
     async fn draft_with(&self, change: &ContactChange, catalog: Option<&FieldCatalog>) -> Result<Draft> {
         let found = self.find(change).await?;
-        if found.stored.record.is_none() {
-            change.may_begin()?;
-        }
         Ok(self.draft_of(change, found, catalog))
     }
 

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::policy;
 use crate::ports::changes::MailChange;
 
-use super::lift::{self, newest_of_mail};
+use super::lift::{self, Lift, newest_of_mail};
 use super::plan::{self, MAIL};
 use super::services::Desk;
 use super::write::Writing;
@@ -31,8 +31,10 @@ impl Writing<'_> {
                 self.platform().allow_mail(&contact.id).await?;
                 Ok(false)
             }
-            (false, Some(entry)) => self.learn_opt_out(contact, &entry).await,
-            (true, Some(_)) | (false, None) => Ok(false),
+            (_, Some(entry)) if is_word_against_mail(&self.draft.consent, &entry) => {
+                self.learn_opt_out(contact, &entry).await
+            }
+            (_, Some(_)) | (false, None) => Ok(false),
         }
     }
 
@@ -46,16 +48,16 @@ impl Writing<'_> {
             self.platform().forbid_mail(&contact.id, &DoNotContact::of_opt_out(standing.as_ref())).await?;
             return Ok(false);
         };
-        match lift::opt_in_of(&self.draft.consent, at, &author, self.desk.integration.admin_opt_in) {
-            Some(opt_in) => {
+        match lift::follow(&self.draft.consent, at, &author, self.desk.integration.admin_opt_in) {
+            Lift::OptIn(opt_in) => {
                 self.draft.consent.take(opt_in);
                 self.draft.wanted.remove(MAIL);
                 self.correct_field(contact, true).await?;
                 Ok(true)
             }
-            None => {
-                self.platform().forbid_mail(&contact.id, &DoNotContact::kept(standing.as_ref())).await?;
-                self.draft.issues.push(lift::put_back_issue(&author));
+            Lift::PutBack(entry, issue) => {
+                self.platform().forbid_mail(&contact.id, &entry).await?;
+                self.draft.issues.push(issue);
                 Ok(false)
             }
         }
@@ -63,6 +65,9 @@ impl Writing<'_> {
 
     /// Whether the person's opt-in is later than the platform's entry. Tandem's own is as old as the opt-out that was undone.
     async fn lifts(&self, contact: &RemoteContact, entry: &DoNotContact) -> Result<bool> {
+        if entry.is_of_unclear() {
+            return Ok(self.draft.consent.opted_in());
+        }
         let standing = self.draft.consent.standing().filter(|standing| standing.source.may_undo());
         let Some(opt_in) = standing else { return Ok(false) };
         if entry.is_own() {
@@ -147,12 +152,21 @@ pub(super) fn learn(ledger: &mut ConsentLedger, entry: &DoNotContact, at: Timest
     ledger.take(statement(entry, at));
 }
 
+/// Whether an entry of the platform says a no that the ledger does not know. A bounce is nobody's word, nor is what Tandem set
+/// for somebody of whom nothing clear is known.
+pub(super) fn is_word_against_mail(ledger: &ConsentLedger, entry: &DoNotContact) -> bool {
+    let is_new = !ledger.opted_out() || ledger.is_unclear() && !entry.is_own();
+    is_new && entry.reason != DoNotContactReason::Bounced
+}
+
 /// Whether the ledger knows better than an entry of the platform: of the opt-out, or that the person opted in since. An
 /// entry of Tandem's own is as old as the opt-out that it was set for.
 pub(crate) fn is_known(entry: &DoNotContact, ledger: &ConsentLedger) -> bool {
     let Some(standing) = ledger.standing() else { return false };
     match standing.status {
         ConsentStatus::OptedOut => true,
+        ConsentStatus::Unclear => entry.is_own(),
+        ConsentStatus::OptedIn if entry.is_of_unclear() => true,
         ConsentStatus::OptedIn if !standing.source.may_undo() => false,
         ConsentStatus::OptedIn => entry.is_own() || entry.since.is_some_and(|since| is_before(since, standing.at)),
     }
@@ -171,5 +185,8 @@ pub(crate) fn statement(entry: &DoNotContact, at: Timestamp) -> ConsentEntry {
         DoNotContactReason::Manual => "platform: set by hand",
     };
     let at = entry.since.unwrap_or(at);
+    if entry.is_of_unclear() {
+        return ConsentEntry::unclear(at);
+    }
     ConsentEntry { status: ConsentStatus::OptedOut, source: ConsentSource::Platform, at, proof: Some(proof.to_owned()) }
 }

@@ -45,8 +45,8 @@ impl Desk {
             None => Default::default(),
         };
         let feedback = Feedback {
-            marketing_opt_in: consent.standing().map(|_| consent.opted_in()),
-            consent: consent.standing().cloned(),
+            marketing_opt_in: consent.word().map(|_| consent.opted_in()),
+            consent: consent.word().cloned(),
             email_status: status(&standing, &events, &consent),
             standing,
         };

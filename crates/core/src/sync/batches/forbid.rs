@@ -9,7 +9,7 @@ use crate::domain::link::RemoteId;
 use crate::domain::platform::{ContactWrite, DoNotContact};
 use crate::error::Result;
 use crate::ports::changes::MailChange;
-use crate::sync::lift::{self, newest_of_mail};
+use crate::sync::lift::{self, Lift, newest_of_mail};
 use crate::sync::plan;
 
 use super::Sender;
@@ -77,11 +77,11 @@ impl Sender<'_> {
                 entries.push((*index, DoNotContact::of_opt_out(consent.standing())));
                 continue;
             };
-            match lift::opt_in_of(consent, *at, author, rule) {
-                Some(opt_in) => one.opt_in = Some(opt_in),
-                None => {
-                    entries.push((*index, DoNotContact::kept(consent.standing())));
-                    one.told.push(lift::put_back_issue(author));
+            match lift::follow(consent, *at, author, rule) {
+                Lift::OptIn(opt_in) => one.opt_in = Some(opt_in),
+                Lift::PutBack(entry, issue) => {
+                    entries.push((*index, entry));
+                    one.told.push(issue);
                 }
             }
         }

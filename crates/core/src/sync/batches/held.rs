@@ -6,7 +6,7 @@ use crate::domain::consent::ConsentEntry;
 use crate::domain::identity::Email;
 use crate::domain::issue::FieldIssue;
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
-use crate::domain::platform::{DoNotContact, DoNotContactReason, RemoteContact};
+use crate::domain::platform::{DoNotContact, RemoteContact};
 use crate::error::Failure;
 use crate::mapping::RuleSet;
 use crate::ports::Commit;
@@ -90,19 +90,19 @@ impl Done {
 
     /// An opt-out that the platform knows and Tandem does not.
     pub(super) fn unknown_opt_out(&self) -> Option<&DoNotContact> {
-        self.unmatched_entry().filter(|_| !self.is_by_person())
+        self.unmatched_entry().filter(|entry| !self.is_by_person() && !entry.is_of_unclear())
     }
 
-    /// Whether the platform forbids mail to somebody who opted in by their own word: which of the two is the later one, the
-    /// write of the single contact finds out.
+    /// Whether the platform forbids mail to somebody who opted in by their own word, or by any word since it was unclear: which
+    /// of the two is the later one, the write of the single contact finds out.
     fn is_doubtful(&self) -> bool {
-        self.unmatched_entry().is_some() && self.is_by_person()
+        self.unmatched_entry().is_some_and(|entry| self.is_by_person() || entry.is_of_unclear())
     }
 
-    /// The platform's entry, when no opt-out stands. A bounce is no word of the person.
+    /// The platform's entry, when it says what the ledger does not know.
     fn unmatched_entry(&self) -> Option<&DoNotContact> {
         let entry = self.contact.mail_forbidden()?;
-        (entry.reason != DoNotContactReason::Bounced && !self.held.item.draft.consent.opted_out()).then_some(entry)
+        settle::is_word_against_mail(&self.held.item.draft.consent, entry).then_some(entry)
     }
 
     fn is_by_person(&self) -> bool {

@@ -47,7 +47,7 @@ impl Sender<'_> {
         if draft.platform_is_settled() {
             return self.ended.push(Ended::Settled(mark, Some(Box::new(draft))));
         }
-        if draft.opted_in_by_person || draft.enrol.is_some() {
+        if draft.may_allow_mail() || draft.enrol.is_some() {
             // There is no batch call for these.
             return self.ended.push(Ended::Single(mark));
         }

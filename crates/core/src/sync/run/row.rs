@@ -54,12 +54,16 @@ pub(super) fn read(row: &SourceRow, rules: &RuleSet, now: Timestamp) -> Result<I
         reading.fields.insert("updated_at".to_owned(), Change::Set(json!(at.to_string())));
     }
     let Reading { fields, issues, email, consent, .. } = reading;
-    let consent = consent.map(|yes| ConsentEntry {
-        status: if yes { ConsentStatus::OptedIn } else { ConsentStatus::OptedOut },
-        source: ConsentSource::Application,
-        at: said_at,
-        proof: None,
-    });
+    let is_unread = issues.iter().any(|issue| issue.code == IssueCode::UnreadableConsent);
+    let consent = match consent {
+        Some(yes) => Some(ConsentEntry {
+            status: ConsentStatus::of(yes),
+            source: ConsentSource::Application,
+            at: said_at,
+            proof: None,
+        }),
+        None => is_unread.then(|| ConsentEntry::unclear(said_at)),
+    };
     let subject = Subject::Person { external_id: Some(id.clone()), email: email.clone() };
     let change = ContactChange { subject, fields, consent, visitor: None, issues };
     Ok(Incoming { row: row.id.clone(), id, email, change, entry, made_at: made_at(&row.fields) })
@@ -102,7 +106,7 @@ impl Reading<'_> {
     fn take_consent(&mut self, name: &str, value: &Value) {
         self.consent = consent::said(value);
         if self.consent.is_none() && !is_blank(value) {
-            let message = "The value says neither yes nor no to being mailed: nobody new is taken with it.";
+            let message = "The value says neither yes nor no to being mailed. Somebody new is not mailed until one of them is said.";
             self.issue(name, IssueCode::UnreadableConsent, message);
         }
     }
