@@ -22,6 +22,8 @@ use crate::version;
 
 /// The hourly limit of calls, and what an import of everything may take.
 const LIMIT: u64 = 100;
+/// What the first look after it may take.
+const MOST_CALLS_OF_A_LOOK: u64 = 2;
 /// A limit that is too small for it.
 const SMALL_LIMIT: u64 = 40;
 
@@ -55,13 +57,32 @@ async fn within_the_limit(rows: &[Row]) -> Proof {
         return Err(format!("{calls} calls were made"));
     }
     let verdict = judge(&system, rows, &ran.log)?;
-    let meter = system.table.meter();
+    let (reads, writes) = (system.table.meter().reads(), system.table.meter().writes());
+    system.mautic.set_rate_limit(None);
+    let look = first_look(&desk).await?;
     Ok(format!(
-        "{verdict}; {calls} Mautic calls, {} table reads, {} table writes, {:.1} s",
-        meter.reads(),
-        meter.writes(),
+        "{verdict}; {calls} Mautic calls, {reads} table reads, {writes} table writes, {:.1} s; {look}",
         took.as_secs_f64()
     ))
+}
+
+/// The first look for what marketing changed finds nothing of what Tandem wrote itself, and reads none of it back.
+async fn first_look(desk: &Desk) -> Proof {
+    let before = desk.integration.bulk.usage();
+    let look = SyncOptions { pull: true, ..SyncOptions::default() };
+    let ran = desk.sync(look).await.map_err(|failure| failure.to_string())?;
+    let after = desk.integration.bulk.usage();
+    let (calls, bytes) = (after.calls - before.calls, after.bytes - before.bytes);
+    if let Some(stopped) = ran.stopped {
+        return Err(format!("the first look stopped: {stopped:?}"));
+    }
+    if ran.log.pulled > 0 || ran.log.conflicts > 0 {
+        return Err(format!("the first look took {} contacts for changed", ran.log.pulled + ran.log.conflicts));
+    }
+    if calls > MOST_CALLS_OF_A_LOOK {
+        return Err(format!("the first look made {calls} calls for {} KB", bytes / 1000));
+    }
+    Ok(format!("the first look: {calls} calls, {} KB", bytes.div_ceil(1000)))
 }
 
 /// The run pauses at the limit, and goes on in the next hour of a clock of its own.
