@@ -1,10 +1,15 @@
 //! Segments are found or made by name in one way, whoever asks.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_core::error::FailureKind;
 use tandem_core::jobs::message::MembershipList;
+use tandem_core::ports::source::SourceRow;
+use tandem_core::sync::run::SyncOptions;
 use tandem_simulators::MauticVersion;
+use tandem_tests::list_source::ListSource;
 use tandem_tests::system::{Options, System};
 
 async fn segments(system: &System) -> Vec<Value> {
@@ -68,4 +73,29 @@ async fn a_name_that_mautic_5_1_stores_entity_encoded_is_found_and_not_made_twic
         named(&system, "R&D's <all>").await;
         assert_eq!(segments(&system).await.len(), 1, "{version}");
     }
+}
+
+#[tokio::test]
+async fn a_run_reads_the_list_of_segments_once_though_it_makes_some() {
+    let system = System::with(Options::default().without_worker()).await;
+    system.made_in_mautic("segments", "Regular Customers").await;
+    let fields = json!({"email": "ada@example.com", "customer_segments": "{vip,regular,new}"});
+    let fields = fields.as_object().unwrap().clone().into_iter().collect();
+    let row = SourceRow { id: "u1".to_owned(), updated_at: Some(system.now()), fields, deleted: false };
+    let mut desk = system.desk();
+    desk.services.source = Arc::new(ListSource::of([row]));
+    let before = system.calls_of("GET /api/segments");
+    assert_eq!(desk.sync(SyncOptions::default()).await.unwrap().log.memberships, 3);
+    assert_eq!((system.calls_of("GET /api/segments") - before, segments(&system).await.len()), (1, 3));
+    assert_eq!(system.contact("ada@example.com").segments.len(), 3);
+}
+
+#[tokio::test]
+async fn a_segment_that_another_function_made_since_the_list_was_read_is_not_made_twice() {
+    let system = System::with(Options::default().without_worker()).await;
+    let (one, other) = (system.desk(), system.desk());
+    one.segments().await.unwrap();
+    let made = other.segment_named("VIP", "test").await.unwrap();
+    assert_eq!(one.segment_named("vip", "test").await.unwrap(), made);
+    assert_eq!(segments(&system).await.len(), 1);
 }

@@ -32,6 +32,9 @@ use rows::{EventRow, GraveRow, PlaceRow, SubjectRow};
 /// How long events are kept, counted from when they came: 90 days.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
+/// How many seconds it is remembered that somebody had the right to make a list.
+const TOUCH_IS_KEPT: i64 = 3600;
+
 /// [`LifecycleStore`] over the table.
 pub struct LifecycleTable {
     table: Table,
@@ -216,11 +219,25 @@ impl LifecycleStore for LifecycleTable {
         Ok(saved)
     }
 
-    async fn lock_list(&self, scope: &Scope, name: &str, lease: &Lease, now: Timestamp) -> Result<Attempt> {
-        let free = Condition::unheld_or_ours("lease_until", "lease_owner", &lease.owner, now)
-            .moment(":until", lease.until)
-            .number(":expires", lease.until.as_second());
-        let change = "SET lease_owner = :owner, lease_until = :until, expires_at = :expires";
+    async fn lock_list(
+        &self,
+        scope: &Scope,
+        name: &str,
+        lease: &Lease,
+        untouched_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Attempt> {
+        let free = Condition::unheld_or_ours("lease_until", "lease_owner", &lease.owner, now);
+        let free = match untouched_since {
+            Some(since) => {
+                let untouched = Condition::new("attribute_not_exists(held_until) OR held_until < :since");
+                free.and(untouched.moment(":since", since))
+            }
+            None => free,
+        };
+        let expires = lease.until.as_second().saturating_add(TOUCH_IS_KEPT);
+        let free = free.moment(":until", lease.until).number(":expires", expires);
+        let change = "SET lease_owner = :owner, lease_until = :until, held_until = :until, expires_at = :expires";
         self.table.update(keys::list_lock(scope, name), change, free).await
     }
 

@@ -98,9 +98,16 @@ pub trait LifecycleStore: Send + Sync {
     async fn save(&self, scope: &Scope, event: &StoredEvent) -> Result<Attempt>;
     /// Stores an event as [`LifecycleStore::save`] does and gives the right to do the user's steps back. Two write calls.
     async fn finish(&self, scope: &Scope, event: &StoredEvent, key: &RecordKey, owner: &str) -> Result<Attempt>;
-    /// Takes the right to make the platform's list of this name, unless somebody has it: the platform makes two of one name
-    /// without a word. One write call.
-    async fn lock_list(&self, scope: &Scope, name: &str, lease: &Lease, now: Timestamp) -> Result<Attempt>;
+    /// Takes the right to make the platform's list of this name, unless somebody has it, or had it after `untouched_since`: the
+    /// platform makes two of one name without a word. One write call.
+    async fn lock_list(
+        &self,
+        scope: &Scope,
+        name: &str,
+        lease: &Lease,
+        untouched_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Attempt>;
     /// Gives the right back. One write call.
     async fn unlock_list(&self, scope: &Scope, name: &str, owner: &str) -> Result<()>;
     /// Notes that a person was deleted, for good; a later deletion that is noted stands. One write call for 100 digests.

@@ -156,6 +156,23 @@ impl ReferenceData {
         *dated.copy.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// When the copy of the lists of a kind was read.
+    #[must_use]
+    pub fn lists_read_at(&self, kind: ListKind) -> Option<Timestamp> {
+        let held = self.copy_of(kind).copy.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().map(|(read_at, _)| *read_at)
+    }
+
+    /// Adds a list that was made to the copy, if there is one. What is being read just now may lack it and becomes no copy.
+    pub fn note_list(&self, kind: ListKind, list: RemoteList) {
+        let dated = self.copy_of(kind);
+        dated.forgotten.fetch_add(1, Ordering::SeqCst);
+        let mut held = dated.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, lists)) = held.as_mut() {
+            Arc::make_mut(lists).push(list);
+        }
+    }
+
     fn copy_of(&self, kind: ListKind) -> &Dated<Lists> {
         match kind {
             ListKind::Campaign => &self.campaigns,
