@@ -30,7 +30,7 @@ use crate::queue::worker::JobHandler;
 use crate::sealing::Sealer;
 use crate::store::{
     BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
-    IdempotencyStore, LifecycleTable, ParkedTable, RecordsTable, RunTable, Table, TokenTable,
+    IdempotencyStore, LifecycleTable, ParkedTable, RecordsTable, RunTable, SpellingTable, Table, TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
@@ -88,6 +88,7 @@ impl Foundation {
             tokens: Arc::new(TokenTable::new(self.table.clone(), sealer)),
             budgets: self.budgets(),
             circuits: Arc::new(CircuitTable::new(self.table.clone())),
+            spellings: Arc::new(SpellingTable::new(self.table.clone())),
         };
         Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports)
     }

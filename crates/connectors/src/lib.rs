@@ -15,6 +15,7 @@ pub mod sources;
 use std::fmt;
 use std::sync::Arc;
 
+use tandem_core::ports::spellings::SpellingStore;
 use tandem_core::ports::{BudgetStore, CircuitStore, Clock, Entropy, Sleep, TokenStore};
 
 /// What a connector needs from the world besides the network.
@@ -32,6 +33,8 @@ pub struct Ports {
     pub budgets: Arc<dyn BudgetStore>,
     /// What all functions know of a platform that does not answer.
     pub circuits: Arc<dyn CircuitStore>,
+    /// What any function learnt of how the platform spells places.
+    pub spellings: Arc<dyn SpellingStore>,
 }
 
 impl fmt::Debug for Ports {

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use support::mautic_with_basic;
@@ -79,6 +80,34 @@ async fn a_refused_spelling_is_tried_in_the_other_one_and_remembered() {
     let batch: Vec<ContactWrite> = ["Turkey", "Turkey"].map(|country| write(json!({"country": country}))).into();
     assert!(client.batch_create(&batch).await.unwrap().into_iter().all(|outcome| outcome.is_ok()));
     assert_eq!(stub.calls().len(), 4);
+}
+
+#[tokio::test]
+async fn what_one_process_learnt_the_next_one_knows_and_it_is_written_once() {
+    let world = World::default();
+    let stub = Stub::start(move |seen| SEVEN.answer(seen)).await;
+    let turkish = write(json!({"email": "t@example.com", "country": "Turkey"}));
+    let first = mautic_with_basic(&stub.url, &world.ports());
+    for _ in 0..3 {
+        first.upsert(&turkish).await.unwrap();
+    }
+    assert_eq!((stub.calls().len(), world.spellings.saves.load(Ordering::SeqCst)), (4, 1));
+    let next = mautic_with_basic(&stub.url, &world.ports());
+    next.upsert(&turkish).await.unwrap();
+    assert_eq!((stub.calls().len(), world.spellings.saves.load(Ordering::SeqCst)), (5, 1));
+    let third = mautic_with_basic(&stub.url, &world.ports());
+    assert!(third.batch_create(&[turkish]).await.unwrap()[0].is_ok());
+    assert_eq!(stub.calls().len(), 6);
+}
+
+#[tokio::test]
+async fn a_table_that_is_away_costs_a_refused_call_and_no_write() {
+    let world = World::default();
+    world.spellings.away.store(true, Ordering::SeqCst);
+    let stub = Stub::start(move |seen| SEVEN.answer(seen)).await;
+    let client = mautic_with_basic(&stub.url, &world.ports());
+    client.upsert(&write(json!({"email": "t@example.com", "country": "Turkey"}))).await.unwrap();
+    assert_eq!(stub.calls().len(), 2);
 }
 
 #[tokio::test]

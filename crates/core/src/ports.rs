@@ -5,6 +5,7 @@ pub mod changes;
 pub mod lifecycle;
 pub mod runs;
 pub mod source;
+pub mod spellings;
 
 use std::time::Duration;
 

@@ -136,6 +136,12 @@ pub fn budget(scope: &Scope) -> Key {
     key(of_integration(scope, "platform"), "budget")
 }
 
+/// How the platform spells what it refused in the expected spelling.
+#[must_use]
+pub fn spellings(scope: &Scope) -> Key {
+    key(of_integration(scope, "platform"), "spellings")
+}
+
 /// Until when a platform that does not answer is not called.
 #[must_use]
 pub fn circuit(scope: &Scope) -> Key {

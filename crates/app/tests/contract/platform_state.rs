@@ -2,10 +2,11 @@
 
 use tandem_app::local_table::LocalTable;
 use tandem_app::sealing::Sealer;
-use tandem_app::store::{BudgetTable, CatalogTable, ParkedTable, TokenTable};
+use tandem_app::store::{BudgetTable, CatalogTable, ParkedTable, SpellingTable, TokenTable};
 use tandem_core::domain::catalog::{FieldCatalog, RemoteField, RemoteFieldKind};
 use tandem_core::error::{Failure, FailureKind};
 use tandem_core::jobs::message::{Job, ParkedJob};
+use tandem_core::ports::spellings::{LearntSpellings, SpellingStore};
 use tandem_core::ports::{AccessToken, Attempt, BudgetStore, CatalogStore, ParkedJobs, TokenStore};
 
 use crate::fixture::{START, World, at, job, lease, scope, world};
@@ -54,6 +55,19 @@ async fn a_token_sealed_with_another_client_secret_counts_as_absent() {
     before.save(&scope("a"), &token("t1"), "me").await.unwrap();
     let after = tokens(&world, "rotated secret");
     assert_eq!(after.read(&scope("a")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn learnt_spellings_are_an_integrations_own_and_the_last_ones_count() {
+    let world = world().await;
+    let spellings = SpellingTable::new(world.local.table().clone());
+    assert_eq!(spellings.read(&scope("a")).await.unwrap(), LearntSpellings::new());
+    for name in ["Turkey", "T\u{fc}rkiye"] {
+        let learnt = LearntSpellings::from([("country Turkey".to_owned(), name.to_owned())]);
+        spellings.save(&scope("a"), &learnt).await.unwrap();
+        assert_eq!(spellings.read(&scope("a")).await.unwrap(), learnt);
+    }
+    assert_eq!(spellings.read(&scope("b")).await.unwrap(), LearntSpellings::new());
 }
 
 #[tokio::test]

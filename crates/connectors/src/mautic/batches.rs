@@ -115,6 +115,10 @@ impl Mautic {
     /// other spelling.
     async fn send_spelt(&self, request: impl Fn() -> Request, mut entries: Vec<Entry>) -> Result<Outcomes> {
         let spellings = self.client.spellings();
+        let has_several = entries.iter().any(spellings::has_several);
+        if has_several {
+            spellings.recall().await;
+        }
         entries.iter_mut().for_each(|entry| spellings.spell(entry));
         let (count, first) = (entries.len(), request().carrying(&entries)?);
         // Two hundred contacts are much: the text says it all, and what they were made of goes, but for those that may have to
@@ -128,6 +132,9 @@ impl Mautic {
         };
         let (places, mut respelt): (Vec<usize>, Vec<Entry>) = doubtful.into_iter().filter(misspelt).unzip();
         if respelt.is_empty() {
+            if has_several {
+                spellings.keep().await;
+            }
             return Ok(outcomes);
         }
         respelt.iter_mut().for_each(|entry| spellings.spell(entry));
@@ -135,6 +142,7 @@ impl Mautic {
             Ok(second) => second,
             Err(failure) => places.iter().map(|_| Err(failure.clone())).collect(),
         };
+        spellings.keep().await;
         for (index, outcome) in places.into_iter().zip(second) {
             if let Some(slot) = outcomes.get_mut(index) {
                 *slot = outcome;

@@ -137,7 +137,7 @@ impl Client {
         };
         let budget = Budget::new(scope.clone(), settings.calls(), ports);
         let circuit = Circuit::new(scope.clone(), ports);
-        let (clock, spellings) = (Arc::clone(&ports.clock), Spellings::default());
+        let (clock, spellings) = (Arc::clone(&ports.clock), Spellings::new(scope.clone(), ports));
         let shared = Shared { http, settings, identity, budget, circuit, clock, spellings };
         Ok(Self { shared: Arc::new(shared), priority: Priority::Interactive, usual: Patience::Usual })
     }

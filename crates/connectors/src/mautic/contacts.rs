@@ -8,6 +8,7 @@ use tandem_core::error::{Failure, FailureKind, Result};
 
 use super::client::Request;
 use super::convert::{WholeContact, contact_number, partial_body, remote_contact, replacing_body, whole};
+use super::spellings::has_several;
 use super::wire::{AnyContact, Contacts, OneContact, Success};
 use super::{Mautic, errors};
 use crate::http::Answer;
@@ -133,15 +134,21 @@ impl Mautic {
     /// spelling.
     async fn written(&self, mut body: Map<String, Value>, request: impl Fn() -> Request) -> Result<Answer> {
         let spellings = self.client.spellings();
-        for _ in 0..MOST_SPELLINGS {
-            spellings.spell(&mut body);
-            match self.client.answer(request().carrying(&body)?).await {
-                Err(failure) if spellings.learn(&failure, &body) => {}
-                answer => return answer,
-            }
+        if !has_several(&body) {
+            return self.client.answer(request().carrying(&body)?).await;
         }
-        spellings.spell(&mut body);
-        self.client.answer(request().carrying(&body)?).await
+        spellings.recall().await;
+        let mut sent = 0;
+        let answer = loop {
+            spellings.spell(&mut body);
+            sent += 1;
+            match self.client.answer(request().carrying(&body)?).await {
+                Err(failure) if sent <= MOST_SPELLINGS && spellings.learn(&failure, &body) => {}
+                answer => break answer,
+            }
+        };
+        spellings.keep().await;
+        answer
     }
 
     fn edited(&self, answer: Answer, write: &ContactWrite) -> Result<RemoteContact> {

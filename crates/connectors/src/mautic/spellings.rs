@@ -1,13 +1,19 @@
 //! Countries and states that one version of Mautic spells otherwise than another, and refuses in the other's spelling
 //! (recordings `201-country-turkey` to `204-region-fukushima` of 7.0.0). Tandem itself knows one name of each, that of 5.1; what
-//! is sent is spelt as this installation takes it. Which that is, its version tells at first, and a refusal from then on.
+//! is sent is spelt as this installation takes it. Which that is, its version tells at first, and a refusal from then on. What
+//! refusals taught is kept for other processes, as far as that goes without failing a write.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 use tandem_core::domain::issue::IssueCode;
+use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Failure, FailureKind};
+use tandem_core::ports::spellings::{LearntSpellings, SpellingStore};
+
+use crate::Ports;
 
 /// The contact fields whose values come from Mautic's lists of places.
 const FIELDS: [&str; 2] = ["country", "state"];
@@ -45,10 +51,19 @@ const PLACES: [Place; 12] = [
     perhaps("state", &["Yukon Territory", "Yukon"]),
 ];
 
+impl Place {
+    /// Tandem's own name of it, in what is kept.
+    fn key(&self) -> String {
+        format!("{} {}", self.field, self.spellings.first().unwrap_or(&""))
+    }
+}
+
 /// What is known of an installation's spellings.
-#[derive(Default)]
 pub(super) struct Spellings {
     known: Mutex<Known>,
+    recalled: AtomicBool,
+    scope: Scope,
+    store: Arc<dyn SpellingStore>,
 }
 
 #[derive(Default)]
@@ -57,6 +72,8 @@ struct Known {
     major: Option<u32>,
     /// Of a place, by its number in the list: the spelling that comes after a refused one, and how many were refused in a row.
     learned: BTreeMap<usize, (usize, usize)>,
+    /// What is in the store, as far as this process knows.
+    kept: LearntSpellings,
 }
 
 impl Known {
@@ -64,9 +81,64 @@ impl Known {
         let by_version = usize::from(place.changed_in_7 && self.major.is_some_and(|major| major >= 7));
         self.learned.get(&number).map_or(by_version, |(choice, _)| *choice)
     }
+
+    /// How places are spelt that are spelt otherwise than a process expects that knows nothing, be it by a refusal or by the
+    /// version; by name, because another release may know other places.
+    fn learnt(&self) -> LearntSpellings {
+        let spelling = |(number, place): (usize, &Place)| {
+            let choice = Some(self.choice(number, place)).filter(|choice| *choice > 0)?;
+            Some((place.key(), (*place.spellings.get(choice)?).to_owned()))
+        };
+        PLACES.iter().enumerate().filter_map(spelling).collect()
+    }
+
+    fn recall(&mut self, kept: LearntSpellings) {
+        for (number, place) in PLACES.iter().enumerate() {
+            let choice = kept.get(&place.key()).and_then(|kept| place.spellings.iter().position(|own| own == kept));
+            if let Some(choice) = choice {
+                self.learned.entry(number).or_insert((choice, 0));
+            }
+        }
+        self.kept = kept;
+    }
 }
 
 impl Spellings {
+    pub(super) fn new(scope: Scope, ports: &Ports) -> Self {
+        let (known, recalled) = (Mutex::default(), AtomicBool::default());
+        Self { known, recalled, scope, store: Arc::clone(&ports.spellings) }
+    }
+
+    /// Recalls what other processes learnt, once in a process's life. Without it a refusal teaches it anew.
+    pub(super) async fn recall(&self) {
+        if self.recalled.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        match self.store.read(&self.scope).await {
+            Ok(kept) => self.known().recall(kept),
+            Err(failure) => {
+                self.recalled.store(false, Ordering::SeqCst);
+                tracing::warn!(kind = ?failure.kind, "what was learnt of spellings could not be read: {failure}");
+            }
+        }
+    }
+
+    /// Keeps what was learnt for other processes, if that is news.
+    pub(super) async fn keep(&self) {
+        let learnt = {
+            let mut known = self.known();
+            let learnt = known.learnt();
+            if learnt == known.kept {
+                return;
+            }
+            known.kept = learnt.clone();
+            learnt
+        };
+        if let Err(failure) = self.store.save(&self.scope, &learnt).await {
+            tracing::warn!(kind = ?failure.kind, "what was learnt of spellings could not be kept: {failure}");
+        }
+    }
+
     /// Notes the version that an answer tells, `7.0.0`.
     pub(super) fn note_version(&self, version: &str) {
         let major = version.split('.').next().and_then(|major| major.parse().ok());
@@ -159,6 +231,25 @@ mod tests {
     use super::super::vocabulary::MauticVocabulary;
     use super::*;
 
+    /// Keeps nothing.
+    struct NoStore;
+
+    #[async_trait::async_trait]
+    impl SpellingStore for NoStore {
+        async fn read(&self, _: &Scope) -> tandem_core::error::Result<LearntSpellings> {
+            Ok(LearntSpellings::new())
+        }
+
+        async fn save(&self, _: &Scope, _: &LearntSpellings) -> tandem_core::error::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn fresh() -> Spellings {
+        let (known, recalled, scope) = (Mutex::default(), AtomicBool::default(), Scope::default_mautic());
+        Spellings { known, recalled, scope, store: Arc::new(NoStore) }
+    }
+
     fn spelt(spellings: &Spellings, name: &str) -> String {
         let mut fields = Map::from_iter([("country".to_owned(), json!(name))]);
         spellings.spell(&mut fields);
@@ -173,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_version_tells_the_spelling_and_a_refusal_tells_it_better() {
-        let spellings = Spellings::default();
+        let spellings = fresh();
         assert_eq!(spelt(&spellings, "Turkey"), "Turkey");
         spellings.note_version("7.0.0");
         assert_eq!(spelt(&spellings, "Turkey"), "Türkiye");
@@ -184,8 +275,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_kept_is_a_guess_like_any_other_and_a_place_that_nobody_knows_is_passed_over() {
+        let spellings = fresh();
+        let kept = [("country Turkey", "Türkiye"), ("country Atlantis", "Atlantide"), ("state Orissa", "Kalinga")];
+        spellings.known().recall(kept.map(|(place, name)| (place.to_owned(), name.to_owned())).into());
+        assert_eq!(spelt(&spellings, "Turkey"), "Türkiye");
+        assert_eq!(spellings.known().learnt().len(), 1);
+        assert!(refused(&spellings, "Türkiye"), "an upgrade may have changed it");
+        assert_eq!(spelt(&spellings, "Turkey"), "Turkey");
+    }
+
+    #[test]
     fn a_refusal_that_another_caller_has_learned_from_is_tried_again_and_turns_nothing_back() {
-        let spellings = Spellings::default();
+        let spellings = fresh();
         assert!(refused(&spellings, "Turkey") && refused(&spellings, "Turkey"));
         assert_eq!(spelt(&spellings, "Turkey"), "Türkiye");
         assert!(!refused(&spellings, "Atlantis"));

@@ -1,6 +1,6 @@
 //! Ports in memory, with a clock that stands still until a test moves it.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use tandem_connectors::Ports;
 use tandem_core::domain::link::Lease;
 use tandem_core::domain::scope::Scope;
-use tandem_core::error::Result;
+use tandem_core::error::{Failure, FailureKind, Result};
+use tandem_core::ports::spellings::{LearntSpellings, SpellingStore};
 use tandem_core::ports::{AccessToken, Attempt, BudgetStore, CircuitStore, Clock, Entropy, Sleep, TokenStore};
 
 /// Epoch seconds at which tests begin: before the reset in recording `138-rate-limited`.
@@ -22,6 +23,7 @@ pub struct World {
     pub tokens: Arc<MemoryTokens>,
     pub budgets: Arc<MemoryBudgets>,
     pub circuits: Arc<MemoryCircuits>,
+    pub spellings: Arc<MemorySpellings>,
     names: Arc<Names>,
 }
 
@@ -44,6 +46,7 @@ impl World {
             tokens: Arc::clone(&self.tokens) as Arc<dyn TokenStore>,
             budgets: Arc::clone(&self.budgets) as Arc<dyn BudgetStore>,
             circuits: Arc::clone(&self.circuits) as Arc<dyn CircuitStore>,
+            spellings: Arc::clone(&self.spellings) as Arc<dyn SpellingStore>,
         }
     }
 }
@@ -195,6 +198,38 @@ impl CircuitStore for MemoryCircuits {
 
     async fn note_silence(&self, _: &Scope, until: Timestamp) -> Result<()> {
         *self.0.lock().unwrap() = Some(until);
+        Ok(())
+    }
+}
+
+/// The table's item for spellings; how often it was written, and whether the table is away.
+#[derive(Default)]
+pub struct MemorySpellings {
+    pub learnt: Mutex<LearntSpellings>,
+    pub saves: AtomicU64,
+    pub away: AtomicBool,
+}
+
+impl MemorySpellings {
+    fn there(&self) -> Result<()> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(Failure::new(FailureKind::Storage, "the table is away")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl SpellingStore for MemorySpellings {
+    async fn read(&self, _: &Scope) -> Result<LearntSpellings> {
+        self.there()?;
+        Ok(self.learnt.lock().unwrap().clone())
+    }
+
+    async fn save(&self, _: &Scope, learnt: &LearntSpellings) -> Result<()> {
+        self.there()?;
+        self.saves.fetch_add(1, Ordering::SeqCst);
+        *self.learnt.lock().unwrap() = learnt.clone();
         Ok(())
     }
 }
