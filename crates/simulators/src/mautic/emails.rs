@@ -135,6 +135,16 @@ pub(crate) async fn create(
     })
 }
 
+/// `DELETE /api/emails/{id}/delete`. Not recorded; it answers as the deletions of other things do.
+pub(crate) async fn remove(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
+    mautic.write(|store| {
+        let Some(email) = store.emails.remove(id) else { return Answer::not_found() };
+        let mut view = email.view(id, store.version);
+        view["id"] = Value::Null;
+        Answer::ok(json!({"email": view}))
+    })
+}
+
 /// `POST /api/emails/{id}/contact/{contact}/send`. It does not ask about do-not-contact.
 pub(crate) async fn send_to_contact(
     State(mautic): State<MauticSimulator>,

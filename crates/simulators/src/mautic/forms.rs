@@ -8,7 +8,7 @@ use super::{
     answer::Answer,
     auth::Actor,
     fields::page_size,
-    input::{Payload, Query},
+    input::{PathParts, Payload, Query},
     php,
     rows::{Form, object},
     simulator::MauticSimulator,
@@ -87,6 +87,17 @@ pub(crate) async fn create(
         let view = form.view(id, &base, store.version);
         store.forms.add(form);
         Answer::created(format!("/api/forms/{id}"), json!({"form": view}))
+    })
+}
+
+/// `DELETE /api/forms/{id}/delete`. Not recorded; it answers as the deletions of other things do.
+pub(crate) async fn remove(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
+    let base = mautic.base_url();
+    mautic.write(|store| {
+        let Some(form) = store.forms.remove(id) else { return Answer::not_found() };
+        let mut view = form.view(id, &base, store.version);
+        view["id"] = Value::Null;
+        Answer::ok(json!({"form": view}))
     })
 }
 

@@ -92,6 +92,7 @@ fn member_routes() -> Router<MauticSimulator> {
         .route("/api/segments/new", post(segments::create))
         .route("/api/segments/batch/new", post(segments::batch_create))
         .route("/api/segments/{id}", get(segments::get_one))
+        .route("/api/segments/{id}/delete", delete(segments::remove))
         .route("/api/segments/{id}/contacts/add", post(segments::add_members))
         .route("/api/segments/{id}/contact/{contact}/{action}", post(segments::change_member))
         .route("/api/campaigns", get(campaigns::list))
@@ -114,9 +115,11 @@ fn content_routes() -> Router<MauticSimulator> {
         .route("/api/emails", get(emails::list))
         .route("/api/emails/new", post(emails::create))
         .route("/api/emails/{id}", get(emails::get_one))
+        .route("/api/emails/{id}/delete", delete(emails::remove))
         .route("/api/emails/{id}/contact/{contact}/send", post(emails::send_to_contact))
         .route("/api/forms", get(forms::list))
         .route("/api/forms/new", post(forms::create))
+        .route("/api/forms/{id}/delete", delete(forms::remove))
 }
 
 /// Says which Mautic answers, where Mautic does.

@@ -71,6 +71,24 @@ pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id)
     })
 }
 
+/// `DELETE /api/segments/{id}/delete`: its members are in no such segment any more. Not recorded; it answers as the deletions
+/// of other things do.
+pub(crate) async fn remove(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
+    mautic.write(|store| {
+        let Some(segment) = store.segments.remove(id) else { return Answer::not_found() };
+        let members: Vec<u64> =
+            store.contacts().filter(|(_, row)| row.segments.contains_key(&id)).map(|(id, _)| id).collect();
+        for contact in members {
+            store.edit_contact(contact, |contact| {
+                contact.segments.remove(&id);
+            });
+        }
+        let mut view = segment.view(id, store.version);
+        view["id"] = Value::Null;
+        Answer::ok(json!({"list": view}))
+    })
+}
+
 /// `POST /api/segments/new`.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,

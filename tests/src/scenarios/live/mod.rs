@@ -4,6 +4,7 @@
 
 mod mautic;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,12 +57,14 @@ async fn against(mautic: &Environment, mut variables: Vec<(String, String)>, peo
     let running = server.start().await?;
     let mut stage = Stage {
         marketers: Marketers::sign_in(mautic).await?,
+        found: BTreeSet::new(),
         caller: server.caller(),
         folder: folder.path(),
         variables,
         made: Vec::new(),
         looks: 0,
     };
+    stage.found = stage.there().await?;
     let played = stage.play(people).await;
     let cleaned = stage.clean_up().await;
     drop(running);
@@ -75,19 +78,18 @@ struct Stage<'a> {
     caller: Caller,
     folder: &'a Path,
     variables: Vec<(String, String)>,
-    /// Paths below `/api/` that delete what was made.
+    /// What [`Stage::there`] found before.
+    found: BTreeSet<String>,
+    /// Paths below `/api/` that delete what was made, the first first.
     made: Vec<String>,
     looks: usize,
 }
 
 impl Stage<'_> {
     async fn play(&mut self, people: usize) -> Proof {
-        let known_hooks = self.hooks().await?;
         let webhook = format!("{}/mautic-webhook", self.caller.url());
         let connect = ["connect", "mautic", "--create-missing", "--webhook-url", &webhook];
         self.command(&connect).await?;
-        let made = self.hooks().await?.into_iter().filter(|id| !known_hooks.contains(id));
-        self.made.extend(made.map(|id| format!("hooks/{id}/delete")));
         // What was made is there, so that the second time has nothing to do.
         self.command(&connect).await?;
         let form = json!({
@@ -229,14 +231,19 @@ impl Stage<'_> {
         answer.contact_id().map(str::to_owned).ok_or_else(|| "the person has no contact in Mautic".to_owned())
     }
 
-    async fn hooks(&self) -> Result<Vec<String>, String> {
-        let hooks = self.marketers.call(Method::GET, "hooks?limit=500", None).await?;
-        let each = |hooks: &Value| match hooks {
-            Value::Array(list) => list.iter().map(|hook| hook["id"].to_string()).collect(),
-            Value::Object(by_id) => by_id.values().map(|hook| hook["id"].to_string()).collect(),
-            _ => Vec::new(),
-        };
-        Ok(each(&hooks["hooks"]))
+    /// What there is of the things that Tandem makes itself, as paths that delete them.
+    async fn there(&self) -> Result<BTreeSet<String>, String> {
+        let mut there = BTreeSet::new();
+        for (kind, key) in [("hooks", "hooks"), ("fields/contact", "fields"), ("segments", "lists")] {
+            let listed = self.marketers.call(Method::GET, &format!("{kind}?limit=1000"), None).await?;
+            let things: Vec<&Value> = match &listed[key] {
+                Value::Array(list) => list.iter().collect(),
+                Value::Object(by_id) => by_id.values().collect(),
+                _ => Vec::new(),
+            };
+            there.extend(things.into_iter().map(|thing| format!("{kind}/{}/delete", thing["id"])));
+        }
+        Ok(there)
     }
 
     async fn settled(&self) -> Result<(), String> {
@@ -259,15 +266,24 @@ impl Stage<'_> {
         self.caller.call(body).await.map_err(|error| error.without_url().to_string())
     }
 
-    /// Waits for queued jobs, lest they bring somebody back, then deletes what was made.
+    /// Waits for queued jobs, lest they bring somebody back, then deletes all that was made.
     async fn clean_up(&mut self) -> Result<usize, String> {
         let settled = self.settled().await;
+        let made_by_tandem = self.there().await?.difference(&self.found).cloned().collect::<Vec<_>>();
         let mut deleted = 0;
-        for path in std::mem::take(&mut self.made).iter().rev() {
-            // The contact may be gone already: two numbers lead to one after a merge.
-            deleted += usize::from(self.marketers.call(Method::DELETE, path, None).await.is_ok());
+        let mut left = Vec::new();
+        for path in self.made.drain(..).rev().chain(made_by_tandem) {
+            match self.marketers.call(Method::DELETE, &path, None).await {
+                Ok(_) => deleted += 1,
+                // It may be gone already: two numbers lead to one contact after a merge.
+                Err(_) if path.starts_with("contacts/") => {}
+                Err(why) => left.push(why),
+            }
         }
-        settled.map(|()| deleted)
+        settled?;
+        expect(left.is_empty(), || format!("some things are left in Mautic: {}", left.join(", ")))?;
+        expect(self.there().await? == self.found, || "what Tandem made is still in Mautic".to_owned())?;
+        Ok(deleted)
     }
 }
 
