@@ -100,8 +100,8 @@ pub async fn connect_mautic(
     options: &MauticOptions,
     secret: Option<&str>,
 ) -> Result<Connected, CommandError> {
-    let mautic = foundation.mautic()?.ok_or_else(not_configured)?;
-    let desk = foundation.desk()?.ok_or_else(not_configured)?;
+    let mautic = foundation.mautic()?.ok_or_else(CommandError::no_mautic)?;
+    let desk = foundation.desk()?.ok_or_else(CommandError::no_mautic)?;
     let catalogs = CatalogTable::new(foundation.table.clone());
     let scope = Scope::default_mautic();
     let known = catalogs.read(&scope).await?;
@@ -158,15 +158,6 @@ async fn webhook(
     let guarded = setup::ensure_webhook(mautic, url, secret).await?;
     let delivery = setup::try_webhook(mautic, &guarded.id).await;
     Ok(Webhook::There { check: guarded.check, delivery })
-}
-
-/// That no Mautic is configured, and what to set.
-pub fn not_configured() -> CommandError {
-    CommandError::Undone(
-        "no Mautic is configured: set MAUTIC_BASE_URL with MAUTIC_CLIENT_ID and MAUTIC_CLIENT_SECRET (or MAUTIC_USERNAME and \
-         MAUTIC_PASSWORD), or run `tandem dev --simulate` beside this"
-            .to_owned(),
-    )
 }
 
 impl Webhook {

@@ -15,7 +15,6 @@ use tandem_core::sync::erase::Erasure;
 use tandem_core::sync::services::Desk;
 use tandem_core::sync::whom::Known;
 
-use crate::connect::not_configured;
 use crate::failure::CommandError;
 use crate::installation::Installation;
 use crate::output::Output;
@@ -71,10 +70,10 @@ pub async fn contact(
             output.result(&shown, &shown);
         }
         Contact::Export { email } => {
-            let export = desk(&installation)?.export(&whom(email)?).await?;
+            let export = installation.desk()?.export(&whom(email)?).await?;
             output.result(&export, &export);
         }
-        Contact::Delete(options) => delete(&desk(&installation)?, options, output).await?,
+        Contact::Delete(options) => delete(&installation.desk()?, options, output).await?,
     }
     Ok(())
 }
@@ -150,11 +149,6 @@ fn asked(question: &str) -> Result<bool, CommandError> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(failed)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
-/// The desk of the default integration, for what needs Mautic.
-pub fn desk(installation: &Installation) -> Result<Desk, CommandError> {
-    installation.foundation.desk()?.ok_or_else(not_configured)
 }
 
 /// The person who has an address.

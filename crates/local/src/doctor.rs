@@ -6,7 +6,6 @@ use clap::Subcommand;
 use tandem_app::config::Environment;
 use tandem_core::sync::doctor::SharedAddress;
 
-use crate::contact::desk;
 use crate::failure::CommandError;
 use crate::installation::Installation;
 use crate::output::Output;
@@ -29,7 +28,7 @@ pub async fn doctor(
     let installation = Installation::open(data_dir, environment).await?;
     match command {
         Doctor::Duplicates => {
-            let shared = desk(&installation)?.shared_addresses().await?;
+            let shared = installation.desk()?.shared_addresses().await?;
             output.result(&shared, table(&shared));
         }
     }

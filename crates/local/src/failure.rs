@@ -49,6 +49,15 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// That no Mautic is configured, and what to set.
+    pub fn no_mautic() -> Self {
+        Self::Undone(
+            "no Mautic is configured: set MAUTIC_BASE_URL with MAUTIC_CLIENT_ID and MAUTIC_CLIENT_SECRET (or MAUTIC_USERNAME \
+             and MAUTIC_PASSWORD), or run `tandem dev --simulate` beside this"
+                .to_owned(),
+        )
+    }
+
     /// The command's exit status: 2 when most was done, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {

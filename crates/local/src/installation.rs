@@ -17,6 +17,7 @@ use tandem_app::wiring::Foundation;
 use tandem_core::domain::scope::TenantId;
 use tandem_core::error::{Failure, FailureKind};
 use tandem_core::ports::{Clock, Entropy};
+use tandem_core::sync::services::Desk;
 
 use crate::control;
 use crate::failure::CommandError;
@@ -196,6 +197,11 @@ impl Installation {
         let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
         environment.warn_of_unknown_names();
         Ok(Self { foundation, local_queue: Some(queue), webhook_secret, _embedded: embedded })
+    }
+
+    /// The desk of the default integration, for what needs Mautic.
+    pub fn desk(&self) -> Result<Desk, CommandError> {
+        self.foundation.desk()?.ok_or_else(CommandError::no_mautic)
     }
 
     async fn deployed(environment: &Environment) -> Result<Self, CommandError> {

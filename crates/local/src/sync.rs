@@ -19,7 +19,6 @@ use tandem_core::sync::run::dry_run::{DryRun, FieldPlan, PlannedAction, PlannedC
 use tandem_core::sync::run::{Ran, Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
 
-use crate::contact::desk;
 use crate::failure::CommandError;
 use crate::installation::Installation;
 use crate::output::Output;
@@ -65,7 +64,7 @@ pub async fn sync(
     output: &Output,
 ) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
-    let desk = desk(&installation)?;
+    let desk = installation.desk()?;
     let known = Scope::default_mautic().integration.to_string();
     if command.integration != known {
         return Err(CommandError::Undone(format!("there is no such integration; there is {known}")));

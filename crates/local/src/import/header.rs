@@ -69,8 +69,8 @@ pub fn read(header: &[String], rules: &RuleSet, said: &Said) -> Result<Columns, 
     let mut reading = Reading { header, rules, kept: vec![Vec::new(); header.len()], left_out: HashSet::new() };
     reading.by_what_was_said(&said.map)?;
     let id = reading.id(said.id_column.as_deref())?;
-    reading.by_exact_names(id)?;
-    reading.by_loose_names(id)?;
+    reading.by_exact_names()?;
+    reading.by_loose_names()?;
     reading.kept[id].insert(0, "id".to_owned());
     reading.needs_an_address()?;
     Ok(reading.columns())
@@ -143,14 +143,13 @@ impl Reading<'_> {
         self.rules.rule_of(name).is_some_and(|rule| rule.local == "id")
     }
 
-    fn is_open(&self, place: usize, id: usize) -> bool {
-        let may_be_address = place == id;
-        self.kept[place].is_empty() && !self.left_out.contains(&place) && (place != id || may_be_address)
+    fn is_open(&self, place: usize) -> bool {
+        self.kept[place].is_empty() && !self.left_out.contains(&place)
     }
 
-    fn by_exact_names(&mut self, id: usize) -> Result<(), String> {
+    fn by_exact_names(&mut self) -> Result<(), String> {
         for (place, name) in self.header.iter().enumerate() {
-            if self.is_open(place, id) && self.is_field(name) && !self.is_id(name) {
+            if self.is_open(place) && self.is_field(name) && !self.is_id(name) {
                 self.kept[place].push(name.clone());
             }
         }
@@ -158,11 +157,11 @@ impl Reading<'_> {
     }
 
     /// What is called almost as a field, unless a column has that field already.
-    fn by_loose_names(&mut self, id: usize) -> Result<(), String> {
+    fn by_loose_names(&mut self) -> Result<(), String> {
         let taken: HashSet<String> = self.kept.iter().flatten().map(|name| self.local(name)).collect();
         for (place, name) in self.header.iter().enumerate() {
             let Some(field) = self.loosely(name).filter(|field| !taken.contains(&self.local(field))) else { continue };
-            if self.is_open(place, id) && !self.is_id(&field) {
+            if self.is_open(place) && !self.is_id(&field) {
                 self.kept[place].push(field);
             }
         }

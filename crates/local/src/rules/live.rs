@@ -14,7 +14,6 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::ports::CatalogStore;
 
 use super::doubts;
-use crate::connect::not_configured;
 use crate::connect::text::{list_line, state_text};
 use crate::failure::CommandError;
 use crate::installation::Installation;
@@ -35,7 +34,7 @@ pub struct Live {
 pub async fn look(rules: &str, data_dir: &Path, environment: &Environment) -> Result<Live, CommandError> {
     let installation = Installation::open_with(data_dir, environment, &[("TANDEM_RULES", rules)]).await?;
     let foundation = &installation.foundation;
-    let mautic = foundation.mautic()?.ok_or_else(not_configured)?;
+    let mautic = foundation.mautic()?.ok_or_else(CommandError::no_mautic)?;
     let written = foundation.lifecycle.fields();
     let known = CatalogTable::new(foundation.table.clone()).read(&Scope::default_mautic()).await?;
     let lists = look_for_lists(&foundation.lifecycle, &mautic).await?;
