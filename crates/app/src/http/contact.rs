@@ -5,9 +5,9 @@ use serde_json::Value;
 use tandem_core::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use tandem_core::domain::identity::Email;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
-use tandem_core::domain::record::{Change, Patch};
+use tandem_core::domain::record::{Change, Patch, UPDATED_AT};
 use tandem_core::mapping::RuleSet;
-use tandem_core::mapping::rules::{FieldRule, Target};
+use tandem_core::mapping::rules::{FieldRole, FieldRule, Target};
 use tandem_core::sync::change::{ContactChange, Subject};
 
 use super::input::Input;
@@ -107,14 +107,14 @@ fn add(
         issues.push(part.issue(name, IssueCode::UnknownField, "No rule maps this field: it was not taken."));
         return;
     };
-    if rule.local == "email" {
+    if rule.role == Some(FieldRole::Address) {
         issues.push(part.issue(name, IssueCode::UnknownField, "Give the address as contact.email: it was not taken."));
         return;
     }
     if says_nothing(value, rule) {
         return;
     }
-    if rule.local == "updated_at" && !is_moment(value) {
+    if rule.role == Some(FieldRole::Moment) && !is_moment(value) {
         issues.push(part.issue(name, IssueCode::Invalid, "The value must be a moment in RFC 3339."));
         return;
     }
@@ -132,7 +132,8 @@ fn add(
     } else if patch.len() >= MOST_FIELDS {
         issues.push(part.issue(name, IssueCode::Invalid, format!("A contact takes at most {MOST_FIELDS} fields.")));
     } else {
-        patch.insert(rule.local.clone(), change);
+        let name = if rule.role == Some(FieldRole::Moment) { UPDATED_AT } else { rule.local.as_str() };
+        patch.insert(name.to_owned(), change);
     }
 }
 

@@ -19,6 +19,7 @@ mod fields;
 mod hooks;
 mod memberships;
 mod platform;
+mod reserved;
 mod rights;
 mod segments;
 pub mod settings;
@@ -33,8 +34,10 @@ mod wire;
 
 use std::fmt;
 
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
+use tandem_core::mapping::{MappingSet, Platform};
 
 pub use batches::{BATCH_AT_MOST, Replacement};
 pub use campaigns::Campaign;
@@ -53,6 +56,18 @@ use crate::http::Http;
 
 /// The field rules that an integration begins with, in the form that `tandem_core::mapping::RuleSet` reads.
 pub const FIELDS: &str = include_str!("fields.toml");
+
+/// What mapping sets are held against.
+pub const PLATFORM: Platform =
+    Platform { name: "Mautic", objects: &[(Kind::Person, "contact")], address: "email", reserved: reserved::NAMES };
+
+/// The mapping set that an integration begins with.
+///
+/// # Errors
+/// `Misconfigured` when [`FIELDS`] can't be read, which a test rules out.
+pub fn built_in_mappings() -> Result<MappingSet> {
+    MappingSet::built_in("contact", FIELDS)
+}
 
 /// The connection of one integration to its Mautic. Share it: it holds the token and what is known of the budget.
 pub struct Mautic {

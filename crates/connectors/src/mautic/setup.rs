@@ -11,7 +11,7 @@ use serde::Serialize;
 use tandem_core::domain::catalog::FieldCatalog;
 use tandem_core::domain::platform::PlatformInfo;
 use tandem_core::error::Result;
-use tandem_core::mapping::rules::RuleSet;
+use tandem_core::mapping::RuleSet;
 
 pub use fields::{FieldState, Refusal, create_missing, examine_fields, raise_limits};
 pub use rights::{Lacking, missing_rights};

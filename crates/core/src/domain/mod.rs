@@ -6,6 +6,7 @@ pub mod consent;
 pub mod engagement;
 pub mod identity;
 pub mod issue;
+pub mod kind;
 pub mod link;
 pub mod platform;
 pub mod record;

@@ -5,16 +5,13 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::rules::{Blank, FieldRule, RuleSet, Target, Transform};
+use super::rule_set::RuleSet;
+use super::rules::{Blank, FieldRule, Target, Transform};
 use super::transforms::{Context, Outcome, Problem, transform};
 use super::vocabulary::{Country, Vocabulary};
 use crate::domain::catalog::{FieldCatalog, RemoteField, RemoteFieldKind, USUAL_LIMIT};
 use crate::domain::issue::{FieldIssue, IssueCode};
-use crate::domain::record::{Fields, Record};
-
-/// The local names that [`Record::email`] and [`Record::external_id`] go by in rules.
-const EMAIL: &str = "email";
-const ID: &str = "id";
+use crate::domain::record::{Fields, Record, UPDATED_AT};
 
 /// What the platform shall hold of a record.
 #[derive(Clone, Default, PartialEq)]
@@ -45,27 +42,29 @@ impl fmt::Debug for Mapped {
 /// field is taken to be there.
 #[must_use]
 pub fn map(record: &Record, rules: &RuleSet, vocabulary: &dyn Vocabulary, catalog: Option<&FieldCatalog>) -> Mapped {
-    let fields = all_fields(record);
+    let fields = all_fields(record, rules);
     let country = country(&fields, rules, vocabulary);
     let mapping = Mapping { fields: &fields, rules, vocabulary, catalog, country };
     let mut mapped = Mapped::default();
     for rule in rules.rules().iter().filter(|rule| rule.pushes()) {
         mapping.apply(rule, &mut mapped);
     }
-    let unknown = fields.keys().filter(|name| rules.rule_of(name).is_none());
+    let unknown = fields.keys().filter(|name| *name != UPDATED_AT && rules.rule_of(name).is_none());
     mapped.issues.extend(unknown.map(|name| {
         FieldIssue::new(rules.path_of(name), IssueCode::UnknownField, "no rule maps this field: it was not sent")
     }));
     mapped
 }
 
-fn all_fields(record: &Record) -> Fields {
+/// A record's fields with its address and id, by the local names of the rules that these have a role in.
+#[must_use]
+pub fn all_fields(record: &Record, rules: &RuleSet) -> Fields {
     let mut fields = record.fields.clone();
-    if let Some(email) = &record.email {
-        fields.insert(EMAIL.to_owned(), Value::String(email.as_str().to_owned()));
+    if let (Some(rule), Some(email)) = (rules.address(), &record.email) {
+        fields.insert(rule.local.clone(), Value::String(email.as_str().to_owned()));
     }
-    if let Some(id) = &record.external_id {
-        fields.insert(ID.to_owned(), Value::String(id.as_str().to_owned()));
+    if let (Some(rule), Some(id)) = (rules.external_id(), &record.external_id) {
+        fields.insert(rule.local.clone(), Value::String(id.as_str().to_owned()));
     }
     fields
 }

@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use super::map::{self, Mapping};
-use super::rules::{FieldRule, RuleSet, Target, Transform};
+use super::rule_set::RuleSet;
+use super::rules::{FieldRule, Target, Transform};
 use super::same::is_same;
 use super::vocabulary::Vocabulary;
 use crate::domain::catalog::FieldCatalog;

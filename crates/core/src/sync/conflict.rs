@@ -15,9 +15,10 @@ use crate::domain::consent::ConsentLedger;
 use crate::domain::link::{FieldConflict, Link};
 use crate::domain::platform::RemoteContact;
 use crate::domain::record::{Fields, Record};
+use crate::mapping::RuleSet;
 use crate::mapping::is_same;
 use crate::mapping::reverse::{self, Reader};
-use crate::mapping::rules::{FieldRule, RuleSet, Strategy, Target};
+use crate::mapping::rules::{FieldRule, Strategy, Target};
 
 pub use explained::is_explained;
 

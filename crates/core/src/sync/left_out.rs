@@ -13,6 +13,7 @@ use crate::domain::platform::RemoteContact;
 use crate::mapping::{RuleSet, casts_to_zero, is_equal};
 use crate::policy;
 
+use super::decision::EMAIL;
 use super::plan::{Draft, Rulebook};
 
 /// Values by the platform's names of the fields.
@@ -75,7 +76,7 @@ pub(crate) fn of_write(
 
 /// An address that is another contact's may be free any time, and mail has a call of its own.
 fn is_remembered(name: &str) -> bool {
-    name != "email" && !name.starts_with('@')
+    name != EMAIL && !name.starts_with('@')
 }
 
 /// Every value but a zero, which the platform may show as nothing, stands in the answer to the call that wrote it.

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::domain::record::{Change, Fields, Patch, Record, patched};
+use crate::mapping::RuleSet;
 use crate::mapping::map::{Given, given};
-use crate::mapping::rules::{FieldRule, RuleSet, Target};
+use crate::mapping::rules::{FieldRule, Target};
 use crate::mapping::{is_equal, lists};
 
 /// A record's fields, and the application's values that others took the place of.

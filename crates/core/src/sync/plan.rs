@@ -13,7 +13,7 @@ use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Lease, Link, RemoteId};
 use crate::domain::platform::RemoteContact;
 use crate::domain::platform::{ContactWrite, DoNotContact};
-use crate::domain::record::{Fields, Record, is_blank_text};
+use crate::domain::record::{Fields, Record};
 use crate::mapping::rules::Target;
 use crate::mapping::{self, FieldRule, Mapped, RuleSet, Vocabulary};
 use crate::ports::Stored;
@@ -358,8 +358,8 @@ pub(crate) fn wanted(
     book: &Rulebook<'_>,
 ) -> (BTreeMap<String, Value>, Vec<String>, Vec<FieldIssue>) {
     let mut told = record.clone();
-    if let Some(standing) = consent.word() {
-        told.fields.insert("marketing_opt_in".to_owned(), json!(standing.status == ConsentStatus::OptedIn));
+    if let (Some(rule), Some(standing)) = (book.rules.consent(), consent.word()) {
+        told.fields.insert(rule.local.clone(), json!(standing.status == ConsentStatus::OptedIn));
     }
     let Mapped { fields, cleared, mut tags, stage, issues } =
         mapping::map(&told, book.rules, book.vocabulary, book.catalog);
@@ -368,7 +368,7 @@ pub(crate) fn wanted(
     // Tags are a set: another order is no change.
     tags.sort();
     let mut wanted = fields;
-    if record.fields.get("tags").is_some_and(|tags| !is_blank_text(tags)) || gone_tag.is_some() {
+    if book.rules.speaks_of_tags(&record.fields) || gone_tag.is_some() {
         wanted.insert(TAGS.to_owned(), json!(tags));
     }
     if let Some(stage) = stage {

@@ -101,10 +101,11 @@ impl Writing<'_> {
 
     /// Corrects the field that shows the opt-in, if it is written at all.
     async fn correct_field(&mut self, contact: &mut RemoteContact, opted_in: bool) -> Result<bool> {
-        let Some(value) = self.draft.wanted.get_mut(OPT_IN_FIELD) else { return Ok(false) };
+        let field = self.desk.integration.rules.consent().and_then(|rule| rule.remote.clone());
+        let Some(field) = field else { return Ok(false) };
+        let Some(value) = self.draft.wanted.get_mut(&field) else { return Ok(false) };
         *value = json!(opted_in);
-        let correction =
-            ContactWrite { fields: [(OPT_IN_FIELD.to_owned(), json!(opted_in))].into(), ..Default::default() };
+        let correction = ContactWrite { fields: [(field, json!(opted_in))].into(), ..Default::default() };
         *contact = self.platform().update(&contact.id, &correction).await?;
         Ok(true)
     }
@@ -134,8 +135,6 @@ impl Desk {
 const FRESH: SignedDuration = SignedDuration::from_mins(2);
 /// The platform's dates have whole seconds.
 const TICK: SignedDuration = SignedDuration::from_secs(1);
-/// The platform's field that shows the opt-in.
-const OPT_IN_FIELD: &str = "marketing_opt_in";
 
 /// Whether the platform had an entry before: the last write knew of it, or the opt-out was learnt there.
 pub(super) fn was_forbidden(known: bool, standing: Option<&ConsentEntry>) -> bool {

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     const RULES: &str = "[[rule]]\nlocal = \"state\"\nremote = \"state\"\n\
-                         [[rule]]\nlocal = \"updated_at\"\ntarget = \"none\"\n";
+                         [[rule]]\nlocal = \"updated_at\"\nrole = \"moment\"\ntarget = \"none\"\n";
 
     fn moment(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

@@ -309,10 +309,11 @@ impl<'a> Writing<'a> {
         let Some(name) = write.stage.take() else { return Ok(write) };
         let reference = &self.desk.integration.reference;
         write.stage = reference.stage_id(&name, self.desk.now(), self.platform()).await?;
-        let is_named = self.draft.record.fields.get("stage").is_some_and(|stage| !stage.is_null());
-        let is_known = self.draft.issues.iter().any(|issue| issue.field == "stage");
-        if write.stage.is_none() && is_named && !is_known {
-            self.draft.issues.push(FieldIssue::new("stage", IssueCode::NotInList, "The platform has no such stage."));
+        let rules = &self.desk.integration.rules;
+        let named = rules.named_stage(&self.draft.record.fields).filter(|_| write.stage.is_none());
+        let field = named.map(|rule| rules.path_of(&rule.local));
+        if let Some(field) = field.filter(|field| self.draft.issues.iter().all(|issue| issue.field != *field)) {
+            self.draft.issues.push(FieldIssue::new(field, IssueCode::NotInList, "The platform has no such stage."));
         }
         Ok(write)
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use tandem_core::domain::identity::Email;
-use tandem_core::mapping::RuleSet;
+use tandem_core::mapping::{FieldRole, RuleSet};
 use tandem_core::sync::tells_when_made;
 
 /// What was said about the columns.
@@ -140,7 +140,7 @@ impl Reading<'_> {
     }
 
     fn is_id(&self, name: &str) -> bool {
-        self.rules.rule_of(name).is_some_and(|rule| rule.local == "id")
+        self.rules.role_of(name) == Some(FieldRole::ExternalId)
     }
 
     fn is_open(&self, place: usize) -> bool {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use tandem_core::domain::catalog::{FieldCatalog, HIGHEST_LIMIT, RemoteFieldKind};
 use tandem_core::error::{Failure, FailureKind, Result};
-use tandem_core::mapping::rules::{FieldRule, NewField, RuleSet, Transform};
+use tandem_core::mapping::RuleSet;
+use tandem_core::mapping::rules::{FieldRule, NewField, Transform};
 
 use super::super::fields::has_limit;
 use super::super::{ContactField, Mautic};

@@ -9,7 +9,7 @@ use super::{Outcome, invalid, wrong_type};
 use crate::domain::issue::IssueCode;
 
 /// Yes or no, as JSON booleans; Mautic stores `false` too (recording `071-contact-custom-bool-false`).
-pub(super) fn boolean(value: &Value) -> Outcome {
+pub(crate) fn boolean(value: &Value) -> Outcome {
     if matches!(value, Value::Array(_) | Value::Object(_)) {
         return Err(wrong_type("true or false"));
     }
@@ -22,7 +22,7 @@ pub(super) fn boolean(value: &Value) -> Outcome {
 }
 
 /// The option that the value names, in the option's own spelling. Any text when the options are not known.
-pub(super) fn select(value: &Value, options: &[String]) -> Outcome {
+pub(crate) fn select(value: &Value, options: &[String]) -> Outcome {
     let Some(text) = one_line(value)? else { return Ok(None) };
     if options.is_empty() {
         return Ok(Some(Value::String(text)));
@@ -34,7 +34,7 @@ pub(super) fn select(value: &Value, options: &[String]) -> Outcome {
 }
 
 /// The value that the table gives.
-pub(super) fn lookup(value: &Value, table: &BTreeMap<String, Value>) -> Outcome {
+pub(crate) fn lookup(value: &Value, table: &BTreeMap<String, Value>) -> Outcome {
     let Some(text) = one_line(value)? else { return Ok(None) };
     match table.iter().find(|(key, _)| same(key, &text)) {
         Some((_, found)) => Ok(Some(found.clone())),

@@ -9,7 +9,7 @@ use crate::domain::issue::IssueCode;
 
 /// A normalised email address. A placeholder such as `n/a` is no blank: it is reported, since someone meant to have an
 /// address there.
-pub(super) fn email(value: &Value) -> Outcome {
+pub(crate) fn email(value: &Value) -> Outcome {
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) if text.trim().is_empty() => return Ok(None),

@@ -1,13 +1,13 @@
 //! Pure functions that bring one value into the platform's form, or say what is wrong with it.
 
-mod choice;
-mod contact;
-mod number;
+pub(crate) mod choice;
+pub(crate) mod contact;
+pub(crate) mod number;
 mod phone;
 mod place;
 mod tags;
 mod text;
-mod time;
+pub(crate) mod time;
 
 use serde_json::Value;
 

@@ -6,7 +6,7 @@ use super::text::without_apostrophe;
 use super::{Outcome, invalid, wrong_type};
 
 /// A number, or a plain decimal text such as `39.08`. It is not rounded: the platform does that to the field's scale.
-pub(super) fn number(value: &Value) -> Outcome {
+pub(crate) fn number(value: &Value) -> Outcome {
     match value {
         Value::Null => Ok(None),
         Value::Number(number) => Ok(Some(Value::Number(unsigned_zero(number)))),

@@ -10,7 +10,7 @@ use super::text::without_apostrophe;
 use super::{Outcome, invalid, wrong_type};
 
 /// A day, `YYYY-MM-DD`; of a moment the day that it was written with.
-pub(super) fn date(value: &Value) -> Outcome {
+pub(crate) fn date(value: &Value) -> Outcome {
     let Some(text) = text_of(value)? else { return Ok(None) };
     match Pieces::parse(text).ok().filter(|pieces| pieces.date().year() >= 1) {
         Some(pieces) => Ok(Some(Value::String(pieces.date().to_string()))),
@@ -19,7 +19,7 @@ pub(super) fn date(value: &Value) -> Outcome {
 }
 
 /// A moment in UTC with whole seconds, `YYYY-MM-DDTHH:MM:SSZ`; a day is its first moment. What names no offset is UTC.
-pub(super) fn datetime(value: &Value) -> Outcome {
+pub(crate) fn datetime(value: &Value) -> Outcome {
     let Some(text) = text_of(value)? else { return Ok(None) };
     match moment(text) {
         Some(moment) => Ok(Some(Value::String(moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()))),

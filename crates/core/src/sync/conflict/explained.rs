@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::domain::link::Link;
 use crate::domain::platform::DoNotContactReason;
+use crate::mapping::RuleSet;
 use crate::mapping::is_same;
-use crate::mapping::rules::{RuleSet, Target};
+use crate::mapping::rules::Target;
 use crate::ports::changes::{Edit, MailChange, TagChange};
 use crate::sync::overlay;
 use crate::sync::plan::{MAIL, TAGS};

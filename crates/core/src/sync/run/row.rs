@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 use crate::domain::consent::{self, ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::identity::{Email, ExternalId, Identity};
 use crate::domain::issue::{FieldIssue, IssueCode};
-use crate::domain::record::{Change, Patch};
+use crate::domain::record::{Change, Patch, UPDATED_AT};
 use crate::mapping::RuleSet;
-use crate::mapping::rules::FieldRule;
+use crate::mapping::rules::{FieldRole, FieldRule};
 use crate::ports::runs::RosterEntry;
 use crate::ports::source::SourceRow;
 use crate::sync::change::{ContactChange, Subject};
@@ -51,7 +51,7 @@ pub(super) fn read(row: &SourceRow, rules: &RuleSet, now: Timestamp) -> Result<I
     }
     let said_at = row.updated_at.map_or(now, |at| at.min(now));
     if let Some(at) = row.updated_at {
-        reading.fields.insert("updated_at".to_owned(), Change::Set(json!(at.to_string())));
+        reading.fields.insert(UPDATED_AT.to_owned(), Change::Set(json!(at.to_string())));
     }
     let Reading { fields, issues, email, consent, .. } = reading;
     let is_unread = issues.iter().any(|issue| issue.code == IssueCode::UnreadableConsent);
@@ -85,21 +85,21 @@ impl Reading<'_> {
             }
             return;
         };
-        match rule.local.as_str() {
-            "email" => self.take_email(value),
-            "marketing_opt_in" => self.take_consent(name, value),
+        match rule.role {
+            Some(FieldRole::Address) => self.take_email(rule, value),
+            Some(FieldRole::Consent) => self.take_consent(name, value),
             // Both are read from the row itself.
-            "id" | "updated_at" => {}
-            _ => self.take_field(rule, value),
+            Some(FieldRole::ExternalId | FieldRole::Moment) => {}
+            None => self.take_field(rule, value),
         }
     }
 
-    fn take_email(&mut self, value: &Value) {
+    fn take_email(&mut self, rule: &FieldRule, value: &Value) {
         let text = value.as_str().unwrap_or_default();
         match text.parse::<Email>() {
             Ok(email) => self.email = Some(email),
-            Err(_) if text.trim().is_empty() => self.issue("email", IssueCode::Missing, "The row has no address."),
-            Err(invalid) => self.issue("email", IssueCode::Invalid, &format!("The value {invalid}.")),
+            Err(_) if text.trim().is_empty() => self.issue(&rule.local, IssueCode::Missing, "The row has no address."),
+            Err(invalid) => self.issue(&rule.local, IssueCode::Invalid, &format!("The value {invalid}.")),
         }
     }
 
