@@ -344,6 +344,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/integrations/{id}/mappings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The mapping set that counts, or another version of it. */
+        get: operations["getMappings"];
+        /**
+         * Makes a mapping set the one that counts, as a new version.
+         * @description The set is checked as a whole against the platform's fields. One with an error is refused, and `details` name each rule by
+         *     its place (`mappings[0].rules[3].remote`). Functions take the new version up within half a minute.
+         */
+        put: operations["setMappings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/integrations/{id}/mappings/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells all that is wrong with a mapping set, and changes nothing. */
+        post: operations["checkMappings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/integrations/{id}/mappings/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes an older version the one that counts again, as a new version. */
+        post: operations["rollBackMappings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -533,6 +589,20 @@ export interface components {
                 entries: components["schemas"]["AuditEntry"][];
                 next: string | null;
             };
+            correlationId: string;
+            durationMs: number;
+        };
+        MappingsAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["Mappings"];
+            correlationId: string;
+            durationMs: number;
+        };
+        CheckedMappingsAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["CheckedMappings"];
             correlationId: string;
             durationMs: number;
         };
@@ -876,6 +946,51 @@ export interface components {
              * @description From when on it is good for nothing; for good when left out.
              */
             expiresAt?: string;
+        };
+        Mappings: {
+            version: number;
+            /** Format: date-time */
+            setAt: string | null;
+            setBy: string;
+            note: string | null;
+            mappings: components["schemas"]["Mapping"][];
+            problems: components["schemas"]["MappingProblem"][];
+        };
+        /** @description What is sent of the records of one kind. docs/mappings.md names the keys of a rule. */
+        Mapping: {
+            /** @enum {unknown} */
+            kind: "person" | "organisation" | "deal";
+            object: string;
+            /** @description `always`, or a condition. */
+            when?: unknown;
+            rules: ({
+                local: string;
+            } & {
+                [key: string]: unknown;
+            })[];
+        };
+        MappingSet: {
+            mappings: components["schemas"]["Mapping"][];
+        };
+        NewMappings: {
+            mappings: components["schemas"]["Mapping"][];
+            /** @description What this version is for. */
+            note?: string | null;
+        };
+        VersionOfMappings: {
+            version: number;
+        };
+        CheckedMappings: {
+            /** @description Whether it can be set. */
+            sound: boolean;
+            problems: components["schemas"]["MappingProblem"][];
+        };
+        MappingProblem: {
+            /** @description `mappings[0].rules[3].remote` */
+            place: string;
+            /** @enum {unknown} */
+            severity: "error" | "warning";
+            message: string;
         };
         AuditEntry: {
             id: string;
@@ -1626,6 +1741,8 @@ export interface components {
         KeyDigest: string;
         /** @description The name of what is to be deleted, to say that it is what is meant. */
         ConfirmName: string;
+        /** @description The integration, by its name in Tandem; the default one is `mautic`. */
+        MappedIntegration: string;
         /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
         IfMatch: string;
         /** @description The integration; today there is one. */
@@ -2590,6 +2707,183 @@ export interface operations {
             422: components["responses"]["Unprocessable"];
             429: components["responses"]["Throttled"];
             503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getMappings: {
+        parameters: {
+            query?: {
+                /** @description The version; 0 is the built-in one. */
+                version?: number;
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The integration, by its name in Tandem; the default one is `mautic`. */
+                id: components["parameters"]["MappedIntegration"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The set. Its ETag is its version. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MappingsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    setMappings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The integration, by its name in Tandem; the default one is `mautic`. */
+                id: components["parameters"]["MappedIntegration"];
+            };
+            cookie?: never;
+        };
+        /** @description At most 256 KB, and the note. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMappings"];
+            };
+        };
+        responses: {
+            /** @description It counts. Warnings stand in `problems`. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MappingsAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Misconfigured"];
+            502: components["responses"]["BadPlatform"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["PlatformTimeout"];
+        };
+    };
+    checkMappings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The integration, by its name in Tandem; the default one is `mautic`. */
+                id: components["parameters"]["MappedIntegration"];
+            };
+            cookie?: never;
+        };
+        /** @description At most 256 KB. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MappingSet"];
+            };
+        };
+        responses: {
+            /** @description What is wrong with it. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckedMappingsAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Misconfigured"];
+            502: components["responses"]["BadPlatform"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["PlatformTimeout"];
+        };
+    };
+    rollBackMappings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The integration, by its name in Tandem; the default one is `mautic`. */
+                id: components["parameters"]["MappedIntegration"];
+            };
+            cookie?: never;
+        };
+        /** @description Which one. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VersionOfMappings"];
+            };
+        };
+        responses: {
+            /** @description It counts. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MappingsAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Misconfigured"];
+            502: components["responses"]["BadPlatform"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["PlatformTimeout"];
         };
     };
     health: {

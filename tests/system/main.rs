@@ -21,6 +21,7 @@ mod identity;
 mod import;
 mod left_out;
 mod lifecycle;
+mod mappings;
 mod membership;
 mod merges;
 mod once;

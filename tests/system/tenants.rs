@@ -50,6 +50,10 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
         }
         (Verb::Post, "/api/v1/keys") => (route.path.to_owned(), json!({"name": "eve", "role": "ingest"})),
         (Verb::Get | Verb::Delete, "/api/v1/keys/{digest}") => (format!("/api/v1/keys/{}", ids.key), Value::Null),
+        (_, path) if path.starts_with("/api/v1/integrations/{id}/mappings") => {
+            let body = if route.verb == Verb::Get { Value::Null } else { json!({"mappings": [], "version": 1}) };
+            (path.replace("{id}", "mautic"), body)
+        }
         (Verb::Post, "/mautic-sync/campaigns")
         | (Verb::Get, "/events" | "/health" | "/api/v1/tenants" | "/api/v1/keys" | "/api/v1/audit") => {
             (route.path.to_owned(), Value::Null)

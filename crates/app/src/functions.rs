@@ -11,6 +11,7 @@ use tandem_core::ports::JobQueue;
 
 use crate::config::{Config, ConfigProblems, Environment};
 use crate::queue::sqs::{self, SqsQueue};
+use crate::rules_in_use::CurrentDesk;
 use crate::store::{Table, table};
 use crate::telemetry::{self, LogFormat};
 use crate::wiring::Foundation;
@@ -53,8 +54,9 @@ pub async fn billing_webhook() -> Result<(), Error> {
 pub async fn scheduled_sync() -> Result<(), Error> {
     let (foundation, _) = foundation().await?;
     let desk = foundation.desk()?.ok_or_else(no_mautic)?;
-    let (desk, hook) = (&desk, foundation.config.hook.as_ref());
+    let (current, hook) = (&CurrentDesk::new(desk, foundation.rules_in_use()), foundation.config.hook.as_ref());
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde::de::IgnoredAny>| async move {
+        let desk = current.now().await?;
         let (id, deadline) = (&event.context.request_id, deadline_of(&event.context));
         // One of them failing must not keep the other from being done. The watch comes last: on an old Mautic it may read its
         // history for days, with all the calls that there are.
@@ -73,9 +75,9 @@ pub async fn scheduled_sync() -> Result<(), Error> {
 pub async fn queue_worker() -> Result<(), Error> {
     let (foundation, queue) = foundation().await?;
     let desk = foundation.desk()?.ok_or_else(no_mautic)?;
-    let (desk, queue) = (&desk, &queue);
+    let (current, queue) = (&CurrentDesk::new(desk, foundation.rules_in_use()), &queue);
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
-        Ok::<_, Error>(queue.run_batch(event.payload, desk).await)
+        Ok::<_, Error>(queue.run_batch(event.payload, current).await)
     }))
     .await
 }
@@ -102,7 +104,7 @@ async fn foundation() -> Result<(Foundation, Arc<SqsQueue>), Error> {
     let (config, queue_url) = settings(&environment)?;
     let queue = Arc::new(sqs_queue(&config, &queue_url, &shared));
     let table = Table::new(table::client(&shared, None), &config.table);
-    let foundation = Foundation::new(config, table, Arc::clone(&queue) as Arc<dyn JobQueue>)?;
+    let foundation = Foundation::open(config, table, Arc::clone(&queue) as Arc<dyn JobQueue>).await?;
     environment.warn_of_unknown_names();
     Ok((foundation, queue))
 }

@@ -6,12 +6,15 @@ pub mod data_key;
 pub mod events;
 pub mod functions;
 pub mod http;
+pub mod lifecycle_rules;
 #[cfg(feature = "local")]
 pub mod local_table;
+pub mod mappings;
 #[cfg(feature = "local")]
 pub mod private_files;
 pub mod queue;
 pub mod rows;
+pub mod rules_in_use;
 pub mod sealing;
 pub mod secrets;
 #[cfg(feature = "local")]

@@ -26,7 +26,10 @@ use tracing::Instrument;
 use crate::admin::Admin;
 use crate::config::{Config, SourceConfig};
 use crate::http::{AppState, KeyRing};
+use crate::lifecycle_rules::LifecycleRules;
+use crate::mappings::{self, Mappings};
 use crate::queue::worker::JobHandler;
+use crate::rules_in_use::{InUse, RulesInUse};
 use crate::sealing::Sealer;
 use crate::store::{
     BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
@@ -64,7 +67,28 @@ impl Foundation {
     /// # Errors
     /// `Misconfigured` when the field rules or the lifecycle rules can't be read, or the source's key can't be sent.
     pub fn new(config: Config, table: Table, queue: Arc<dyn JobQueue>) -> Result<Self> {
-        let rules = Arc::new(RuleSet::parse(FIELDS)?);
+        Self::with_rules(config, table, queue, RuleSet::parse(FIELDS)?)
+    }
+
+    /// The same where the table can be read: lifecycle rules of the configuration may set a field that only a stored mapping set
+    /// knows.
+    ///
+    /// # Errors
+    /// As [`Foundation::new`], with the set in use.
+    pub async fn open(config: Config, table: Table, queue: Arc<dyn JobQueue>) -> Result<Self> {
+        let built_in = Self::new(config.clone(), table.clone(), Arc::clone(&queue));
+        let Err(failure) = built_in else { return built_in };
+        let lifecycle = LifecycleRules::new(table.clone(), config.lifecycle.clone());
+        let mappings = Mappings::new(table.clone(), lifecycle);
+        let active = mappings.active(&Scope::default_mautic()).await?;
+        match mappings::rules_of(&active) {
+            Ok(rules) if active.version > 0 => Self::with_rules(config, table, queue, rules),
+            Ok(_) | Err(_) => Err(failure),
+        }
+    }
+
+    fn with_rules(config: Config, table: Table, queue: Arc<dyn JobQueue>, rules: RuleSet) -> Result<Self> {
+        let rules = Arc::new(rules);
         let lifecycle = Arc::new(config.lifecycle.book(&rules)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let source = source(&config.source, &table, &clock)?;
@@ -178,6 +202,36 @@ impl Foundation {
         }
     }
 
+    /// The mapping sets of integrations.
+    #[must_use]
+    pub fn mappings(&self) -> Mappings {
+        Mappings::new(self.table.clone(), self.lifecycle_rules())
+    }
+
+    /// The lifecycle rules of tenants.
+    #[must_use]
+    pub fn lifecycle_rules(&self) -> LifecycleRules {
+        LifecycleRules::new(self.table.clone(), self.config.lifecycle.clone())
+    }
+
+    /// The rules that integrations work by, for whoever runs longer than a command does.
+    #[must_use]
+    pub fn rules_in_use(&self) -> RulesInUse {
+        let base = (Arc::clone(&self.rules), Arc::clone(&self.lifecycle));
+        let stored = (self.mappings(), self.lifecycle_rules());
+        RulesInUse::new(self.table.clone(), stored, base, Arc::clone(&self.clock))
+    }
+
+    /// The same parts with the rules that the default integration works by just now. One read call, and one for a stored set.
+    ///
+    /// # Errors
+    /// As [`RulesInUse::of`].
+    pub async fn with_rules_in_use(mut self) -> Result<Self> {
+        let InUse { rules, lifecycle, .. } = self.rules_in_use().of(&Scope::default_mautic()).await?;
+        (self.rules, self.lifecycle) = (rules, lifecycle);
+        Ok(self)
+    }
+
     /// The state of the HTTP functions.
     ///
     /// # Errors
@@ -189,6 +243,8 @@ impl Foundation {
             desk: self.callers_desk()?,
             rules: Arc::clone(&self.rules),
             lifecycle: Arc::clone(&self.lifecycle),
+            rules_in_use: Arc::new(self.rules_in_use()),
+            mappings: self.mappings(),
             keys: Arc::new(keys),
             admin,
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),

@@ -45,6 +45,9 @@ pub fn out_of_time() -> Failure {
     Failure::new(FailureKind::Timeout, "the work before it took all the time that there was")
 }
 
+/// How long after a change of a mapping set every function works by it: each looks at most 30 seconds later.
+pub const RULES_SETTLED: SignedDuration = SignedDuration::from_secs(60);
+
 /// How often all rows are read to find those that are gone.
 pub const RECONCILED_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 

@@ -14,6 +14,7 @@ use tandem_app::local_table::{LocalAccess, LocalTable};
 use tandem_app::private_files;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::local_worker::{JOBS_AT_ONCE, LocalWorker};
+use tandem_app::rules_in_use::CurrentDesk;
 use tandem_app::server::{self, Patience};
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
@@ -141,7 +142,7 @@ impl Server {
             Err(access) => (LocalTable::attach(access), access.clone()),
         };
         let queue = LocalQueue::open(&data.queue(), Arc::new(SystemClock))?;
-        let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
+        let foundation = Foundation::open(config, table, Arc::new(queue.clone())).await?.with_rules_in_use().await?;
         environment.warn_of_unknown_names();
         let connected = match &simulator {
             Some(simulator) => Some(connect_simulated(&foundation, &simulator.base_url()).await?),
@@ -207,7 +208,7 @@ fn start_tasks(
     let state = foundation.app_state(false)?;
     let mut tasks = Vec::new();
     // Whoever works in the background can wait for Mautic longer than a caller can.
-    let patient = foundation.desk()?;
+    let patient = foundation.desk()?.map(|desk| CurrentDesk::new(desk, foundation.rules_in_use()));
     if let Some(desk) = patient.clone() {
         let worker = LocalWorker::new(queue, Arc::new(desk), JOBS_AT_ONCE);
         tasks.push(tokio::spawn(work(worker, stopped.clone())));

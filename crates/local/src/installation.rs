@@ -194,7 +194,7 @@ impl Installation {
             }
         };
         let webhook_secret = webhook_secret(&environment);
-        let foundation = Foundation::new(config, table, Arc::new(queue.clone()))?;
+        let foundation = Foundation::open(config, table, Arc::new(queue.clone())).await?.with_rules_in_use().await?;
         environment.warn_of_unknown_names();
         Ok(Self { foundation, local_queue: Some(queue), webhook_secret, _embedded: embedded })
     }
@@ -214,7 +214,7 @@ impl Installation {
         let queue = Arc::new(SqsQueue::new(sqs::client(&shared), &url));
         let table = Table::new(table::client(&shared, None), &config.table);
         let webhook_secret = webhook_secret(environment);
-        let foundation = Foundation::new(config, table, queue)?;
+        let foundation = Foundation::open(config, table, queue).await?.with_rules_in_use().await?;
         environment.warn_of_unknown_names();
         Ok(Self { foundation, local_queue: None, webhook_secret, _embedded: None })
     }

@@ -19,6 +19,7 @@ mod installation;
 mod jobs;
 mod keys;
 mod lock;
+mod mappings;
 mod output;
 mod rules;
 mod runs;
@@ -72,6 +73,9 @@ enum Command {
     Sync(sync::Sync),
     /// The log of sync runs.
     Runs(runs::Runs),
+    /// Which of the application's fields goes to which field of the platform.
+    #[command(subcommand)]
+    Mappings(mappings::MappingsCommand),
     /// What follows from lifecycle events.
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -140,6 +144,7 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Import(options) => import::import(&options, data_dir, &environment, output).await,
         Command::Sync(command) => sync::sync(&command, data_dir, &environment, output).await,
         Command::Runs(command) => runs::runs(&command, data_dir, &environment, output).await,
+        Command::Mappings(command) => mappings::mappings(&command, data_dir, &environment, output).await,
         Command::Rules(command) => rules::rules(&command, data_dir, environment, output).await,
         Command::Events(command) => events::events(&command, data_dir, &environment, output).await,
         Command::Tenants(command) => tenants::tenants(&command, data_dir, &environment, output).await,

@@ -4,6 +4,7 @@ mod describe;
 mod doubts;
 mod explain;
 mod live;
+mod stored;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,8 @@ pub enum Rules {
     Check(Check),
     /// Show what events would do, without doing it.
     Explain(explain::Explain),
+    #[command(flatten)]
+    Stored(stored::Stored),
 }
 
 /// Options of `tandem rules check`.
@@ -53,6 +56,7 @@ pub async fn rules(
         }
         Rules::Check(options) => check(options, data_dir, environment, output).await,
         Rules::Explain(options) => explain::explain(options, &environment, output),
+        Rules::Stored(command) => stored::stored(command, data_dir, &environment, output).await,
     }
 }
 

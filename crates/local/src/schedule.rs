@@ -3,9 +3,9 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use tandem_app::rules_in_use::CurrentDesk;
 use tandem_app::system::SystemEntropy;
 use tandem_core::ports::Entropy;
-use tandem_core::sync::services::Desk;
 use tandem_core::webhook::repair::Hook;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -15,7 +15,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 const WATCHED: u64 = 15;
 
 /// Looks after the integration until `stopped` is ready; the first time at once.
-pub async fn run(desk: Desk, hook: Option<Hook>, stopped: impl Future<Output = ()>) {
+pub async fn run(desk: CurrentDesk, hook: Option<Hook>, stopped: impl Future<Output = ()>) {
     let mut stopped = pin!(stopped);
     let mut ticks = interval(ABANDONED);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -29,8 +29,12 @@ pub async fn run(desk: Desk, hook: Option<Hook>, stopped: impl Future<Output = (
     }
 }
 
-async fn look(desk: &Desk, hook: Option<&Hook>, watch: bool) {
+async fn look(current: &CurrentDesk, hook: Option<&Hook>, watch: bool) {
     let correlation_id = SystemEntropy.id();
+    let desk = match current.now().await {
+        Ok(desk) => desk,
+        Err(failure) => return tracing::warn!(%correlation_id, "the schedule will look again: {failure}"),
+    };
     // The watch comes last: on an old Mautic it may read its history for days, with all the calls that there are.
     let synced = if watch { desk.sync_on_schedule(None, &correlation_id).await.map(drop) } else { Ok(()) };
     let looked = if watch {

@@ -206,7 +206,8 @@ fn name(action: PlannedAction) -> &'static str {
     }
 }
 
-fn shown(change: &PlannedChange) -> String {
+/// A planned change, field by field.
+pub fn shown(change: &PlannedChange) -> String {
     let mut lines = vec![format!("{:<8}{}", name(change.action), change.id)];
     lines.extend(change.fields.iter().map(field_line));
     lines.extend(change.join.iter().map(|segment| format!("    + segment {segment}")));

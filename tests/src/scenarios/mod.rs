@@ -9,6 +9,7 @@ pub mod import;
 pub mod import_faults;
 pub mod kill;
 pub mod live;
+pub mod mappings;
 pub mod memory;
 pub mod outage;
 pub mod pull;
@@ -69,6 +70,7 @@ pub const NAMES: &[&str] = &[
     "histories",
     "consent",
     "ssrf",
+    "mappings",
 ];
 
 /// Runs a scenario.
@@ -95,6 +97,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "consent" => consent::run(size).await,
         "ssrf" => ssrf::run(size).await,
         "histories" => histories::run(size).await,
+        "mappings" => mappings::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }

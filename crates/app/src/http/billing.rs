@@ -66,7 +66,8 @@ async fn told(
     body: Body,
 ) -> Result<Told, ApiError> {
     let delivery = verified(state, started, provider, name, headers, body).await?;
-    delivery.told(&state.lifecycle, state.billing.mode).map_err(|unusable| match unusable {
+    let current = state.current().await?;
+    delivery.told(&current.lifecycle, state.billing.mode).map_err(|unusable| match unusable {
         Unusable::Unreadable { .. } => malformed(unusable.to_string()),
         Unusable::Lacking(issue) => ApiError::invalid(vec![issue]),
     })
@@ -110,6 +111,10 @@ async fn receive(state: &AppState, started: &Started, told: Told) -> Reply {
         tracing::info!("demo mode: Mautic is not configured, the delivery has no effect");
         let events: Vec<Value> = events.iter().map(checked).collect();
         return Reply::Done(json!({"demo": true, "received": true, "ignored": false, "events": events}));
+    };
+    let desk = match state.rules_in_use.at(desk.clone()).await {
+        Ok(desk) => desk,
+        Err(failure) => return Reply::Failed(ApiError::from_failure(failure, state.clock.now())),
     };
     match desk.accept_events(events, &started.correlation_id, Duration::ZERO).await {
         Ok(taken) => {

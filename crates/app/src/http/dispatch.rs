@@ -185,10 +185,10 @@ async fn admit_bare(
 }
 
 /// Lets a caller in whose key is good for the route and whose tenant has an integration; gives what operations work with for
-/// that tenant.
+/// that tenant, by the rules of just now.
 ///
 /// # Errors
-/// 401 and 403 for whoever may not call.
+/// 401 and 403 for whoever may not call; 500 and 503 when the rules can't be had.
 pub async fn permitted(
     state: &AppState,
     started: &Started,
@@ -196,7 +196,7 @@ pub async fn permitted(
     headers: &HeaderMap,
 ) -> Result<(Holder, AppState), ApiError> {
     let holder = authenticated(state, started, access, headers).await?;
-    let state = state.of_tenant(&holder.tenant)?;
+    let state = state.of_tenant(&holder.tenant)?.current().await?;
     Ok((holder, state))
 }
 

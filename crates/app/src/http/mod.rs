@@ -32,6 +32,8 @@ pub use routes::{Access, Function, ROUTES, Route, Verb};
 
 use crate::admin::Admin;
 use crate::config::BillingConfig;
+use crate::mappings::Mappings;
+use crate::rules_in_use::{InUse, RulesInUse};
 use crate::store::{HealthTable, IdempotencyStore, RecordsTable};
 
 /// What the operations work with. Cloning is cheap.
@@ -43,6 +45,10 @@ pub struct AppState {
     pub rules: Arc<tandem_core::mapping::RuleSet>,
     /// Lifecycle rules, for reading events: there also in demo mode.
     pub lifecycle: Arc<tandem_core::automation::rulebook::RuleBook>,
+    /// Both as they are stored.
+    pub rules_in_use: Arc<RulesInUse>,
+    /// The mapping sets of integrations.
+    pub mappings: Mappings,
     /// Who may call.
     pub keys: Arc<KeyRing>,
     /// What operators do with tenants and keys.
@@ -84,6 +90,21 @@ impl AppState {
         }
         let message = "the tenant of this API key has no Mautic integration";
         Err(ApiError::new(StatusCode::FORBIDDEN, "no_integration", message))
+    }
+
+    /// The same with the rules that the integration works by just now. A read call in half a minute.
+    ///
+    /// # Errors
+    /// When the table fails and no rules are known, or those that are stored can't be used.
+    async fn current(&self) -> Result<Self, ApiError> {
+        let mut state = self.clone();
+        let Some(desk) = &mut state.desk else { return Ok(state) };
+        let in_use = self.rules_in_use.of(&desk.integration.scope).await;
+        let InUse { rules, lifecycle, .. } =
+            in_use.map_err(|failure| ApiError::from_failure(failure, self.clock.now()))?;
+        (desk.integration.rules, desk.integration.lifecycle) = (Arc::clone(&rules), Arc::clone(&lifecycle));
+        (state.rules, state.lifecycle) = (rules, lifecycle);
+        Ok(state)
     }
 }
 

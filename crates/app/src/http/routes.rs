@@ -63,6 +63,8 @@ pub enum Verb {
     Get,
     /// `POST`.
     Post,
+    /// `PUT`.
+    Put,
     /// `PATCH`.
     Patch,
     /// `DELETE`.
@@ -76,6 +78,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
@@ -85,6 +88,7 @@ impl Verb {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
             Self::Patch => MethodFilter::PATCH,
             Self::Delete => MethodFilter::DELETE,
         }
@@ -131,6 +135,10 @@ pub const ROUTES: &[Route] = &[
     sync(Verb::Post, "/api/v1/keys", OPERATE, |verb| on(verb, admin::keys::create)),
     sync(Verb::Get, "/api/v1/keys/{digest}", OPERATE, |verb| on(verb, admin::keys::show)),
     sync(Verb::Delete, "/api/v1/keys/{digest}", OPERATE, |verb| on(verb, admin::keys::revoke)),
+    sync(Verb::Get, "/api/v1/integrations/{id}/mappings", OPERATE, |verb| on(verb, admin::mappings::show)),
+    sync(Verb::Put, "/api/v1/integrations/{id}/mappings", OPERATE, |verb| on(verb, admin::mappings::set)),
+    sync(Verb::Post, "/api/v1/integrations/{id}/mappings/check", OPERATE, |verb| on(verb, admin::mappings::check)),
+    sync(Verb::Post, "/api/v1/integrations/{id}/mappings/rollback", OPERATE, |verb| on(verb, admin::mappings::roll_back)),
     sync(Verb::Get, "/api/v1/audit", OPERATE, |verb| on(verb, admin::audit::list)),
     hook(Function::MauticWebhook, "/mautic-webhook", |verb| on(verb, webhook::default_integration)),
     hook(Function::MauticWebhook, "/mautic-webhook/{integration}", |verb| on(verb, webhook::integration)),

@@ -102,6 +102,10 @@ async fn receive(state: &AppState, started: &Started, delivery: &Verified) -> Re
         tracing::info!("demo mode: Mautic is not configured, the delivery has no effect");
         return Reply::Done(json!({"demo": true, "eventsProcessed": 0, "eventsFailed": 0, "results": []}));
     };
+    let desk = match state.rules_in_use.at(desk.clone()).await {
+        Ok(desk) => desk,
+        Err(failure) => return Reply::Failed(ApiError::from_failure(failure, state.clock.now())),
+    };
     match desk.receive(delivery, &started.correlation_id).await {
         Ok(receipt) => Reply::Done(done(&receipt)),
         Err(failure) => Reply::Failed(ApiError::from_failure(failure, state.clock.now())),

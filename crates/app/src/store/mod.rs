@@ -36,6 +36,7 @@ mod tenants;
 mod tokens;
 mod transaction;
 mod transactions;
+mod versions;
 mod wishes;
 
 pub use api_keys::{ApiKey, ApiKeySecret, ApiKeys, Created, NewKey};
@@ -60,3 +61,4 @@ pub use spellings::SpellingTable;
 pub use table::Table;
 pub use tenants::TenantTable;
 pub use tokens::TokenTable;
+pub use versions::{Owner, Version, VersionTable, versions_in_force};

@@ -41,6 +41,15 @@ pub(super) fn lists(
     lists
 }
 
+/// The lists that name a variable.
+pub(super) fn named_variables(file: &RulesFile) -> Vec<Target> {
+    let named = |entry: &ListEntry| entry.env.is_some();
+    let segments = file.segments.iter().filter(|(_, entry)| named(entry)).map(|(key, _)| Target::Segment(key.clone()));
+    let campaigns =
+        file.campaigns.iter().filter(|(_, entry)| named(entry)).map(|(key, _)| Target::Campaign(key.clone()));
+    segments.chain(campaigns).collect()
+}
+
 /// What the variable says is meant: it must be there, then.
 fn list(kind: ListKind, entry: &ListEntry, variable: &impl Fn(&str) -> Option<String>) -> Option<ListRef> {
     let env = entry.env.clone();

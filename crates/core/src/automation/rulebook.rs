@@ -10,7 +10,9 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::ListKind;
 use crate::mapping::RuleSet;
 
-use super::checking::{Reader, check_pace, check_tiers, currencies, lists, mentioned, tiers, unreadable};
+use super::checking::{
+    Reader, check_pace, check_tiers, currencies, lists, mentioned, named_variables, tiers, unreadable,
+};
 use super::event::Customer;
 use super::rules::{ConsentWord, Direction, OneOrMore, RulesFile, Tier, TierMode};
 use super::target::Target;
@@ -112,6 +114,27 @@ impl RuleBook {
         }
         let mentioned = mentioned(&rules);
         Ok(Self { lists, tiers, rules, mentioned, currency, rates })
+    }
+
+    /// The same for rules that were stored: whoever may write them need not know what the operator's environment holds, so
+    /// they can't read any of it.
+    ///
+    /// # Errors
+    /// As [`RuleBook::parse`]; a list that names a variable is one of the problems.
+    pub fn parse_stored(text: &str, fields: &RuleSet) -> Result<Self, Vec<String>> {
+        let book = Self::parse(text, fields, |_| None);
+        let file: RulesFile = match toml::from_str(text) {
+            Ok(file) => file,
+            Err(_) => return book,
+        };
+        let named = named_variables(&file);
+        if named.is_empty() {
+            return book;
+        }
+        let told = |target: &Target| format!("{target}: stored rules can't read variables (env): give a name or an id");
+        let mut problems: Vec<String> = named.iter().map(told).collect();
+        problems.extend(book.err().unwrap_or_default());
+        Err(problems)
     }
 
     /// The same, for start-up.

@@ -65,6 +65,9 @@ pub struct Link {
     /// the values that the snapshot names.
     #[serde(default)]
     pub fields_as_of: Timestamp,
+    /// When the mapping set came into use by which the snapshot was made: what younger rules write was not sent by it.
+    #[serde(default, skip_serializing_if = "is_long_ago")]
+    pub rules_as_of: Timestamp,
     /// Values that the platform did not take, by its names of the fields. They are in no snapshot.
     #[serde(default)]
     pub refused: BTreeMap<String, Refusal>,
@@ -77,6 +80,11 @@ pub struct Link {
     pub revision: u64,
     /// When the link last changed, by Tandem's clock.
     pub updated_at: Timestamp,
+}
+
+/// The built-in set was always there.
+fn is_long_ago(moment: &Timestamp) -> bool {
+    *moment == Timestamp::UNIX_EPOCH
 }
 
 impl Link {
@@ -109,6 +117,7 @@ impl Link {
             seen: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             fields_as_of: Timestamp::UNIX_EPOCH,
+            rules_as_of: Timestamp::UNIX_EPOCH,
             refused: BTreeMap::new(),
             unmade: false,
             error: None,

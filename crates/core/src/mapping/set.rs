@@ -87,8 +87,8 @@ impl MappingSet {
     /// As [`MappingSet::read`].
     pub fn of_value(value: &Value) -> std::result::Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let document = object(value, "", &["mappings"], &mut problems);
-        let listed = list(document.and_then(|document| document.get("mappings")), "mappings", &mut problems);
+        let Some(document) = object(value, "", &["mappings"], &mut problems) else { return Err(problems) };
+        let listed = list(document.get("mappings"), "mappings", &mut problems);
         let mappings = listed.iter().enumerate().filter_map(|(index, mapping)| {
             let mut inner = Vec::new();
             let read = read_mapping(mapping, &mut inner);

@@ -1,5 +1,6 @@
 //! What differs between two mapping sets, for people who are about to take one in the place of the other.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -134,7 +135,7 @@ fn is_same_rule(one: &FieldRule, other: &FieldRule) -> bool {
 
 fn of_rule(old: &FieldRule, new: &FieldRule, found: &mut Vec<Difference>) {
     let (old, keys) = (as_object(old), as_object(new));
-    let names = keys.keys().chain(old.keys().filter(|key| !keys.contains_key(*key)));
+    let names: BTreeSet<&String> = keys.keys().chain(old.keys()).collect();
     for key in names {
         let value = |of: &Map<String, Value>| of.get(key).cloned().unwrap_or_default();
         let (before, after) = (value(&old), value(&keys));

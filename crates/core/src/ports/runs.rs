@@ -31,6 +31,8 @@ pub struct SyncState {
     pub known: u64,
     /// The youngest field of the platform that the rows were compared with ([`crate::domain::catalog::RemoteField::since`]).
     pub fields_seen: Option<Timestamp>,
+    /// When the youngest mapping set came into use that the rows were compared with.
+    pub rules_seen: Timestamp,
     /// How many known contacts the run under way found gone or blanked.
     pub losses: u64,
     /// How many known contacts the run under way met: before the first run has ended, the roster names nobody yet.
@@ -81,6 +83,9 @@ pub struct Pass {
     /// The youngest field of the platform that it compares every row with.
     #[serde(default)]
     pub fields_seen: Option<Timestamp>,
+    /// The same of the mapping set.
+    #[serde(default)]
+    pub rules_seen: Timestamp,
 }
 
 /// The lease of an integration's run.

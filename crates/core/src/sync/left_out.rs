@@ -10,18 +10,19 @@ use crate::domain::catalog::{FieldCatalog, RemoteField};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Link, Refusal};
 use crate::domain::platform::RemoteContact;
-use crate::mapping::{RuleSet, casts_to_zero, is_equal};
+use crate::mapping::{FieldRule, RuleSet, casts_to_zero, is_equal};
 use crate::policy;
 
 use super::decision::EMAIL;
-use super::plan::{Draft, Rulebook};
+use super::plan::{self, Draft, Rulebook};
 
 /// Values by the platform's names of the fields.
 pub(crate) type Refusals = BTreeMap<String, Refusal>;
 
 /// The link with no value in its snapshot that the platform can't hold: of a field that it does not list any more, or that
-/// was made (or made anew) after the list by which the value was sent.
+/// was made (or made anew) after the list by which the value was sent; nor of a rule that is younger than the set by which it was.
 pub(crate) fn trusted(mut link: Link, book: &Rulebook<'_>) -> Link {
+    forget_younger_rules(&mut link, book.rules);
     let Some(catalog) = book.catalog else { return link };
     let as_of = link.fields_as_of;
     let holds = |name: &String| {
@@ -31,6 +32,17 @@ pub(crate) fn trusted(mut link: Link, book: &Rulebook<'_>) -> Link {
     link.seen.retain(|name, _| holds(name));
     link.fields_as_of = as_of.max(catalog.read_at);
     link
+}
+
+/// What was sent by a rule that is gone may not be what stands there when the rule comes back: nobody kept the two in step meanwhile.
+fn forget_younger_rules(link: &mut Link, rules: &RuleSet) {
+    let (dates, as_of) = (rules.dates(), link.rules_as_of);
+    let is_younger = |rule: &&FieldRule| dates.since.get(&rule.local).is_some_and(|since| *since > as_of);
+    for name in rules.rules().iter().filter(is_younger).filter_map(plan::key_of) {
+        link.snapshot.remove(&name);
+        link.seen.remove(&name);
+    }
+    link.rules_as_of = as_of.max(dates.changed_at);
 }
 
 /// The refusals that stand: the same value would be refused again.

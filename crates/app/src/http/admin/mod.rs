@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod keys;
+pub mod mappings;
 pub mod tenants;
 
 use axum::body::Body;

@@ -19,7 +19,7 @@ fn places(text: &str, format: Format) -> Vec<String> {
 const EVERY_KEY: &str = r#"[[mappings]]
 kind = "person"
 object = "contact"
-when = { not = { in = { field = "plan", values = ["free", "trial"] } } }
+when = { not = { in = { field = "plan", values = ["basic", "pro"] } } }
 
 [[mappings.rules]]
 local = "email"
@@ -35,7 +35,7 @@ from = "email"
 path = "billing.plan"
 remote = "app_plan"
 direction = "push"
-transform = { lookup = { "1" = 1, basic = 2.5, pro = "Pro\n" } }
+transform = { lookup = { 1 = 1, basic = 2.5, pro = "Pro\n" } }
 required = true
 default = "free"
 blank = "clear"
@@ -102,8 +102,11 @@ fn all_that_can_not_be_read_is_told_at_once_with_its_place() {
             "x",
         ],
     });
+    let mut found = places(&document.to_string(), Format::Json);
+    // Keys of one rule come in the order of the parser.
+    found.sort();
     assert_eq!(
-        places(&document.to_string(), Format::Json),
+        found,
         [
             "mapings",
             "mappings[0].kind",
@@ -112,9 +115,9 @@ fn all_that_can_not_be_read_is_told_at_once_with_its_place() {
             "mappings[0].rules[0].transform",
             "mappings[1].color",
             "mappings[1].object",
-            "mappings[1].when",
             "mappings[1].rules[0]",
             "mappings[1].rules[1]",
+            "mappings[1].when",
             "mappings[2]",
         ]
     );

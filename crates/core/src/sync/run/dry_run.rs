@@ -94,6 +94,7 @@ impl Desk {
     pub async fn dry_run(&self, full: bool, sink: &mut Sink<'_>) -> Result<DryRun> {
         let (runs, scope) = (&self.services.runs, &self.integration.scope);
         let state = runs.state(scope).await?;
+        let full = full || self.has_new_rules(&state);
         let all = self.has_new_field(&state).await? || self.pass_is_wanted(&state, full).await?;
         let (order, mut after) = match &state.pass {
             Some(pass) => (SourceOrder::Id, pass.cursor.clone()),
@@ -271,7 +272,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn change_of(id: String, action: PlannedAction, draft: Draft) -> PlannedChange {
+pub(super) fn change_of(id: String, action: PlannedAction, draft: Draft) -> PlannedChange {
     let (join, leave) = draft.segment_changes();
     let fields = if action == PlannedAction::Unchanged { Vec::new() } else { fields_of(&draft) };
     PlannedChange { id, action, fields, join, leave, issues: draft.issues }

@@ -11,6 +11,7 @@ mod losses;
 mod memberships;
 mod pass;
 mod planned;
+pub mod proposed;
 mod row;
 mod send;
 mod take;

@@ -49,8 +49,10 @@ impl Run<'_> {
         self.state.fields_seen.get_or_insert_with(Timestamp::default);
         if is_first(&self.state) {
             self.state.fields_seen = self.new_field.take().or(self.state.fields_seen);
+            self.state.rules_seen = self.desk.rules_in_use_everywhere(self.now());
         }
-        Ok(self.new_field.is_some() || self.desk.pass_is_wanted(&self.state, self.options.full).await?)
+        let is_concerned = self.new_field.is_some() || self.desk.has_new_rules(&self.state);
+        Ok(is_concerned || self.desk.pass_is_wanted(&self.state, self.options.full).await?)
     }
 
     /// Reads all rows, or goes on with it.
@@ -76,8 +78,8 @@ impl Run<'_> {
 
     fn begun_pass(&mut self) -> Pass {
         let (now, generation) = (self.now(), self.state.generation + 1);
-        let thorough = self.options.full || self.new_field.is_some();
-        let fields_seen = self.new_field;
+        let thorough = self.options.full || self.new_field.is_some() || self.desk.has_new_rules(&self.state);
+        let (fields_seen, rules_seen) = (self.new_field, self.desk.rules_in_use_everywhere(now));
         let pass = self.state.pass.get_or_insert_with(|| Pass {
             cursor: SourceCursor::default(),
             generation,
@@ -85,6 +87,7 @@ impl Run<'_> {
             thorough,
             started_at: now,
             fields_seen,
+            rules_seen,
         });
         pass.clone()
     }
@@ -125,6 +128,7 @@ impl Run<'_> {
         self.state.pass = None;
         self.state.reconciled_at = Some(self.now());
         self.state.fields_seen = pass.fields_seen.or(self.state.fields_seen);
+        self.state.rules_seen = pass.rules_seen.max(self.state.rules_seen);
         self.changes_are_read_until(&pass);
         self.save().await?;
         self.desk.services.runs.forget_roster(&self.desk.integration.scope, old).await?;
@@ -155,6 +159,17 @@ impl Run<'_> {
 }
 
 impl Desk {
+    /// Whether the rows have to be compared with a mapping set that is new: exactly the records that it concerns differ then.
+    pub(super) fn has_new_rules(&self, state: &SyncState) -> bool {
+        !is_first(state) && self.integration.rules.dates().changed_at > state.rules_seen
+    }
+
+    /// When the youngest set came into use that every function works by: for a minute after a change, a warm function may
+    /// write a record by the set before, behind a pass that has seen it.
+    fn rules_in_use_everywhere(&self, now: Timestamp) -> Timestamp {
+        self.integration.rules.dates().changed_at.min(policy::after(now, -policy::RULES_SETTLED))
+    }
+
     /// The youngest field of the platform, when the rows were not compared with it yet: it was made since, or made anew. One
     /// read call.
     pub(super) async fn new_field(&self, state: &SyncState) -> Result<Option<Timestamp>> {

@@ -1,0 +1,83 @@
+//! What `tandem mappings` prints.
+
+use serde_json::{Value, json};
+use tandem_app::mappings::StoredMappings;
+use tandem_app::store::Version;
+use tandem_core::mapping::set_difference::Difference;
+use tandem_core::mapping::{Problem, Severity};
+use tandem_core::sync::run::dry_run::PlannedChange;
+
+use crate::sync::shown;
+
+/// A version without its set.
+pub fn entry(version: &Version<StoredMappings>) -> Value {
+    json!({
+        "version": version.version,
+        "setAt": (version.version > 0).then_some(version.set_at),
+        "setBy": version.set_by,
+        "note": version.note,
+        "rules": rules(version),
+    })
+}
+
+fn rules(version: &Version<StoredMappings>) -> usize {
+    version.content.set.mappings.iter().map(|mapping| mapping.rules.len()).sum()
+}
+
+/// The table of versions.
+pub fn list(versions: &[Version<StoredMappings>], active: u64) -> String {
+    let line = |version: &Version<StoredMappings>| {
+        let mark = if version.version == active { "*" } else { " " };
+        let at = if version.version == 0 {
+            "always".to_owned()
+        } else {
+            version.set_at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+        };
+        let note = version.note.as_deref().map(|note| format!("  {note}")).unwrap_or_default();
+        format!("{mark} {:>4}  {at:<20}  {:>3} rules  {}{note}", version.version, rules(version), version.set_by)
+    };
+    versions.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Problems, a line each.
+pub fn problems(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| match problem.severity {
+        Severity::Error => format!("error: {problem}"),
+        Severity::Warning => format!("warning: {problem}"),
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The same before something else.
+pub fn lead(found: &[Problem]) -> String {
+    if found.is_empty() { String::new() } else { format!("{}\n", problems(found)) }
+}
+
+/// Differences, a line each.
+pub fn differences(found: &[Difference]) -> String {
+    if found.is_empty() {
+        return "both say the same".to_owned();
+    }
+    found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What a set would change.
+pub fn tried(found: &[Problem], different: &[Difference], proposed: &[(String, Option<PlannedChange>)]) -> String {
+    let record = |(id, change): &(String, Option<PlannedChange>)| match change {
+        Some(change) => shown(change),
+        None => format!("unknown {id}"),
+    };
+    let mut lines = vec![format!("{}{}", lead(found), differences(different))];
+    lines.extend(proposed.iter().map(record));
+    lines.push("Nothing was changed.".to_owned());
+    lines.join("\n")
+}
+
+/// The same for programs.
+pub fn proposed_json(proposed: &[(String, Option<PlannedChange>)]) -> Value {
+    let record = |(id, change): &(String, Option<PlannedChange>)| match change {
+        Some(change) => json!(change),
+        None => json!({"id": id, "action": "unknown"}),
+    };
+    proposed.iter().map(record).collect()
+}
