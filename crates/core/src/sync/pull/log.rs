@@ -17,6 +17,9 @@ use crate::sync::services::Desk;
 
 use super::PullCounts;
 
+/// How many contacts' records are held at once: a page may tell of thousands.
+const AT_ONCE: usize = 500;
+
 /// What a page tells of one contact.
 struct Told {
     /// The first row.
@@ -41,8 +44,14 @@ impl Desk {
     ) -> Result<bool> {
         look.newest = page.changes.iter().map(|change| change.at).max().max(look.newest);
         let mut left = self.follow_ends(&page.changes).await?;
-        let told = told(page.changes);
-        left.extend(self.take_in_edits(told, counts, correlation_id).await?);
+        let mut told = told(page.changes).into_iter();
+        loop {
+            let some: BTreeMap<RemoteId, Told> = told.by_ref().take(AT_ONCE).collect();
+            if some.is_empty() {
+                break;
+            }
+            left.extend(self.take_in_edits(some, counts, correlation_id).await?);
+        }
         look.left_row = left.into_iter().chain(look.left_row).min();
         cursor.row = cursor.row.max(page.last);
         cursor.open = page.more;
