@@ -125,6 +125,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was written to the platform, thing by thing, the newest first; kept for 90 days.
+         * @description Names of fields, never values. A page can be short, and even empty, before the end: go on while there is a `next`.
+         */
+        get: operations["listOperations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/{call}": {
         parameters: {
             query?: never;
@@ -513,6 +533,14 @@ export interface components {
             ok: true;
             demo?: components["schemas"]["Demo"];
             data: components["schemas"]["EventListResult"];
+            correlationId: string;
+            durationMs: number;
+        };
+        OperationListAnswer: {
+            /** @constant */
+            ok: true;
+            demo?: components["schemas"]["Demo"];
+            data: components["schemas"]["OperationListResult"];
             correlationId: string;
             durationMs: number;
         };
@@ -1012,6 +1040,51 @@ export interface components {
             success?: true;
             events: components["schemas"]["Event"][];
             /** @description `after` of the next call; null when there are no more. */
+            next: string | null;
+        };
+        Operation: {
+            /**
+             * Format: date-time
+             * @description When the call began.
+             */
+            at: string;
+            /**
+             * @description `rewrite`: read and written whole, for the sake of zeros and blanks.
+             * @enum {unknown}
+             */
+            operation: "create" | "update" | "rewrite" | "delete" | "forbid_mail" | "allow_mail" | "add_to_list" | "remove_from_list" | "make_list" | "make_field" | "set_hook" | "try_hook";
+            /** @constant */
+            direction: "to_platform";
+            /** @description What the platform calls it: `contact`, `segment`, `webhook`. */
+            object: string;
+            /** @description The platform's id of it; null when it was not made. */
+            remoteId: string | null;
+            /** @description Which list: `segment 5`, `campaign 2`. */
+            list: string | null;
+            /** @description The key of the record. */
+            record: string | null;
+            /** @description The platform's names of the fields that were sent. */
+            fields: string[];
+            /**
+             * @description `refused`: the platform understood, and did not do it; `unknown`: no answer came, and it may have been done.
+             * @enum {unknown}
+             */
+            status: "done" | "refused" | "failed" | "unknown";
+            /** @enum {unknown} */
+            error: "invalid" | "not_found" | "conflict" | "taken" | "refused" | "credentials" | "rate_limited" | "unavailable" | "timeout" | "garbled" | "storage" | "misconfigured" | null;
+            /** @description How long the call took; of a batch, the whole call. */
+            durationMs: number;
+            /** @description Of the request or the job. Of jobs that were done together that of the first. */
+            correlationId: string | null;
+            /** @description The sync run. */
+            run: string | null;
+        };
+        OperationListResult: {
+            demo?: components["schemas"]["Demo"];
+            /** @constant */
+            success?: true;
+            operations: components["schemas"]["Operation"][];
+            /** @description `cursor` of the next call; null at the end. */
             next: string | null;
         };
         OneEventResult: {
@@ -2121,6 +2194,48 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listOperations: {
+        parameters: {
+            query?: {
+                /** @description Only those of this record, by the application's id or the record's key. */
+                record?: string;
+                /** @description Only those of this sync run. */
+                run?: string;
+                /** @description Only those that began after this moment. */
+                after?: string;
+                /** @description Only those that began before this moment. */
+                before?: string;
+                /** @description Go on where the answer before ended, its `next`. */
+                cursor?: string;
+                /** @description At most so many. */
+                limit?: number;
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The operations. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationListAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NoIntegration"];
+            422: components["responses"]["Unprocessable"];
             429: components["responses"]["Throttled"];
             503: components["responses"]["StorageUnavailable"];
         };

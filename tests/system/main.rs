@@ -26,6 +26,7 @@ mod membership;
 mod merges;
 mod once;
 mod openapi;
+mod operation_log;
 mod operator;
 mod pull;
 mod records_api;

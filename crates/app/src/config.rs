@@ -133,6 +133,8 @@ pub struct Config {
     pub data_keys: DataKeys,
     /// Whether addresses that tenants enter may lead into the network that Tandem runs in.
     pub allow_private_targets: bool,
+    /// Whether what is written to platforms is kept in the operation log.
+    pub operation_log: bool,
 }
 
 /// An API key in the clear, as it stands in the environment.
@@ -195,6 +197,7 @@ impl Config {
             vanished: vanished(environment, &mut problems),
             data_keys: data_keys(environment, &mut problems),
             allow_private_targets: flag(environment, "TANDEM_ALLOW_PRIVATE_TARGETS", &mut problems),
+            operation_log: operation_log(environment, &mut problems),
         };
         if config.api_key.as_ref().is_some_and(|key| key.0.len() < 8) {
             problems.push("TANDEM_API_KEY must have at least 8 characters".to_owned());
@@ -329,6 +332,17 @@ fn flag(environment: &Environment, name: &str, problems: &mut Vec<String>) -> bo
         Some(_) => {
             problems.push(format!("{name} must be true or false"));
             false
+        }
+    }
+}
+
+fn operation_log(environment: &Environment, problems: &mut Vec<String>) -> bool {
+    match environment.get(&["TANDEM_OPERATION_LOG"]).map(str::trim) {
+        None | Some("on") => true,
+        Some("off") => false,
+        Some(_) => {
+            problems.push("TANDEM_OPERATION_LOG must be on or off".to_owned());
+            true
         }
     }
 }

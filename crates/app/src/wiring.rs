@@ -20,6 +20,7 @@ use tandem_core::ports::changes::ChangeLog;
 use tandem_core::ports::{
     BudgetStore, Clock, Entropy, JobQueue, MarketingPlatform, PlatformEvents, RecordSource, Sleep,
 };
+use tandem_core::sync::operations::Recorded;
 use tandem_core::sync::services::{Background, Desk, Integration, Services};
 use tracing::Instrument;
 
@@ -33,7 +34,8 @@ use crate::rules_in_use::{InUse, RulesInUse};
 use crate::sealing::Sealer;
 use crate::store::{
     BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
-    IdempotencyStore, LifecycleTable, ParkedTable, RecordsTable, RunTable, SpellingTable, Table, TokenTable,
+    IdempotencyStore, LifecycleTable, OperationTable, ParkedTable, RecordsTable, RunTable, SpellingTable, Table,
+    TokenTable,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
@@ -149,17 +151,24 @@ impl Foundation {
     }
 
     fn desk_over(&self, mautic: Arc<Mautic>) -> Desk {
+        let (scope, services) = (Scope::default_mautic(), self.services());
         let in_background = Arc::new(mautic.in_background());
+        let recorded = |platform| {
+            let recorder = self.config.operation_log.then(|| services.recorder());
+            Arc::new(Recorded::new(platform, scope.clone(), recorder))
+        };
+        let (changes, changes_in_background) = (Arc::clone(&mautic), Arc::clone(&in_background));
+        let (mautic, in_background) = (recorded(mautic), recorded(in_background));
         let integration = Integration {
-            scope: Scope::default_mautic(),
+            scope: scope.clone(),
             bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
-            changes: Arc::clone(&mautic) as Arc<dyn ChangeLog>,
+            changes: changes as Arc<dyn ChangeLog>,
             events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
             platform: mautic,
             background: Background {
                 platform: Arc::clone(&in_background) as Arc<dyn MarketingPlatform>,
                 bulk: Arc::clone(&in_background) as Arc<dyn BulkPlatform>,
-                changes: in_background,
+                changes: changes_in_background,
             },
             deliveries: Arc::new(MauticDeliveries),
             rules: Arc::clone(&self.rules),
@@ -172,7 +181,7 @@ impl Foundation {
             vanished: self.config.vanished.clone(),
             reference: Arc::default(),
         };
-        Desk { services: self.services(), integration }
+        Desk { services, integration }
     }
 
     /// Tandem's own table of the application's rows; `None` when they live elsewhere.
@@ -199,6 +208,7 @@ impl Foundation {
             source: Arc::clone(&self.source),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),
+            operations: Arc::new(OperationTable::new(self.table.clone())),
         }
     }
 
@@ -241,6 +251,7 @@ impl Foundation {
         let keys = KeyRing::new(self.config.api_key.as_ref(), Arc::clone(&admin.keys), admin.tenants.clone());
         Ok(AppState {
             desk: self.callers_desk()?,
+            recorder: self.services().recorder(),
             rules: Arc::clone(&self.rules),
             lifecycle: Arc::clone(&self.lifecycle),
             rules_in_use: Arc::new(self.rules_in_use()),

@@ -12,11 +12,13 @@ use tandem_core::domain::whom::Whom;
 use tandem_core::ports::{Clock, Entropy};
 use tandem_core::sync::change::Outcome;
 use tandem_core::sync::erase::Erasure;
+use tandem_core::sync::operations::listing::OperationQuery;
 use tandem_core::sync::services::Desk;
 use tandem_core::sync::whom::Known;
 
 use crate::failure::CommandError;
 use crate::installation::Installation;
+use crate::operations;
 use crate::output::Output;
 
 /// What to do with a contact.
@@ -26,6 +28,14 @@ pub enum Contact {
     Show {
         /// The person's address.
         email: String,
+    },
+    /// What was written to the platform of the person, the newest first, as far as 90 days back.
+    Log {
+        /// The person's address.
+        email: String,
+        /// How many operations.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
     },
     /// All that Tandem and the platform hold, for the person to read.
     Export {
@@ -68,6 +78,13 @@ pub async fn contact(
                 "contacts": known.contacts, "record": stored.record, "link": stored.link, "feedback": feedback,
             });
             output.result(&shown, &shown);
+        }
+        Contact::Log { email, limit } => {
+            let desk = installation.foundation.table_desk()?;
+            let known = desk.remember(&whom(email)?).await?;
+            let (key, _) = known.record.ok_or_else(|| CommandError::Undone("nobody has this address".to_owned()))?;
+            let query = OperationQuery { record: Some(key), ..OperationQuery::default() };
+            operations::show(&desk, &query, *limit, output).await?;
         }
         Contact::Export { email } => {
             let export = installation.desk()?.export(&whom(email)?).await?;

@@ -20,6 +20,7 @@ mod jobs;
 mod keys;
 mod lock;
 mod mappings;
+mod operations;
 mod output;
 mod rules;
 mod runs;
@@ -76,6 +77,9 @@ enum Command {
     /// Which of the application's fields goes to which field of the platform.
     #[command(subcommand)]
     Mappings(mappings::MappingsCommand),
+    /// The log of what was written to the platform.
+    #[command(subcommand)]
+    Operations(operations::Operations),
     /// What follows from lifecycle events.
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -145,6 +149,7 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Sync(command) => sync::sync(&command, data_dir, &environment, output).await,
         Command::Runs(command) => runs::runs(&command, data_dir, &environment, output).await,
         Command::Mappings(command) => mappings::mappings(&command, data_dir, &environment, output).await,
+        Command::Operations(command) => operations::operations(&command, data_dir, &environment, output).await,
         Command::Rules(command) => rules::rules(&command, data_dir, environment, output).await,
         Command::Events(command) => events::events(&command, data_dir, &environment, output).await,
         Command::Tenants(command) => tenants::tenants(&command, data_dir, &environment, output).await,

@@ -10,9 +10,11 @@ use tandem_app::config::Environment;
 use tandem_app::store::RunTable;
 use tandem_core::domain::scope::Scope;
 use tandem_core::ports::runs::{RunEnd, RunLog, RunStore};
+use tandem_core::sync::operations::listing::OperationQuery;
 
 use crate::failure::CommandError;
 use crate::installation::Installation;
+use crate::operations;
 use crate::output::Output;
 
 /// How many runs are looked through for one.
@@ -23,7 +25,7 @@ const MOST: usize = 200;
 pub struct Runs {
     /// One run in detail, with the rows that were rejected or failed.
     id: Option<String>,
-    /// How many runs to list.
+    /// How many runs, or operations, to list.
     #[arg(long, default_value_t = 20)]
     limit: usize,
     /// The rows of which a value of this field could not be taken, with the address and the value that the source has now:
@@ -33,6 +35,9 @@ pub struct Runs {
     /// The rows as CSV: those of `--issue`, or of all issues.
     #[arg(long, requires = "id")]
     csv: bool,
+    /// What the run wrote to the platform, thing by thing, the newest first; at most so many as --limit.
+    #[arg(long, requires = "id", conflicts_with_all = ["issue", "csv"])]
+    operations: bool,
 }
 
 /// Runs the command.
@@ -52,7 +57,10 @@ pub async fn runs(
             let found = listed.iter().find(|run| run.id == *id);
             let run =
                 found.ok_or_else(|| CommandError::Undone("there is no such run: see `tandem runs`".to_owned()))?;
-            if command.csv || command.issue.is_some() {
+            if command.operations {
+                let query = OperationQuery { run: Some(run.id.clone()), ..OperationQuery::default() };
+                operations::show(&installation.foundation.table_desk()?, &query, command.limit, output).await?;
+            } else if command.csv || command.issue.is_some() {
                 let rows = issues::rows(&installation.foundation, &store, &run.id, command.issue.as_deref()).await?;
                 let text = if command.csv { issues::csv(&rows)? } else { issues::table(&rows) };
                 output.result(&rows, text);

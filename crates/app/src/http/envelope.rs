@@ -71,6 +71,21 @@ impl ApiError {
     }
 }
 
+fn correlation_of(state: &AppState, headers: &HeaderMap) -> String {
+    let given = headers.get(CORRELATION).and_then(|value| value.to_str().ok()).map(str::trim);
+    let sound = given.filter(|id| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()));
+    sound.map_or_else(|| state.entropy.id(), str::to_owned)
+}
+
+/// The correlation id of a request; from here on it stands in its headers, whether or not the caller gave one.
+pub fn settle_correlation(state: &AppState, headers: &mut HeaderMap) -> String {
+    let id = correlation_of(state, headers);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(CORRELATION, value);
+    }
+    id
+}
+
 /// A request as it came in: when, under which correlation id.
 #[derive(Clone, Debug)]
 pub struct Started {
@@ -83,10 +98,7 @@ pub struct Started {
 impl Started {
     /// Takes the caller's correlation id over when it is sound: 1 to 128 visible ASCII characters.
     pub fn new(state: &AppState, headers: &HeaderMap) -> Self {
-        let given = headers.get(CORRELATION).and_then(|value| value.to_str().ok()).map(str::trim);
-        let sound = given.filter(|id| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()));
-        let correlation_id = sound.map_or_else(|| state.entropy.id(), str::to_owned);
-        Self { at: state.clock.now(), correlation_id }
+        Self { at: state.clock.now(), correlation_id: correlation_of(state, headers) }
     }
 
     /// The finished answer; counts the request.

@@ -14,13 +14,18 @@ mod routes;
 pub(crate) mod visitor;
 mod webhook;
 
+use futures::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use tandem_core::domain::scope::TenantId;
 use tandem_core::ports::{BudgetStore, Clock, Entropy};
+use tandem_core::sync::operations::Recorder;
 use tandem_core::sync::services::Desk;
 use tandem_core::webhook::proof::Secrets;
 
@@ -41,6 +46,8 @@ use crate::store::{HealthTable, IdempotencyStore, RecordsTable};
 pub struct AppState {
     /// The desk of the default integration; `None` is demo mode.
     pub desk: Option<Desk>,
+    /// Notes what is written to platforms while a request is under way.
+    pub recorder: Recorder,
     /// Field rules, for reading requests: there also in demo mode.
     pub rules: Arc<tandem_core::mapping::RuleSet>,
     /// Lifecycle rules, for reading events: there also in demo mode.
@@ -129,5 +136,13 @@ pub fn all(state: AppState) -> Router {
 }
 
 fn served(routes: Router<AppState>, state: AppState) -> Router {
-    routes.method_not_allowed_fallback(envelope::method_not_allowed).fallback(envelope::no_such_path).with_state(state)
+    let recorded = middleware::from_fn_with_state(state.clone(), recorded);
+    let routes = routes.method_not_allowed_fallback(envelope::method_not_allowed).fallback(envelope::no_such_path);
+    routes.layer(recorded).with_state(state)
+}
+
+/// What a request writes to platforms is noted under its correlation id, and kept before it is answered.
+async fn recorded(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let correlation_id = envelope::settle_correlation(&state, request.headers_mut());
+    state.recorder.during(&correlation_id, None, next.run(request).boxed()).await
 }

@@ -93,6 +93,19 @@ impl Table {
         self.query(keys.text(":pk", pk), Some(limit), false).await
     }
 
+    /// The items of a partition from one sort key to another, both included, against their order, at most `limit`. One read call
+    /// per megabyte.
+    pub(super) async fn partition_between_from_end(
+        &self,
+        pk: String,
+        low: &str,
+        high: &str,
+        limit: usize,
+    ) -> Result<Vec<Item>> {
+        let keys = Condition::new("pk = :pk AND sk BETWEEN :low AND :high").text(":low", low).text(":high", high);
+        self.query(keys.text(":pk", pk), Some(limit), false).await
+    }
+
     /// Those of any number of items that are there, by key. One read call for 100 of them, a few calls at a time.
     pub(super) async fn get_many(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>> {
         let distinct: Vec<Key> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();

@@ -2,7 +2,6 @@
 
 mod deliveries;
 mod ledger;
-mod packing;
 
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -7,8 +7,8 @@
 
 mod admin;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use sha2::{Digest, Sha256};
 use tandem_core::automation::event::Customer;
 use tandem_core::domain::identity::{Identity, IdentityKind, RecordKey};
@@ -16,6 +16,7 @@ use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::jobs::message::MembershipList;
 use tandem_core::ports::Feed;
+use tandem_core::ports::operations::PackPlace;
 
 pub use admin::{
     api_key_name, api_key_name_partition, audit, audit_partition, gone_tenant, integration, integration_name,
@@ -384,6 +385,47 @@ pub fn arrival_months(scope: &Scope) -> Key {
 /// Microseconds as text that sorts as they do; moments before 1970, in which nothing arrived, are taken for its beginning.
 fn sortable(moment: Timestamp) -> String {
     format!("{:018}", moment.as_microsecond().max(0))
+}
+
+/// The months (in UTC) from the one of `newest` down to the one of `oldest`, by name, the newest first.
+#[must_use]
+pub fn months_down(newest: Timestamp, oldest: Timestamp) -> Vec<String> {
+    let first_of_month = |moment: Timestamp| moment.to_zoned(TimeZone::UTC).date().first_of_month();
+    let (mut month, oldest) = (first_of_month(newest), first_of_month(oldest));
+    let mut months = Vec::new();
+    while month >= oldest {
+        months.push(month.strftime("%Y-%m").to_string());
+        match month.checked_sub(Span::new().months(1)) {
+            Ok(before) => month = before,
+            Err(_) => break,
+        }
+    }
+    months
+}
+
+/// The partition of what was written to the platform in a month.
+#[must_use]
+pub fn operation_partition(scope: &Scope, month: &str) -> String {
+    of_integration(scope, &format!("operations#{month}"))
+}
+
+/// Where a pack of operations stands in the partition of its month.
+#[must_use]
+pub fn operation_place(place: &PackPlace) -> String {
+    format!("{}#{}", sortable(place.at), place.name)
+}
+
+/// A pack of operations.
+#[must_use]
+pub fn operation_pack(scope: &Scope, place: &PackPlace) -> Key {
+    key(operation_partition(scope, &month(place.at)), operation_place(place))
+}
+
+/// The place that a sort key of the operation log names.
+#[must_use]
+pub fn place_of_operations(sk: &str) -> Option<PackPlace> {
+    let (at, name) = sk.split_once('#')?;
+    Some(PackPlace { at: Timestamp::from_microsecond(at.parse().ok()?).ok()?, name: name.to_owned() })
 }
 
 /// What stands in keys for the id of a lifecycle event, which its sender chose: 128 bits of SHA-256, in hex.

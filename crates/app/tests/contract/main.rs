@@ -17,6 +17,7 @@ mod ledger;
 mod local_queue;
 mod local_table;
 mod local_worker;
+mod operations;
 mod platform_state;
 mod records;
 mod runs;

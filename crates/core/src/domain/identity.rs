@@ -181,6 +181,14 @@ impl RecordKey {
         Self(key)
     }
 
+    /// A key as a caller writes it; `None` for a text that is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digest = text.strip_prefix(['e', 'x'])?;
+        let sound = digest.len() == 32 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        sound.then(|| Self(text.to_owned()))
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod issue;
 pub mod kind;
 pub mod link;
+pub mod operation;
 pub mod platform;
 pub mod record;
 pub mod role;

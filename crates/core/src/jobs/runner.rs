@@ -1,5 +1,6 @@
 //! Does what a queued message says, and decides by the policy what follows when it fails.
 
+use futures::FutureExt;
 use std::time::Duration;
 
 use crate::domain::identity::RecordKey;
@@ -29,7 +30,7 @@ const PARKING_FAILED: Duration = Duration::from_secs(60);
 impl Desk {
     /// Runs a job for the `attempt`-th time (from 1). Never fails: what can't be done is retried or parked.
     pub async fn run(&self, job: &Job, attempt: u32) -> Verdict {
-        let done = self.perform(job).await;
+        let done = self.services.recorder().during(&job.correlation_id, None, self.perform(job).boxed()).await;
         self.judge(job, attempt, done).await
     }
 

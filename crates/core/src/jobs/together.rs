@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::FutureExt;
 use futures::future::{join, join_all};
 use jiff::Timestamp;
 use tracing::Instrument;
@@ -24,7 +25,9 @@ impl Desk {
     /// what can't be done is retried or parked, each by itself.
     pub async fn run_together(&self, jobs: &[(Job, u32)]) -> Vec<Verdict> {
         tracing::info!(jobs = jobs.len(), "jobs are done together");
-        let mut done: BTreeMap<usize, Result<()>> = self.perform_together(jobs).await.into_iter().collect();
+        let first = jobs.first().map_or("", |(job, _)| job.correlation_id.as_str());
+        let together = self.services.recorder().during(first, None, self.perform_together(jobs).boxed()).await;
+        let mut done: BTreeMap<usize, Result<()>> = together.into_iter().collect();
         let verdicts = jobs.iter().enumerate().map(|(index, (job, attempt))| {
             let done = done.remove(&index).unwrap_or_else(|| Err(policy::out_of_time()));
             let span = tracing::info_span!("job", correlation_id = %job.correlation_id);

@@ -18,6 +18,7 @@ mod left_out;
 pub mod lift;
 pub mod lists;
 pub mod membership;
+pub mod operations;
 pub mod overlay;
 mod owners;
 pub mod plan;

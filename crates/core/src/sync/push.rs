@@ -1,5 +1,6 @@
 //! The loop around one contact's write: read, plan, take the lease, write, commit; or wait, or defer.
 
+use futures::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::ports::bulk::Mark;
 use crate::ports::{Attempt, Begin, Commit, Resolved, Save, Stored};
 
 use super::change::{ContactChange, IdentifyCase, Outcome, PushAction, Pushed, Queued, Subject, Visitor};
+use super::operations;
 use super::plan::{self, Draft, Found, Rulebook};
 use super::services::Desk;
 use super::write::{Writing, Wrote};
@@ -205,7 +207,7 @@ impl Desk {
     }
 
     async fn carry_out(&self, mut writing: Writing<'_>, correlation_id: &str, whom: For) -> Result<Outcome<Pushed>> {
-        let written = writing.run().await;
+        let written = operations::about(vec![writing.key().clone()], writing.run().boxed()).await;
         match (written, whom) {
             (Ok(wrote), _) => self.conclude(writing, wrote, correlation_id, whom).await,
             (Err(failure), whom) if policy::may_be_done_later(failure.kind) => {

@@ -13,6 +13,7 @@ use crate::mapping::{RuleSet, Strategy, Vocabulary};
 use crate::ports::bulk::{BulkPlatform, BulkStore};
 use crate::ports::changes::ChangeLog;
 use crate::ports::lifecycle::LifecycleStore;
+use crate::ports::operations::OperationLog;
 use crate::ports::runs::RunStore;
 use crate::ports::{
     CatalogStore, Clock, ContactStore, Entropy, EventStore, FeedbackStore, JobQueue, MarketingPlatform, ParkedJobs,
@@ -22,6 +23,7 @@ use crate::webhook::entry::Deliveries;
 
 use super::enrolment::Enrolment;
 use super::lift::AdminOptIn;
+use super::operations::Recorder;
 use super::reference::ReferenceData;
 use super::vanished::Vanished;
 
@@ -54,6 +56,20 @@ pub struct Services {
     pub queue: Arc<dyn JobQueue>,
     /// Jobs that wait for a person.
     pub parked: Arc<dyn ParkedJobs>,
+    /// What was written to platforms.
+    pub operations: Arc<dyn OperationLog>,
+}
+
+impl Services {
+    /// What notes the writes of a piece of work.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        Recorder {
+            log: Arc::clone(&self.operations),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        }
+    }
 }
 
 /// A connection to one marketing platform, with its settings.

@@ -20,7 +20,7 @@ use tandem_core::sync::services::Desk;
 use tracing::Instrument;
 
 use super::event_view::{self, Item};
-use super::{demo, failed};
+use super::{bad_query, demo, failed};
 use crate::events::{self, EventRules, ReadEvent};
 use crate::http::dispatch::{self, Caller};
 use crate::http::envelope::{ApiError, Reply, Started};
@@ -73,10 +73,6 @@ async fn handle(
     let api_key = auth::key(headers).unwrap_or_default();
     idempotency::if_named(state, started, headers, &caller, "events", take(state, started, &caller, &api_key, wait))
         .await
-}
-
-fn bad_query(name: &str, wanted: &str) -> ApiError {
-    ApiError::invalid(vec![FieldIssue::new(name, IssueCode::Invalid, format!("The value must be {wanted}."))])
 }
 
 async fn take(state: &AppState, started: &Started, caller: &Caller, api_key: &str, wait: bool) -> Reply {

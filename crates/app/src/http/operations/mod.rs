@@ -8,6 +8,7 @@ pub mod export_contact;
 pub mod health;
 pub mod identify;
 pub mod membership;
+pub mod operation_log;
 pub mod ping;
 pub mod records;
 pub mod sync_campaigns;
@@ -15,7 +16,7 @@ pub mod sync_contacts;
 pub mod upsert_contact;
 
 use serde_json::{Value, json};
-use tandem_core::domain::issue::FieldIssue;
+use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::domain::platform::PlatformInfo;
 use tandem_core::domain::whom::Whom;
 use tandem_core::error::Failure;
@@ -50,6 +51,11 @@ fn failed(state: &AppState, failure: Failure) -> Reply {
     Reply::Failed(ApiError::from_failure(failure, state.clock.now()))
 }
 
+/// A parameter of the query that can't be taken as it is.
+fn bad_query(name: &str, wanted: &str) -> ApiError {
+    ApiError::invalid(vec![FieldIssue::new(name, IssueCode::Invalid, format!("The value must be {wanted}."))])
+}
+
 /// Reads how the caller names a contact: `mauticContactId`, `id` or `email`, beside the action or in its payload.
 fn whom(input: Input<'_>) -> Result<Whom, Vec<FieldIssue>> {
     let one = |issue| vec![issue];
@@ -64,8 +70,7 @@ fn whom(input: Input<'_>) -> Result<Whom, Vec<FieldIssue>> {
         email: payload.email("email").map_err(one)?,
     };
     if whom == Whom::default() {
-        let code = tandem_core::domain::issue::IssueCode::Missing;
-        return Err(vec![input.issue("mauticContactId", code, "Give mauticContactId, id or email.")]);
+        return Err(vec![input.issue("mauticContactId", IssueCode::Missing, "Give mauticContactId, id or email.")]);
     }
     Ok(whom)
 }

@@ -10,10 +10,10 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::Kept;
 
-use super::packing::{Packed, Packing};
 use crate::store::condition::Condition;
 use crate::store::failure::storage;
 use crate::store::keys;
+use crate::store::packing::{Packed, Packing};
 use crate::store::row::{item, key_of, row};
 use crate::store::table::Table;
 use crate::store::transaction::Transacted;

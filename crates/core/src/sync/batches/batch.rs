@@ -1,5 +1,6 @@
 //! One batch call: leases are taken, the call is made, each entry's result is committed.
 
+use futures::FutureExt;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::ports::bulk::{Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
 use crate::sync::decision;
 use crate::sync::left_out::{self, Refusals};
+use crate::sync::operations;
 use crate::sync::plan;
 use crate::sync::services::Desk;
 
@@ -55,7 +57,8 @@ impl Sender<'_> {
             return Ok(());
         }
         let begun = self.now();
-        let called = self.call(kind, &held).await;
+        let records = held.iter().map(|held| held.item.draft.key.clone()).collect();
+        let called = operations::about(records, self.call(kind, &held).boxed()).await;
         let took = Duration::try_from(self.now().duration_since(begun)).unwrap_or_default();
         match called {
             Ok(outcomes) => {

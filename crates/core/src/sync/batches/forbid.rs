@@ -10,6 +10,7 @@ use crate::domain::platform::{ContactWrite, DoNotContact};
 use crate::error::Result;
 use crate::ports::changes::MailChange;
 use crate::sync::lift::{self, Lift, newest_of_mail};
+use crate::sync::operations;
 use crate::sync::plan;
 
 use super::Sender;
@@ -37,8 +38,9 @@ impl Sender<'_> {
         if writes.is_empty() {
             return Ok(());
         }
+        let records = entries.iter().map(|(index, _)| done[*index].held.item.draft.key.clone()).collect();
         let indices = entries.into_iter().map(|(index, _)| index);
-        match self.desk.integration.bulk.update_many(&writes).await {
+        match operations::about(records, self.desk.integration.bulk.update_many(&writes)).await {
             Ok(outcomes) => {
                 let failed = indices.zip(outcomes).filter(|(_, outcome)| outcome.is_err()).map(|(index, _)| index);
                 let failed = failed.collect();

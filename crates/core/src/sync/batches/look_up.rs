@@ -12,6 +12,7 @@ use crate::policy;
 use crate::ports::bulk::LOOK_UP;
 use crate::sync::change::ContactChange;
 use crate::sync::decision::{self, Follow, Owners, Seeker};
+use crate::sync::operations;
 use crate::sync::push::For;
 
 use super::held::Held;
@@ -166,7 +167,8 @@ impl Sender<'_> {
     pub(super) async fn delete_batch(&mut self, queues: &mut Queues) -> Result<()> {
         let items = first_of(&mut queues.delete, queues.pace.size());
         let ids: Vec<RemoteId> = items.iter().filter_map(|item| item.draft.remote_id().cloned()).collect();
-        if let Err(failure) = self.desk.integration.bulk.delete_many(&ids).await {
+        let records = items.iter().map(|item| item.draft.key.clone()).collect();
+        if let Err(failure) = operations::about(records, self.desk.integration.bulk.delete_many(&ids)).await {
             queues.delete.extend(items);
             return self.after_batch_failure(queues, failure);
         }

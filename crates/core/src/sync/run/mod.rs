@@ -19,6 +19,7 @@ mod take;
 use std::collections::BTreeMap;
 use std::pin::pin;
 
+use futures::FutureExt;
 use futures::future::{Either, select};
 use jiff::Timestamp;
 
@@ -29,6 +30,7 @@ use crate::ports::bulk::Usage;
 use crate::ports::runs::{RowIssue, RunEnd, RunLease, RunLog, SyncState};
 use crate::ports::source::SourceRow;
 
+use super::operations;
 use super::pull::{PullCounts, PullEnd, pull_is_due};
 use super::services::Desk;
 
@@ -129,15 +131,19 @@ impl Desk {
         };
         let desk = self.in_background();
         let mut run = Run::new(&desk, options, lease.clone(), state);
-        let worked = {
-            let work = pin!(run.work());
-            let lost = pin!(self.keep_alive(&lease));
-            match select(work, lost).await {
-                Either::Left((worked, _)) => worked,
-                Either::Right(((), _)) => return Err(Failure::new(FailureKind::Conflict, "another run took over")),
-            }
+        let id = run.log.id.clone();
+        let noted = async {
+            let worked = {
+                let work = pin!(run.work());
+                let lost = pin!(self.keep_alive(&lease));
+                match select(work, lost).await {
+                    Either::Left((worked, _)) => worked,
+                    Either::Right(((), _)) => return Err(Failure::new(FailureKind::Conflict, "another run took over")),
+                }
+            };
+            run.conclude(worked).await
         };
-        run.conclude(worked).await
+        self.services.recorder().during(&id, Some(&id), noted.boxed()).await
     }
 
     /// Prolongs a run's lease again and again; returns when it is another run's.
@@ -310,6 +316,7 @@ impl<'a> Run<'a> {
         if self.row_issues.len() >= issues::PART {
             self.keep_issues().await?;
         }
+        operations::flush().await;
         self.count_use();
         self.state.run = Some(self.log.clone());
         self.lease.until = policy::after(self.now(), policy::RUN_LEASE);

@@ -1,4 +1,4 @@
-//! How the bytes of a delivery are stored.
+//! How bytes are stored that may be many: compressed where that makes them fewer.
 
 use std::io::{Read, Write};
 
@@ -33,7 +33,7 @@ impl Packed {
     /// The bytes of `body`, compressed where that makes them fewer.
     pub(super) fn of(body: &[u8]) -> Result<Self> {
         if body.len() > SMALL {
-            let bytes = gzip(body).map_err(|_| storage("a delivery could not be compressed"))?;
+            let bytes = gzip(body).map_err(|_| storage("what is to be stored could not be compressed"))?;
             if bytes.len() < body.len() {
                 return Ok(Self { packing: Packing::Gzip, bytes });
             }
@@ -48,7 +48,7 @@ impl Packed {
             Packing::Gzip => {
                 let mut body = Vec::new();
                 let read = GzDecoder::new(&*self.bytes).read_to_end(&mut body);
-                read.map_err(|_| storage("a stored delivery is damaged"))?;
+                read.map_err(|_| storage("what is stored is damaged"))?;
                 Ok(body)
             }
         }
