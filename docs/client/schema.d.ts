@@ -125,6 +125,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What people changed on the platform, the oldest first; kept for 30 days.
+         * @description The counterpart of `POST /records`, for an application without a database that Tandem can write to. Values are those of
+         *     now. A change is shown 15 seconds after it was noted. Begin without `after`, keep `next`, and go on behind it.
+         */
+        get: operations["listChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations": {
         parameters: {
             query?: never;
@@ -533,6 +554,14 @@ export interface components {
             ok: true;
             demo?: components["schemas"]["Demo"];
             data: components["schemas"]["EventListResult"];
+            correlationId: string;
+            durationMs: number;
+        };
+        ChangeListAnswer: {
+            /** @constant */
+            ok: true;
+            demo?: components["schemas"]["Demo"];
+            data: components["schemas"]["ChangeListResult"];
             correlationId: string;
             durationMs: number;
         };
@@ -1041,6 +1070,47 @@ export interface components {
             events: components["schemas"]["Event"][];
             /** @description `after` of the next call; null when there are no more. */
             next: string | null;
+        };
+        Change: {
+            /** @description Its place: `after` of a reader that has dealt with it. */
+            cursor: string;
+            /** @enum {unknown} */
+            kind: "person";
+            /** @description The record's key. */
+            record: string;
+            /** @description The application's id. */
+            id: string | null;
+            email: string | null;
+            /**
+             * @description What changed, by the application's names, as it is now; null where a value was taken away. `marketing_opt_in` and
+             *     `email_status` (`active`, `unsubscribed`, `bounced`, `complained`) among them.
+             */
+            fields: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description `person`: consent that the person gave or took back by their own word.
+             * @enum {unknown}
+             */
+            saidBy: "platform" | "person";
+            integration: string;
+            /**
+             * Format: date-time
+             * @description When it happened, as far as the platform tells.
+             */
+            changedAt: string;
+            /** Format: date-time */
+            notedAt: string;
+        };
+        ChangeListResult: {
+            demo?: components["schemas"]["Demo"];
+            /** @constant */
+            success?: true;
+            changes: components["schemas"]["Change"][];
+            /** @description `after` of the next call; null as long as nothing was read. */
+            next: string | null;
+            /** @description Whether there may be more already. */
+            more: boolean;
         };
         Operation: {
             /**
@@ -2198,6 +2268,43 @@ export interface operations {
             503: components["responses"]["StorageUnavailable"];
         };
     };
+    listChanges: {
+        parameters: {
+            query?: {
+                /** @description Only what comes behind this, the `next` or a `cursor` of an answer before. */
+                after?: string;
+                /** @description Kinds of records, with commas between them. */
+                kinds?: "person";
+                /** @description At most so many. */
+                limit?: number;
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The changes. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeListAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
     listOperations: {
         parameters: {
             query?: {
@@ -2234,7 +2341,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["NoIntegration"];
+            403: components["responses"]["Forbidden"];
             422: components["responses"]["Unprocessable"];
             429: components["responses"]["Throttled"];
             503: components["responses"]["StorageUnavailable"];

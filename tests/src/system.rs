@@ -279,7 +279,7 @@ fn credentials(mautic: &RunningMautic) -> [(String, String); 3] {
 
 fn foundation(config: &Config, table: &LocalTable, queue: &LocalQueue, clock: &Arc<dyn Clock>) -> Foundation {
     let foundation = Foundation::new(config.clone(), table.table().clone(), Arc::new(queue.clone()));
-    Foundation { clock: Arc::clone(clock), ..foundation.expect("the field rules are sound") }
+    foundation.and_then(|made| made.with_clock(Arc::clone(clock))).expect("the field rules are sound")
 }
 
 async fn serve(foundation: &Foundation) -> (Caller, JoinHandle<()>) {

@@ -6,6 +6,7 @@ mod bad_input;
 mod billing;
 mod calls;
 mod campaigns;
+mod changes_feed;
 mod command;
 mod consent;
 mod demo_mode;

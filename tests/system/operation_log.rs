@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_core::domain::operation::{OperationKind, OperationStatus};
-use tandem_core::ports::operations::{Pack, PackPlace};
+use tandem_core::ports::operations::Pack;
+use tandem_core::ports::place::TimePlace;
 use tandem_core::sync::operations::listing::OperationQuery;
 use tandem_core::sync::services::Desk;
 use tandem_simulators::mautic::{FaultKind, FaultRule, LostReply};
@@ -18,7 +19,7 @@ use super::sync_run::{Shop, person, row};
 const CREATES: &str = "/api/contacts/batch";
 
 async fn packs(desk: &Desk) -> Vec<Pack> {
-    let newest = PackPlace::behind(desk.services.clock.now());
+    let newest = TimePlace::behind(desk.services.clock.now());
     let scope = &desk.integration.scope;
     desk.services.operations.packs(scope, &newest, Timestamp::UNIX_EPOCH, 10_000).await.unwrap()
 }

@@ -55,9 +55,8 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
             (path.replace("{id}", "mautic"), body)
         }
         (Verb::Post, "/mautic-sync/campaigns")
-        | (Verb::Get, "/events" | "/health" | "/api/v1/tenants" | "/api/v1/keys" | "/api/v1/audit") => {
-            (route.path.to_owned(), Value::Null)
-        }
+        | (Verb::Get, "/events" | "/health" | "/api/v1/tenants" | "/api/v1/keys" | "/api/v1/audit")
+        | (Verb::Get, "/api/v1/changes" | "/api/v1/operations") => (route.path.to_owned(), Value::Null),
         (Verb::Post, "/mautic-webhook") => (route.path.to_owned(), json!({})),
         (Verb::Post, "/mautic-webhook/{integration}") => ("/mautic-webhook/mautic".to_owned(), json!({})),
         (Verb::Post, "/billing/stripe/{integration}") => ("/billing/stripe/mautic".to_owned(), json!({})),

@@ -59,7 +59,7 @@ pub struct Foundation {
     pub rules: Arc<RuleSet>,
     /// What follows from lifecycle events.
     pub lifecycle: Arc<RuleBook>,
-    /// Tells the time; a test may put its own in this place.
+    /// Tells the time; a test gives its own by [`Foundation::with_clock`].
     pub clock: Arc<dyn Clock>,
 }
 
@@ -95,6 +95,15 @@ impl Foundation {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let source = source(&config.source, &table, &clock)?;
         Ok(Self { config, table, queue, http: Http::default(), source, rules, lifecycle, clock })
+    }
+
+    /// The same by another clock, the source's too.
+    ///
+    /// # Errors
+    /// `Misconfigured` when the source's key can't be sent.
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Result<Self> {
+        let source = source(&self.config.source, &self.table, &clock)?;
+        Ok(Self { clock, source, ..self })
     }
 
     /// The client of the default Mautic; `None` in demo mode.

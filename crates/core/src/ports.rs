@@ -4,6 +4,7 @@ pub mod bulk;
 pub mod changes;
 pub mod lifecycle;
 pub mod operations;
+pub mod place;
 pub mod runs;
 pub mod source;
 pub mod spellings;

@@ -3,6 +3,7 @@
 mod about;
 mod audit;
 mod budget;
+mod changes;
 mod completions;
 mod conflicts;
 mod connect;
@@ -77,6 +78,8 @@ enum Command {
     /// Which of the application's fields goes to which field of the platform.
     #[command(subcommand)]
     Mappings(mappings::MappingsCommand),
+    /// What came from the platform, for applications without a database that Tandem can write to.
+    Changes(changes::Changes),
     /// The log of what was written to the platform.
     #[command(subcommand)]
     Operations(operations::Operations),
@@ -149,6 +152,7 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Sync(command) => sync::sync(&command, data_dir, &environment, output).await,
         Command::Runs(command) => runs::runs(&command, data_dir, &environment, output).await,
         Command::Mappings(command) => mappings::mappings(&command, data_dir, &environment, output).await,
+        Command::Changes(options) => changes::changes(&options, data_dir, &environment, output).await,
         Command::Operations(command) => operations::operations(&command, data_dir, &environment, output).await,
         Command::Rules(command) => rules::rules(&command, data_dir, environment, output).await,
         Command::Events(command) => events::events(&command, data_dir, &environment, output).await,

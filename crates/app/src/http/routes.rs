@@ -140,6 +140,7 @@ pub const ROUTES: &[Route] = &[
     sync(Verb::Post, "/api/v1/integrations/{id}/mappings/check", OPERATE, |verb| on(verb, admin::mappings::check)),
     sync(Verb::Post, "/api/v1/integrations/{id}/mappings/rollback", OPERATE, |verb| on(verb, admin::mappings::roll_back)),
     sync(Verb::Get, "/api/v1/audit", OPERATE, |verb| on(verb, admin::audit::list)),
+    sync(Verb::Get, "/api/v1/changes", OPERATE, |verb| on(verb, operations::changes::list)),
     sync(Verb::Get, "/api/v1/operations", OPERATE, |verb| on(verb, operations::operation_log::list)),
     hook(Function::MauticWebhook, "/mautic-webhook", |verb| on(verb, webhook::default_integration)),
     hook(Function::MauticWebhook, "/mautic-webhook/{integration}", |verb| on(verb, webhook::integration)),

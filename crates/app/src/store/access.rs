@@ -93,6 +93,13 @@ impl Table {
         self.query(keys.text(":pk", pk), Some(limit), false).await
     }
 
+    /// The items of a partition from one sort key to another, both included, in their order, at most `limit`. One read call per
+    /// megabyte.
+    pub(super) async fn partition_between(&self, pk: String, low: &str, high: &str, limit: usize) -> Result<Vec<Item>> {
+        let keys = Condition::new("pk = :pk AND sk BETWEEN :low AND :high").text(":low", low).text(":high", high);
+        self.query(keys.text(":pk", pk), Some(limit), true).await
+    }
+
     /// The items of a partition from one sort key to another, both included, against their order, at most `limit`. One read call
     /// per megabyte.
     pub(super) async fn partition_between_from_end(

@@ -16,7 +16,7 @@ use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::jobs::message::MembershipList;
 use tandem_core::ports::Feed;
-use tandem_core::ports::operations::PackPlace;
+use tandem_core::ports::place::TimePlace;
 
 pub use admin::{
     api_key_name, api_key_name_partition, audit, audit_partition, gone_tenant, integration, integration_name,
@@ -409,23 +409,41 @@ pub fn operation_partition(scope: &Scope, month: &str) -> String {
     of_integration(scope, &format!("operations#{month}"))
 }
 
-/// Where a pack of operations stands in the partition of its month.
+/// Where something stands in a list that is ordered by time.
 #[must_use]
-pub fn operation_place(place: &PackPlace) -> String {
+pub fn time_place(place: &TimePlace) -> String {
     format!("{}#{}", sortable(place.at), place.name)
+}
+
+/// What stands behind a place, and before every later one: names hold nothing that comes after `~`.
+#[must_use]
+pub fn behind_place(place: &TimePlace) -> String {
+    format!("{}~", time_place(place))
+}
+
+/// The place that a sort key names.
+#[must_use]
+pub fn place_of(sk: &str) -> Option<TimePlace> {
+    let (at, name) = sk.split_once('#')?;
+    Some(TimePlace { at: Timestamp::from_microsecond(at.parse().ok()?).ok()?, name: name.to_owned() })
 }
 
 /// A pack of operations.
 #[must_use]
-pub fn operation_pack(scope: &Scope, place: &PackPlace) -> Key {
-    key(operation_partition(scope, &month(place.at)), operation_place(place))
+pub fn operation_pack(scope: &Scope, place: &TimePlace) -> Key {
+    key(operation_partition(scope, &month(place.at)), time_place(place))
 }
 
-/// The place that a sort key of the operation log names.
+/// The partition of what came from platforms in a month, for the application to read.
 #[must_use]
-pub fn place_of_operations(sk: &str) -> Option<PackPlace> {
-    let (at, name) = sk.split_once('#')?;
-    Some(PackPlace { at: Timestamp::from_microsecond(at.parse().ok()?).ok()?, name: name.to_owned() })
+pub fn change_partition(tenant: &TenantId, month: &str) -> String {
+    of_tenant(tenant, &format!("changes#{month}"))
+}
+
+/// A change that came from a platform.
+#[must_use]
+pub fn change(tenant: &TenantId, place: &TimePlace) -> Key {
+    key(change_partition(tenant, &month(place.at)), time_place(place))
 }
 
 /// What stands in keys for the id of a lifecycle event, which its sender chose: 128 bits of SHA-256, in hex.

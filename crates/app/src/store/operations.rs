@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use tandem_core::domain::operation::WriteCall;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
-use tandem_core::ports::operations::{OperationLog, Pack, PackPlace};
+use tandem_core::ports::operations::{OperationLog, Pack};
+use tandem_core::ports::place::TimePlace;
 
 use super::failure::storage;
 use super::keys;
@@ -47,23 +48,22 @@ impl OperationLog for OperationTable {
         pack_into(pack.calls.clone(), &mut contents)?;
         for (number, packed) in contents.into_iter().enumerate() {
             let name = if number == 0 { pack.place.name.clone() } else { format!("{}-{number:04}", pack.place.name) };
-            let place = PackPlace { at: pack.place.at, name };
+            let place = TimePlace { at: pack.place.at, name };
             let row = PackRow { packing: packed.packing, content: packed.bytes, expires_at };
             self.table.put(item(keys::operation_pack(scope, &place), &row)?).await?;
         }
         Ok(())
     }
 
-    async fn packs(&self, scope: &Scope, down_from: &PackPlace, from: Timestamp, limit: usize) -> Result<Vec<Pack>> {
+    async fn packs(&self, scope: &Scope, down_from: &TimePlace, from: Timestamp, limit: usize) -> Result<Vec<Pack>> {
         let mut packs = Vec::new();
         for month in keys::months_down(down_from.at, from) {
             let left = limit.saturating_sub(packs.len());
-            if left == 0 {
+            let (low, high) = (keys::time_place(&TimePlace::before(from)), keys::time_place(down_from));
+            if left == 0 || low > high {
                 break;
             }
             let partition = keys::operation_partition(scope, &month);
-            let (low, high) =
-                (keys::operation_place(&PackPlace { at: from, name: String::new() }), keys::operation_place(down_from));
             for item in self.table.partition_between_from_end(partition, &low, &high, left).await? {
                 packs.push(pack_of(item)?);
             }
@@ -95,7 +95,7 @@ fn pack_into(mut calls: Vec<WriteCall>, packed: &mut Vec<Packed>) -> Result<()> 
 }
 
 fn pack_of(item: Item) -> Result<Pack> {
-    let place = key_of(&item).and_then(|key| keys::place_of_operations(&key.sk));
+    let place = key_of(&item).and_then(|key| keys::place_of(&key.sk));
     let place = place.ok_or_else(|| storage("an item of the operation log has no place"))?;
     let row: PackRow = row(item)?;
     let text = Packed { packing: row.packing, bytes: row.content }.unpacked()?;

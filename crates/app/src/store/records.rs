@@ -4,6 +4,7 @@
 //! which newest states arrived. That order is the one of [`SourceOrder::Changed`]. By the application's own `updated_at`, a
 //! state that is handed over late, or by a slow clock, would stand before rows that a reader has passed long ago.
 
+mod changes;
 mod writing;
 
 use std::collections::{BTreeSet, HashSet};
@@ -16,8 +17,11 @@ use tandem_core::domain::engagement::EngagementEvent;
 use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
+use tandem_core::ports::place::TimePlace;
 use tandem_core::ports::runs::RunLog;
-use tandem_core::ports::source::{Person, Pulled, RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow};
+use tandem_core::ports::source::{
+    Person, Pulled, RecordChange, RecordChanges, RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow,
+};
 use tandem_core::ports::{Clock, Feedback, RecordSource};
 
 use super::keys::{self, ROW_SHARDS};
@@ -142,6 +146,18 @@ impl RecordSource for RecordsTable {
 
     fn keeps_rows(&self) -> bool {
         true
+    }
+
+    fn keeps_changes(&self) -> bool {
+        true
+    }
+
+    async fn note_changes(&self, scope: &Scope, changes: &[RecordChange]) -> Result<()> {
+        self.note(scope, changes).await
+    }
+
+    async fn changes(&self, scope: &Scope, after: Option<&TimePlace>, limit: usize) -> Result<RecordChanges> {
+        self.noted(scope, after, limit).await
     }
 
     async fn forget(&self, scope: &Scope, id: &ExternalId) -> Result<()> {

@@ -4,6 +4,7 @@
 
 mod api_keys;
 mod bulk;
+mod changes;
 mod consent;
 mod contacts;
 mod deliveries;

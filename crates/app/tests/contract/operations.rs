@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use tandem_app::store::OperationTable;
 use tandem_core::domain::operation::{OperationKind, WriteCall, WrittenPart};
-use tandem_core::ports::operations::{OperationLog, Pack, PackPlace};
+use tandem_core::ports::operations::{OperationLog, Pack};
+use tandem_core::ports::place::TimePlace;
 
 use crate::fixture::{START, at, remote, scope, world};
 
@@ -24,7 +25,7 @@ fn call(second: i64, ids: &[&str]) -> WriteCall {
 }
 
 fn pack(second: i64, name: &str, ids: &[&str]) -> Pack {
-    Pack { place: PackPlace { at: at(second), name: name.to_owned() }, calls: vec![call(second, ids)] }
+    Pack { place: TimePlace { at: at(second), name: name.to_owned() }, calls: vec![call(second, ids)] }
 }
 
 fn names(packs: &[Pack]) -> Vec<&str> {
@@ -39,10 +40,10 @@ async fn packs_are_read_from_the_newest_down_over_months_and_each_once() {
         log.keep(&scope, &pack(START + days * DAY, name, &["1"])).await.unwrap();
     }
     log.keep(&scope, &pack(START, "d", &["1"])).await.unwrap();
-    let all = log.packs(&scope, &PackPlace::behind(at(START)), Timestamp::UNIX_EPOCH, 10).await.unwrap();
+    let all = log.packs(&scope, &TimePlace::behind(at(START)), Timestamp::UNIX_EPOCH, 10).await.unwrap();
     assert_eq!(names(&all), ["d", "c", "b", "a"], "of one moment by name; keeping twice is keeping once");
     assert_eq!(all[2], pack(START - 40 * DAY, "b", &["1"]));
-    let since = log.packs(&scope, &PackPlace::behind(at(START)), at(START - 40 * DAY), 10).await.unwrap();
+    let since = log.packs(&scope, &TimePlace::behind(at(START)), at(START - 40 * DAY), 10).await.unwrap();
     assert_eq!(names(&since), ["d", "c", "b"]);
     let two = log.packs(&scope, &all[1].place, Timestamp::UNIX_EPOCH, 2).await.unwrap();
     assert_eq!(names(&two), ["c", "b"], "from the place on, itself included");
@@ -53,7 +54,7 @@ async fn tenants_and_integrations_see_their_own_operations_alone() {
     let world = world().await;
     let log = OperationTable::new(world.local.table().clone());
     log.keep(&scope("a"), &pack(START, "a", &["1"])).await.unwrap();
-    let read = async |tenant| log.packs(&scope(tenant), &PackPlace::behind(at(START)), at(0), 10).await.unwrap().len();
+    let read = async |tenant| log.packs(&scope(tenant), &TimePlace::behind(at(START)), at(0), 10).await.unwrap().len();
     assert_eq!((read("a").await, read("b").await), (1, 0));
 }
 
@@ -74,7 +75,7 @@ async fn a_batch_costs_one_write_and_what_fills_more_than_an_item_is_split_in_or
     assert!(world.local.meter().write_units() - units <= 6, "{}", world.local.meter().write_units() - units);
     let large = many(40_000);
     log.keep(&scope, &large).await.unwrap();
-    let packs = log.packs(&scope, &PackPlace::behind(at(START)), at(0), 100).await.unwrap();
+    let packs = log.packs(&scope, &TimePlace::behind(at(START)), at(0), 100).await.unwrap();
     assert!(packs.len() > 1);
     let ids = |packs: &mut dyn Iterator<Item = &Pack>| {
         packs

@@ -1,5 +1,6 @@
 //! Where the application's own records live: read by keyset pages, told what became of them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -7,11 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Feedback;
+use super::place::TimePlace;
 use crate::domain::engagement::EngagementEvent;
-use crate::domain::identity::{Email, ExternalId};
+use crate::domain::identity::{Email, ExternalId, RecordKey};
 use crate::domain::link::RemoteId;
 use crate::domain::record::Fields;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{IntegrationId, Scope};
 use crate::error::Result;
 use crate::ports::runs::RunLog;
 
@@ -105,6 +107,34 @@ impl fmt::Debug for Pulled {
     }
 }
 
+/// That something of a record comes from a platform, or from the person by way of it. Values are not kept here: they are read
+/// from the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordChange {
+    /// The record.
+    pub record: RecordKey,
+    /// The application's names of what changed; [`MARKETING_OPT_IN`] and [`EMAIL_STATUS`] among them.
+    pub fields: BTreeSet<String>,
+    /// The integration that told it.
+    pub integration: IntegrationId,
+    /// When it happened, as far as the platform tells.
+    pub at: Timestamp,
+}
+
+/// Whether the person may be mailed, among the fields of a [`RecordChange`].
+pub const MARKETING_OPT_IN: &str = "marketing_opt_in";
+/// Whether mail reaches the person, among the fields of a [`RecordChange`].
+pub const EMAIL_STATUS: &str = "email_status";
+
+/// Changes in the order in which they were noted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordChanges {
+    /// The changes, each with its place.
+    pub changes: Vec<(TimePlace, RecordChange)>,
+    /// Whether there may be more behind the last one already.
+    pub more: bool,
+}
+
 /// Where the application's own records live. Everything that it is told may be told twice.
 #[async_trait]
 pub trait RecordSource: Send + Sync {
@@ -126,6 +156,20 @@ pub trait RecordSource: Send + Sync {
     /// Whether the rows are Tandem's own to keep and to forget.
     fn keeps_rows(&self) -> bool {
         false
+    }
+    /// Whether changes that come from platforms are kept for the application to read: where Tandem has no database of the
+    /// application's to write them to.
+    fn keeps_changes(&self) -> bool {
+        false
+    }
+    /// Keeps changes for 30 days. One write for each; one that is noted twice may be read twice.
+    async fn note_changes(&self, _: &Scope, _: &[RecordChange]) -> Result<()> {
+        Ok(())
+    }
+    /// Changes behind a place, at most `limit`, in an order that no later change gets into. One read call, and one more at
+    /// the turn of a month.
+    async fn changes(&self, _: &Scope, _: Option<&TimePlace>, _limit: usize) -> Result<RecordChanges> {
+        Ok(RecordChanges::default())
     }
     /// A person's data are erased: forgets the row, where Tandem itself keeps it. Rows of the application's own database are
     /// the application's to erase. A few calls.

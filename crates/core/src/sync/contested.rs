@@ -13,7 +13,7 @@ use crate::ports::{Attempt, Save};
 
 use super::conflict::{self, Side};
 use super::services::Desk;
-use super::take_back::handed_over;
+use super::take_back::HandedOver;
 use crate::domain::whom::Whom;
 
 /// A person with fields that have to be decided.
@@ -59,8 +59,8 @@ impl Desk {
             // Queued first: it waits until the link says what the platform has.
             self.defer(Task::PushContact { record: key.clone() }, correlation_id, PUSH_DELAY).await?;
         }
-        let handed = merged.record.as_ref().and_then(|next| handed_over(next, merged.pulled.clone(), now));
-        services.source.take_back(scope, handed.as_slice()).await?;
+        let handed = merged.record.as_ref().and_then(|next| HandedOver::of(&key, next, merged.pulled.clone(), now));
+        self.hand_over(handed.into_iter().collect()).await?;
         if let Some(next) = &merged.record {
             done(services.contacts.save_record(scope, &Save::of(&key, next)).await?)?;
         }

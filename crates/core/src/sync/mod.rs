@@ -4,6 +4,7 @@
 
 mod batches;
 pub mod change;
+pub mod changes;
 pub mod conflict;
 pub mod contested;
 mod decision;

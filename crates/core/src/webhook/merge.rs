@@ -15,6 +15,7 @@ use crate::ports::{Attempt, Save, Stored};
 use crate::sync::conflict::{self, Merged, Shown};
 use crate::sync::pull::RECENT;
 use crate::sync::services::Desk;
+use crate::sync::take_back::HandedOver;
 
 use super::entry::{Entry, EntryKind};
 
@@ -70,7 +71,9 @@ impl Desk {
     ) -> Result<Attempt> {
         let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
         if let Some(record) = &merged.record {
-            if record.external_id.is_some() {
+            if self.services.source.keeps_changes() {
+                self.hand_over(HandedOver::of(key, record, merged.pulled.clone(), at).into_iter().collect()).await?;
+            } else if record.external_id.is_some() {
                 let task = Task::TakeBack { record: key.clone(), at };
                 self.defer(task, correlation_id, TAKE_BACK_DELAY).await?;
             }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::consent::ConsentLedger;
+use crate::domain::consent::{ConsentLedger, ConsentSource};
 use crate::domain::engagement::{self, EmailStatus, EngagementEvent, EngagementKind, Standing};
-use crate::domain::identity::Email;
+use crate::domain::identity::{Email, RecordKey};
 use crate::domain::link::{Link, RemoteId};
 use crate::error::Result;
 use crate::ports::Feedback;
-use crate::ports::source::Person;
+use crate::ports::source::{EMAIL_STATUS, MARKETING_OPT_IN, Person, RecordChange};
 use crate::sync::services::Desk;
 
 /// Whether mail reaches the person. An opt-out that the person took back is none any more; what it outweighed counts. One that
@@ -23,6 +23,15 @@ fn status(standing: &Standing, events: &[EngagementEvent], consent: &ConsentLedg
         }
         status => status,
     }
+}
+
+/// What the application does not know of yet. It knows what it said itself.
+fn news(before: Option<&Feedback>, now: &Feedback) -> BTreeSet<String> {
+    let said_elsewhere = now.consent.as_ref().is_some_and(|consent| consent.source != ConsentSource::Application);
+    let opt_in = said_elsewhere && before.and_then(|before| before.marketing_opt_in) != now.marketing_opt_in;
+    let status = before.map_or(EmailStatus::Active, |before| before.email_status) != now.email_status;
+    let named = [(opt_in, MARKETING_OPT_IN), (status, EMAIL_STATUS)];
+    named.into_iter().filter(|(is_news, _)| *is_news).map(|(_, name)| name.to_owned()).collect()
 }
 
 impl Desk {
@@ -50,9 +59,30 @@ impl Desk {
             email_status: status(&standing, &events, &consent),
             standing,
         };
+        // Before it counts as told: who dies in between tells it once more.
+        self.note_feedback(&key, &feedback).await?;
         services.feedback.note(scope, &key, &feedback).await?;
         let person = Person { id: record.external_id, email: record.email };
         services.source.tell(scope, &person, &feedback, &events).await
+    }
+
+    /// Keeps for the application that consent or the state of the address is another one than was noted last, where it reads
+    /// changes from Tandem. One read, and a write when there is news.
+    async fn note_feedback(&self, key: &RecordKey, feedback: &Feedback) -> Result<()> {
+        let (services, scope) = (&self.services, &self.integration.scope);
+        if !services.source.keeps_changes() {
+            return Ok(());
+        }
+        let before = services.feedback.feedback(scope, key).await?;
+        let fields = news(before.as_ref(), feedback);
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let said = feedback.consent.as_ref().map(|consent| consent.at).filter(|_| fields.contains(MARKETING_OPT_IN));
+        let at = said.or(feedback.standing.last_event_at).unwrap_or_else(|| self.now());
+        let integration = scope.integration.clone();
+        let change = RecordChange { record: key.clone(), fields, integration, at };
+        services.source.note_changes(scope, &[change]).await
     }
 
     /// What the person did under all numbers of theirs: the platform may still tell of one that it merged away, and gives a

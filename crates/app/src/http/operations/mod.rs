@@ -1,6 +1,7 @@
 //! The operations, one a file.
 
 pub mod calls;
+pub mod changes;
 pub mod delete_contact;
 pub mod event_view;
 pub mod events;

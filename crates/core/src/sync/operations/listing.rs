@@ -11,7 +11,8 @@ use crate::domain::link::RemoteId;
 use crate::domain::operation::Operation;
 use crate::error::Result;
 use crate::policy;
-use crate::ports::operations::{NoPlace, Pack, PackPlace};
+use crate::ports::operations::Pack;
+use crate::ports::place::{NoPlace, TimePlace};
 use crate::sync::services::Desk;
 
 /// How many packs a read asks for.
@@ -41,7 +42,7 @@ pub struct OperationQuery {
 /// Where a listing goes on: a pack, and how many of its operations were listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationCursor {
-    place: PackPlace,
+    place: TimePlace,
     listed: usize,
 }
 
@@ -125,7 +126,7 @@ impl Desk {
     }
 
     /// What is picked out, and where the log is read from: the end of the run, if one is asked for, or its newest pack.
-    async fn filter_of<'a>(&self, query: &'a OperationQuery) -> Result<(Filter<'a>, PackPlace)> {
+    async fn filter_of<'a>(&self, query: &'a OperationQuery) -> Result<(Filter<'a>, TimePlace)> {
         let (services, scope, now) = (&self.services, &self.integration.scope, self.now());
         let (mut from, mut until) = (policy::after(now, -KEPT), now);
         if let Some(id) = &query.run
@@ -142,7 +143,7 @@ impl Desk {
             },
             None => BTreeSet::new(),
         };
-        Ok((Filter { query, contacts, from }, PackPlace::behind(policy::after(until, NOTED_WITHIN))))
+        Ok((Filter { query, contacts, from }, TimePlace::behind(policy::after(until, NOTED_WITHIN))))
     }
 }
 

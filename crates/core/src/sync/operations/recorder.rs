@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use crate::domain::identity::RecordKey;
 use crate::domain::operation::WriteCall;
 use crate::domain::scope::Scope;
-use crate::ports::operations::{OperationLog, Pack, PackPlace};
+use crate::ports::operations::{OperationLog, Pack};
+use crate::ports::place::TimePlace;
 use crate::ports::{Clock, Entropy};
 
 /// When so many things were written on, they are kept, though the work goes on: memory is bounded, too.
@@ -74,7 +75,7 @@ impl Recorder {
             left = others;
             let calls: Vec<WriteCall> = Vec::into_iter(own).map(|(_, call)| call).collect();
             let count = calls.len();
-            let pack = Pack { place: PackPlace { at: self.now(), name: self.entropy.id() }, calls };
+            let pack = Pack { place: TimePlace { at: self.now(), name: self.entropy.id() }, calls };
             if let Err(failure) = self.log.keep(&scope, &pack).await {
                 tracing::warn!(kind = ?failure.kind, calls = count, "calls are missing in the operation log: {failure}");
             }

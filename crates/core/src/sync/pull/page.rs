@@ -15,7 +15,7 @@ use crate::sync::conflict::{self, Merged, Shown};
 use crate::sync::plan::MAIL;
 use crate::sync::services::Desk;
 use crate::sync::settle::{is_known, statement};
-use crate::sync::take_back::handed_over;
+use crate::sync::take_back::HandedOver;
 
 use super::PullCounts;
 use jiff::Timestamp;
@@ -50,7 +50,10 @@ impl Desk {
         let known = self.known(page, &mut left).await?;
         self.learn_opt_outs(&known, counts, correlation_id).await?;
         let merged = self.merged(known, counts).await?;
-        self.hand_over(&merged).await?;
+        let handed = merged.iter().filter_map(|(known, merged)| {
+            HandedOver::of(&known.key, &known.record, merged.pulled.clone(), known.changed.at)
+        });
+        self.hand_over(handed.collect()).await?;
         let held_up = self.keep_all(&merged).await?;
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         counts.contacts += count(seen);
@@ -179,17 +182,6 @@ impl Desk {
             *merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
         }
         Ok(())
-    }
-
-    async fn hand_over(&self, merged: &[(Known, Merged)]) -> Result<()> {
-        let pulled = merged
-            .iter()
-            .filter_map(|(known, merged)| handed_over(&known.record, merged.pulled.clone(), known.changed.at));
-        let pulled: Vec<_> = pulled.collect();
-        if pulled.is_empty() {
-            return Ok(());
-        }
-        self.services.source.take_back(&self.integration.scope, &pulled).await
     }
 
     /// Stores records, then links; gives the changes of those contacts that another writer came first to.
