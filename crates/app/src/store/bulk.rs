@@ -49,7 +49,7 @@ impl BulkTable {
         let mut group = self.parts(scope, &save.key).save(save)?;
         if mark {
             let row = MarkRow { mark_version: save.record.version, tried_times: 0, due_at: now.as_microsecond() };
-            group.push(self.table.putting(item(keys::mark(scope, &save.key), &row)?, None)?);
+            group.push(self.table.putting(item(keys::outbox(scope, &save.key), &row)?, None)?);
         }
         Ok(group)
     }
@@ -57,7 +57,7 @@ impl BulkTable {
     fn mark(&self, scope: &Scope, mark: &Mark) -> Result<Group> {
         let row =
             MarkRow { mark_version: mark.version, tried_times: mark.attempts, due_at: mark.due_at.as_microsecond() };
-        let item = item(keys::mark(scope, &mark.record), &row)?;
+        let item = item(keys::outbox(scope, &mark.record), &row)?;
         Ok(vec![self.table.putting(item, Some(no_newer_than(mark)))?])
     }
 }
@@ -75,7 +75,7 @@ impl BulkStore for BulkTable {
     ) -> Result<Vec<Resolved>> {
         let mut wanted = Vec::new();
         for (external, email) in identities {
-            wanted.extend(external.iter().chain(email).map(|identity| keys::identity(scope, identity)));
+            wanted.extend(external.iter().chain(email).map(|identity| keys::identity(&scope.tenant, identity)));
             wanted.extend(email.iter().map(|email| keys::consent(&scope.tenant, email)));
         }
         let found = self.table.get_many(wanted).await?;
@@ -83,9 +83,12 @@ impl BulkStore for BulkTable {
     }
 
     async fn load_many(&self, scope: &Scope, records: &[RecordKey]) -> Result<Vec<Stored>> {
-        let both = |key: &RecordKey| [keys::record(scope, key), keys::link(scope, key)];
+        let both = |key: &RecordKey| [keys::record(&scope.tenant, key), keys::link(scope, key)];
         let found = self.table.get_many(records.iter().flat_map(both).collect()).await?;
-        let stored = |key| rows::stored(both(key).iter().filter_map(|key| found.get(key).cloned()).collect());
+        let stored = |key| {
+            let items = both(key).iter().filter_map(|key| found.get(key).cloned()).collect();
+            rows::stored(items, &scope.integration)
+        };
         records.iter().map(stored).collect()
     }
 
@@ -123,18 +126,18 @@ impl BulkStore for BulkTable {
 
     async fn unmark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()> {
         let group =
-            |mark: &Mark| Ok(vec![self.table.deleting(keys::mark(scope, &mark.record), Some(no_newer_than(mark)))?]);
+            |mark: &Mark| Ok(vec![self.table.deleting(keys::outbox(scope, &mark.record), Some(no_newer_than(mark)))?]);
         self.table.transact_many(marks.iter().map(group).collect::<Result<_>>()?).await.map(drop)
     }
 
     async fn marks(&self, scope: &Scope, after: &MarkCursor, limit: usize) -> Result<(Vec<Mark>, Option<MarkCursor>)> {
-        let partition = keys::mark_partition(scope, after.shard);
+        let partition = keys::outbox_partition(scope, after.shard);
         let items = self.table.partition_after(partition, after.after.as_ref().map(RecordKey::as_str), limit).await?;
         let full = items.len() >= limit;
         let marks = items.into_iter().map(mark_of).collect::<Result<Vec<_>>>()?;
         let next = match marks.last() {
             Some(last) if full => Some(MarkCursor { shard: after.shard, after: Some(last.record.clone()) }),
-            _ if after.shard + 1 < keys::MARK_SHARDS => Some(MarkCursor { shard: after.shard + 1, after: None }),
+            _ if after.shard + 1 < keys::OUTBOX_SHARDS => Some(MarkCursor { shard: after.shard + 1, after: None }),
             _ => None,
         };
         Ok((marks, next))
@@ -154,7 +157,7 @@ fn resolved(
     email: Option<&Identity>,
 ) -> Result<Resolved> {
     let pointer = |identity: Option<&Identity>| match identity {
-        Some(identity) => pointed_to(found, &keys::identity(scope, identity)),
+        Some(identity) => pointed_to(found, &keys::identity(&scope.tenant, identity)),
         None => Ok(None),
     };
     let ledger = email.and_then(|email| found.get(&keys::consent(&scope.tenant, email)));

@@ -38,9 +38,9 @@ impl ContactTable {
 #[async_trait]
 impl ContactStore for ContactTable {
     async fn resolve(&self, scope: &Scope, external: Option<&Identity>, email: Option<&Identity>) -> Result<Resolved> {
-        let external = external.map(|identity| keys::identity(scope, identity));
+        let external = external.map(|identity| keys::identity(&scope.tenant, identity));
         let consent = email.map(|identity| keys::consent(&scope.tenant, identity));
-        let email = email.map(|identity| keys::identity(scope, identity));
+        let email = email.map(|identity| keys::identity(&scope.tenant, identity));
         let wanted: Vec<_> = [&external, &email, &consent].into_iter().flatten().cloned().collect();
         if wanted.is_empty() {
             return Ok(Resolved::default());
@@ -55,7 +55,8 @@ impl ContactStore for ContactTable {
     }
 
     async fn load(&self, scope: &Scope, key: &RecordKey) -> Result<Stored> {
-        rows::stored(self.table.partition(keys::record_partition(scope, key), None).await?)
+        let items = self.table.partition(keys::record_partition(&scope.tenant, key), None).await?;
+        rows::stored(items, &scope.integration)
     }
 
     async fn by_remote_id(&self, scope: &Scope, id: &RemoteId) -> Result<Option<RecordKey>> {

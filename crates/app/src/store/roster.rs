@@ -24,7 +24,7 @@ pub(super) async fn enrol(table: &Table, scope: &Scope, generation: u64, entries
     for some in entries.chunks(AT_MOST) {
         let bytes: Vec<u8> = some.iter().flat_map(packed).collect();
         let part = hex::encode(&Sha256::digest(&bytes)[..16]);
-        let mut item = attributes(keys::roster(scope, generation, &part));
+        let mut item = attributes(keys::roster(&scope.tenant, generation, &part));
         item.insert(ENTRIES.to_owned(), AttributeValue::B(Blob::new(bytes)));
         table.put(item).await?;
     }
@@ -33,7 +33,7 @@ pub(super) async fn enrol(table: &Table, scope: &Scope, generation: u64, entries
 
 /// All entries of a generation.
 pub(super) async fn read(table: &Table, scope: &Scope, generation: u64) -> Result<Vec<RosterEntry>> {
-    let items = table.partition(keys::roster_partition(scope, generation), None).await?;
+    let items = table.partition(keys::roster_partition(&scope.tenant, generation), None).await?;
     let mut entries = Vec::new();
     for item in items {
         entries.extend(bytes(&item)?.chunks_exact(ENTRY).filter_map(unpacked));

@@ -134,7 +134,7 @@ impl RunStore for RunTable {
     }
 
     async fn forget_roster(&self, scope: &Scope, generation: u64) -> Result<()> {
-        self.table.clear(keys::roster_partition(scope, generation)).await
+        self.table.clear(keys::roster_partition(&scope.tenant, generation)).await
     }
 
     async fn log(&self, scope: &Scope, run: &RunLog) -> Result<()> {

@@ -16,10 +16,12 @@ use crate::store::transaction::Transacted;
 /// The ledgers go first: who dies on the way finds the record again, and by it the contacts whose ledgers are left.
 pub(super) async fn erase(parts: &Parts<'_>, identities: &[Identity], remote: &[RemoteId]) -> Result<()> {
     clear_ledgers(parts, remote).await?;
-    let items = [keys::record, keys::link, keys::feedback, keys::contested, keys::mark]
-        .map(|item| parts.deletion(item(parts.scope, parts.key)));
-    let mut writes = items.into_iter().collect::<Result<Vec<_>>>()?;
-    let pointers = identities.iter().map(|identity| keys::identity(parts.scope, identity));
+    let tenant = &parts.scope.tenant;
+    let shared = [keys::record, keys::feedback].map(|item| item(tenant, parts.key));
+    let own = [keys::link, keys::contested, keys::outbox].map(|item| item(parts.scope, parts.key));
+    let items = shared.into_iter().chain(own).map(|item| parts.deletion(item));
+    let mut writes = items.collect::<Result<Vec<_>>>()?;
+    let pointers = identities.iter().map(|identity| keys::identity(tenant, identity));
     for pointer in pointers.chain(remote.iter().map(|id| keys::remote(parts.scope, id))) {
         writes.push(parts.deletion_if_mine(pointer)?);
     }

@@ -32,7 +32,7 @@ impl Parts<'_> {
             writes.push(self.claim(identity)?);
         }
         for identity in &save.release {
-            writes.push(self.deletion_if_mine(keys::identity(self.scope, identity))?);
+            writes.push(self.deletion_if_mine(keys::identity(&self.scope.tenant, identity))?);
         }
         writes.extend(self.consent(save.consent.as_ref())?);
         Ok(writes)
@@ -42,7 +42,7 @@ impl Parts<'_> {
     pub(in crate::store) fn commit(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>> {
         let mut writes = vec![self.released_link(&commit.link, &commit.owner)?];
         for identity in &commit.release {
-            writes.push(self.deletion_if_mine(keys::identity(self.scope, identity))?);
+            writes.push(self.deletion_if_mine(keys::identity(&self.scope.tenant, identity))?);
         }
         for remote in &commit.point {
             writes.push(self.pointer(keys::remote(self.scope, remote))?);
@@ -58,7 +58,7 @@ impl Parts<'_> {
             0 | 1 => Condition::absent(),
             version => Condition::new("record_version = :before").number(":before", version - 1),
         };
-        self.table.putting(item(keys::record(self.scope, self.key), &row)?, Some(unchanged))
+        self.table.putting(item(keys::record(&self.scope.tenant, self.key), &row)?, Some(unchanged))
     }
 
     /// The link under a lease, if nobody changed it since it was read and nobody else holds it.
@@ -116,13 +116,13 @@ impl Parts<'_> {
 
     /// An identity's pointer to the record, if it does not lead elsewhere.
     pub(super) fn claim(&self, identity: &Identity) -> Result<TransactWriteItem> {
-        let item = item(keys::identity(self.scope, identity), &self.to_record())?;
+        let item = item(keys::identity(&self.scope.tenant, identity), &self.to_record())?;
         self.table.putting(item, Some(self.nobody_elses()))
     }
 
     /// An identity's pointer to the record, if it leads to `holder` until now.
     pub(super) fn taken_over(&self, identity: &Identity, holder: &RecordKey) -> Result<TransactWriteItem> {
-        let item = item(keys::identity(self.scope, identity), &self.to_record())?;
+        let item = item(keys::identity(&self.scope.tenant, identity), &self.to_record())?;
         let held = Condition::new("record_key = :holder").text(":holder", holder.as_str());
         self.table.putting(item, Some(held))
     }

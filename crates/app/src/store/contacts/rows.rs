@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::link::Lease;
+use tandem_core::domain::scope::IntegrationId;
 use tandem_core::error::Result;
 use tandem_core::ports::Stored;
 
@@ -38,18 +39,19 @@ pub(in crate::store) fn pointed_to(item: Item) -> Result<RecordKey> {
     Ok(RecordKey::from_stored(row::<PointerRow>(item)?.record_key))
 }
 
-/// The items of a record's partition, put together.
-pub(in crate::store) fn stored(items: Vec<Item>) -> Result<Stored> {
+/// The items of a record's partition, put together: the record with its link to this integration.
+pub(in crate::store) fn stored(items: Vec<Item>, integration: &IntegrationId) -> Result<Stored> {
     let mut stored = Stored::default();
+    let own = keys::link_of(integration);
     for item in items {
         match key_of(&item).map(|key| key.sk).as_deref() {
             Some(keys::RECORD) => stored.record = Some(parsed(&row::<RecordRow>(item)?.document)?),
-            Some(keys::LINK) => {
+            Some(sk) if sk == own => {
                 let row: LinkRow = row(item)?;
                 stored.link = Some(parsed(&row.document)?);
                 stored.lease = lease(row.lease_owner, row.lease_until)?;
             }
-            // A newer release may keep more with a record.
+            // Links to other integrations; and a newer release may keep more with a record.
             _ => {}
         }
     }
