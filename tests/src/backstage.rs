@@ -120,7 +120,8 @@ impl System {
     /// Records, links, identities and consent, as the functions see them.
     #[must_use]
     pub fn contact_store(&self) -> ContactTable {
-        ContactTable::new(self.table.table().clone(), std::sync::Arc::new(SystemClock))
+        let peers = std::sync::Arc::clone(&self.foundation.peers);
+        ContactTable::new(self.table.table().clone(), std::sync::Arc::new(SystemClock), peers)
     }
 
     /// A writer takes a new address for itself, as a function does before it creates the contact, and is never heard of
@@ -149,6 +150,7 @@ impl System {
             link: Link { revision: 1, ..Link::new(now) },
             lease: Lease { owner: "gone".to_owned(), until },
             consent: None,
+            is_news: true,
         };
         let begun = self.contact_store().begin(&Scope::default_mautic(), &begin).await;
         assert_eq!(begun.expect("the table takes it"), Attempt::Done);

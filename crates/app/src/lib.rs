@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod config;
 pub mod data_key;
+pub mod desks;
 pub mod events;
 pub mod functions;
 pub mod http;

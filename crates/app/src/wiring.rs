@@ -1,8 +1,8 @@
 //! Which implementation stands behind which port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
 use tandem_connectors::Ports;
 use tandem_connectors::http::Http;
 use tandem_connectors::mautic::vocabulary::MauticVocabulary;
@@ -12,23 +12,22 @@ use tandem_connectors::sources::supabase::Supabase;
 use tandem_core::automation::rulebook::RuleBook;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
-use tandem_core::jobs::message::Job;
-use tandem_core::jobs::runner::Verdict;
+use tandem_core::jobs::message::{Job, Task};
 use tandem_core::mapping::RuleSet;
 use tandem_core::ports::bulk::BulkPlatform;
 use tandem_core::ports::changes::ChangeLog;
+use tandem_core::ports::integrations::Peers;
 use tandem_core::ports::{
     BudgetStore, Clock, Entropy, JobQueue, MarketingPlatform, PlatformEvents, RecordSource, Sleep,
 };
 use tandem_core::sync::services::{Background, Desk, Integration, Services};
-use tracing::Instrument;
 
 use crate::admin::Admin;
 use crate::config::{Config, SourceConfig};
+use crate::desks::{CurrentDesks, Desks, FixedDesks, FixedPeers, JobRunner};
 use crate::http::{AppState, KeyRing};
 use crate::lifecycle_rules::LifecycleRules;
 use crate::mappings::{self, Mappings};
-use crate::queue::worker::JobHandler;
 use crate::rules_in_use::{InUse, RulesInUse};
 use crate::sealing::Sealer;
 use crate::store::{
@@ -59,6 +58,10 @@ pub struct Foundation {
     pub lifecycle: Arc<RuleBook>,
     /// Tells the time; a test may put its own in this place.
     pub clock: Arc<dyn Clock>,
+    /// Which tenant and integration the settings are those of.
+    pub scope: Scope,
+    /// Which integrations a tenant has.
+    pub peers: Arc<dyn Peers>,
 }
 
 impl Foundation {
@@ -92,7 +95,9 @@ impl Foundation {
         let lifecycle = Arc::new(config.lifecycle.book(&rules)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let source = source(&config.source, &table, &clock)?;
-        Ok(Self { config, table, queue, http: Http::default(), source, rules, lifecycle, clock })
+        let scope = Scope::default_mautic();
+        let peers = Arc::new(FixedPeers::new(config.mautic.is_some().then(|| scope.clone())));
+        Ok(Self { config, table, queue, http: Http::default(), source, rules, lifecycle, clock, scope, peers })
     }
 
     /// The client of the default Mautic; `None` in demo mode.
@@ -114,7 +119,7 @@ impl Foundation {
             circuits: Arc::new(CircuitTable::new(self.table.clone())),
             spellings: Arc::new(SpellingTable::new(self.table.clone())),
         };
-        Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports)
+        Mautic::new(settings.clone(), &self.scope, self.http.clone(), &ports)
     }
 
     /// The desk of the default integration; `None` in demo mode.
@@ -123,6 +128,35 @@ impl Foundation {
     /// As [`Foundation::mautic`].
     pub fn desk(&self) -> Result<Option<Desk>> {
         Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic))))
+    }
+
+    /// The desks of all integrations with the rules that count just now, for work that nobody waits for.
+    ///
+    /// # Errors
+    /// As [`Foundation::mautic`].
+    pub fn desks(&self) -> Result<Arc<dyn Desks>> {
+        Ok(Arc::new(CurrentDesks::new(FixedDesks::new(self.desk()?), self.rules_in_use())))
+    }
+
+    /// What runs the jobs of the queue, each with the desk of its integration.
+    #[must_use]
+    pub fn job_runner(&self, desks: Arc<dyn Desks>) -> JobRunner {
+        JobRunner::new(desks, Arc::new(ParkedTable::new(self.table.clone())), Arc::clone(&self.clock))
+    }
+
+    /// Queues what the schedule does for an integration.
+    ///
+    /// # Errors
+    /// `Storage` when the queue does not take it.
+    pub async fn look_after_later(&self, scope: Scope, correlation_id: &str) -> Result<()> {
+        let job = Job {
+            id: entropy().id(),
+            scope,
+            correlation_id: correlation_id.to_owned(),
+            queued_at: self.clock.now(),
+            task: Task::LookAfter,
+        };
+        self.queue.send(&job, Duration::ZERO).await
     }
 
     /// The same for work that a caller waits for: a call of Mautic is given up while there is still time for an answer.
@@ -151,7 +185,7 @@ impl Foundation {
     fn desk_over(&self, mautic: Arc<Mautic>) -> Desk {
         let in_background = Arc::new(mautic.in_background());
         let integration = Integration {
-            scope: Scope::default_mautic(),
+            scope: self.scope.clone(),
             bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
             changes: Arc::clone(&mautic) as Arc<dyn ChangeLog>,
             events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
@@ -170,6 +204,7 @@ impl Foundation {
             enrolment: self.config.enrolment.clone(),
             admin_opt_in: self.config.admin_opt_in,
             vanished: self.config.vanished.clone(),
+            hook: self.config.hook.clone(),
             reference: Arc::default(),
         };
         Desk { services: self.services(), integration }
@@ -184,16 +219,20 @@ impl Foundation {
         }
     }
 
+    fn peers(&self) -> Arc<dyn Peers> {
+        Arc::clone(&self.peers)
+    }
+
     fn services(&self) -> Services {
         Services {
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
             sleep: sleep(),
-            contacts: Arc::new(ContactTable::new(self.table.clone(), Arc::clone(&self.clock))),
+            contacts: Arc::new(ContactTable::new(self.table.clone(), Arc::clone(&self.clock), self.peers())),
             catalogs: Arc::new(CatalogTable::new(self.table.clone())),
             events: Arc::new(EventTable::new(self.table.clone())),
-            bulk: Arc::new(BulkTable::new(self.table.clone())),
-            lifecycle: Arc::new(LifecycleTable::new(self.table.clone())),
+            bulk: Arc::new(BulkTable::new(self.table.clone(), self.peers())),
+            lifecycle: Arc::new(LifecycleTable::new(self.table.clone(), self.peers())),
             runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
             source: Arc::clone(&self.source),
@@ -227,7 +266,7 @@ impl Foundation {
     /// # Errors
     /// As [`RulesInUse::of`].
     pub async fn with_rules_in_use(mut self) -> Result<Self> {
-        let InUse { rules, lifecycle, .. } = self.rules_in_use().of(&Scope::default_mautic()).await?;
+        let InUse { rules, lifecycle, .. } = self.rules_in_use().of(&self.scope).await?;
         (self.rules, self.lifecycle) = (rules, lifecycle);
         Ok(self)
     }
@@ -266,18 +305,6 @@ impl Foundation {
     #[must_use]
     pub fn budgets(&self) -> Arc<dyn BudgetStore> {
         Arc::new(BudgetTable::new(self.table.clone()))
-    }
-}
-
-#[async_trait]
-impl JobHandler for Desk {
-    async fn handle(&self, job: &Job, attempt: u32) -> Verdict {
-        let span = tracing::info_span!("job", correlation_id = %job.correlation_id);
-        self.run(job, attempt).instrument(span).await
-    }
-
-    async fn handle_together(&self, jobs: &[(Job, u32)]) -> Vec<Verdict> {
-        self.run_together(jobs).await
     }
 }
 

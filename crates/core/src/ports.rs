@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod changes;
+pub mod integrations;
 pub mod lifecycle;
 pub mod runs;
 pub mod source;
@@ -124,6 +125,9 @@ pub struct Begin {
     pub claim: Vec<Identity>,
     /// The consent ledger of the record's address, when it changed.
     pub consent: Option<(Identity, ConsentLedger)>,
+    /// Whether the record, its identities or the consent are others than before: then the tenant's other integrations are to
+    /// hear of it.
+    pub is_news: bool,
 }
 
 /// A record's newer state, to be written to the platform by a job: record, identities and consent, all or nothing.
@@ -188,7 +192,8 @@ pub enum Attempt {
     Contended,
 }
 
-/// Records, links, identities and consent.
+/// Records, links, identities and consent. The scope says whose act a write is: what changes a record, or what its person said
+/// about mail, puts an entry into the outbox of each other integration of the tenant, in the same transaction.
 #[async_trait]
 pub trait ContactStore: Send + Sync {
     /// What the identities point to, and the consent of the address. One read call.
@@ -223,7 +228,8 @@ pub trait ContactStore: Send + Sync {
     /// Records with a field that a person has to decide, as far as [`ContactStore::relink`] noted it; some may be decided by
     /// now. At most `limit`. One read call.
     async fn contested(&self, scope: &Scope, limit: usize) -> Result<Vec<RecordKey>>;
-    /// Takes a statement into the consent ledger of an address. One read call and, when it changes something, one write.
+    /// Takes a statement into the consent ledger of an address. One read call and, when it changes something, one write; two
+    /// reads more where the tenant has other integrations.
     async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome>;
     /// The newest wish about a membership. One read call.
     async fn membership_wish(

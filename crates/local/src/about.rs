@@ -21,6 +21,7 @@ pub fn kind(task: &Task) -> &'static str {
         Task::WriteBack { .. } => "write back",
         Task::TakeBack { .. } => "take back",
         Task::Sync => "sync",
+        Task::LookAfter => "look after",
         Task::ApplyEvent { .. } => "event",
         Task::Identify { .. } => "identify",
     }
@@ -47,7 +48,7 @@ pub async fn people_of(desk: &Desk, jobs: &[ParkedJob]) -> Result<Vec<Option<Str
                 Some(event) => person_of_event(desk, &event).await?,
                 None => None,
             },
-            Task::TakeDelivery { .. } | Task::ApplyDelivery { .. } | Task::Sync => None,
+            Task::TakeDelivery { .. } | Task::ApplyDelivery { .. } | Task::Sync | Task::LookAfter => None,
         });
     }
     Ok(people)

@@ -1,69 +1,50 @@
 //! Records, links and marks, many at a time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::bulk::{BulkStore, Mark, MarkCursor, Taken};
+use tandem_core::ports::integrations::Peers;
 use tandem_core::ports::{Attempt, Commit, Resolved, Save, Stored};
 
-use super::condition::Condition;
 use super::consent;
 use super::contacts::parts::Parts;
 use super::contacts::rows;
 use super::keys::{self, Key};
-use super::row::{Item, item, key_of, moment, row};
+use super::outbox::{self, Outbox};
+use super::row::Item;
 use super::table::Table;
 use super::transactions::Group;
 
 /// [`BulkStore`] over the table.
 pub struct BulkTable {
     table: Table,
-}
-
-/// A mark. Moments are in microseconds.
-#[derive(Serialize, Deserialize)]
-struct MarkRow {
-    mark_version: u64,
-    tried_times: u32,
-    due_at: i64,
+    outbox: Outbox,
 }
 
 impl BulkTable {
-    /// The contacts in `table`.
+    /// The contacts in `table`; `peers` tells which integrations a tenant has.
     #[must_use]
-    pub fn new(table: Table) -> Self {
-        Self { table }
+    pub fn new(table: Table, peers: Arc<dyn Peers>) -> Self {
+        Self { outbox: Outbox::new(table.clone(), peers), table }
     }
 
     fn parts<'a>(&'a self, scope: &'a Scope, key: &'a RecordKey) -> Parts<'a> {
         Parts { table: &self.table, scope, key }
     }
 
-    fn save(&self, scope: &Scope, save: &Save, mark: bool, now: Timestamp) -> Result<Group> {
+    /// A record's newer state with its outbox entries.
+    fn save(&self, scope: &Scope, save: &Save, due: &[Scope], now: Timestamp) -> Result<Group> {
         let mut group = self.parts(scope, &save.key).save(save)?;
-        if mark {
-            let row = MarkRow { mark_version: save.record.version, tried_times: 0, due_at: now.as_microsecond() };
-            group.push(self.table.putting(item(keys::outbox(scope, &save.key), &row)?, None)?);
-        }
+        group.extend(self.outbox.entries(due, &save.key, save.record.version, now)?);
         Ok(group)
     }
-
-    fn mark(&self, scope: &Scope, mark: &Mark) -> Result<Group> {
-        let row =
-            MarkRow { mark_version: mark.version, tried_times: mark.attempts, due_at: mark.due_at.as_microsecond() };
-        let item = item(keys::outbox(scope, &mark.record), &row)?;
-        Ok(vec![self.table.putting(item, Some(no_newer_than(mark)))?])
-    }
-}
-
-fn no_newer_than(mark: &Mark) -> Condition {
-    Condition::new("attribute_not_exists(pk) OR mark_version <= :version").number(":version", mark.version)
 }
 
 #[async_trait]
@@ -98,7 +79,9 @@ impl BulkStore for BulkTable {
     }
 
     async fn save_many(&self, scope: &Scope, saves: &[(Save, bool)], now: Timestamp) -> Result<Vec<Attempt>> {
-        let groups = saves.iter().map(|(save, mark)| self.save(scope, save, *mark, now));
+        let others = self.outbox.others(scope).await?;
+        let all: Vec<Scope> = others.iter().chain([scope]).cloned().collect();
+        let groups = saves.iter().map(|(save, mark)| self.save(scope, save, if *mark { &all } else { &others }, now));
         self.table.transact_many(groups.collect::<Result<_>>()?).await
     }
 
@@ -108,7 +91,12 @@ impl BulkStore for BulkTable {
     }
 
     async fn commit_many(&self, scope: &Scope, commits: &[Commit]) -> Result<Vec<Attempt>> {
-        let groups = commits.iter().map(|commit| self.parts(scope, &commit.key).commit(commit));
+        let others = self.outbox.others(scope).await?;
+        let groups = commits.iter().map(|commit| {
+            let mut group = self.parts(scope, &commit.key).commit(commit)?;
+            group.extend(self.outbox.of_commit(&others, commit)?);
+            Ok(group)
+        });
         self.table.transact_many(groups.collect::<Result<_>>()?).await
     }
 
@@ -120,21 +108,20 @@ impl BulkStore for BulkTable {
     }
 
     async fn mark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()> {
-        let groups = marks.iter().map(|mark| self.mark(scope, mark));
+        let groups = marks.iter().map(|mark| Ok(vec![self.outbox.putting(scope, mark)?]));
         self.table.transact_many(groups.collect::<Result<_>>()?).await.map(drop)
     }
 
     async fn unmark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()> {
-        let group =
-            |mark: &Mark| Ok(vec![self.table.deleting(keys::outbox(scope, &mark.record), Some(no_newer_than(mark)))?]);
-        self.table.transact_many(marks.iter().map(group).collect::<Result<_>>()?).await.map(drop)
+        let groups = marks.iter().map(|mark| Ok(vec![self.outbox.deleting(scope, mark)?]));
+        self.table.transact_many(groups.collect::<Result<_>>()?).await.map(drop)
     }
 
     async fn marks(&self, scope: &Scope, after: &MarkCursor, limit: usize) -> Result<(Vec<Mark>, Option<MarkCursor>)> {
         let partition = keys::outbox_partition(scope, after.shard);
         let items = self.table.partition_after(partition, after.after.as_ref().map(RecordKey::as_str), limit).await?;
         let full = items.len() >= limit;
-        let marks = items.into_iter().map(mark_of).collect::<Result<Vec<_>>>()?;
+        let marks = items.into_iter().map(outbox::read).collect::<Result<Vec<_>>>()?;
         let next = match marks.last() {
             Some(last) if full => Some(MarkCursor { shard: after.shard, after: Some(last.record.clone()) }),
             _ if after.shard + 1 < keys::OUTBOX_SHARDS => Some(MarkCursor { shard: after.shard + 1, after: None }),
@@ -142,12 +129,6 @@ impl BulkStore for BulkTable {
         };
         Ok((marks, next))
     }
-}
-
-fn mark_of(item: Item) -> Result<Mark> {
-    let record = RecordKey::from_stored(key_of(&item).map(|key| key.sk).unwrap_or_default());
-    let row: MarkRow = row(item)?;
-    Ok(Mark { record, version: row.mark_version, attempts: row.tried_times, due_at: moment(row.due_at)? })
 }
 
 fn resolved(

@@ -4,6 +4,7 @@ mod listing;
 mod rows;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,7 @@ use tandem_core::domain::link::{Lease, RemoteId};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
+use tandem_core::ports::integrations::Peers;
 use tandem_core::ports::lifecycle::{Accepted, Admission, Burial, LifecycleStore};
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -24,6 +26,7 @@ use super::condition::Condition;
 use super::contacts;
 use super::contacts::parts::Parts;
 use super::keys::{self, Key};
+use super::outbox::Outbox;
 use super::row::{item, row};
 use super::table::Table;
 use super::transactions::Group;
@@ -38,13 +41,14 @@ const TOUCH_IS_KEPT: i64 = 3600;
 /// [`LifecycleStore`] over the table.
 pub struct LifecycleTable {
     table: Table,
+    outbox: Outbox,
 }
 
 impl LifecycleTable {
-    /// The events in `table`.
+    /// The events in `table`; `peers` tells which integrations a tenant has.
     #[must_use]
-    pub fn new(table: Table) -> Self {
-        Self { table }
+    pub fn new(table: Table, peers: Arc<dyn Peers>) -> Self {
+        Self { outbox: Outbox::new(table.clone(), peers), table }
     }
 
     /// A new event, its place in the list of its day, and that in the list of what is not on the queue.
@@ -73,7 +77,7 @@ impl LifecycleTable {
         ])
     }
 
-    fn admission(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Vec<TransactWriteItem>> {
+    async fn admission(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Vec<TransactWriteItem>> {
         let Admission { key, event, subject, lease, save, customers } = admission;
         let mut writes = self.event_and_place(scope, event)?;
         let held = event.completed_at.is_none().then_some(lease);
@@ -88,6 +92,8 @@ impl LifecycleTable {
         let parts = Parts { table: &self.table, scope, key };
         if let Some(save) = save {
             writes.extend(parts.save(save)?);
+            let others = self.outbox.others(scope).await?;
+            writes.extend(self.outbox.entries(&others, key, save.record.version, now)?);
         }
         for customer in customers {
             writes.push(parts.pointer(keys::customer(&scope.tenant, customer))?);
@@ -179,7 +185,7 @@ impl LifecycleStore for LifecycleTable {
     }
 
     async fn admit(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Attempt> {
-        self.table.transact(self.admission(scope, admission, now)?).await.map(Attempt::from)
+        self.table.transact(self.admission(scope, admission, now).await?).await.map(Attempt::from)
     }
 
     async fn take(

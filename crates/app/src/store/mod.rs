@@ -24,6 +24,7 @@ mod integrations;
 pub mod keys;
 mod lifecycle;
 mod meter;
+mod outbox;
 mod parked;
 mod purge;
 mod records;

@@ -99,6 +99,9 @@ pub enum Task {
     /// Go on with the sync run of the integration.
     #[serde(rename = "sync_v1")]
     Sync,
+    /// Do what the schedule does for the integration: a sync run, and a look at its webhook.
+    #[serde(rename = "look_after_v1")]
+    LookAfter,
     /// Do what a stored lifecycle event asks for.
     #[serde(rename = "apply_event_v1")]
     ApplyEvent {
@@ -130,6 +133,7 @@ impl Task {
             | Self::WriteBack { .. }
             | Self::TakeBack { .. }
             | Self::Sync
+            | Self::LookAfter
             | Self::RequestMembership(_)
             | Self::Erase { .. }
             | Self::CheckAllowed { .. }

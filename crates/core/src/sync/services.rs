@@ -19,6 +19,7 @@ use crate::ports::{
     PlatformEvents, RecordSource, Sleep,
 };
 use crate::webhook::entry::Deliveries;
+use crate::webhook::repair::Hook;
 
 use super::enrolment::Enrolment;
 use super::lift::AdminOptIn;
@@ -89,6 +90,8 @@ pub struct Integration {
     pub admin_opt_in: AdminOptIn,
     /// What becomes of contacts whose records the application does not have any more.
     pub vanished: Vanished,
+    /// Where its webhook leads; `None` when nobody set one up.
+    pub hook: Option<Hook>,
     /// Fields and stages of the platform, as last read.
     pub reference: Arc<ReferenceData>,
 }

@@ -128,8 +128,7 @@ impl Desk {
             }
             let at = self.now();
             let said = statement(entry, at);
-            let mark =
-                Mark { record: known.key.clone(), version: known.record.version, attempts: 0, due_at: self.now() };
+            let mark = Mark::new(known.key.clone(), known.record.version, self.now());
             self.services.bulk.mark_many(&self.integration.scope, &[mark]).await?;
             self.services.contacts.amend_consent(&self.integration.scope, &identity, said).await?;
             let contact = &known.changed.contact.id;

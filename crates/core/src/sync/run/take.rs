@@ -179,12 +179,7 @@ impl Run<'_> {
         }
         let now = self.now();
         let unsettled = same.iter().filter(|planned| is_to_be_sent(&planned.draft));
-        let mark = |planned: &Planned| Mark {
-            record: planned.draft.key.clone(),
-            version: planned.draft.record.version - 1,
-            attempts: 0,
-            due_at: now,
-        };
+        let mark = |planned: &Planned| Mark::new(planned.draft.key.clone(), planned.draft.record.version - 1, now);
         let marks: Vec<Mark> = unsettled.map(mark).collect();
         self.desk.services.bulk.mark_many(&self.desk.integration.scope, &marks).await
     }
