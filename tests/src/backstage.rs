@@ -12,7 +12,7 @@ use tandem_core::domain::engagement::Standing;
 use tandem_core::domain::identity::{Email, RecordKey};
 use tandem_core::domain::link::{Lease, Link, RemoteId};
 use tandem_core::domain::record::Record;
-use tandem_core::domain::scope::{Scope, TenantId};
+use tandem_core::domain::scope::TenantId;
 use tandem_core::jobs::message::ParkedJob;
 use tandem_core::ports::{Attempt, Begin, Clock, ContactStore, Feedback, HookCheck, ParkedJobs};
 use tandem_core::webhook::entry::Observed;
@@ -152,7 +152,7 @@ impl System {
             consent: None,
             is_news: true,
         };
-        let begun = self.contact_store().begin(&Scope::default_mautic(), &begin).await;
+        let begun = self.contact_store().begin(&self.foundation.scope, &begin).await;
         assert_eq!(begun.expect("the table takes it"), Attempt::Done);
         key
     }
@@ -162,7 +162,7 @@ impl System {
     /// # Panics
     /// When the table fails.
     pub async fn end_lease(&self, email: &str) {
-        let (store, scope) = (self.contact_store(), Scope::default_mautic());
+        let (store, scope) = (self.contact_store(), self.foundation.scope.clone());
         let email: Email = email.parse().expect("an address");
         let resolved = store.resolve(&scope, None, Some(&email.identity())).await.expect("the table answers");
         let key = resolved.by_email.expect("a record with this address");
@@ -259,7 +259,7 @@ impl System {
     /// When there is none.
     pub async fn link(&self, email: &str) -> Link {
         let key = self.record_of(email).await;
-        let stored = self.contact_store().load(&Scope::default_mautic(), &key).await;
+        let stored = self.contact_store().load(&self.foundation.scope, &key).await;
         stored.expect("the table answers").link.expect("a link")
     }
 
@@ -272,9 +272,13 @@ impl System {
         desk.services.feedback.feedback(&desk.integration.scope, &key).await.expect("the table answers")
     }
 
-    async fn record_of(&self, email: &str) -> RecordKey {
+    /// The key of the record that has an address.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn record_of(&self, email: &str) -> RecordKey {
         let email: Email = email.parse().expect("an address");
-        let resolved = self.contact_store().resolve(&Scope::default_mautic(), None, Some(&email.identity())).await;
+        let resolved = self.contact_store().resolve(&self.foundation.scope, None, Some(&email.identity())).await;
         resolved.expect("the table answers").by_email.expect("a record with this address")
     }
 }

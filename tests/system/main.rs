@@ -16,6 +16,8 @@ mod failures;
 mod guardian;
 mod hanging;
 mod health;
+mod hub;
+mod hub_consent;
 mod identify;
 mod identity;
 mod import;

@@ -56,7 +56,7 @@ pub async fn scheduled_sync() -> Result<(), Error> {
     let desks = some_desks(&foundation).await?;
     let (desks, foundation) = (&desks, &foundation);
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde::de::IgnoredAny>| async move {
-        look_after_all(&**desks, foundation, &event.context).await
+        Box::pin(look_after_all(&**desks, foundation, &event.context)).await
     }))
     .await
 }
@@ -74,8 +74,8 @@ async fn look_after_all(
         // One of them failing must not keep the other from being done. The watch comes last: on an old Mautic it may read its
         // history for days, with all the calls that there are.
         let until = deadline_of(context).map(|end| policy::after(end, -FOR_THE_WATCH));
-        let ran = desk.sync_on_schedule(until, id).await;
-        let watched = desk.watch(desk.integration.hook.as_ref(), id).await;
+        let ran = Box::pin(desk.sync_on_schedule(until, id)).await;
+        let watched = Box::pin(desk.watch(desk.integration.hook.as_ref(), id)).await;
         tracing::info!(watched = ?watched?, synced = ran?.is_some(), "looked after the integration");
         return Ok(());
     }

@@ -22,6 +22,7 @@ mod health;
 mod idempotency;
 mod integrations;
 pub mod keys;
+mod leased;
 mod lifecycle;
 mod meter;
 mod outbox;

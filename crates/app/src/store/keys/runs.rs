@@ -4,6 +4,12 @@ use tandem_core::domain::scope::{Scope, TenantId};
 
 use super::{Key, key, of_integration, of_tenant};
 
+/// The lease and the state of the takes from a tenant's source.
+#[must_use]
+pub fn take_state(tenant: &TenantId) -> Key {
+    key(of_tenant(tenant, "take"), "state")
+}
+
 /// The lease and the state of an integration's runs.
 #[must_use]
 pub fn run_state(scope: &Scope) -> Key {

@@ -46,6 +46,7 @@ fn key_formats_are_what_they_were() {
         (cursor(&scope, Feed::DoNotContact), "I#acme#mautic#platform", "cursor#do-not-contact"),
         (cursor(&scope, Feed::Audit), "I#acme#mautic#platform", "cursor#audit"),
         (list_lock(&scope, "Pro"), "I#acme#mautic#platform", "making#957b0b874524d09a5d035007f821a094"),
+        (take_state(tenant), "T#acme#take", "state"),
         (run_state(&scope), "I#acme#mautic#runs", "state"),
         (run_log(&scope, "r1"), "I#acme#mautic#run-logs", "r1"),
         (run_issues(&scope, "r1", "p1"), "I#acme#mautic#run-issues#r1", "p1"),
