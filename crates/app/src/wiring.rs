@@ -235,6 +235,7 @@ impl Foundation {
             lifecycle: Arc::new(LifecycleTable::new(self.table.clone(), self.peers())),
             runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
+            peers: self.peers(),
             source: Arc::clone(&self.source),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),

@@ -21,7 +21,7 @@ use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::link::{Lease, Link, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact, PlatformInfo, RemoteContact, Written};
 use crate::domain::record::Record;
-use crate::domain::scope::{Scope, TenantId};
+use crate::domain::scope::{IntegrationId, Scope, TenantId};
 use crate::error::Result;
 use crate::jobs::message::{Job, MembershipChange, MembershipList, ParkedJob};
 use crate::webhook::entry::{Entry, Observed};
@@ -106,6 +106,17 @@ pub struct Stored {
     pub record: Option<Record>,
     /// What the platform has.
     pub link: Option<Link>,
+    /// Who is writing it just now.
+    pub lease: Option<Lease>,
+}
+
+/// A record's link to one of the tenant's integrations, and who is writing it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkOf {
+    /// The integration.
+    pub integration: IntegrationId,
+    /// The link.
+    pub link: Link,
     /// Who is writing it just now.
     pub lease: Option<Lease>,
 }
@@ -200,6 +211,8 @@ pub trait ContactStore: Send + Sync {
     async fn resolve(&self, scope: &Scope, external: Option<&Identity>, email: Option<&Identity>) -> Result<Resolved>;
     /// A record with its link. One read call.
     async fn load(&self, scope: &Scope, key: &RecordKey) -> Result<Stored>;
+    /// All links of a record, in no order. One read call.
+    async fn links(&self, tenant: &TenantId, key: &RecordKey) -> Result<Vec<LinkOf>>;
     /// The record that a contact of the platform belongs to. One read call.
     async fn by_remote_id(&self, scope: &Scope, id: &RemoteId) -> Result<Option<RecordKey>>;
     /// Begins a write. One write call.
@@ -212,7 +225,8 @@ pub trait ContactStore: Send + Sync {
     async fn exchange(&self, scope: &Scope, moves: &[Exchange]) -> Result<Attempt>;
     /// Ends a lease without changing anything else, so that the next writer need not wait. One write call.
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()>;
-    /// Erases a record, its link and its pointers. Consent stays, under the digest of the address. One write call or two.
+    /// Erases a record, all its links and its pointers, `remote` being the contacts of the scope's own integration. Consent stays,
+    /// under the digest of the address. A read call, and one write call or two.
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()>;
     /// Puts a link in the place of the stored one, if that has `revision` and nobody writes the contact just now; points
     /// the link's remote id, if any, to the record, and lists the record when a person has to decide a field of it. One write

@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use tandem_core::domain::consent::{ConsentEntry, ConsentOutcome};
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
-use tandem_core::domain::scope::Scope;
+use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::jobs::message::{MembershipChange, MembershipList};
 use tandem_core::ports::integrations::Peers;
-use tandem_core::ports::{Attempt, Begin, Clock, Commit, ContactStore, Exchange, Resolved, Save, Stored};
+use tandem_core::ports::{Attempt, Begin, Clock, Commit, ContactStore, Exchange, LinkOf, Resolved, Save, Stored};
 
 use super::condition::Condition;
 use super::keys;
@@ -61,6 +61,10 @@ impl ContactStore for ContactTable {
     async fn load(&self, scope: &Scope, key: &RecordKey) -> Result<Stored> {
         let items = self.table.partition(keys::record_partition(&scope.tenant, key), None).await?;
         rows::stored(items, &scope.integration)
+    }
+
+    async fn links(&self, tenant: &TenantId, key: &RecordKey) -> Result<Vec<LinkOf>> {
+        rows::links(self.table.partition(keys::record_partition(tenant, key), None).await?)
     }
 
     async fn by_remote_id(&self, scope: &Scope, id: &RemoteId) -> Result<Option<RecordKey>> {
@@ -115,7 +119,8 @@ impl ContactStore for ContactTable {
     }
 
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()> {
-        erasure::erase(&self.parts(scope, key), identities, remote).await
+        let links = self.links(&scope.tenant, key).await?;
+        erasure::erase(&self.parts(scope, key), identities, remote, &links).await
     }
 
     async fn relink(

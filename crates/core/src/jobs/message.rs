@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::identity::RecordKey;
+use crate::domain::identity::{Email, RecordKey};
 use crate::domain::link::RemoteId;
 use crate::domain::scope::Scope;
 use crate::domain::whom::Whom;
@@ -55,6 +55,16 @@ pub enum Task {
     DeleteContact {
         /// Which contact.
         contact: RemoteId,
+    },
+    /// Delete a person here who was deleted by way of another integration of the tenant.
+    #[serde(rename = "delete_person_v1")]
+    DeletePerson {
+        /// The person's contacts, as far as they were known.
+        contacts: Vec<RemoteId>,
+        /// The address, under which others may be there.
+        email: Option<Email>,
+        /// When the person was deleted.
+        at: Timestamp,
     },
     /// Take a delivery that could not be stored when it came.
     #[serde(rename = "take_delivery_v1")]
@@ -127,6 +137,7 @@ impl Task {
         match self {
             Self::PushContact { .. } | Self::ApplyEvent { .. } | Self::SetMembership(_) => true,
             Self::DeleteContact { .. }
+            | Self::DeletePerson { .. }
             | Self::TakeDelivery { .. }
             | Self::ApplyDelivery { .. }
             | Self::CheckGone { .. }

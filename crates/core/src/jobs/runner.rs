@@ -68,6 +68,7 @@ impl Desk {
                 self.erase_again(whom, Erasure { at: *at, keep_row: *keep_row }, job).await
             }
             Task::DeleteContact { contact } => self.delete_later(contact, job).await,
+            Task::DeletePerson { contacts, email, at } => self.delete_person(contacts, email.as_ref(), *at).await,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::jobs::message::{Job, Task};
 use crate::mapping::{RuleSet, Strategy, Vocabulary};
 use crate::ports::bulk::{BulkPlatform, BulkStore};
 use crate::ports::changes::ChangeLog;
+use crate::ports::integrations::Peers;
 use crate::ports::lifecycle::LifecycleStore;
 use crate::ports::runs::RunStore;
 use crate::ports::{
@@ -49,6 +50,8 @@ pub struct Services {
     pub lifecycle: Arc<dyn LifecycleStore>,
     /// What the source was last told.
     pub feedback: Arc<dyn FeedbackStore>,
+    /// Which integrations a tenant has.
+    pub peers: Arc<dyn Peers>,
     /// Where the application's records live.
     pub source: Arc<dyn RecordSource>,
     /// The queue.

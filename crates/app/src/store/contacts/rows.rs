@@ -5,7 +5,7 @@ use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::link::Lease;
 use tandem_core::domain::scope::IntegrationId;
 use tandem_core::error::Result;
-use tandem_core::ports::Stored;
+use tandem_core::ports::{LinkOf, Stored};
 
 use crate::store::keys;
 use crate::store::row::{Item, key_of, moment, parsed, row};
@@ -56,6 +56,20 @@ pub(in crate::store) fn stored(items: Vec<Item>, integration: &IntegrationId) ->
         }
     }
     Ok(stored)
+}
+
+/// The links among the items of a record's partition.
+pub(in crate::store) fn links(items: Vec<Item>) -> Result<Vec<LinkOf>> {
+    let mut links = Vec::new();
+    for item in items {
+        let named = key_of(&item).and_then(|key| Some(key.sk.strip_prefix(keys::LINKS)?.to_owned()));
+        // No other name can stand in a key.
+        let Some(integration) = named.and_then(|name| IntegrationId::try_from(name).ok()) else { continue };
+        let row: LinkRow = row(item)?;
+        let lease = lease(row.lease_owner, row.lease_until)?;
+        links.push(LinkOf { integration, link: parsed(&row.document)?, lease });
+    }
+    Ok(links)
 }
 
 fn lease(owner: Option<String>, until: Option<i64>) -> Result<Option<Lease>> {
