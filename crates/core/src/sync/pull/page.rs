@@ -151,8 +151,12 @@ impl Desk {
         Ok(merged)
     }
 
+    fn shown<'a>(&'a self, changed: &'a ChangedContact) -> Shown<'a> {
+        Shown::whole(&changed.contact, changed.at, &changed.times).by(&self.integration.scope.integration)
+    }
+
     fn merge_one(&self, known: Known, catalog: Option<&FieldCatalog>) -> (Known, Merged) {
-        let shown = Shown::whole(&known.changed.contact, known.changed.at, &known.changed.times);
+        let shown = self.shown(&known.changed);
         let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
         let merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
         (known, merged)
@@ -173,7 +177,7 @@ impl Desk {
         for (known, merged) in merged.iter_mut().filter(|(_, merged)| merged.undated) {
             let Some(told) = times.remove(&known.changed.contact.id) else { continue };
             known.changed.times = told;
-            let shown = Shown::whole(&known.changed.contact, known.changed.at, &known.changed.times);
+            let shown = self.shown(&known.changed);
             let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
             *merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
         }
