@@ -163,7 +163,7 @@ async fn rows_upserts_and_events_reach_both_and_one_take_serves_all() {
     let answer =
         hub.one.caller.upsert(json!({"id": "u40", "contact": {"email": address(40), "first_name": "Up"}})).await;
     assert_eq!(answer.unwrap().status, 200);
-    let event = json!({"id": "e1", "event": "user_signed_up", "user": {"id": "u41", "email": address(41)}});
+    let event = json!({"id": "e1", "name": "user_signed_up", "user": {"id": "u41", "email": address(41)}});
     hub.one.send_events("", &event).await.unwrap();
     hub.one.finish().await;
     hub.settle().await;

@@ -18,6 +18,7 @@ mod hanging;
 mod health;
 mod hub;
 mod hub_consent;
+mod hub_later;
 mod identify;
 mod identity;
 mod import;

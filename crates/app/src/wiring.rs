@@ -33,6 +33,7 @@ use crate::sealing::Sealer;
 use crate::store::{
     BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
     IdempotencyStore, LifecycleTable, ParkedTable, RecordsTable, RunTable, SpellingTable, Table, TokenTable,
+    forget_integration,
 };
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
@@ -142,6 +143,16 @@ impl Foundation {
     #[must_use]
     pub fn job_runner(&self, desks: Arc<dyn Desks>) -> JobRunner {
         JobRunner::new(desks, Arc::new(ParkedTable::new(self.table.clone())), Arc::clone(&self.clock))
+    }
+
+    /// Forgets an integration that is not in use any more: its links, tokens, outbox, cursors and ledgers. Records and other
+    /// links stay.
+    ///
+    /// # Errors
+    /// `Storage`; doing it again goes on where it stopped.
+    pub async fn forget_integration(&self, scope: &Scope) -> Result<()> {
+        let bulk = BulkTable::new(self.table.clone(), self.peers());
+        forget_integration(&self.table, &bulk, scope).await
     }
 
     /// Queues what the schedule does for an integration.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
-use tandem_core::domain::scope::Scope;
+use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::ports::bulk::{BulkStore, Mark, MarkCursor, Taken};
 use tandem_core::ports::integrations::Peers;
@@ -16,6 +16,7 @@ use tandem_core::ports::{Attempt, Commit, Resolved, Save, Stored};
 use super::consent;
 use super::contacts::parts::Parts;
 use super::contacts::rows;
+use super::forgetting;
 use super::keys::{self, Key};
 use super::outbox::{self, Outbox};
 use super::row::Item;
@@ -117,17 +118,41 @@ impl BulkStore for BulkTable {
         self.table.transact_many(groups.collect::<Result<_>>()?).await.map(drop)
     }
 
+    async fn records(
+        &self,
+        tenant: &TenantId,
+        after: &MarkCursor,
+        limit: usize,
+    ) -> Result<(Vec<RecordKey>, Option<MarkCursor>)> {
+        let partition = keys::records_partition(tenant, after.shard);
+        let items = self.table.partition_after(partition, after.after.as_ref().map(RecordKey::as_str), limit).await?;
+        let full = items.len() >= limit;
+        let records = items.into_iter().map(rows::pointed_to).collect::<Result<Vec<_>>>()?;
+        let next = next_cursor(after, records.last().filter(|_| full), keys::RECORD_SHARDS);
+        Ok((records, next))
+    }
+
+    async fn unlink(&self, scope: &Scope, record: &RecordKey) -> Result<()> {
+        forgetting::unlink(&self.parts(scope, record)).await
+    }
+
     async fn marks(&self, scope: &Scope, after: &MarkCursor, limit: usize) -> Result<(Vec<Mark>, Option<MarkCursor>)> {
         let partition = keys::outbox_partition(scope, after.shard);
         let items = self.table.partition_after(partition, after.after.as_ref().map(RecordKey::as_str), limit).await?;
         let full = items.len() >= limit;
         let marks = items.into_iter().map(outbox::read).collect::<Result<Vec<_>>>()?;
-        let next = match marks.last() {
-            Some(last) if full => Some(MarkCursor { shard: after.shard, after: Some(last.record.clone()) }),
-            _ if after.shard + 1 < keys::OUTBOX_SHARDS => Some(MarkCursor { shard: after.shard + 1, after: None }),
-            _ => None,
-        };
+        let last = marks.last().filter(|_| full).map(|mark| &mark.record);
+        let next = next_cursor(after, last, keys::OUTBOX_SHARDS);
         Ok((marks, next))
+    }
+}
+
+/// Where to read on: behind the last of a full page, else in the next shard.
+fn next_cursor(after: &MarkCursor, last: Option<&RecordKey>, shards: usize) -> Option<MarkCursor> {
+    match last {
+        Some(last) => Some(MarkCursor { shard: after.shard, after: Some(last.clone()) }),
+        None if after.shard + 1 < shards => Some(MarkCursor { shard: after.shard + 1, after: None }),
+        None => None,
     }
 }
 

@@ -75,6 +75,7 @@ impl ContactStore for ContactTable {
         let parts = self.parts(scope, &begin.key);
         let mut writes =
             vec![parts.record(&begin.record)?, parts.leased_link(&begin.link, &begin.lease, self.clock.now())?];
+        writes.extend(parts.place(&begin.record)?);
         for identity in &begin.claim {
             writes.push(parts.claim(identity)?);
         }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tandem_app::store::RunTable;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::ports::Attempt;
-use tandem_core::ports::bulk::ChangeCursor;
+use tandem_core::ports::bulk::{ChangeCursor, MarkCursor};
 use tandem_core::ports::runs::{
     Look, MOST_PROBLEMS, Pass, RosterEntry, RowIssue, RowProblem, RunEnd, RunLease, RunLog, RunStore, SendState,
     TakeState,
@@ -52,6 +52,8 @@ fn full_state() -> SendState {
         pulled_at: Some(at(START + 4)),
         look: Look { newest: Some(moment), left: Some(at(START + 6)), left_row: Some(9) },
         resume_at: Some(at(START + 5)),
+        enrolled: true,
+        enrolling: Some(MarkCursor { shard: 3, after: None }),
         run: Some(RunLog { problems: HOSTILE.iter().map(problem).collect(), ..log("r", START) }),
     }
 }

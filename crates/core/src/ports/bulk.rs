@@ -9,7 +9,7 @@ use super::{Attempt, Commit, Resolved, Save, Stored};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::link::{Lease, Link, RemoteId};
 use crate::domain::platform::{ContactWrite, RemoteContact, Written};
-use crate::domain::scope::Scope;
+use crate::domain::scope::{Scope, TenantId};
 use crate::error::Result;
 
 /// The most contacts that one batch call takes.
@@ -159,12 +159,12 @@ impl Mark {
     }
 }
 
-/// Up to where marks were read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Up to where marks, or the list of a tenant's records, were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MarkCursor {
     /// The shard of the list.
     pub shard: usize,
-    /// The last mark's record.
+    /// The last record.
     pub after: Option<RecordKey>,
 }
 
@@ -206,6 +206,15 @@ pub trait BulkStore: Send + Sync {
     async fn mark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()>;
     /// Takes marks away, unless the record was marked again since they were read. One write call for 100.
     async fn unmark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()>;
+    /// All records of a tenant, in no order that means anything; `None` instead of a cursor after the last. One read call.
+    async fn records(
+        &self,
+        tenant: &TenantId,
+        after: &MarkCursor,
+        limit: usize,
+    ) -> Result<(Vec<RecordKey>, Option<MarkCursor>)>;
+    /// Forgets the link of a record to an integration, with what leads to it and what its contacts did. A few calls.
+    async fn unlink(&self, scope: &Scope, record: &RecordKey) -> Result<()>;
     /// Marks in no order that means anything; `None` instead of a cursor after the last. One read call.
     async fn marks(&self, scope: &Scope, after: &MarkCursor, limit: usize) -> Result<(Vec<Mark>, Option<MarkCursor>)>;
 }

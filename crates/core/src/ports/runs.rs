@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Attempt;
-use super::bulk::ChangeCursor;
+use super::bulk::{ChangeCursor, MarkCursor};
 use super::source::SourceCursor;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::scope::{IntegrationId, Scope, TenantId};
@@ -58,6 +58,10 @@ pub struct SendState {
     pub fields_seen: Option<Timestamp>,
     /// When the youngest mapping set came into use that the rows were compared with.
     pub rules_seen: Timestamp,
+    /// Whether all records that the tenant had before were put into the integration's outbox.
+    pub enrolled: bool,
+    /// Up to where they were, while that is under way.
+    pub enrolling: Option<MarkCursor>,
     /// Where the look for changes on the platform stands.
     pub pull: Option<ChangeCursor>,
     /// When the last look for changes on the platform began.

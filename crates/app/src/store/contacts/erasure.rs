@@ -25,7 +25,7 @@ pub(super) async fn erase(
     links: &[LinkOf],
 ) -> Result<()> {
     let tenant = &parts.scope.tenant;
-    let shared = [keys::record, keys::feedback].map(|item| item(tenant, parts.key));
+    let shared = [keys::record, keys::feedback, keys::listed_record].map(|item| item(tenant, parts.key));
     let mut writes = shared.into_iter().map(|item| parts.deletion(item)).collect::<Result<Vec<_>>>()?;
     for identity in identities {
         writes.push(parts.deletion_if_mine(keys::identity(tenant, identity))?);

@@ -28,6 +28,7 @@ impl Parts<'_> {
     /// All of a record's newer state.
     pub(in crate::store) fn save(&self, save: &Save) -> Result<Vec<TransactWriteItem>> {
         let mut writes = vec![self.record(&save.record)?];
+        writes.extend(self.place(&save.record)?);
         for identity in &save.claim {
             writes.push(self.claim(identity)?);
         }
@@ -59,6 +60,12 @@ impl Parts<'_> {
             version => Condition::new("record_version = :before").number(":before", version - 1),
         };
         self.table.putting(item(keys::record(&self.scope.tenant, self.key), &row)?, Some(unchanged))
+    }
+
+    /// A new record's place in the list of the tenant's records.
+    pub(super) fn place(&self, record: &Record) -> Result<Option<TransactWriteItem>> {
+        let is_new = record.version <= 1;
+        is_new.then(|| self.pointer(keys::listed_record(&self.scope.tenant, self.key))).transpose()
     }
 
     /// The link under a lease, if nobody changed it since it was read and nobody else holds it.
@@ -133,7 +140,7 @@ impl Parts<'_> {
     }
 
     /// The end of a pointer, if it does not lead elsewhere.
-    pub(super) fn deletion_if_mine(&self, key: Key) -> Result<TransactWriteItem> {
+    pub(in crate::store) fn deletion_if_mine(&self, key: Key) -> Result<TransactWriteItem> {
         self.table.deleting(key, Some(self.nobody_elses()))
     }
 

@@ -15,6 +15,9 @@ pub const LINKS: &str = "link#";
 /// Into how many partitions an integration's outbox is spread: DynamoDB takes 1,000 write units a second of each.
 pub const OUTBOX_SHARDS: usize = 4;
 
+/// Into how many partitions the list of a tenant's records is spread.
+pub const RECORD_SHARDS: usize = 16;
+
 /// The partition that holds a record and its links.
 #[must_use]
 pub fn record_partition(tenant: &TenantId, record: &RecordKey) -> String {
@@ -37,6 +40,22 @@ pub fn link_of(integration: &IntegrationId) -> String {
 #[must_use]
 pub fn link(scope: &Scope, record: &RecordKey) -> Key {
     key(record_partition(&scope.tenant, record), link_of(&scope.integration))
+}
+
+/// A partition of the list of a tenant's records.
+#[must_use]
+pub fn records_partition(tenant: &TenantId, shard: usize) -> String {
+    of_tenant(tenant, &format!("records#{shard:x}"))
+}
+
+/// A record's place in the list.
+#[must_use]
+pub fn listed_record(tenant: &TenantId, record: &RecordKey) -> Key {
+    key(records_partition(tenant, shard_of(record, RECORD_SHARDS)), record.as_str())
+}
+
+fn shard_of(record: &RecordKey, shards: usize) -> usize {
+    record.as_str().bytes().map(usize::from).sum::<usize>() % shards
 }
 
 /// What the source of a record was last told.
@@ -104,8 +123,7 @@ pub fn outbox_partition(scope: &Scope, shard: usize) -> String {
 /// The outbox entry of a record.
 #[must_use]
 pub fn outbox(scope: &Scope, record: &RecordKey) -> Key {
-    let shard = record.as_str().bytes().map(usize::from).sum::<usize>() % OUTBOX_SHARDS;
-    key(outbox_partition(scope, shard), record.as_str())
+    key(outbox_partition(scope, shard_of(record, OUTBOX_SHARDS)), record.as_str())
 }
 
 /// The newest wish about a contact's membership of a list.

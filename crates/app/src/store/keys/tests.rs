@@ -28,6 +28,7 @@ fn key_formats_are_what_they_were() {
     let golden: &[(Key, &str, &str)] = &[
         (record(tenant, &record_key), "T#acme#record#x-1", "record"),
         (link(&scope, &record_key), "T#acme#record#x-1", "link#mautic"),
+        (listed_record(tenant, &record_key), "T#acme#records#6", "x-1"),
         (feedback(tenant, &record_key), "T#acme#record#x-1", "feedback"),
         (identity(tenant, &address()), "T#acme#identity#email#b5fc85e55755f9e0d030a10ab4429b6b", "pointer"),
         (tombstone(tenant, &address()), "T#acme#gone#email#b5fc85e55755f9e0d030a10ab4429b6b", "gone"),

@@ -9,6 +9,7 @@
 
 pub mod chosen;
 pub mod dry_run;
+mod enrolment;
 mod issues;
 mod losses;
 mod memberships;
@@ -210,6 +211,7 @@ impl<'a> Run<'a> {
     async fn work(&mut self) -> Step<()> {
         self.log.error = None;
         self.log.waiting = 0;
+        self.enrol_everybody().await?;
         let taken = self.take_from_source().await;
         if self.options.take_only || taken.as_ref().is_err_and(|stopped| !self.leaves_sending(stopped)) {
             return taken;
