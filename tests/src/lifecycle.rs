@@ -8,12 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_app::queue::local;
-use tandem_app::queue::worker::{self, MOST_TOGETHER, Outcome, Received};
+use tandem_app::queue::worker::{self, JobHandler, MOST_TOGETHER, Outcome, Received};
 use tandem_core::domain::consent::ConsentStatus;
 use tandem_core::domain::identity::Email;
-use tandem_core::domain::scope::Scope;
 use tandem_core::ports::{Clock, ContactStore};
-use tandem_core::sync::services::Desk;
 use tandem_simulators::MauticVersion;
 use tandem_simulators::mautic::ContactDump;
 

@@ -13,7 +13,7 @@ use tandem_core::error::Result;
 use tandem_core::jobs::message::{Job, Task};
 use tandem_core::ports::integrations::Peers;
 use tandem_core::ports::runs::{RunEnd, RunLog};
-use tandem_core::ports::{BudgetStore, JobQueue};
+use tandem_core::ports::JobQueue;
 use tandem_core::sync::run::SyncOptions;
 use tandem_core::sync::services::Desk;
 use tandem_simulators::MauticVersion;
@@ -159,7 +159,7 @@ async fn rows_upserts_and_events_reach_both_and_one_take_serves_all() {
     let hub = Hub::open().await;
     hub.rows(people(0..30)).await;
     let [first, second] = hub.round().await;
-    assert_eq!((first.rows, first.created, second.rows, second.created), (30, 30, 0, 30));
+    assert_eq!((first.taken, first.created, second.taken, second.created), (30, 30, 0, 30));
     let answer =
         hub.one.caller.upsert(json!({"id": "u40", "contact": {"email": address(40), "first_name": "Up"}})).await;
     assert_eq!(answer.unwrap().status, 200);

@@ -8,6 +8,7 @@ use super::hub::{Hub, address, addresses, edit, people, person, writes};
 #[tokio::test]
 async fn an_integration_that_comes_later_gets_everybody() {
     let hub = Hub::with_one().await;
+    let before = writes(&hub.other);
     hub.rows(people(0..5)).await;
     let upsert = json!({"id": "u40", "contact": {"email": address(40), "first_name": "Up"}});
     assert_eq!(hub.one.caller.upsert(upsert).await.unwrap().status, 200);
@@ -17,7 +18,7 @@ async fn an_integration_that_comes_later_gets_everybody() {
     hub.one.send_events("", &event).await.unwrap();
     hub.one.finish().await;
     hub.one.desk().sync(SyncOptions::default()).await.unwrap();
-    assert_eq!((addresses(&hub.one).len(), writes(&hub.other)), (8, 0));
+    assert_eq!((addresses(&hub.one).len(), writes(&hub.other) - before), (8, 0));
     hub.integrations.add("second");
     hub.settle().await;
     assert_eq!(addresses(&hub.one), addresses(&hub.other));
