@@ -231,11 +231,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether what waits can be sent though the take did not come to its end: a source that halts or fails holds up nothing
-    /// but itself.
+    /// Whether what waits can be sent though the take did not come to its end: a source that is away holds up nothing but itself.
+    /// One that lost too much does: until a person has decided, nothing is sent, by whichever integration's run.
     fn leaves_sending(&self, stopped: &Stopped) -> bool {
         match stopped {
-            Stopped::Halted(_) => true,
+            Stopped::Halted(_) => false,
             Stopped::Paused(moment) => *moment > self.now(),
             Stopped::Failed(failure) => !matches!(failure.kind, FailureKind::Storage | FailureKind::Conflict),
         }
