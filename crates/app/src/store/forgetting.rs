@@ -45,6 +45,7 @@ pub async fn forget_integration(table: &Table, bulk: &BulkTable, scope: &Scope) 
         keys::run_partition(scope),
         keys::run_state(scope).pk,
         keys::token(scope).pk,
+        keys::mappings_partition(scope),
     ];
     for partition in outboxes.chain(own) {
         table.clear(partition).await?;
