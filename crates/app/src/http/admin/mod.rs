@@ -143,27 +143,29 @@ fn page(query: Result<Query<Page>, QueryRejection>) -> Result<(Option<String>, u
     if !(1..=LONGEST_PAGE).contains(&limit) {
         return Err(bad());
     }
-    // Nothing comes after nothing; and no key of the table is as long as this.
+    // Nothing comes after nothing; and what ids and digests can't hold is none of them.
     let after = page.after.filter(|after| !after.is_empty());
-    match &after {
-        Some(text) if text.len() > 256 => Err(ApiError::invalid(vec![FieldIssue::new(
-            "after",
-            IssueCode::Invalid,
-            "The value must be `next` of an answer.",
-        )])),
-        _ => Ok((after, limit)),
+    let is_id =
+        |text: &String| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if !after.as_ref().is_none_or(is_id) {
+        let message = "The value must be `next` of an answer.";
+        return Err(ApiError::invalid(vec![FieldIssue::new("after", IssueCode::Invalid, message)]));
     }
+    Ok((after, limit))
 }
 
 /// The revision that the caller saw, when the call depends on it.
 fn seen(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| changed())?.trim();
+    let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
         return Ok(None);
     }
     let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    tag.and_then(|tag| tag.parse().ok()).map(Some).ok_or_else(changed)
+    tag.and_then(|tag| tag.parse().ok()).map(Some).ok_or_else(|| {
+        let message = "The value must be the ETag of an answer.";
+        ApiError::invalid(vec![FieldIssue::new("If-Match", IssueCode::Invalid, message)])
+    })
 }
 
 fn changed() -> ApiError {
