@@ -235,6 +235,11 @@ impl System {
         foundation(&self.config, &self.table, &self.queue, &self.clock, &self.scope, self.peers.as_ref())
     }
 
+    /// An instance that has read nothing yet, for as long as the test runs.
+    pub async fn passing_instance(&self) -> Caller {
+        serve(&self.another_foundation()).await.0
+    }
+
     /// A desk of the first instance.
     ///
     /// # Panics

@@ -22,6 +22,7 @@ mod hub_later;
 mod identify;
 mod identity;
 mod import;
+mod integrations;
 mod left_out;
 mod lifecycle;
 mod mappings;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use tandem_core::domain::scope::{IntegrationId, Scope, TenantId};
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::jobs::message::{Job, ParkedJob};
@@ -19,6 +20,8 @@ use crate::rules_in_use::RulesInUse;
 
 /// When a job comes back whose integration could not be looked up, or that could not be parked.
 const LATER: Duration = Duration::from_secs(60);
+/// How long a job waits for an integration that is paused: the queue forgets it after 14 days.
+const LONGEST_ON_THE_QUEUE: SignedDuration = SignedDuration::from_hours(10 * 24);
 
 /// The desks of all integrations.
 #[async_trait]
@@ -60,21 +63,21 @@ impl Desks for FixedDesks {
 }
 
 /// Desks of a process that lives longer than a set of rules does.
-pub struct CurrentDesks {
-    desks: FixedDesks,
+pub struct CurrentDesks<D> {
+    desks: D,
     rules: RulesInUse,
 }
 
-impl CurrentDesks {
+impl<D: Desks> CurrentDesks<D> {
     /// These desks, each with the rules that its integration works by just now.
     #[must_use]
-    pub fn new(desks: FixedDesks, rules: RulesInUse) -> Self {
+    pub fn new(desks: D, rules: RulesInUse) -> Self {
         Self { desks, rules }
     }
 }
 
 #[async_trait]
-impl Desks for CurrentDesks {
+impl<D: Desks> Desks for CurrentDesks<D> {
     async fn of(&self, scope: &Scope) -> Result<Option<Desk>> {
         match self.desks.of(scope).await? {
             Some(desk) => self.rules.at(desk).await.map(Some),
@@ -128,25 +131,36 @@ impl JobRunner {
     async fn desk_for(&self, job: &Job, attempt: u32) -> std::result::Result<Desk, Verdict> {
         match self.desks.of(&job.scope).await {
             Ok(Some(desk)) => Ok(desk),
-            Ok(None) => Err(self.park(job, attempt).await),
+            Ok(None) => Err(self.park_unknown(job, attempt).await),
             Err(failure) => {
                 tracing::warn!(job = %job.id, kind = ?failure.kind, "the job's integration can't be had: {failure}");
-                Err(Verdict::RetryIn(LATER))
+                Err(self.wait_for(job, failure, attempt).await)
             }
         }
     }
 
-    async fn park(&self, job: &Job, attempts: u32) -> Verdict {
+    /// A job whose integration is paused, or can't be had just now, comes back; before its queue forgets it, it is parked.
+    async fn wait_for(&self, job: &Job, failure: Failure, attempts: u32) -> Verdict {
+        let now = self.clock.now();
+        if now.duration_since(job.queued_at) > LONGEST_ON_THE_QUEUE {
+            let advice = "Resume the tenant or the integration, or mend its settings, then replay.";
+            return self.park(job, failure, advice, attempts).await;
+        }
+        let told = failure.retry_at.and_then(|moment| Duration::try_from(moment.duration_since(now)).ok());
+        Verdict::RetryIn(told.unwrap_or(LATER))
+    }
+
+    async fn park_unknown(&self, job: &Job, attempts: u32) -> Verdict {
         let Scope { tenant, integration } = &job.scope;
         tracing::warn!(job = %job.id, %tenant, %integration, "a job is parked: there is no such integration");
-        let parked = ParkedJob {
-            job: job.clone(),
-            reason: Failure::new(FailureKind::NotFound, format!("the tenant has no integration \"{integration}\"")),
-            advice: "Set the integration up again and replay the job, or leave it: nothing is done for another one."
-                .to_owned(),
-            attempts,
-            parked_at: self.clock.now(),
-        };
+        let reason = Failure::new(FailureKind::NotFound, format!("the tenant has no integration \"{integration}\""));
+        let advice = "Set the integration up again and replay the job, or leave it: nothing is done for another one.";
+        self.park(job, reason, advice, attempts).await
+    }
+
+    async fn park(&self, job: &Job, reason: Failure, advice: &str, attempts: u32) -> Verdict {
+        let (job_itself, advice, parked_at) = (job.clone(), advice.to_owned(), self.clock.now());
+        let parked = ParkedJob { job: job_itself, reason, advice, attempts, parked_at };
         match self.parked.park(&parked).await {
             Ok(()) => Verdict::Done,
             Err(failure) => {

@@ -9,6 +9,7 @@ use tandem_core::error::{Failure, FailureKind};
 use tandem_core::policy;
 use tandem_core::ports::JobQueue;
 
+use crate::admin::Admin;
 use crate::config::{Config, ConfigProblems, Environment};
 use crate::desks::Desks;
 use crate::queue::sqs::{self, SqsQueue};
@@ -68,6 +69,11 @@ async fn look_after_all(
     context: &lambda_runtime::Context,
 ) -> Result<(), Error> {
     let (id, scopes) = (&context.request_id, desks.all().await?);
+    let end = deadline_of(context).map(|end| policy::after(end, -FOR_THE_WATCH));
+    let in_time = || end.is_none_or(|end| foundation.clock.now() < end);
+    if let Err(failure) = Admin::new(&foundation.table).go_on_deleting(&in_time).await {
+        tracing::warn!(kind = ?failure.kind, "tenants that are being deleted are gone on with later: {failure}");
+    }
     if let [scope] = &scopes[..]
         && let Some(desk) = desks.of(scope).await?
     {

@@ -21,6 +21,7 @@ pub mod secrets;
 #[cfg(feature = "local")]
 pub mod server;
 pub mod store;
+pub mod stored_desks;
 pub mod system;
 pub mod telemetry;
 pub mod wiring;

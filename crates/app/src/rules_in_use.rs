@@ -93,14 +93,15 @@ impl RulesInUse {
     async fn read(&self, scope: &Scope, known: Option<&InUse>) -> Result<InUse> {
         let owners = [Owner::Mappings(scope.clone()), Owner::LifecycleRules(scope.tenant.clone())];
         let versions = versions_in_force(&self.table, [&owners[0], &owners[1]]).await?;
-        let known = known.unwrap_or(&self.base);
-        if known.versions == versions {
+        // The base has the lifecycle rules of the configuration, which is the default tenant's.
+        let known = known.or_else(|| scope.tenant.is_default().then_some(&self.base));
+        if let Some(known) = known.filter(|known| known.versions == versions) {
             return Ok(known.clone());
         }
-        let rules = match versions[0] {
-            0 => Arc::clone(&self.base.rules),
-            number if number == known.versions[0] => Arc::clone(&known.rules),
-            number => Arc::new(self.rules(scope, number).await?),
+        let rules = match (versions[0], known) {
+            (0, _) => Arc::clone(&self.base.rules),
+            (number, Some(known)) if number == known.versions[0] => Arc::clone(&known.rules),
+            (number, _) => Arc::new(self.rules(scope, number).await?),
         };
         let in_force = self.lifecycle.of_version(&scope.tenant, versions[1]).await?;
         let lifecycle = Arc::new(in_force.load(&rules)?);

@@ -4,27 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_connectors::Ports;
-use tandem_connectors::http::Http;
-use tandem_connectors::mautic::vocabulary::MauticVocabulary;
-use tandem_connectors::mautic::webhook::MauticDeliveries;
+use tandem_connectors::http::{Http, SystemLookup};
 use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Settings};
+use tandem_connectors::registry::Connection;
 use tandem_connectors::sources::supabase::Supabase;
 use tandem_core::automation::rulebook::RuleBook;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::jobs::message::{Job, Task};
 use tandem_core::mapping::RuleSet;
-use tandem_core::ports::bulk::BulkPlatform;
-use tandem_core::ports::changes::ChangeLog;
 use tandem_core::ports::integrations::Peers;
-use tandem_core::ports::{
-    BudgetStore, Clock, Entropy, JobQueue, MarketingPlatform, PlatformEvents, RecordSource, Sleep,
-};
+use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, RecordSource, Sleep};
 use tandem_core::sync::services::{Background, Desk, Integration, Services};
 
 use crate::admin::Admin;
+use crate::admin::integrations::Integrations;
 use crate::config::{Config, SourceConfig};
-use crate::desks::{CurrentDesks, Desks, FixedDesks, FixedPeers, JobRunner};
+use crate::desks::{CurrentDesks, Desks, JobRunner};
 use crate::http::{AppState, KeyRing};
 use crate::lifecycle_rules::LifecycleRules;
 use crate::mappings::{self, Mappings};
@@ -35,6 +31,7 @@ use crate::store::{
     IdempotencyStore, LifecycleTable, ParkedTable, RecordsTable, RunTable, SpellingTable, Table, TokenTable,
     forget_integration,
 };
+use crate::stored_desks::{StoredDesks, StoredPeers, Tenancies};
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
 /// How much of a caller's time one call of Mautic may take; the rest is for the table and the answer.
@@ -51,6 +48,8 @@ pub struct Foundation {
     pub queue: Arc<dyn JobQueue>,
     /// The HTTP client of all connectors.
     pub http: Http,
+    /// The same for addresses that tenants entered: it connects to public ones only, unless the operator allows others.
+    pub tenants_http: Http,
     /// Where the application's records live.
     pub source: Arc<dyn RecordSource>,
     /// The field rules of the default integration.
@@ -97,8 +96,13 @@ impl Foundation {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let source = source(&config.source, &table, &clock)?;
         let scope = Scope::default_mautic();
-        let peers = Arc::new(FixedPeers::new(config.mautic.is_some().then(|| scope.clone())));
-        Ok(Self { config, table, queue, http: Http::default(), source, rules, lifecycle, clock, scope, peers })
+        let own = config.mautic.is_some().then(|| scope.clone());
+        let tenancies = Tenancies::new(&table, Arc::clone(&clock));
+        let peers = Arc::new(StoredPeers::new(Arc::new(tenancies), own));
+        let tenants_http =
+            if config.allow_private_targets { Http::default() } else { Http::public_only(Arc::new(SystemLookup)) };
+        let http = Http::default();
+        Ok(Self { config, table, queue, http, tenants_http, source, rules, lifecycle, clock, scope, peers })
     }
 
     /// The client of the default Mautic; `None` in demo mode.
@@ -110,8 +114,17 @@ impl Foundation {
     }
 
     fn mautic_of(&self, settings: &Settings) -> Result<Mautic> {
-        let sealer = Sealer::from_secret(secret_of(settings), "tandem access token")?;
-        let ports = Ports {
+        let ports = self.ports(secret_of(settings))?;
+        Mautic::new(settings.clone(), &self.scope, self.http.clone(), &ports)
+    }
+
+    /// What a connector needs besides the network; its access tokens are sealed with the platform's own secret.
+    ///
+    /// # Errors
+    /// `Misconfigured` when the secret is empty.
+    pub fn ports(&self, secret: &[u8]) -> Result<Ports> {
+        let sealer = Sealer::from_secret(secret, "tandem access token")?;
+        Ok(Ports {
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
             sleep: sleep(),
@@ -119,8 +132,7 @@ impl Foundation {
             budgets: self.budgets(),
             circuits: Arc::new(CircuitTable::new(self.table.clone())),
             spellings: Arc::new(SpellingTable::new(self.table.clone())),
-        };
-        Mautic::new(settings.clone(), &self.scope, self.http.clone(), &ports)
+        })
     }
 
     /// The desk of the default integration; `None` in demo mode.
@@ -128,7 +140,7 @@ impl Foundation {
     /// # Errors
     /// As [`Foundation::mautic`].
     pub fn desk(&self) -> Result<Option<Desk>> {
-        Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic))))
+        Ok(self.mautic()?.map(|mautic| self.desk_over(mautic)))
     }
 
     /// The desks of all integrations with the rules that count just now, for work that nobody waits for.
@@ -136,7 +148,7 @@ impl Foundation {
     /// # Errors
     /// As [`Foundation::mautic`].
     pub fn desks(&self) -> Result<Arc<dyn Desks>> {
-        Ok(Arc::new(CurrentDesks::new(FixedDesks::new(self.desk()?), self.rules_in_use())))
+        Ok(Arc::new(CurrentDesks::new(StoredDesks::new(self, false)?, self.rules_in_use())))
     }
 
     /// What runs the jobs of the queue, each with the desk of its integration.
@@ -176,7 +188,7 @@ impl Foundation {
     /// As [`Foundation::mautic`].
     pub fn callers_desk(&self) -> Result<Option<Desk>> {
         let time = self.config.call_budget.mul_f64(SHARE_OF_A_CALL);
-        Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic.giving_up_after(time)))))
+        Ok(self.mautic()?.map(|mautic| self.desk_over(mautic.giving_up_after(time))))
     }
 
     /// The desk for what needs the table and the queue alone. Without a configured Mautic it has one that is nowhere, and of
@@ -190,25 +202,22 @@ impl Foundation {
         }
         let nowhere = Auth::Basic { user: "nobody".to_owned(), password: "none".to_owned() };
         let settings = Settings::new("https://mautic.invalid", nowhere)?;
-        Ok(self.desk_over(Arc::new(self.mautic_of(&settings)?)))
+        Ok(self.desk_over(self.mautic_of(&settings)?))
     }
 
-    fn desk_over(&self, mautic: Arc<Mautic>) -> Desk {
-        let in_background = Arc::new(mautic.in_background());
+    fn desk_over(&self, mautic: Mautic) -> Desk {
+        let connection = Connection::from(mautic);
+        let (platform, bulk, changes) = connection.background;
         let integration = Integration {
             scope: self.scope.clone(),
-            bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
-            changes: Arc::clone(&mautic) as Arc<dyn ChangeLog>,
-            events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
-            platform: mautic,
-            background: Background {
-                platform: Arc::clone(&in_background) as Arc<dyn MarketingPlatform>,
-                bulk: Arc::clone(&in_background) as Arc<dyn BulkPlatform>,
-                changes: in_background,
-            },
-            deliveries: Arc::new(MauticDeliveries),
+            platform: connection.platform,
+            bulk: connection.bulk,
+            changes: connection.changes,
+            events: connection.events,
+            background: Background { platform, bulk, changes },
+            deliveries: connection.deliveries,
             rules: Arc::clone(&self.rules),
-            vocabulary: Arc::new(MauticVocabulary),
+            vocabulary: connection.vocabulary,
             pull_interval: self.config.pull_interval,
             conflict: self.config.conflict,
             lifecycle: Arc::clone(&self.lifecycle),
@@ -292,12 +301,15 @@ impl Foundation {
         let keys = KeyRing::new(self.config.api_key.as_ref(), Arc::clone(&admin.keys), admin.tenants.clone());
         Ok(AppState {
             desk: self.callers_desk()?,
+            desks: Arc::new(StoredDesks::new(self, true)?),
+            tenants_records: Arc::new(RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))),
             rules: Arc::clone(&self.rules),
             lifecycle: Arc::clone(&self.lifecycle),
             rules_in_use: Arc::new(self.rules_in_use()),
             mappings: self.mappings(),
             keys: Arc::new(keys),
             admin,
+            integrations: Arc::new(Integrations::new(self)),
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
             records: self.records().map(Arc::new),
             budget: self.budgets(),

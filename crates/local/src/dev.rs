@@ -156,7 +156,7 @@ impl Server {
             pid: std::process::id(),
         };
         let (stop, stopped) = watch::channel(false);
-        let tasks = start_tasks(&foundation, queue, listener, options, &stopped).await?;
+        let tasks = start_tasks(&foundation, queue, listener, options, &stopped)?;
         write_running(&data, &running)?;
         Ok(Self {
             running,
@@ -197,7 +197,7 @@ async fn connect_simulated(foundation: &Foundation, simulator: &str) -> Result<C
     connect_mautic(foundation, &all, None).await
 }
 
-async fn start_tasks(
+fn start_tasks(
     foundation: &Foundation,
     queue: LocalQueue,
     listener: TcpListener,
@@ -208,13 +208,10 @@ async fn start_tasks(
     let mut tasks = Vec::new();
     // Whoever works in the background can wait for Mautic longer than a caller can.
     let patient = foundation.desks()?;
-    let scopes = patient.all().await?;
-    if !scopes.is_empty() {
-        let worker = LocalWorker::new(queue, Arc::new(foundation.job_runner(Arc::clone(&patient))), JOBS_AT_ONCE);
-        tasks.push(tokio::spawn(work(worker, stopped.clone())));
-    }
-    for scope in scopes.into_iter().filter(|_| !options.no_schedule) {
-        tasks.push(tokio::spawn(schedule::run(Arc::clone(&patient), scope, until(stopped.clone()))));
+    let worker = LocalWorker::new(queue, Arc::new(foundation.job_runner(Arc::clone(&patient))), JOBS_AT_ONCE);
+    tasks.push(tokio::spawn(work(worker, stopped.clone())));
+    if !options.no_schedule {
+        tasks.push(tokio::spawn(schedule::run(patient, until(stopped.clone()))));
     }
     tasks.push(tokio::spawn(serve(listener, http::all(state), stopped.clone())));
     Ok(tasks)

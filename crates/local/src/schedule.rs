@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tandem_app::desks::Desks;
 use tandem_app::system::SystemEntropy;
 use tandem_core::domain::scope::Scope;
@@ -16,8 +17,8 @@ const ABANDONED: Duration = Duration::from_secs(60);
 /// How often records are synced and the webhook is looked after, in looks for abandoned deliveries: every quarter of an hour.
 const WATCHED: u64 = 15;
 
-/// Looks after an integration until `stopped` is ready; the first time at once.
-pub async fn run(desks: Arc<dyn Desks>, scope: Scope, stopped: impl Future<Output = ()>) {
+/// Looks after all integrations, those that are made meanwhile too, until `stopped` is ready; the first time at once.
+pub async fn run(desks: Arc<dyn Desks>, stopped: impl Future<Output = ()>) {
     let mut stopped = pin!(stopped);
     let mut ticks = interval(ABANDONED);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -25,14 +26,28 @@ pub async fn run(desks: Arc<dyn Desks>, scope: Scope, stopped: impl Future<Outpu
     loop {
         tokio::select! {
             () = &mut stopped => return,
-            _ = ticks.tick() => match desks.of(&scope).await {
-                Ok(Some(desk)) => look(&desk, count.is_multiple_of(WATCHED)).await,
-                // It was taken away meanwhile.
-                Ok(None) => {}
-                Err(failure) => tracing::warn!("the schedule will look again: {failure}"),
-            },
+            _ = ticks.tick() => look_after_all(&*desks, count.is_multiple_of(WATCHED)).await,
         }
         count += 1;
+    }
+}
+
+/// Side by side: one that hangs holds up no other.
+async fn look_after_all(desks: &dyn Desks, watch: bool) {
+    match desks.all().await {
+        Ok(scopes) => {
+            join_all(scopes.iter().map(|scope| look_after(desks, scope, watch))).await;
+        }
+        Err(failure) => tracing::warn!("the schedule will look again: {failure}"),
+    }
+}
+
+async fn look_after(desks: &dyn Desks, scope: &Scope, watch: bool) {
+    match desks.of(scope).await {
+        Ok(Some(desk)) => look(&desk, watch).await,
+        // It was taken away meanwhile.
+        Ok(None) => {}
+        Err(failure) => tracing::warn!("the schedule will look again: {failure}"),
     }
 }
 
