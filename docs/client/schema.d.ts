@@ -441,6 +441,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/integrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tenant's integrations, the environment's first, then the others in the order in which they were made. */
+        get: operations["listIntegrations"];
+        put?: never;
+        /**
+         * Stores an integration, when the platform takes its credentials.
+         * @description The platform is called before anything is stored; with `force` it is stored whatever the platform says, and its status tells
+         *     what that was. Credentials are sealed, and in no answer.
+         */
+        post: operations["createIntegration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/integrations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One integration. */
+        get: operations["getIntegration"];
+        put?: never;
+        post?: never;
+        /**
+         * Removes an integration with all that belongs to it.
+         * @description Contacts on the platform stay, and the tenant's records too.
+         */
+        delete: operations["removeIntegration"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes an integration; what is left out stays.
+         * @description New credentials are tried before they are stored; a new address needs them given again. A setting that is null is as usual
+         *     again. Functions take a change up within half a minute. A new webhook secret is valid beside the one before it.
+         */
+        patch: operations["changeIntegration"];
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -480,7 +528,7 @@ export interface components {
             details: components["schemas"]["FieldIssue"][];
         };
         /** @enum {string} */
-        ErrorCode: "malformed_json" | "body_cut_off" | "body_too_slow" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
+        ErrorCode: "malformed_json" | "body_cut_off" | "body_too_slow" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "connection_failed" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
         /** @description A value that could not be taken. The rest of what was sent is not held back by it. */
         FieldIssue: {
             /** @description The field as the caller named it, as a path: `contact.email`. */
@@ -660,6 +708,34 @@ export interface components {
             /** @constant */
             ok: true;
             data: components["schemas"]["CheckedMappings"];
+            correlationId: string;
+            durationMs: number;
+        };
+        IntegrationsAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                integrations: components["schemas"]["Integration"][];
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        OneIntegrationAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                integration: components["schemas"]["Integration"];
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        IntegrationAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                integration: components["schemas"]["Integration"];
+                connection: null | components["schemas"]["ConnectionResult"];
+            };
             correlationId: string;
             durationMs: number;
         };
@@ -1062,6 +1138,88 @@ export interface components {
             /** @description The names of the settings, never a value. */
             fields: string[];
             correlationId: string;
+        };
+        Integration: {
+            id: string;
+            name: string;
+            platform: components["schemas"]["Platform"];
+            baseUrl: string;
+            /**
+             * @description Who sets it up; the environment's is changed nowhere else.
+             * @enum {unknown}
+             */
+            origin: "environment" | "stored";
+            /** @description Of which kind they are: `client_credentials`, `password`. */
+            credentials: string | null;
+            settings: components["schemas"]["IntegrationOptions"];
+            /** @enum {unknown} */
+            status: "active" | "paused" | "error" | "removing";
+            /** Format: date-time */
+            since: string | null;
+            /** @description Why its status is error. */
+            reason: string | null;
+            /** @description Where the platform's webhooks are taken. */
+            webhookPath: string;
+            /** Format: date-time */
+            createdAt: string | null;
+            revision: number;
+        };
+        /** @enum {string} */
+        Platform: "mautic";
+        /** @description What is left out is as usual. */
+        IntegrationOptions: {
+            /** @description `last_write_wins`, `field_merge`, `manual`. */
+            conflictStrategy?: string | null;
+            /** @description `keep`, `tag:NAME`, `unsubscribe`, `delete`. */
+            vanished?: string | null;
+            pullIntervalMinutes?: number | null;
+            /** @description `refuse`, `accept`. */
+            adminOptIn?: string | null;
+            /** @description `auto`, `off`, or a number. */
+            callsPerMinute?: string | null;
+            interactiveReserve?: number | null;
+            enrolment?: null | {
+                campaign: string;
+                threshold?: number;
+                stages?: string[];
+            };
+        };
+        /** @description They go in and never come out. */
+        Credentials: {
+            clientId: string;
+            clientSecret: string;
+        } | {
+            username: string;
+            password: string;
+        };
+        NewIntegration: {
+            platform: components["schemas"]["Platform"];
+            name: components["schemas"]["Label"];
+            /** @description With https:// or http://, without user, query and fragment; public, unless the operator allows others. */
+            baseUrl: string;
+            credentials: components["schemas"]["Credentials"];
+            settings?: components["schemas"]["IntegrationOptions"];
+            /** @description What the platform's webhooks are signed with; one is made when left out. */
+            webhookSecret?: string;
+            /** @default false */
+            force: boolean;
+        };
+        IntegrationChange: {
+            name?: components["schemas"]["Label"];
+            baseUrl?: string;
+            credentials?: components["schemas"]["Credentials"];
+            settings?: components["schemas"]["IntegrationOptions"];
+            webhookSecret?: string;
+            /** @enum {unknown} */
+            status?: "active" | "paused";
+            /** @default false */
+            force: boolean;
+        };
+        /** @description What the platform said when it was tried. */
+        ConnectionResult: {
+            ok: boolean;
+            version: string | null;
+            issue: null | components["schemas"]["FieldIssue"];
         };
         EventListResult: {
             demo?: components["schemas"]["Demo"];
@@ -1756,7 +1914,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorAnswer"] & {
                     error?: {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source";
+                        code?: "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "connection_failed";
                     };
                 };
             };
@@ -1882,14 +2040,16 @@ export interface components {
         Tenant: string;
         /** @description The key's digest, as lists show it. */
         KeyDigest: string;
+        /** @description The integration's id; `mautic` is the one that environment variables set up. */
+        IntegrationId: string;
         /** @description The name of what is to be deleted, to say that it is what is meant. */
         ConfirmName: string;
         /** @description The integration, by its name in Tandem; the default one is `mautic`. */
         MappedIntegration: string;
         /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
         IfMatch: string;
-        /** @description The integration; today there is one. */
-        Integration: "mautic";
+        /** @description `mautic`, or the public id of a stored integration, as its `webhookPath` says. */
+        Integration: string;
     };
     requestBodies: {
         /**
@@ -2400,7 +2560,7 @@ export interface operations {
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
             };
             path: {
-                /** @description The integration; today there is one. */
+                /** @description `mautic`, or the public id of a stored integration, as its `webhookPath` says. */
                 integration: components["parameters"]["Integration"];
             };
             cookie?: never;
@@ -2427,7 +2587,7 @@ export interface operations {
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
             };
             path: {
-                /** @description The integration; today there is one. */
+                /** @description `mautic`, or the public id of a stored integration, as its `webhookPath` says. */
                 integration: components["parameters"]["Integration"];
             };
             cookie?: never;
@@ -2475,7 +2635,7 @@ export interface operations {
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
             };
             path: {
-                /** @description The integration; today there is one. */
+                /** @description `mautic`, or the public id of a stored integration, as its `webhookPath` says. */
                 integration: components["parameters"]["Integration"];
             };
             cookie?: never;
@@ -3106,6 +3266,225 @@ export interface operations {
             502: components["responses"]["BadPlatform"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["PlatformTimeout"];
+        };
+    };
+    listIntegrations: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IntegrationsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    createIntegration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description At most 64 KB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "platform": "mautic",
+                 *       "name": "Acme",
+                 *       "baseUrl": "https://mautic.acme.example",
+                 *       "credentials": {
+                 *         "clientId": "1_abc",
+                 *         "clientSecret": "secret"
+                 *       },
+                 *       "force": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewIntegration"];
+            };
+        };
+        responses: {
+            /** @description It is stored. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IntegrationAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["NameTaken"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getIntegration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The integration's id; `mautic` is the one that environment variables set up. */
+                id: components["parameters"]["IntegrationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The integration. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneIntegrationAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    removeIntegration: {
+        parameters: {
+            query: {
+                /** @description The name of what is to be deleted, to say that it is what is meant. */
+                name: components["parameters"]["ConfirmName"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The integration's id; `mautic` is the one that environment variables set up. */
+                id: components["parameters"]["IntegrationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing of it is left. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedAnswer"];
+                };
+            };
+            /** @description Something is left; the same call goes on. */
+            202: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["Changed"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    changeIntegration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The integration's id; `mautic` is the one that environment variables set up. */
+                id: components["parameters"]["IntegrationId"];
+            };
+            cookie?: never;
+        };
+        /** @description At most 64 KB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "settings": {
+                 *         "conflictStrategy": "manual"
+                 *       },
+                 *       "status": "paused"
+                 *     }
+                 */
+                "application/json": components["schemas"]["IntegrationChange"];
+            };
+        };
+        responses: {
+            /** @description It is as asked for. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IntegrationAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["NameTaken"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
         };
     };
     health: {

@@ -12,7 +12,7 @@ use tandem_core::domain::engagement::Standing;
 use tandem_core::domain::identity::{Email, RecordKey};
 use tandem_core::domain::link::{Lease, Link, RemoteId};
 use tandem_core::domain::record::Record;
-use tandem_core::domain::scope::{Scope, TenantId};
+use tandem_core::domain::scope::TenantId;
 use tandem_core::jobs::message::ParkedJob;
 use tandem_core::ports::{Attempt, Begin, Clock, ContactStore, Feedback, HookCheck, ParkedJobs};
 use tandem_core::webhook::entry::Observed;
@@ -120,7 +120,8 @@ impl System {
     /// Records, links, identities and consent, as the functions see them.
     #[must_use]
     pub fn contact_store(&self) -> ContactTable {
-        ContactTable::new(self.table.table().clone(), std::sync::Arc::new(SystemClock))
+        let peers = std::sync::Arc::clone(&self.foundation.peers);
+        ContactTable::new(self.table.table().clone(), std::sync::Arc::new(SystemClock), peers)
     }
 
     /// A writer takes a new address for itself, as a function does before it creates the contact, and is never heard of
@@ -145,12 +146,14 @@ impl System {
                 awaited: None,
                 overlaid: Default::default(),
                 older: Default::default(),
+                said: Default::default(),
             },
             link: Link { revision: 1, ..Link::new(now) },
             lease: Lease { owner: "gone".to_owned(), until },
             consent: None,
+            is_news: true,
         };
-        let begun = self.contact_store().begin(&Scope::default_mautic(), &begin).await;
+        let begun = self.contact_store().begin(&self.foundation.scope, &begin).await;
         assert_eq!(begun.expect("the table takes it"), Attempt::Done);
         key
     }
@@ -160,7 +163,7 @@ impl System {
     /// # Panics
     /// When the table fails.
     pub async fn end_lease(&self, email: &str) {
-        let (store, scope) = (self.contact_store(), Scope::default_mautic());
+        let (store, scope) = (self.contact_store(), self.foundation.scope.clone());
         let email: Email = email.parse().expect("an address");
         let resolved = store.resolve(&scope, None, Some(&email.identity())).await.expect("the table answers");
         let key = resolved.by_email.expect("a record with this address");
@@ -257,7 +260,7 @@ impl System {
     /// When there is none.
     pub async fn link(&self, email: &str) -> Link {
         let key = self.record_of(email).await;
-        let stored = self.contact_store().load(&Scope::default_mautic(), &key).await;
+        let stored = self.contact_store().load(&self.foundation.scope, &key).await;
         stored.expect("the table answers").link.expect("a link")
     }
 
@@ -270,9 +273,13 @@ impl System {
         desk.services.feedback.feedback(&desk.integration.scope, &key).await.expect("the table answers")
     }
 
-    async fn record_of(&self, email: &str) -> RecordKey {
+    /// The key of the record that has an address.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn record_of(&self, email: &str) -> RecordKey {
         let email: Email = email.parse().expect("an address");
-        let resolved = self.contact_store().resolve(&Scope::default_mautic(), None, Some(&email.identity())).await;
+        let resolved = self.contact_store().resolve(&self.foundation.scope, None, Some(&email.identity())).await;
         resolved.expect("the table answers").by_email.expect("a record with this address")
     }
 }

@@ -80,6 +80,12 @@ impl Caller {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
+    /// The same key, at another installation or instance.
+    #[must_use]
+    pub fn at(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
     /// `POST /mautic-sync` with a JSON body.
     ///
     /// # Errors

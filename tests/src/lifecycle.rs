@@ -8,12 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_app::queue::local;
-use tandem_app::queue::worker::{self, MOST_TOGETHER, Outcome, Received};
+use tandem_app::queue::worker::{self, JobHandler, MOST_TOGETHER, Outcome, Received};
 use tandem_core::domain::consent::ConsentStatus;
 use tandem_core::domain::identity::Email;
-use tandem_core::domain::scope::Scope;
 use tandem_core::ports::{Clock, ContactStore};
-use tandem_core::sync::services::Desk;
 use tandem_simulators::MauticVersion;
 use tandem_simulators::mautic::ContactDump;
 
@@ -105,7 +103,7 @@ impl System {
     ///
     /// # Errors
     /// When some is left after a day of the clock's time, or a message is no job.
-    pub async fn settle(&self, desk: &Desk, hands: &Hands) -> Result<(), String> {
+    pub async fn settle(&self, desk: &dyn JobHandler, hands: &Hands) -> Result<(), String> {
         let end = hands.now().saturating_add(SignedDuration::from_hours(24)).map_err(|error| error.to_string())?;
         while hands.now() < end {
             let told = |failure: tandem_core::error::Failure| failure.to_string();
@@ -128,7 +126,7 @@ impl System {
     ///
     /// # Errors
     /// When a message is no job, or the queue fails.
-    pub async fn work_together(&self, desk: &Desk) -> Result<usize, String> {
+    pub async fn work_together(&self, desk: &dyn JobHandler) -> Result<usize, String> {
         let told = |failure: tandem_core::error::Failure| failure.to_string();
         let waiting = self.queue.receive(MOST_TOGETHER, Duration::from_secs(360)).await.map_err(told)?;
         let received = waiting.into_iter().map(|message| {
@@ -150,7 +148,7 @@ impl System {
     ///
     /// # Errors
     /// As [`System::settle`].
-    pub async fn settle_together(&self, desk: &Desk, hands: &Hands) -> Result<(), String> {
+    pub async fn settle_together(&self, desk: &dyn JobHandler, hands: &Hands) -> Result<(), String> {
         let end = hands.now().saturating_add(SignedDuration::from_hours(24)).map_err(|error| error.to_string())?;
         while hands.now() < end {
             if self.work_together(desk).await? > 0 {
@@ -197,7 +195,7 @@ impl System {
     /// When the table fails.
     pub async fn ledger_says(&self, email: &str) -> Option<bool> {
         let email: Email = email.parse().expect("an address");
-        let resolved = self.contact_store().resolve(&Scope::default_mautic(), None, Some(&email.identity())).await;
+        let resolved = self.contact_store().resolve(&self.foundation.scope, None, Some(&email.identity())).await;
         let ledger = resolved.expect("the table answers").consent;
         ledger.standing().map(|entry| entry.status == ConsentStatus::OptedIn)
     }

@@ -16,6 +16,7 @@ use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_connectors::mautic::setup;
 use tandem_core::domain::scope::Scope;
+use tandem_core::ports::integrations::Peers;
 use tandem_core::ports::{CatalogStore, Clock};
 use tandem_core::sync::services::Desk;
 use tandem_simulators::{MauticOptions, MauticSimulator, MauticVersion, RunningMautic};
@@ -50,6 +51,8 @@ pub struct Options {
     pub demo: bool,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Which integrations a tenant has; the one that is configured, when nobody says otherwise.
+    pub peers: Option<Arc<dyn Peers>>,
 }
 
 impl Default for Options {
@@ -61,6 +64,7 @@ impl Default for Options {
             connect: true,
             demo: false,
             clock: Arc::new(SystemClock),
+            peers: None,
         }
     }
 }
@@ -114,7 +118,7 @@ pub struct System {
     /// The simulated Mautic.
     pub mautic: RunningMautic,
     /// The table's engine.
-    pub table: LocalTable,
+    pub table: Arc<LocalTable>,
     /// The queue.
     pub queue: LocalQueue,
     /// The parts of the first instance.
@@ -122,6 +126,8 @@ pub struct System {
     /// A caller of the first instance.
     pub caller: Caller,
     config: Config,
+    scope: Scope,
+    peers: Option<Arc<dyn Peers>>,
     clock: Arc<dyn Clock>,
     queue_time: QueueClock,
     tasks: Vec<JoinHandle<()>>,
@@ -138,6 +144,29 @@ impl System {
     /// # Panics
     /// When it can't be started: then no test of it means anything.
     pub async fn with(options: Options) -> Self {
+        let table = Arc::new(LocalTable::in_memory().await.expect("the embedded table starts"));
+        let queue_time = QueueClock { ahead: Arc::default(), base: Arc::clone(&options.clock) };
+        let queue = LocalQueue::in_memory(Arc::new(queue_time.clone())).expect("the queue starts");
+        Self::over(options, Scope::default_mautic(), table, queue, queue_time).await
+    }
+
+    /// Another integration of the tenant, with a Mautic of its own, over the same table and queue.
+    ///
+    /// # Panics
+    /// As [`System::with`].
+    pub async fn beside(&self, integration: &str, options: Options) -> Self {
+        let integration = integration.to_owned().try_into().expect("a name");
+        let scope = Scope { integration, ..self.scope.clone() };
+        Self::over(options, scope, Arc::clone(&self.table), self.queue.clone(), self.queue_time.clone()).await
+    }
+
+    async fn over(
+        options: Options,
+        scope: Scope,
+        table: Arc<LocalTable>,
+        queue: LocalQueue,
+        queue_time: QueueClock,
+    ) -> Self {
         let mautic = MauticSimulator::start(options.mautic, loopback()).await.expect("the simulator starts");
         let mut variables = vec![
             ("TANDEM_API_KEY".to_owned(), KEY.to_owned()),
@@ -154,14 +183,12 @@ impl System {
         variables.extend(options.environment);
         let environment: Environment = variables.into_iter().collect();
         let config = Config::read(&environment).expect("the configuration is sound");
-        let table = LocalTable::in_memory().await.expect("the embedded table starts");
-        let clock = options.clock;
-        let queue_time = QueueClock { ahead: Arc::default(), base: Arc::clone(&clock) };
-        let queue = LocalQueue::in_memory(Arc::new(queue_time.clone())).expect("the queue starts");
-        let foundation = foundation(&config, &table, &queue, &clock);
+        let (clock, peers) = (options.clock, options.peers);
+        let foundation = foundation(&config, &table, &queue, &clock, &scope, peers.as_ref());
         let (caller, server) = serve(&foundation).await;
+        let tasks = vec![server];
         let mut system =
-            Self { mautic, table, queue, foundation, caller, config, clock, queue_time, tasks: vec![server] };
+            Self { mautic, table, queue, foundation, caller, config, scope, peers, clock, queue_time, tasks };
         if options.connect {
             system.connect().await;
         }
@@ -179,7 +206,7 @@ impl System {
         let made = setup::create_missing(&mautic, rules, &mut report.fields).await;
         let catalog = setup::catalog(&mautic, None, &made).await.expect("fields can be listed");
         let catalogs = CatalogTable::new(self.foundation.table.clone());
-        catalogs.save(&Scope::default_mautic(), &catalog).await.expect("the table takes the fields");
+        catalogs.save(&self.scope, &catalog).await.expect("the table takes the fields");
     }
 
     /// Starts the worker of the queue.
@@ -199,9 +226,18 @@ impl System {
 
     /// Another instance of the functions over the same table and queue, as Lambda starts one when calls come in parallel.
     pub async fn another_instance(&mut self) -> Caller {
-        let (caller, server) = serve(&foundation(&self.config, &self.table, &self.queue, &self.clock)).await;
+        let (caller, server) = serve(&self.another_foundation()).await;
         self.tasks.push(server);
         caller
+    }
+
+    fn another_foundation(&self) -> Foundation {
+        foundation(&self.config, &self.table, &self.queue, &self.clock, &self.scope, self.peers.as_ref())
+    }
+
+    /// An instance that has read nothing yet, for as long as the test runs.
+    pub async fn passing_instance(&self) -> Caller {
+        serve(&self.another_foundation()).await.0
     }
 
     /// A desk of the first instance.
@@ -277,9 +313,18 @@ fn credentials(mautic: &RunningMautic) -> [(String, String); 3] {
     ]
 }
 
-fn foundation(config: &Config, table: &LocalTable, queue: &LocalQueue, clock: &Arc<dyn Clock>) -> Foundation {
+fn foundation(
+    config: &Config,
+    table: &LocalTable,
+    queue: &LocalQueue,
+    clock: &Arc<dyn Clock>,
+    scope: &Scope,
+    peers: Option<&Arc<dyn Peers>>,
+) -> Foundation {
     let foundation = Foundation::new(config.clone(), table.table().clone(), Arc::new(queue.clone()));
-    foundation.and_then(|made| made.with_clock(Arc::clone(clock))).expect("the field rules are sound")
+    let foundation = foundation.and_then(|made| made.with_clock(Arc::clone(clock))).expect("the field rules are sound");
+    let peers = peers.cloned().unwrap_or_else(|| Arc::clone(&foundation.peers));
+    Foundation { scope: scope.clone(), peers, ..foundation }
 }
 
 async fn serve(foundation: &Foundation) -> (Caller, JoinHandle<()>) {

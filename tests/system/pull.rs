@@ -12,7 +12,7 @@ use tandem_core::domain::link::{Lease, Link, LinkState};
 use tandem_core::domain::record::Record;
 use tandem_core::domain::whom::Whom;
 use tandem_core::ports::bulk::Taken;
-use tandem_core::ports::runs::SyncState;
+use tandem_core::ports::runs::SendState;
 use tandem_core::ports::source::SourceRow;
 use tandem_core::ports::{Attempt, BudgetStore, Save};
 use tandem_core::sync::conflict::Side;
@@ -29,7 +29,7 @@ struct Office {
     system: System,
     desk: Desk,
     notebook: ListSource,
-    state: SyncState,
+    state: SendState,
     contact: String,
 }
 
@@ -41,7 +41,7 @@ impl Office {
         let notebook = ListSource::default();
         let mut desk = system.desk();
         desk.services.source = Arc::new(notebook.clone());
-        let mut office = Self { system, desk, notebook, state: SyncState::default(), contact: String::new() };
+        let mut office = Self { system, desk, notebook, state: SendState::default(), contact: String::new() };
         let agreed = json!({"city": "Perth", "first_name": "Ada", "phone": "0412 345 678", "country": "AU"});
         office.contact = office.says(agreed).await;
         office
@@ -67,6 +67,8 @@ impl Office {
     async fn says_without_mautic(&self, name: &str, value: Value) {
         let (key, mut record, _) = self.stored().await;
         record.fields.insert(name.to_owned(), value);
+        // The application's own word takes the place of whatever a platform said.
+        (record.overlaid.remove(name), record.said.remove(name));
         (record.version, record.updated_at) = (record.version + 1, self.system.now());
         let save = Save::of(&key, &record);
         let saved = self.desk.services.contacts.save_record(&self.desk.integration.scope, &save).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tandem_app::system::SystemClock;
 use tandem_core::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use tandem_core::domain::scope::Scope;
-use tandem_core::ports::runs::SyncState;
+use tandem_core::ports::runs::SendState;
 use tandem_core::ports::source::SourceRow;
 use tandem_core::ports::{Clock, ContactStore};
 use tandem_core::sync::run::SyncOptions;
@@ -189,7 +189,7 @@ async fn an_administrators_lift_is_put_back_once_with_the_statement_that_stands(
                 Way::Feed => drop(desk.repair_gaps("test").await.unwrap()),
                 Way::Look => {
                     let until = system.now().checked_add(jiff::SignedDuration::from_mins(1)).unwrap();
-                    desk.pull(&mut SyncState::default(), until, "test").await.unwrap();
+                    desk.pull(&mut SendState::default(), until, "test").await.unwrap();
                 }
                 Way::Upsert => {
                     let answer = system.caller.upsert(payload).await.unwrap();

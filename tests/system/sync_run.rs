@@ -89,8 +89,8 @@ async fn a_run_without_changes_calls_nobody_and_reads_no_rows() {
     let meter = shop.system.table.meter();
     assert_eq!(
         (meter.reads() - reads, meter.writes() - writes),
-        (6, 3),
-        "state, list of fields, marks; lease, state, log"
+        (7, 3),
+        "states of run and take, list of fields, marks; lease, state, log"
     );
 }
 

@@ -23,6 +23,7 @@ struct Ids<'a> {
     event: &'a str,
     key: &'a str,
     tenant: &'a str,
+    integration: &'a str,
 }
 
 /// How a route is called so that it would do something: its path, and its body.
@@ -48,6 +49,18 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
         (Verb::Post, "/api/v1/tenants/{tenant}/keys") => {
             (format!("/api/v1/tenants/{}/keys", ids.tenant), json!({"name": "eve", "role": "operator"}))
         }
+        (Verb::Post, "/api/v1/integrations") => {
+            let credentials = json!({"username": "eve", "password": "eves"});
+            let body = json!({"platform": "mautic", "name": "eve", "baseUrl": "https://eve.invalid", "credentials": credentials});
+            (route.path.to_owned(), body)
+        }
+        (Verb::Get, "/api/v1/integrations/{id}") => (format!("/api/v1/integrations/{}", ids.integration), Value::Null),
+        (Verb::Patch, "/api/v1/integrations/{id}") => {
+            (format!("/api/v1/integrations/{}", ids.integration), json!({"status": "paused"}))
+        }
+        (Verb::Delete, "/api/v1/integrations/{id}") => {
+            (format!("/api/v1/integrations/{0}?name={0}", ids.integration), Value::Null)
+        }
         (Verb::Post, "/api/v1/keys") => (route.path.to_owned(), json!({"name": "eve", "role": "ingest"})),
         (Verb::Get | Verb::Delete, "/api/v1/keys/{digest}") => (format!("/api/v1/keys/{}", ids.key), Value::Null),
         (_, path) if path.starts_with("/api/v1/integrations/{id}/mappings") => {
@@ -55,7 +68,10 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
             (path.replace("{id}", "mautic"), body)
         }
         (Verb::Post, "/mautic-sync/campaigns")
-        | (Verb::Get, "/events" | "/health" | "/api/v1/tenants" | "/api/v1/keys" | "/api/v1/audit")
+        | (
+            Verb::Get,
+            "/events" | "/health" | "/api/v1/tenants" | "/api/v1/keys" | "/api/v1/integrations" | "/api/v1/audit",
+        )
         | (Verb::Get, "/api/v1/changes" | "/api/v1/operations") => (route.path.to_owned(), Value::Null),
         (Verb::Post, "/mautic-webhook") => (route.path.to_owned(), json!({})),
         (Verb::Post, "/mautic-webhook/{integration}") => ("/mautic-webhook/mautic".to_owned(), json!({})),
@@ -97,7 +113,7 @@ async fn inhabited() -> (System, String) {
 async fn every_route_refuses_keys_that_are_unknown_expired_revoked_of_a_suspended_tenant_or_of_the_wrong_role() {
     let (system, key) = inhabited().await;
     let (admin, tenant) = (system.admin(), system.tenant("another").await);
-    let ids = Ids { event: EVENT, key: &key, tenant: "another" };
+    let ids = Ids { event: EVENT, key: &key, tenant: "another", integration: "mautic" };
     let soon = system.now() + SignedDuration::from_millis(50);
     let (_, expired) = system.make_key(&tenant, "short", Role::Operator, Some(soon)).await;
     let (revoked_key, revoked) = system.make_key(&tenant, "lost", Role::Operator, None).await;
@@ -162,7 +178,7 @@ async fn a_key_of_another_tenant_is_told_nothing_and_changes_nothing_by_any_rout
     let (system, key) = inhabited().await;
     let tenant = system.tenant("another").await;
     let (_, operator) = system.make_key(&tenant, "theirs", Role::Operator, None).await;
-    let ids = Ids { event: EVENT, key: &key, tenant: "default" };
+    let ids = Ids { event: EVENT, key: &key, tenant: "default", integration: "mautic" };
     let calls = system.calls();
     for route in ROUTES {
         let answer = call(&system.caller, operator.reveal(), route, &ids).await;
@@ -182,8 +198,8 @@ async fn an_id_of_another_tenant_is_answered_as_one_that_nobody_has() {
     let (system, key) = inhabited().await;
     let tenant = system.tenant("another").await;
     let (_, operator) = system.make_key(&tenant, "theirs", Role::Operator, None).await;
-    let nobody = Ids { event: "evt-of-nobody", key: &"0".repeat(64), tenant: "nobody" };
-    let theirs = Ids { event: EVENT, key: &key, tenant: "default" };
+    let nobody = Ids { event: "evt-of-nobody", key: &"0".repeat(64), tenant: "nobody", integration: "nobody" };
+    let theirs = Ids { event: EVENT, key: &key, tenant: "default", integration: "mautic" };
     let mut compared = BTreeSet::new();
     for route in with_keys().filter(|route| route.path.contains('{')) {
         let one = call(&system.caller, operator.reveal(), route, &nobody).await;

@@ -1,5 +1,7 @@
 //! What operators do with tenants and API keys: the same for the admin API and for the command.
 
+pub mod integrations;
+
 use std::sync::Arc;
 
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
@@ -30,6 +32,8 @@ pub enum Refused {
     Changed,
     /// What was given can't be taken.
     Invalid(Vec<FieldIssue>),
+    /// The platform was tried, and did not take what was given.
+    NotConnected(Failure),
     /// Table or platform failed.
     Failed(Failure),
 }

@@ -9,9 +9,10 @@ use tandem_core::error::{Failure, FailureKind};
 use tandem_core::policy;
 use tandem_core::ports::JobQueue;
 
+use crate::admin::Admin;
 use crate::config::{Config, ConfigProblems, Environment};
+use crate::desks::Desks;
 use crate::queue::sqs::{self, SqsQueue};
-use crate::rules_in_use::CurrentDesk;
 use crate::store::{Table, table};
 use crate::telemetry::{self, LogFormat};
 use crate::wiring::Foundation;
@@ -50,36 +51,65 @@ pub async fn billing_webhook() -> Result<(), Error> {
 /// Syncs, and looks after the webhook, deliveries left behind and gaps, whenever the schedule calls.
 ///
 /// # Errors
-/// When the configuration can't be used, or no Mautic is configured: there is nothing to look after.
+/// When the configuration can't be used, or no integration is set up: there is nothing to look after.
 pub async fn scheduled_sync() -> Result<(), Error> {
     let (foundation, _) = foundation().await?;
-    let desk = foundation.desk()?.ok_or_else(no_mautic)?;
-    let (current, hook) = (&CurrentDesk::new(desk, foundation.rules_in_use()), foundation.config.hook.as_ref());
+    let desks = some_desks(&foundation).await?;
+    let (desks, foundation) = (&desks, &foundation);
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde::de::IgnoredAny>| async move {
-        let desk = current.now().await?;
-        let (id, deadline) = (&event.context.request_id, deadline_of(&event.context));
-        // One of them failing must not keep the other from being done. The watch comes last: on an old Mautic it may read its
-        // history for days, with all the calls that there are.
-        let ran = desk.sync_on_schedule(deadline.map(|end| policy::after(end, -FOR_THE_WATCH)), id).await;
-        let watched = desk.watch(hook, id).await;
-        tracing::info!(watched = ?watched?, synced = ran?.is_some(), "looked after the integration");
-        Ok::<_, Error>(())
+        Box::pin(look_after_all(&**desks, foundation, &event.context)).await
     }))
     .await
+}
+
+/// Looks after the one integration that there is, or queues the look of each.
+async fn look_after_all(
+    desks: &dyn Desks,
+    foundation: &Foundation,
+    context: &lambda_runtime::Context,
+) -> Result<(), Error> {
+    let (id, scopes) = (&context.request_id, desks.all().await?);
+    let end = deadline_of(context).map(|end| policy::after(end, -FOR_THE_WATCH));
+    let in_time = || end.is_none_or(|end| foundation.clock.now() < end);
+    if let Err(failure) = Admin::new(&foundation.table).go_on_deleting(&in_time).await {
+        tracing::warn!(kind = ?failure.kind, "tenants that are being deleted are gone on with later: {failure}");
+    }
+    if let [scope] = &scopes[..]
+        && let Some(desk) = desks.of(scope).await?
+    {
+        // One of them failing must not keep the other from being done. The watch comes last: on an old Mautic it may read its
+        // history for days, with all the calls that there are.
+        let until = deadline_of(context).map(|end| policy::after(end, -FOR_THE_WATCH));
+        let ran = Box::pin(desk.sync_on_schedule(until, id)).await;
+        let watched = Box::pin(desk.watch(desk.integration.hook.as_ref(), id)).await;
+        tracing::info!(watched = ?watched?, synced = ran?.is_some(), "looked after the integration");
+        return Ok(());
+    }
+    tracing::info!(integrations = scopes.len(), "the integrations are looked after by a job each");
+    for scope in scopes {
+        foundation.look_after_later(scope, id).await?;
+    }
+    Ok(())
 }
 
 /// Runs the queue's jobs until the runtime ends the process.
 ///
 /// # Errors
-/// When the configuration can't be used, or no Mautic is configured: there is nothing to run jobs against.
+/// When the configuration can't be used, or no integration is set up: there is nothing to run jobs against.
 pub async fn queue_worker() -> Result<(), Error> {
     let (foundation, queue) = foundation().await?;
-    let desk = foundation.desk()?.ok_or_else(no_mautic)?;
-    let (current, queue) = (&CurrentDesk::new(desk, foundation.rules_in_use()), &queue);
+    let runner = foundation.job_runner(some_desks(&foundation).await?);
+    let (runner, queue) = (&runner, &queue);
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
-        Ok::<_, Error>(queue.run_batch(event.payload, current).await)
+        Ok::<_, Error>(queue.run_batch(event.payload, runner).await)
     }))
     .await
+}
+
+/// The desks, if there are any.
+async fn some_desks(foundation: &Foundation) -> Result<Arc<dyn Desks>, Error> {
+    let desks = foundation.desks()?;
+    if desks.all().await?.is_empty() { Err(no_mautic().into()) } else { Ok(desks) }
 }
 
 /// What a run leaves of an invocation's time to the watch.

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod config;
 pub mod data_key;
+pub mod desks;
 pub mod events;
 pub mod functions;
 pub mod http;
@@ -20,6 +21,7 @@ pub mod secrets;
 #[cfg(feature = "local")]
 pub mod server;
 pub mod store;
+pub mod stored_desks;
 pub mod system;
 pub mod telemetry;
 pub mod wiring;

@@ -107,8 +107,13 @@ impl LifecycleRules {
     /// Those of a version; the configured ones for 0 and for a version that is not kept.
     pub(crate) async fn of_version(&self, tenant: &TenantId, number: u64) -> Result<RulesInForce> {
         let stored = self.version(tenant, number).await?.and_then(|version| version.content.text);
-        let rules = stored.map_or_else(|| Rules::Configured(self.configured.clone()), Rules::Stored);
+        let rules = stored.map_or_else(|| Rules::Configured(self.configured_for(tenant)), Rules::Stored);
         Ok(RulesInForce { version: number, rules })
+    }
+
+    /// The rules of a tenant that stored none: the configuration is the default tenant's, and others read nothing of it.
+    fn configured_for(&self, tenant: &TenantId) -> LifecycleConfig {
+        if tenant.is_default() { self.configured.clone() } else { LifecycleConfig::built_in() }
     }
 
     /// A stored version.

@@ -3,22 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tandem_core::automation::rulebook::RuleBook;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Failure, FailureKind, Result};
-use tandem_core::jobs::message::Job;
-use tandem_core::jobs::runner::Verdict;
 use tandem_core::mapping::RuleSet;
 use tandem_core::ports::Clock;
 use tandem_core::sync::services::Desk;
 
 use crate::lifecycle_rules::LifecycleRules;
 use crate::mappings::{self, Mappings};
-use crate::queue::worker::JobHandler;
 use crate::store::{Owner, Table, versions_in_force};
 
 /// How long a process trusts its copy.
@@ -98,14 +93,15 @@ impl RulesInUse {
     async fn read(&self, scope: &Scope, known: Option<&InUse>) -> Result<InUse> {
         let owners = [Owner::Mappings(scope.clone()), Owner::LifecycleRules(scope.tenant.clone())];
         let versions = versions_in_force(&self.table, [&owners[0], &owners[1]]).await?;
-        let known = known.unwrap_or(&self.base);
-        if known.versions == versions {
+        // The base has the lifecycle rules of the configuration, which is the default tenant's.
+        let known = known.or_else(|| scope.tenant.is_default().then_some(&self.base));
+        if let Some(known) = known.filter(|known| known.versions == versions) {
             return Ok(known.clone());
         }
-        let rules = match versions[0] {
-            0 => Arc::clone(&self.base.rules),
-            number if number == known.versions[0] => Arc::clone(&known.rules),
-            number => Arc::new(self.rules(scope, number).await?),
+        let rules = match (versions[0], known) {
+            (0, _) => Arc::clone(&self.base.rules),
+            (number, Some(known)) if number == known.versions[0] => Arc::clone(&known.rules),
+            (number, _) => Arc::new(self.rules(scope, number).await?),
         };
         let in_force = self.lifecycle.of_version(&scope.tenant, versions[1]).await?;
         let lifecycle = Arc::new(in_force.load(&rules)?);
@@ -120,54 +116,5 @@ impl RulesInUse {
             let message = format!("version {number} of the mappings of {} can't be used: {first}", scope.integration);
             Failure::new(FailureKind::Misconfigured, message)
         })
-    }
-}
-
-/// A desk of a process that lives longer than a set of rules does.
-#[derive(Clone)]
-pub struct CurrentDesk {
-    desk: Desk,
-    rules_in_use: Arc<RulesInUse>,
-}
-
-/// When a job comes back whose rules could not be had.
-const LATER: Duration = Duration::from_secs(60);
-
-impl CurrentDesk {
-    /// The desk, whose rules are looked up.
-    #[must_use]
-    pub fn new(desk: Desk, rules_in_use: RulesInUse) -> Self {
-        Self { desk, rules_in_use: Arc::new(rules_in_use) }
-    }
-
-    /// The desk with the rules that count now.
-    ///
-    /// # Errors
-    /// As [`RulesInUse::of`].
-    pub async fn now(&self) -> Result<Desk> {
-        self.rules_in_use.at(self.desk.clone()).await
-    }
-}
-
-#[async_trait]
-impl JobHandler for CurrentDesk {
-    async fn handle(&self, job: &Job, attempt: u32) -> Verdict {
-        match self.now().await {
-            Ok(desk) => desk.handle(job, attempt).await,
-            Err(failure) => {
-                tracing::warn!(job = %job.id, kind = ?failure.kind, "the job waits for its rules: {failure}");
-                Verdict::RetryIn(LATER)
-            }
-        }
-    }
-
-    async fn handle_together(&self, jobs: &[(Job, u32)]) -> Vec<Verdict> {
-        match self.now().await {
-            Ok(desk) => desk.handle_together(jobs).await,
-            Err(failure) => {
-                tracing::warn!(kind = ?failure.kind, "jobs wait for their rules: {failure}");
-                vec![Verdict::RetryIn(LATER); jobs.len()]
-            }
-        }
     }
 }

@@ -40,6 +40,12 @@ pub fn new_key() -> ApiKeySecret {
     ApiKeySecret::from_random(rand::random())
 }
 
+/// 128 random bits in hex: what stands in the path of an integration's webhooks, or signs them.
+#[must_use]
+pub fn public_id() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
+}
+
 /// Waiting by the runtime's timer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RuntimeSleep;

@@ -1,42 +1,38 @@
 //! Which implementation stands behind which port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
 use tandem_connectors::Ports;
-use tandem_connectors::http::Http;
-use tandem_connectors::mautic::vocabulary::MauticVocabulary;
-use tandem_connectors::mautic::webhook::MauticDeliveries;
+use tandem_connectors::http::{Http, SystemLookup};
 use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Settings};
+use tandem_connectors::registry::Connection;
 use tandem_connectors::sources::supabase::Supabase;
 use tandem_core::automation::rulebook::RuleBook;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
-use tandem_core::jobs::message::Job;
-use tandem_core::jobs::runner::Verdict;
+use tandem_core::jobs::message::{Job, Task};
 use tandem_core::mapping::RuleSet;
-use tandem_core::ports::bulk::BulkPlatform;
-use tandem_core::ports::changes::ChangeLog;
-use tandem_core::ports::{
-    BudgetStore, Clock, Entropy, JobQueue, MarketingPlatform, PlatformEvents, RecordSource, Sleep,
-};
-use tandem_core::sync::operations::Recorded;
+use tandem_core::ports::integrations::Peers;
+use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, RecordSource, Sleep};
+use tandem_core::sync::operations::{Recorded, Recorder};
 use tandem_core::sync::services::{Background, Desk, Integration, Services};
-use tracing::Instrument;
 
 use crate::admin::Admin;
+use crate::admin::integrations::Integrations;
 use crate::config::{Config, SourceConfig};
+use crate::desks::{CurrentDesks, Desks, JobRunner};
 use crate::http::{AppState, KeyRing};
 use crate::lifecycle_rules::LifecycleRules;
 use crate::mappings::{self, Mappings};
-use crate::queue::worker::JobHandler;
 use crate::rules_in_use::{InUse, RulesInUse};
 use crate::sealing::Sealer;
 use crate::store::{
     BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
     IdempotencyStore, LifecycleTable, OperationTable, ParkedTable, RecordsTable, RunTable, SpellingTable, Table,
-    TokenTable,
+    TokenTable, forget_integration,
 };
+use crate::stored_desks::{StoredDesks, StoredPeers, Tenancies};
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
 
 /// How much of a caller's time one call of Mautic may take; the rest is for the table and the answer.
@@ -53,6 +49,8 @@ pub struct Foundation {
     pub queue: Arc<dyn JobQueue>,
     /// The HTTP client of all connectors.
     pub http: Http,
+    /// The same for addresses that tenants entered: it connects to public ones only, unless the operator allows others.
+    pub tenants_http: Http,
     /// Where the application's records live.
     pub source: Arc<dyn RecordSource>,
     /// The field rules of the default integration.
@@ -61,6 +59,10 @@ pub struct Foundation {
     pub lifecycle: Arc<RuleBook>,
     /// Tells the time; a test gives its own by [`Foundation::with_clock`].
     pub clock: Arc<dyn Clock>,
+    /// Which tenant and integration the settings are those of.
+    pub scope: Scope,
+    /// Which integrations a tenant has.
+    pub peers: Arc<dyn Peers>,
 }
 
 impl Foundation {
@@ -94,7 +96,14 @@ impl Foundation {
         let lifecycle = Arc::new(config.lifecycle.book(&rules)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let source = source(&config.source, &table, &clock)?;
-        Ok(Self { config, table, queue, http: Http::default(), source, rules, lifecycle, clock })
+        let scope = Scope::default_mautic();
+        let own = config.mautic.is_some().then(|| scope.clone());
+        let tenancies = Tenancies::new(&table, Arc::clone(&clock));
+        let peers = Arc::new(StoredPeers::new(Arc::new(tenancies), own));
+        let tenants_http =
+            if config.allow_private_targets { Http::default() } else { Http::public_only(Arc::new(SystemLookup)) };
+        let http = Http::default();
+        Ok(Self { config, table, queue, http, tenants_http, source, rules, lifecycle, clock, scope, peers })
     }
 
     /// The same by another clock, the source's too.
@@ -115,8 +124,17 @@ impl Foundation {
     }
 
     fn mautic_of(&self, settings: &Settings) -> Result<Mautic> {
-        let sealer = Sealer::from_secret(secret_of(settings), "tandem access token")?;
-        let ports = Ports {
+        let ports = self.ports(secret_of(settings))?;
+        Mautic::new(settings.clone(), &self.scope, self.http.clone(), &ports)
+    }
+
+    /// What a connector needs besides the network; its access tokens are sealed with the platform's own secret.
+    ///
+    /// # Errors
+    /// `Misconfigured` when the secret is empty.
+    pub fn ports(&self, secret: &[u8]) -> Result<Ports> {
+        let sealer = Sealer::from_secret(secret, "tandem access token")?;
+        Ok(Ports {
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
             sleep: sleep(),
@@ -124,8 +142,7 @@ impl Foundation {
             budgets: self.budgets(),
             circuits: Arc::new(CircuitTable::new(self.table.clone())),
             spellings: Arc::new(SpellingTable::new(self.table.clone())),
-        };
-        Mautic::new(settings.clone(), &Scope::default_mautic(), self.http.clone(), &ports)
+        })
     }
 
     /// The desk of the default integration; `None` in demo mode.
@@ -133,7 +150,46 @@ impl Foundation {
     /// # Errors
     /// As [`Foundation::mautic`].
     pub fn desk(&self) -> Result<Option<Desk>> {
-        Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic))))
+        Ok(self.mautic()?.map(|mautic| self.desk_over(mautic)))
+    }
+
+    /// The desks of all integrations with the rules that count just now, for work that nobody waits for.
+    ///
+    /// # Errors
+    /// As [`Foundation::mautic`].
+    pub fn desks(&self) -> Result<Arc<dyn Desks>> {
+        Ok(Arc::new(CurrentDesks::new(StoredDesks::new(self, false)?, self.rules_in_use())))
+    }
+
+    /// What runs the jobs of the queue, each with the desk of its integration.
+    #[must_use]
+    pub fn job_runner(&self, desks: Arc<dyn Desks>) -> JobRunner {
+        JobRunner::new(desks, Arc::new(ParkedTable::new(self.table.clone())), Arc::clone(&self.clock))
+    }
+
+    /// Forgets an integration that is not in use any more: its links, tokens, outbox, cursors and ledgers. Records and other
+    /// links stay.
+    ///
+    /// # Errors
+    /// `Storage`; doing it again goes on where it stopped.
+    pub async fn forget_integration(&self, scope: &Scope) -> Result<()> {
+        let bulk = BulkTable::new(self.table.clone(), self.peers());
+        forget_integration(&self.table, &bulk, scope).await
+    }
+
+    /// Queues what the schedule does for an integration.
+    ///
+    /// # Errors
+    /// `Storage` when the queue does not take it.
+    pub async fn look_after_later(&self, scope: Scope, correlation_id: &str) -> Result<()> {
+        let job = Job {
+            id: entropy().id(),
+            scope,
+            correlation_id: correlation_id.to_owned(),
+            queued_at: self.clock.now(),
+            task: Task::LookAfter,
+        };
+        self.queue.send(&job, Duration::ZERO).await
     }
 
     /// The same for work that a caller waits for: a call of Mautic is given up while there is still time for an answer.
@@ -142,7 +198,7 @@ impl Foundation {
     /// As [`Foundation::mautic`].
     pub fn callers_desk(&self) -> Result<Option<Desk>> {
         let time = self.config.call_budget.mul_f64(SHARE_OF_A_CALL);
-        Ok(self.mautic()?.map(|mautic| self.desk_over(Arc::new(mautic.giving_up_after(time)))))
+        Ok(self.mautic()?.map(|mautic| self.desk_over(mautic.giving_up_after(time))))
     }
 
     /// The desk for what needs the table and the queue alone. Without a configured Mautic it has one that is nowhere, and of
@@ -156,41 +212,41 @@ impl Foundation {
         }
         let nowhere = Auth::Basic { user: "nobody".to_owned(), password: "none".to_owned() };
         let settings = Settings::new("https://mautic.invalid", nowhere)?;
-        Ok(self.desk_over(Arc::new(self.mautic_of(&settings)?)))
+        Ok(self.desk_over(self.mautic_of(&settings)?))
     }
 
-    fn desk_over(&self, mautic: Arc<Mautic>) -> Desk {
-        let (scope, services) = (Scope::default_mautic(), self.services());
-        let in_background = Arc::new(mautic.in_background());
-        let recorded = |platform| {
-            let recorder = self.config.operation_log.then(|| services.recorder());
-            Arc::new(Recorded::new(platform, scope.clone(), recorder))
-        };
-        let (changes, changes_in_background) = (Arc::clone(&mautic), Arc::clone(&in_background));
-        let (mautic, in_background) = (recorded(mautic), recorded(in_background));
+    fn desk_over(&self, mautic: Mautic) -> Desk {
+        let (connection, services) = (Connection::from(mautic), self.services());
+        let (platform, bulk, changes) = connection.background;
+        let recorder = self.config.operation_log.then(|| services.recorder());
         let integration = Integration {
-            scope: scope.clone(),
-            bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
-            changes: changes as Arc<dyn ChangeLog>,
-            events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
-            platform: mautic,
+            scope: self.scope.clone(),
+            platform: self.recorded(connection.platform, recorder.clone()),
+            bulk: self.recorded(connection.bulk, recorder.clone()),
+            changes: connection.changes,
+            events: self.recorded(connection.events, recorder.clone()),
             background: Background {
-                platform: Arc::clone(&in_background) as Arc<dyn MarketingPlatform>,
-                bulk: Arc::clone(&in_background) as Arc<dyn BulkPlatform>,
-                changes: changes_in_background,
+                platform: self.recorded(platform, recorder.clone()),
+                bulk: self.recorded(bulk, recorder),
+                changes,
             },
-            deliveries: Arc::new(MauticDeliveries),
+            deliveries: connection.deliveries,
             rules: Arc::clone(&self.rules),
-            vocabulary: Arc::new(MauticVocabulary),
+            vocabulary: connection.vocabulary,
             pull_interval: self.config.pull_interval,
             conflict: self.config.conflict,
             lifecycle: Arc::clone(&self.lifecycle),
             enrolment: self.config.enrolment.clone(),
             admin_opt_in: self.config.admin_opt_in,
             vanished: self.config.vanished.clone(),
+            hook: self.config.hook.clone(),
             reference: Arc::default(),
         };
         Desk { services, integration }
+    }
+
+    fn recorded<P: ?Sized>(&self, platform: Arc<P>, recorder: Option<Recorder>) -> Arc<Recorded<P>> {
+        Arc::new(Recorded::new(platform, self.scope.clone(), recorder))
     }
 
     /// Tandem's own table of the application's rows; `None` when they live elsewhere.
@@ -202,18 +258,23 @@ impl Foundation {
         }
     }
 
+    fn peers(&self) -> Arc<dyn Peers> {
+        Arc::clone(&self.peers)
+    }
+
     fn services(&self) -> Services {
         Services {
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
             sleep: sleep(),
-            contacts: Arc::new(ContactTable::new(self.table.clone(), Arc::clone(&self.clock))),
+            contacts: Arc::new(ContactTable::new(self.table.clone(), Arc::clone(&self.clock), self.peers())),
             catalogs: Arc::new(CatalogTable::new(self.table.clone())),
             events: Arc::new(EventTable::new(self.table.clone())),
-            bulk: Arc::new(BulkTable::new(self.table.clone())),
-            lifecycle: Arc::new(LifecycleTable::new(self.table.clone())),
+            bulk: Arc::new(BulkTable::new(self.table.clone(), self.peers())),
+            lifecycle: Arc::new(LifecycleTable::new(self.table.clone(), self.peers())),
             runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
+            peers: self.peers(),
             source: Arc::clone(&self.source),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),
@@ -246,7 +307,7 @@ impl Foundation {
     /// # Errors
     /// As [`RulesInUse::of`].
     pub async fn with_rules_in_use(mut self) -> Result<Self> {
-        let InUse { rules, lifecycle, .. } = self.rules_in_use().of(&Scope::default_mautic()).await?;
+        let InUse { rules, lifecycle, .. } = self.rules_in_use().of(&self.scope).await?;
         (self.rules, self.lifecycle) = (rules, lifecycle);
         Ok(self)
     }
@@ -261,12 +322,15 @@ impl Foundation {
         Ok(AppState {
             desk: self.callers_desk()?,
             recorder: self.services().recorder(),
+            desks: Arc::new(StoredDesks::new(self, true)?),
+            tenants_records: Arc::new(RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))),
             rules: Arc::clone(&self.rules),
             lifecycle: Arc::clone(&self.lifecycle),
             rules_in_use: Arc::new(self.rules_in_use()),
             mappings: self.mappings(),
             keys: Arc::new(keys),
             admin,
+            integrations: Arc::new(Integrations::new(self)),
             idempotency: Arc::new(IdempotencyStore::new(self.table.clone())),
             records: self.records().map(Arc::new),
             budget: self.budgets(),
@@ -286,18 +350,6 @@ impl Foundation {
     #[must_use]
     pub fn budgets(&self) -> Arc<dyn BudgetStore> {
         Arc::new(BudgetTable::new(self.table.clone()))
-    }
-}
-
-#[async_trait]
-impl JobHandler for Desk {
-    async fn handle(&self, job: &Job, attempt: u32) -> Verdict {
-        let span = tracing::info_span!("job", correlation_id = %job.correlation_id);
-        self.run(job, attempt).instrument(span).await
-    }
-
-    async fn handle_together(&self, jobs: &[(Job, u32)]) -> Vec<Verdict> {
-        self.run_together(jobs).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod changes;
+pub mod integrations;
 pub mod lifecycle;
 pub mod operations;
 pub mod place;
@@ -22,7 +23,7 @@ use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::link::{Lease, Link, RemoteId};
 use crate::domain::platform::{ContactWrite, DoNotContact, PlatformInfo, RemoteContact, Written};
 use crate::domain::record::Record;
-use crate::domain::scope::{Scope, TenantId};
+use crate::domain::scope::{IntegrationId, Scope, TenantId};
 use crate::error::Result;
 use crate::jobs::message::{Job, MembershipChange, MembershipList, ParkedJob};
 use crate::webhook::entry::{Entry, Observed};
@@ -111,6 +112,17 @@ pub struct Stored {
     pub lease: Option<Lease>,
 }
 
+/// A record's link to one of the tenant's integrations, and who is writing it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkOf {
+    /// The integration.
+    pub integration: IntegrationId,
+    /// The link.
+    pub link: Link,
+    /// Who is writing it just now.
+    pub lease: Option<Lease>,
+}
+
 /// The start of a write: the record's new state, the lease, the identities and the consent, all or nothing.
 #[derive(Clone, Debug)]
 pub struct Begin {
@@ -126,6 +138,9 @@ pub struct Begin {
     pub claim: Vec<Identity>,
     /// The consent ledger of the record's address, when it changed.
     pub consent: Option<(Identity, ConsentLedger)>,
+    /// Whether the record, its identities or the consent are others than before: then the tenant's other integrations are to
+    /// hear of it.
+    pub is_news: bool,
 }
 
 /// A record's newer state, to be written to the platform by a job: record, identities and consent, all or nothing.
@@ -190,13 +205,16 @@ pub enum Attempt {
     Contended,
 }
 
-/// Records, links, identities and consent.
+/// Records, links, identities and consent. The scope says whose act a write is: what changes a record, or what its person said
+/// about mail, puts an entry into the outbox of each other integration of the tenant, in the same transaction.
 #[async_trait]
 pub trait ContactStore: Send + Sync {
     /// What the identities point to, and the consent of the address. One read call.
     async fn resolve(&self, scope: &Scope, external: Option<&Identity>, email: Option<&Identity>) -> Result<Resolved>;
     /// A record with its link. One read call.
     async fn load(&self, scope: &Scope, key: &RecordKey) -> Result<Stored>;
+    /// All links of a record, in no order. One read call.
+    async fn links(&self, tenant: &TenantId, key: &RecordKey) -> Result<Vec<LinkOf>>;
     /// The record that a contact of the platform belongs to. One read call.
     async fn by_remote_id(&self, scope: &Scope, id: &RemoteId) -> Result<Option<RecordKey>>;
     /// Begins a write. One write call.
@@ -209,7 +227,8 @@ pub trait ContactStore: Send + Sync {
     async fn exchange(&self, scope: &Scope, moves: &[Exchange]) -> Result<Attempt>;
     /// Ends a lease without changing anything else, so that the next writer need not wait. One write call.
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()>;
-    /// Erases a record, its link and its pointers. Consent stays, under the digest of the address. One write call or two.
+    /// Erases a record, all its links and its pointers, `remote` being the contacts of the scope's own integration. Consent stays,
+    /// under the digest of the address. A read call, and one write call or two.
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()>;
     /// Puts a link in the place of the stored one, if that has `revision` and nobody writes the contact just now; points
     /// the link's remote id, if any, to the record, and lists the record when a person has to decide a field of it. One write
@@ -225,7 +244,8 @@ pub trait ContactStore: Send + Sync {
     /// Records with a field that a person has to decide, as far as [`ContactStore::relink`] noted it; some may be decided by
     /// now. At most `limit`. One read call.
     async fn contested(&self, scope: &Scope, limit: usize) -> Result<Vec<RecordKey>>;
-    /// Takes a statement into the consent ledger of an address. One read call and, when it changes something, one write.
+    /// Takes a statement into the consent ledger of an address. One read call and, when it changes something, one write; two
+    /// reads more where the tenant has other integrations.
     async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome>;
     /// The newest wish about a membership. One read call.
     async fn membership_wish(

@@ -13,7 +13,7 @@ pub fn kind(task: &Task) -> &'static str {
     match task {
         Task::PushContact { .. } => "push contact",
         Task::SetMembership(_) | Task::RequestMembership(_) => "membership",
-        Task::DeleteContact { .. } | Task::Erase { .. } => "delete contact",
+        Task::DeleteContact { .. } | Task::DeletePerson { .. } | Task::Erase { .. } => "delete contact",
         Task::TakeDelivery { .. } => "take delivery",
         Task::ApplyDelivery { .. } => "apply delivery",
         Task::CheckGone { .. } => "check contact",
@@ -21,6 +21,7 @@ pub fn kind(task: &Task) -> &'static str {
         Task::WriteBack { .. } => "write back",
         Task::TakeBack { .. } => "take back",
         Task::Sync => "sync",
+        Task::LookAfter => "look after",
         Task::ApplyEvent { .. } => "event",
         Task::Identify { .. } => "identify",
     }
@@ -43,11 +44,12 @@ pub async fn people_of(desk: &Desk, jobs: &[ParkedJob]) -> Result<Vec<Option<Str
                 Some(contact) => Some(person_of_contact(desk, contact).await?),
                 None => named(whom.external_id.as_ref(), whom.email.as_ref()),
             },
+            Task::DeletePerson { email, .. } => named(None, email.as_ref()),
             Task::ApplyEvent { event } => match desk.stored_event(event).await? {
                 Some(event) => person_of_event(desk, &event).await?,
                 None => None,
             },
-            Task::TakeDelivery { .. } | Task::ApplyDelivery { .. } | Task::Sync => None,
+            Task::TakeDelivery { .. } | Task::ApplyDelivery { .. } | Task::Sync | Task::LookAfter => None,
         });
     }
     Ok(people)

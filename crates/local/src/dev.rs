@@ -14,7 +14,6 @@ use tandem_app::local_table::{LocalAccess, LocalTable};
 use tandem_app::private_files;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::local_worker::{JOBS_AT_ONCE, LocalWorker};
-use tandem_app::rules_in_use::CurrentDesk;
 use tandem_app::server::{self, Patience};
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
@@ -208,13 +207,11 @@ fn start_tasks(
     let state = foundation.app_state(false)?;
     let mut tasks = Vec::new();
     // Whoever works in the background can wait for Mautic longer than a caller can.
-    let patient = foundation.desk()?.map(|desk| CurrentDesk::new(desk, foundation.rules_in_use()));
-    if let Some(desk) = patient.clone() {
-        let worker = LocalWorker::new(queue, Arc::new(desk), JOBS_AT_ONCE);
-        tasks.push(tokio::spawn(work(worker, stopped.clone())));
-    }
-    if let Some(desk) = patient.filter(|_| !options.no_schedule) {
-        tasks.push(tokio::spawn(schedule::run(desk, foundation.config.hook.clone(), until(stopped.clone()))));
+    let patient = foundation.desks()?;
+    let worker = LocalWorker::new(queue, Arc::new(foundation.job_runner(Arc::clone(&patient))), JOBS_AT_ONCE);
+    tasks.push(tokio::spawn(work(worker, stopped.clone())));
+    if !options.no_schedule {
+        tasks.push(tokio::spawn(schedule::run(patient, until(stopped.clone()))));
     }
     tasks.push(tokio::spawn(serve(listener, http::all(state), stopped.clone())));
     Ok(tasks)

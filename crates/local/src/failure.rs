@@ -88,7 +88,7 @@ impl From<Refused> for CommandError {
                 let line = |issue: &FieldIssue| format!("{}: {}", issue.field, issue.message);
                 Self::Undone(issues.iter().map(line).collect::<Vec<_>>().join("; "))
             }
-            Refused::Failed(failure) => Self::Failure(failure),
+            Refused::NotConnected(failure) | Refused::Failed(failure) => Self::Failure(failure),
         }
     }
 }

@@ -17,6 +17,7 @@ mod events;
 mod failure;
 mod import;
 mod installation;
+mod integrations;
 mod jobs;
 mod keys;
 mod lock;
@@ -89,6 +90,9 @@ enum Command {
     /// Lifecycle events and how far their effects have come.
     #[command(subcommand)]
     Events(events::Events),
+    /// The platforms that a tenant's records are kept in step with.
+    #[command(subcommand)]
+    Integrations(integrations::IntegrationsCommand),
     /// Who owns records, integrations and keys.
     #[command(subcommand)]
     Tenants(tenants::Tenants),
@@ -156,6 +160,7 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Operations(command) => operations::operations(&command, data_dir, &environment, output).await,
         Command::Rules(command) => rules::rules(&command, data_dir, environment, output).await,
         Command::Events(command) => events::events(&command, data_dir, &environment, output).await,
+        Command::Integrations(command) => integrations::integrations(&command, data_dir, &environment, output).await,
         Command::Tenants(command) => tenants::tenants(&command, data_dir, &environment, output).await,
         Command::Audit(options) => audit::audit(&options, data_dir, &environment, output).await,
         Command::Keys(command) => keys::keys(&command, data_dir, &environment, output).await,

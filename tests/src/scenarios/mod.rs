@@ -21,6 +21,7 @@ pub mod ssrf;
 pub mod storm;
 pub mod supabase;
 mod target;
+pub mod tenants;
 pub mod unchanged;
 pub mod webhooks;
 
@@ -70,6 +71,7 @@ pub const NAMES: &[&str] = &[
     "histories",
     "consent",
     "ssrf",
+    "tenants",
     "mappings",
 ];
 
@@ -96,6 +98,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "burst" => burst::run(size).await,
         "consent" => consent::run(size).await,
         "ssrf" => ssrf::run(size).await,
+        "tenants" => tenants::run(size).await,
         "histories" => histories::run(size).await,
         "mappings" => mappings::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),

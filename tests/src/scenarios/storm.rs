@@ -9,6 +9,7 @@ use futures::StreamExt;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
+use tandem_app::desks::FixedPeers;
 use tandem_app::local_table::LocalTable;
 use tandem_app::store::{ContactTable, EventTable, Table};
 use tandem_app::system::SystemClock;
@@ -147,7 +148,7 @@ async fn differing(table: &Table, wanted: &[Known], contacts: usize) -> Result<u
 
 async fn known(table: &Table, contacts: usize) -> Result<Vec<Known>, String> {
     let events = EventTable::new(table.clone());
-    let people = ContactTable::new(table.clone(), Arc::new(SystemClock));
+    let people = ContactTable::new(table.clone(), Arc::new(SystemClock), Arc::new(FixedPeers::default()));
     let mut all = Vec::new();
     for person in 1..=contacts {
         all.push(

@@ -21,6 +21,12 @@ impl LifecycleConfig {
         Self { text: text(environment, problems), variables: environment.clone() }
     }
 
+    /// The default rules, with no variable set.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self { text: DEFAULT_RULES.to_owned(), variables: Environment::default() }
+    }
+
     /// The checked rules. `fields` are the field rules.
     ///
     /// # Errors

@@ -196,7 +196,7 @@ pub async fn permitted(
     headers: &HeaderMap,
 ) -> Result<(Holder, AppState), ApiError> {
     let holder = authenticated(state, started, access, headers).await?;
-    let state = state.of_tenant(&holder.tenant)?.current().await?;
+    let state = state.of_tenant(&holder.tenant, headers).await?.current().await?;
     Ok((holder, state))
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use tandem_core::domain::scope::TenantId;
@@ -31,15 +31,20 @@ use tandem_core::webhook::proof::Secrets;
 
 use envelope::ApiError;
 
+pub use admin::integrations::{
+    connection as connection_view, known as integration_view, read_credentials, read_options,
+};
 pub use auth::KeyRing;
 pub use operations::event_view::event as event_view;
 pub use routes::{Access, Function, ROUTES, Route, Verb};
 
 use crate::admin::Admin;
+use crate::admin::integrations::Integrations;
 use crate::config::BillingConfig;
 use crate::mappings::Mappings;
 use crate::rules_in_use::{InUse, RulesInUse};
 use crate::store::{HealthTable, IdempotencyStore, RecordsTable};
+use crate::stored_desks::StoredDesks;
 
 /// What the operations work with. Cloning is cheap.
 #[derive(Clone)]
@@ -60,8 +65,14 @@ pub struct AppState {
     pub keys: Arc<KeyRing>,
     /// What operators do with tenants and keys.
     pub admin: Admin,
+    /// What operators do with integrations.
+    pub integrations: Arc<Integrations>,
     /// Answers of calls that carried an idempotency key.
     pub idempotency: Arc<IdempotencyStore>,
+    /// The desks of all integrations, for calls.
+    pub desks: Arc<StoredDesks>,
+    /// Where the rows of tenants live that are not the default one.
+    pub tenants_records: Arc<RecordsTable>,
     /// Tandem's own table of the application's rows; `None` when they live elsewhere.
     pub records: Option<Arc<RecordsTable>>,
     /// The table, for the health check.
@@ -86,17 +97,29 @@ pub struct AppState {
     pub metrics: bool,
 }
 
+/// By which a caller names one of several integrations of its tenant: by id or name.
+const INTEGRATION: &str = "tandem-integration";
+
 impl AppState {
-    /// The same for calls of a tenant.
+    /// The same for calls of a tenant: with its own integration, rules and records.
     ///
     /// # Errors
-    /// 403 for a tenant without an integration of its own: it must not reach the data of the one that has it.
-    fn of_tenant(&self, tenant: &TenantId) -> Result<Self, ApiError> {
-        if self.desk.as_ref().is_none_or(|desk| desk.integration.scope.tenant == *tenant) {
-            return Ok(self.clone());
-        }
-        let message = "the tenant of this API key has no Mautic integration";
-        Err(ApiError::new(StatusCode::FORBIDDEN, "no_integration", message))
+    /// 403 for a tenant without an integration: it must not reach the data of one that has it; 404 when the integration that
+    /// the caller names is none of the tenant's; as the table fails.
+    async fn of_tenant(&self, tenant: &TenantId, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let wanted = headers.get(INTEGRATION).map(|value| value.to_str().unwrap_or_default().trim());
+        let desk = self.desks.of_tenant(tenant, wanted).await;
+        let desk = match desk.map_err(|failure| ApiError::from_failure(failure, self.clock.now()))? {
+            Some(desk) => desk,
+            None if wanted.is_some() => return Err(unknown_integration()),
+            None if tenant.is_default() => return Ok(self.clone()),
+            None => {
+                let message = "the tenant of this API key has no Mautic integration";
+                return Err(ApiError::new(StatusCode::FORBIDDEN, "no_integration", message));
+            }
+        };
+        let records = if tenant.is_default() { self.records.clone() } else { Some(Arc::clone(&self.tenants_records)) };
+        Ok(Self { desk: Some(desk), records, ..self.clone() })
     }
 
     /// The same with the rules that the integration works by just now. A read call in half a minute.
@@ -113,6 +136,11 @@ impl AppState {
         (state.rules, state.lifecycle) = (rules, lifecycle);
         Ok(state)
     }
+}
+
+/// 404 for an integration that is not there, or another tenant's.
+fn unknown_integration() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "unknown_integration", "there is no integration of this name")
 }
 
 /// The routes of the `mautic-sync` function.

@@ -7,13 +7,14 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tandem_core::domain::identity::Email;
+use tandem_core::sync::services::Desk;
 use tandem_core::webhook::intake::{EntryReceipt, Receipt};
-use tandem_core::webhook::proof::{Unverified, Verified};
+use tandem_core::webhook::proof::{Secrets, Unverified, Verified};
 use tracing::Instrument;
 
-use super::AppState;
 use super::envelope::{ApiError, Reply, Started};
 use super::request::read_bytes;
+use super::{AppState, unknown_integration};
 
 /// The largest delivery that is taken, in bytes: as much as API Gateway takes. Lambda itself passes on 6 MB.
 pub(super) const LARGEST: usize = 10 * 1024 * 1024;
@@ -59,7 +60,7 @@ async fn take(
     let secret = query.ok().and_then(|Query(proof)| proof.secret);
     let reply = async {
         match verified(state, name, secret, headers, body).await {
-            Ok(delivery) => receive(state, &started, &delivery).await,
+            Ok((delivery, desk)) => receive(state, desk.as_ref(), &started, &delivery).await,
             Err(error) => Reply::Failed(error),
         }
     }
@@ -74,14 +75,8 @@ async fn verified(
     secret: Option<String>,
     headers: &HeaderMap,
     body: Body,
-) -> Result<Verified, ApiError> {
-    if name != DEFAULT {
-        return Err(ApiError::new(
-            StatusCode::NOT_FOUND,
-            "unknown_integration",
-            "there is no integration of this name",
-        ));
-    }
+) -> Result<(Verified, Option<Desk>), ApiError> {
+    let (desk, secrets) = addressed(state, name).await?;
     let body = read_bytes(body, LARGEST).await?;
     if body.is_empty() {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "empty_body", "the delivery is empty"));
@@ -89,16 +84,28 @@ async fn verified(
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let secret = secret.or_else(|| header("x-webhook-secret"));
     let delivery = Unverified { body, signature: header("webhook-signature"), secret };
-    delivery.verify(&state.webhook_secrets).map_err(|unproved| {
-        if state.webhook_secrets.is_empty() {
+    let verified = delivery.verify(&secrets).map_err(|unproved| {
+        if secrets.is_empty() {
             tracing::error!("MAUTIC_WEBHOOK_SECRET is not set: every delivery is refused");
         }
         ApiError::new(StatusCode::UNAUTHORIZED, "unproved", unproved.to_string())
-    })
+    })?;
+    Ok((verified, desk))
 }
 
-async fn receive(state: &AppState, started: &Started, delivery: &Verified) -> Reply {
-    let Some(desk) = &state.desk else {
+/// Whose deliveries come to a path, and what they are signed with: the default integration's, or those of the one that has this
+/// public id.
+async fn addressed(state: &AppState, name: &str) -> Result<(Option<Desk>, Secrets), ApiError> {
+    if name == DEFAULT {
+        return Ok((state.desk.clone(), state.webhook_secrets.clone()));
+    }
+    let found = state.desks.of_public_id(name).await;
+    let found = found.map_err(|failure| ApiError::from_failure(failure, state.clock.now()))?;
+    found.map(|(desk, secrets)| (Some(desk), secrets)).ok_or_else(unknown_integration)
+}
+
+async fn receive(state: &AppState, desk: Option<&Desk>, started: &Started, delivery: &Verified) -> Reply {
+    let Some(desk) = desk else {
         tracing::info!("demo mode: Mautic is not configured, the delivery has no effect");
         return Reply::Done(json!({"demo": true, "eventsProcessed": 0, "eventsFailed": 0, "results": []}));
     };

@@ -1,69 +1,51 @@
 //! Records, links and marks, many at a time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
-use tandem_core::domain::scope::Scope;
+use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::ports::bulk::{BulkStore, Mark, MarkCursor, Taken};
+use tandem_core::ports::integrations::Peers;
 use tandem_core::ports::{Attempt, Commit, Resolved, Save, Stored};
 
-use super::condition::Condition;
 use super::consent;
 use super::contacts::parts::Parts;
 use super::contacts::rows;
+use super::forgetting;
 use super::keys::{self, Key};
-use super::row::{Item, item, key_of, moment, row};
+use super::outbox::{self, Outbox};
+use super::row::Item;
 use super::table::Table;
 use super::transactions::Group;
 
 /// [`BulkStore`] over the table.
 pub struct BulkTable {
     table: Table,
-}
-
-/// A mark. Moments are in microseconds.
-#[derive(Serialize, Deserialize)]
-struct MarkRow {
-    mark_version: u64,
-    tried_times: u32,
-    due_at: i64,
+    outbox: Outbox,
 }
 
 impl BulkTable {
-    /// The contacts in `table`.
+    /// The contacts in `table`; `peers` tells which integrations a tenant has.
     #[must_use]
-    pub fn new(table: Table) -> Self {
-        Self { table }
+    pub fn new(table: Table, peers: Arc<dyn Peers>) -> Self {
+        Self { outbox: Outbox::new(table.clone(), peers), table }
     }
 
     fn parts<'a>(&'a self, scope: &'a Scope, key: &'a RecordKey) -> Parts<'a> {
         Parts { table: &self.table, scope, key }
     }
 
-    fn save(&self, scope: &Scope, save: &Save, mark: bool, now: Timestamp) -> Result<Group> {
+    /// A record's newer state with its outbox entries.
+    fn save(&self, scope: &Scope, save: &Save, due: &[Scope], now: Timestamp) -> Result<Group> {
         let mut group = self.parts(scope, &save.key).save(save)?;
-        if mark {
-            let row = MarkRow { mark_version: save.record.version, tried_times: 0, due_at: now.as_microsecond() };
-            group.push(self.table.putting(item(keys::mark(scope, &save.key), &row)?, None)?);
-        }
+        group.extend(self.outbox.entries(due, &save.key, save.record.version, now)?);
         Ok(group)
     }
-
-    fn mark(&self, scope: &Scope, mark: &Mark) -> Result<Group> {
-        let row =
-            MarkRow { mark_version: mark.version, tried_times: mark.attempts, due_at: mark.due_at.as_microsecond() };
-        let item = item(keys::mark(scope, &mark.record), &row)?;
-        Ok(vec![self.table.putting(item, Some(no_newer_than(mark)))?])
-    }
-}
-
-fn no_newer_than(mark: &Mark) -> Condition {
-    Condition::new("attribute_not_exists(pk) OR mark_version <= :version").number(":version", mark.version)
 }
 
 #[async_trait]
@@ -75,7 +57,7 @@ impl BulkStore for BulkTable {
     ) -> Result<Vec<Resolved>> {
         let mut wanted = Vec::new();
         for (external, email) in identities {
-            wanted.extend(external.iter().chain(email).map(|identity| keys::identity(scope, identity)));
+            wanted.extend(external.iter().chain(email).map(|identity| keys::identity(&scope.tenant, identity)));
             wanted.extend(email.iter().map(|email| keys::consent(&scope.tenant, email)));
         }
         let found = self.table.get_many(wanted).await?;
@@ -83,9 +65,12 @@ impl BulkStore for BulkTable {
     }
 
     async fn load_many(&self, scope: &Scope, records: &[RecordKey]) -> Result<Vec<Stored>> {
-        let both = |key: &RecordKey| [keys::record(scope, key), keys::link(scope, key)];
+        let both = |key: &RecordKey| [keys::record(&scope.tenant, key), keys::link(scope, key)];
         let found = self.table.get_many(records.iter().flat_map(both).collect()).await?;
-        let stored = |key| rows::stored(both(key).iter().filter_map(|key| found.get(key).cloned()).collect());
+        let stored = |key| {
+            let items = both(key).iter().filter_map(|key| found.get(key).cloned()).collect();
+            rows::stored(items, &scope.integration)
+        };
         records.iter().map(stored).collect()
     }
 
@@ -95,7 +80,9 @@ impl BulkStore for BulkTable {
     }
 
     async fn save_many(&self, scope: &Scope, saves: &[(Save, bool)], now: Timestamp) -> Result<Vec<Attempt>> {
-        let groups = saves.iter().map(|(save, mark)| self.save(scope, save, *mark, now));
+        let others = self.outbox.others(scope).await?;
+        let all: Vec<Scope> = others.iter().chain([scope]).cloned().collect();
+        let groups = saves.iter().map(|(save, mark)| self.save(scope, save, if *mark { &all } else { &others }, now));
         self.table.transact_many(groups.collect::<Result<_>>()?).await
     }
 
@@ -105,7 +92,12 @@ impl BulkStore for BulkTable {
     }
 
     async fn commit_many(&self, scope: &Scope, commits: &[Commit]) -> Result<Vec<Attempt>> {
-        let groups = commits.iter().map(|commit| self.parts(scope, &commit.key).commit(commit));
+        let others = self.outbox.others(scope).await?;
+        let groups = commits.iter().map(|commit| {
+            let mut group = self.parts(scope, &commit.key).commit(commit)?;
+            group.extend(self.outbox.of_commit(&others, commit)?);
+            Ok(group)
+        });
         self.table.transact_many(groups.collect::<Result<_>>()?).await
     }
 
@@ -117,34 +109,51 @@ impl BulkStore for BulkTable {
     }
 
     async fn mark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()> {
-        let groups = marks.iter().map(|mark| self.mark(scope, mark));
+        let groups = marks.iter().map(|mark| Ok(vec![self.outbox.putting(scope, mark)?]));
         self.table.transact_many(groups.collect::<Result<_>>()?).await.map(drop)
     }
 
     async fn unmark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()> {
-        let group =
-            |mark: &Mark| Ok(vec![self.table.deleting(keys::mark(scope, &mark.record), Some(no_newer_than(mark)))?]);
-        self.table.transact_many(marks.iter().map(group).collect::<Result<_>>()?).await.map(drop)
+        let groups = marks.iter().map(|mark| Ok(vec![self.outbox.deleting(scope, mark)?]));
+        self.table.transact_many(groups.collect::<Result<_>>()?).await.map(drop)
+    }
+
+    async fn records(
+        &self,
+        tenant: &TenantId,
+        after: &MarkCursor,
+        limit: usize,
+    ) -> Result<(Vec<RecordKey>, Option<MarkCursor>)> {
+        let partition = keys::records_partition(tenant, after.shard);
+        let items = self.table.partition_after(partition, after.after.as_ref().map(RecordKey::as_str), limit).await?;
+        let full = items.len() >= limit;
+        let records = items.into_iter().map(rows::pointed_to).collect::<Result<Vec<_>>>()?;
+        let next = next_cursor(after, records.last().filter(|_| full), keys::RECORD_SHARDS);
+        Ok((records, next))
+    }
+
+    async fn unlink(&self, scope: &Scope, record: &RecordKey) -> Result<()> {
+        forgetting::unlink(&self.parts(scope, record)).await
     }
 
     async fn marks(&self, scope: &Scope, after: &MarkCursor, limit: usize) -> Result<(Vec<Mark>, Option<MarkCursor>)> {
-        let partition = keys::mark_partition(scope, after.shard);
+        let partition = keys::outbox_partition(scope, after.shard);
         let items = self.table.partition_after(partition, after.after.as_ref().map(RecordKey::as_str), limit).await?;
         let full = items.len() >= limit;
-        let marks = items.into_iter().map(mark_of).collect::<Result<Vec<_>>>()?;
-        let next = match marks.last() {
-            Some(last) if full => Some(MarkCursor { shard: after.shard, after: Some(last.record.clone()) }),
-            _ if after.shard + 1 < keys::MARK_SHARDS => Some(MarkCursor { shard: after.shard + 1, after: None }),
-            _ => None,
-        };
+        let marks = items.into_iter().map(outbox::read).collect::<Result<Vec<_>>>()?;
+        let last = marks.last().filter(|_| full).map(|mark| &mark.record);
+        let next = next_cursor(after, last, keys::OUTBOX_SHARDS);
         Ok((marks, next))
     }
 }
 
-fn mark_of(item: Item) -> Result<Mark> {
-    let record = RecordKey::from_stored(key_of(&item).map(|key| key.sk).unwrap_or_default());
-    let row: MarkRow = row(item)?;
-    Ok(Mark { record, version: row.mark_version, attempts: row.tried_times, due_at: moment(row.due_at)? })
+/// Where to read on: behind the last of a full page, else in the next shard.
+fn next_cursor(after: &MarkCursor, last: Option<&RecordKey>, shards: usize) -> Option<MarkCursor> {
+    match last {
+        Some(last) => Some(MarkCursor { shard: after.shard, after: Some(last.clone()) }),
+        None if after.shard + 1 < shards => Some(MarkCursor { shard: after.shard + 1, after: None }),
+        None => None,
+    }
 }
 
 fn resolved(
@@ -154,7 +163,7 @@ fn resolved(
     email: Option<&Identity>,
 ) -> Result<Resolved> {
     let pointer = |identity: Option<&Identity>| match identity {
-        Some(identity) => pointed_to(found, &keys::identity(scope, identity)),
+        Some(identity) => pointed_to(found, &keys::identity(&scope.tenant, identity)),
         None => Ok(None),
     };
     let ledger = email.and_then(|email| found.get(&keys::consent(&scope.tenant, email)));

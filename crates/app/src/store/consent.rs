@@ -46,16 +46,18 @@ pub(super) fn writing(
     table.putting(item, Some(continued_by(ledger))).map(Some)
 }
 
-/// Takes a statement into a ledger. One read call and, when it changes the ledger, one write.
+/// Takes a statement into a ledger, and writes what follows from it (`beside`) in the same transaction. One read call and, when
+/// it changes the ledger, one write.
 pub(super) async fn amend(
     table: &Table,
     tenant: &TenantId,
     email: &Identity,
     entry: &ConsentEntry,
+    beside: Vec<TransactWriteItem>,
 ) -> Result<ConsentOutcome> {
     let take = |ledger: &mut ConsentLedger| ledger.take(entry.clone());
     let attributes = |ledger: &ConsentLedger| StandingRow { standing_mark: ledger.standing().map(mark) };
-    table.amend(keys::consent(tenant, email), take, attributes).await
+    table.amend_with(keys::consent(tenant, email), take, attributes, beside).await
 }
 
 fn continued_by(ledger: &ConsentLedger) -> Condition {

@@ -7,17 +7,20 @@ pub(super) mod rows;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
 use tandem_core::domain::consent::{ConsentEntry, ConsentOutcome};
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
-use tandem_core::domain::scope::Scope;
+use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::jobs::message::{MembershipChange, MembershipList};
-use tandem_core::ports::{Attempt, Begin, Clock, Commit, ContactStore, Exchange, Resolved, Save, Stored};
+use tandem_core::ports::integrations::Peers;
+use tandem_core::ports::{Attempt, Begin, Clock, Commit, ContactStore, Exchange, LinkOf, Resolved, Save, Stored};
 
 use super::condition::Condition;
 use super::keys;
+use super::outbox::{self, Outbox};
 use super::table::Table;
 use super::{consent, wishes};
 
@@ -25,22 +28,23 @@ use super::{consent, wishes};
 pub struct ContactTable {
     table: Table,
     clock: Arc<dyn Clock>,
+    outbox: Outbox,
 }
 
 impl ContactTable {
-    /// The contacts in `table`; `clock` tells which leases are over.
+    /// The contacts in `table`; `clock` tells which leases are over, `peers` which integrations a tenant has.
     #[must_use]
-    pub fn new(table: Table, clock: Arc<dyn Clock>) -> Self {
-        Self { table, clock }
+    pub fn new(table: Table, clock: Arc<dyn Clock>, peers: Arc<dyn Peers>) -> Self {
+        Self { outbox: Outbox::new(table.clone(), peers), table, clock }
     }
 }
 
 #[async_trait]
 impl ContactStore for ContactTable {
     async fn resolve(&self, scope: &Scope, external: Option<&Identity>, email: Option<&Identity>) -> Result<Resolved> {
-        let external = external.map(|identity| keys::identity(scope, identity));
+        let external = external.map(|identity| keys::identity(&scope.tenant, identity));
         let consent = email.map(|identity| keys::consent(&scope.tenant, identity));
-        let email = email.map(|identity| keys::identity(scope, identity));
+        let email = email.map(|identity| keys::identity(&scope.tenant, identity));
         let wanted: Vec<_> = [&external, &email, &consent].into_iter().flatten().cloned().collect();
         if wanted.is_empty() {
             return Ok(Resolved::default());
@@ -55,7 +59,12 @@ impl ContactStore for ContactTable {
     }
 
     async fn load(&self, scope: &Scope, key: &RecordKey) -> Result<Stored> {
-        rows::stored(self.table.partition(keys::record_partition(scope, key), None).await?)
+        let items = self.table.partition(keys::record_partition(&scope.tenant, key), None).await?;
+        rows::stored(items, &scope.integration)
+    }
+
+    async fn links(&self, tenant: &TenantId, key: &RecordKey) -> Result<Vec<LinkOf>> {
+        rows::links(self.table.partition(keys::record_partition(tenant, key), None).await?)
     }
 
     async fn by_remote_id(&self, scope: &Scope, id: &RemoteId) -> Result<Option<RecordKey>> {
@@ -66,19 +75,29 @@ impl ContactStore for ContactTable {
         let parts = self.parts(scope, &begin.key);
         let mut writes =
             vec![parts.record(&begin.record)?, parts.leased_link(&begin.link, &begin.lease, self.clock.now())?];
+        writes.extend(parts.place(&begin.record)?);
         for identity in &begin.claim {
             writes.push(parts.claim(identity)?);
         }
         writes.extend(parts.consent(begin.consent.as_ref())?);
+        if begin.is_news {
+            writes.extend(self.entries(scope, &begin.key, begin.record.version).await?);
+        }
         self.table.transact(writes).await.map(Attempt::from)
     }
 
     async fn commit(&self, scope: &Scope, commit: &Commit) -> Result<Attempt> {
-        self.table.transact(self.parts(scope, &commit.key).commit(commit)?).await.map(Attempt::from)
+        let mut writes = self.parts(scope, &commit.key).commit(commit)?;
+        if commit.consent.is_some() {
+            writes.extend(self.outbox.of_commit(&self.outbox.others(scope).await?, commit)?);
+        }
+        self.table.transact(writes).await.map(Attempt::from)
     }
 
     async fn save_record(&self, scope: &Scope, save: &Save) -> Result<Attempt> {
-        self.table.transact(self.parts(scope, &save.key).save(save)?).await.map(Attempt::from)
+        let mut writes = self.parts(scope, &save.key).save(save)?;
+        writes.extend(self.entries(scope, &save.key, save.record.version).await?);
+        self.table.transact(writes).await.map(Attempt::from)
     }
 
     async fn exchange(&self, scope: &Scope, moves: &[Exchange]) -> Result<Attempt> {
@@ -87,6 +106,7 @@ impl ContactStore for ContactTable {
             let parts = self.parts(scope, &one.key);
             writes.push(parts.record(&one.record)?);
             writes.push(parts.taken_over(&one.address, &one.holder)?);
+            writes.extend(self.entries(scope, &one.key, one.record.version).await?);
         }
         self.table.transact(writes).await.map(Attempt::from)
     }
@@ -100,7 +120,8 @@ impl ContactStore for ContactTable {
     }
 
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()> {
-        erasure::erase(&self.parts(scope, key), identities, remote).await
+        let links = self.links(&scope.tenant, key).await?;
+        erasure::erase(&self.parts(scope, key), identities, remote, &links).await
     }
 
     async fn relink(
@@ -125,7 +146,11 @@ impl ContactStore for ContactTable {
     }
 
     async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome> {
-        consent::amend(&self.table, &scope.tenant, email, &entry).await
+        let others = self.outbox.others(scope).await?;
+        if others.is_empty() {
+            return consent::amend(&self.table, &scope.tenant, email, &entry, Vec::new()).await;
+        }
+        self.amend_for_all(scope, &others, email, &entry).await
     }
 
     async fn membership_wish(
@@ -143,6 +168,36 @@ impl ContactStore for ContactTable {
 }
 
 impl ContactTable {
+    /// Outbox entries of the tenant's other integrations.
+    async fn entries(&self, scope: &Scope, key: &RecordKey, version: u64) -> Result<Vec<TransactWriteItem>> {
+        self.outbox.entries(&self.outbox.others(scope).await?, key, version, self.clock.now())
+    }
+
+    /// Whose the address is may change while its ledger is written: then the entry goes to the new holder as well.
+    async fn amend_for_all(
+        &self,
+        scope: &Scope,
+        others: &[Scope],
+        email: &Identity,
+        entry: &ConsentEntry,
+    ) -> Result<ConsentOutcome> {
+        let holder = self.holder(scope, email).await?;
+        let entries = |key: &Option<RecordKey>| match key {
+            Some(key) => self.outbox.entries(others, key, outbox::UNKNOWN, self.clock.now()),
+            None => Ok(Vec::new()),
+        };
+        let outcome = consent::amend(&self.table, &scope.tenant, email, entry, entries(&holder)?).await?;
+        let holder_since = self.holder(scope, email).await?;
+        if holder_since != holder && holder_since.is_some() {
+            self.table.transact(entries(&holder_since)?).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn holder(&self, scope: &Scope, email: &Identity) -> Result<Option<RecordKey>> {
+        self.table.get(keys::identity(&scope.tenant, email)).await?.map(rows::pointed_to).transpose()
+    }
+
     fn parts<'a>(&'a self, scope: &'a Scope, key: &'a RecordKey) -> parts::Parts<'a> {
         parts::Parts { table: &self.table, scope, key }
     }

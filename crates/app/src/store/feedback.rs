@@ -55,8 +55,8 @@ impl FeedbackStore for FeedbackTable {
         .number(":consent", row.told_consent);
         let writes = vec![
             // Feedback on a record that was erased meanwhile would bring back what had to go.
-            self.table.checking(keys::record(scope, key), Condition::new("attribute_exists(pk)"))?,
-            self.table.putting(item(keys::feedback(scope, key), &row)?, Some(newest))?,
+            self.table.checking(keys::record(&scope.tenant, key), Condition::new("attribute_exists(pk)"))?,
+            self.table.putting(item(keys::feedback(&scope.tenant, key), &row)?, Some(newest))?,
         ];
         match self.table.transact(writes).await? {
             Transacted::Refused(failed) if failed.is_empty() => Err(storage("the record is being written just now")),
@@ -65,7 +65,7 @@ impl FeedbackStore for FeedbackTable {
     }
 
     async fn feedback(&self, scope: &Scope, key: &RecordKey) -> Result<Option<Feedback>> {
-        let Some(item) = self.table.get(keys::feedback(scope, key)).await? else { return Ok(None) };
+        let Some(item) = self.table.get(keys::feedback(&scope.tenant, key)).await? else { return Ok(None) };
         parsed(&row::<FeedbackRow>(item)?.document).map(Some)
     }
 }

@@ -4,6 +4,7 @@ mod listing;
 mod rows;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,7 @@ use tandem_core::domain::link::{Lease, RemoteId};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
+use tandem_core::ports::integrations::Peers;
 use tandem_core::ports::lifecycle::{Accepted, Admission, Burial, LifecycleStore};
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -24,6 +26,7 @@ use super::condition::Condition;
 use super::contacts;
 use super::contacts::parts::Parts;
 use super::keys::{self, Key};
+use super::outbox::Outbox;
 use super::row::{item, row};
 use super::table::Table;
 use super::transactions::Group;
@@ -38,13 +41,14 @@ const TOUCH_IS_KEPT: i64 = 3600;
 /// [`LifecycleStore`] over the table.
 pub struct LifecycleTable {
     table: Table,
+    outbox: Outbox,
 }
 
 impl LifecycleTable {
-    /// The events in `table`.
+    /// The events in `table`; `peers` tells which integrations a tenant has.
     #[must_use]
-    pub fn new(table: Table) -> Self {
-        Self { table }
+    pub fn new(table: Table, peers: Arc<dyn Peers>) -> Self {
+        Self { outbox: Outbox::new(table.clone(), peers), table }
     }
 
     /// A new event, its place in the list of its day, and that in the list of what is not on the queue.
@@ -53,11 +57,11 @@ impl LifecycleTable {
         let place = PlaceRow::of(event);
         Ok(vec![
             self.table.putting(
-                item(keys::lifecycle_event(scope, &digest), &EventRow::of(event)?)?,
+                item(keys::lifecycle_event(&scope.tenant, &digest), &EventRow::of(event)?)?,
                 Some(Condition::absent()),
             )?,
-            self.table.putting(item(keys::event_log(scope, event.received_at, &digest), &place)?, None)?,
-            self.table.putting(item(keys::unqueued(scope, &digest), &place)?, None)?,
+            self.table.putting(item(keys::event_log(&scope.tenant, event.received_at, &digest), &place)?, None)?,
+            self.table.putting(item(keys::unqueued(&scope.tenant, &digest), &place)?, None)?,
         ])
     }
 
@@ -66,29 +70,33 @@ impl LifecycleTable {
         let digest = keys::event_digest(&event.by.id);
         Ok(vec![
             self.table.putting(
-                item(keys::lifecycle_event(scope, &digest), &EventRow::of(event)?)?,
+                item(keys::lifecycle_event(&scope.tenant, &digest), &EventRow::of(event)?)?,
                 Some(as_read("event_revision", event.revision)),
             )?,
-            self.table.deleting(keys::unqueued(scope, &digest), None)?,
+            self.table.deleting(keys::unqueued(&scope.tenant, &digest), None)?,
         ])
     }
 
-    fn admission(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Vec<TransactWriteItem>> {
+    async fn admission(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Vec<TransactWriteItem>> {
         let Admission { key, event, subject, lease, save, customers } = admission;
         let mut writes = self.event_and_place(scope, event)?;
         let held = event.completed_at.is_none().then_some(lease);
         let unheld = as_read("subject_version", subject.version).and(Condition::unheld("lease_until", now));
-        writes
-            .push(self.table.putting(item(keys::subject(scope, key), &SubjectRow::of(subject, held)?)?, Some(unheld))?);
+        writes.push(
+            self.table
+                .putting(item(keys::subject(&scope.tenant, key), &SubjectRow::of(subject, held)?)?, Some(unheld))?,
+        );
         let digest = keys::event_digest(&event.by.id);
-        let place = keys::subject_event(scope, key, event.by.at, &digest);
+        let place = keys::subject_event(&scope.tenant, key, event.by.at, &digest);
         writes.push(self.table.putting(item(place, &PlaceRow::of(event))?, None)?);
         let parts = Parts { table: &self.table, scope, key };
         if let Some(save) = save {
             writes.extend(parts.save(save)?);
+            let others = self.outbox.others(scope).await?;
+            writes.extend(self.outbox.entries(&others, key, save.record.version, now)?);
         }
         for customer in customers {
-            writes.push(parts.pointer(keys::customer(scope, customer))?);
+            writes.push(parts.pointer(keys::customer(&scope.tenant, customer))?);
         }
         Ok(writes)
     }
@@ -96,7 +104,7 @@ impl LifecycleTable {
     /// The end of a lease that is `owner`'s.
     async fn release(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<Attempt> {
         let mine = Condition::new("lease_owner = :owner").text(":owner", owner);
-        self.table.update(keys::subject(scope, key), "REMOVE lease_owner, lease_until", mine).await
+        self.table.update(keys::subject(&scope.tenant, key), "REMOVE lease_owner, lease_until", mine).await
     }
 }
 
@@ -121,7 +129,7 @@ impl LifecycleStore for LifecycleTable {
     }
 
     async fn event(&self, scope: &Scope, id: &str) -> Result<Option<StoredEvent>> {
-        let stored = self.table.get(keys::lifecycle_event(scope, &keys::event_digest(id))).await?;
+        let stored = self.table.get(keys::lifecycle_event(&scope.tenant, &keys::event_digest(id))).await?;
         stored.map(rows::event).transpose()
     }
 
@@ -140,24 +148,25 @@ impl LifecycleStore for LifecycleTable {
     }
 
     async fn unqueued(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>> {
-        let items = self.table.partition(keys::unqueued_partition(scope), Some(limit)).await?;
+        let items = self.table.partition(keys::unqueued_partition(&scope.tenant), Some(limit)).await?;
         let places = items.into_iter().map(row::<PlaceRow>).collect::<Result<Vec<_>>>()?;
         let old = places.into_iter().filter(|place| place.received_at < before.as_microsecond());
         Ok(old.map(|place| place.event_id).collect())
     }
 
     async fn customer(&self, scope: &Scope, customer: &Customer) -> Result<Option<RecordKey>> {
-        self.table.get(keys::customer(scope, customer)).await?.map(contacts::rows::pointed_to).transpose()
+        self.table.get(keys::customer(&scope.tenant, customer)).await?.map(contacts::rows::pointed_to).transpose()
     }
 
     async fn tombstones(&self, scope: &Scope, identities: &[Identity]) -> Result<HashMap<Identity, Timestamp>> {
         if identities.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut found = self.table.get_many(identities.iter().map(|one| keys::grave(scope, one)).collect()).await?;
+        let mut found =
+            self.table.get_many(identities.iter().map(|one| keys::tombstone(&scope.tenant, one)).collect()).await?;
         let mut gone = HashMap::new();
         for identity in identities {
-            if let Some(item) = found.remove(&keys::grave(scope, identity)) {
+            if let Some(item) = found.remove(&keys::tombstone(&scope.tenant, identity)) {
                 gone.insert(identity.clone(), rows::gone_at(item)?);
             }
         }
@@ -165,18 +174,18 @@ impl LifecycleStore for LifecycleTable {
     }
 
     async fn contact_gone_since(&self, scope: &Scope, contact: &RemoteId) -> Result<Option<Timestamp>> {
-        self.table.get(keys::contact_grave(scope, contact)).await?.map(rows::gone_at).transpose()
+        self.table.get(keys::contact_tombstone(scope, contact)).await?.map(rows::gone_at).transpose()
     }
 
     async fn subject(&self, scope: &Scope, key: &RecordKey) -> Result<(Subject, Option<Lease>)> {
-        match self.table.get(keys::subject(scope, key)).await? {
+        match self.table.get(keys::subject(&scope.tenant, key)).await? {
             Some(item) => rows::subject(item),
             None => Ok((Subject::default(), None)),
         }
     }
 
     async fn admit(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Attempt> {
-        self.table.transact(self.admission(scope, admission, now)?).await.map(Attempt::from)
+        self.table.transact(self.admission(scope, admission, now).await?).await.map(Attempt::from)
     }
 
     async fn take(
@@ -192,7 +201,9 @@ impl LifecycleStore for LifecycleTable {
             .and(Condition::unheld("lease_until", now))
             .text(":owner", &lease.owner)
             .moment(":until", lease.until);
-        self.table.update(keys::subject(scope, key), "SET lease_owner = :owner, lease_until = :until", free).await
+        self.table
+            .update(keys::subject(&scope.tenant, key), "SET lease_owner = :owner, lease_until = :until", free)
+            .await
     }
 
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()> {
@@ -205,7 +216,7 @@ impl LifecycleStore for LifecycleTable {
             return self.table.transact(self.event_and_place(scope, event)?).await.map(Attempt::from);
         }
         // It was begun, and with that taken off the list.
-        let key = keys::lifecycle_event(scope, &keys::event_digest(&event.by.id));
+        let key = keys::lifecycle_event(&scope.tenant, &keys::event_digest(&event.by.id));
         let as_read = as_read("event_revision", event.revision);
         match self.table.put_if(item(key, &EventRow::of(event)?)?, as_read).await? {
             Put::Done => Ok(Attempt::Done),
@@ -250,8 +261,8 @@ impl LifecycleStore for LifecycleTable {
     async fn bury(&self, scope: &Scope, burial: &Burial) -> Result<()> {
         let grave = GraveRow { gone_at: burial.at.as_microsecond() };
         let newest = || Condition::new("attribute_not_exists(pk) OR gone_at < :at").moment(":at", burial.at);
-        let identities = burial.identities.iter().map(|identity| keys::grave(scope, identity));
-        let contacts = burial.contacts.iter().map(|contact| keys::contact_grave(scope, contact));
+        let identities = burial.identities.iter().map(|identity| keys::tombstone(&scope.tenant, identity));
+        let contacts = burial.contacts.iter().map(|contact| keys::contact_tombstone(scope, contact));
         // One of each: a transaction names no item twice.
         let graves: HashMap<Key, Vec<TransactWriteItem>> = identities
             .chain(contacts)

@@ -58,7 +58,7 @@ impl RecordsTable {
 
     /// The months in which rows arrived, the earliest first. One read call.
     async fn months(&self, scope: &Scope) -> Result<BTreeSet<String>> {
-        let item = self.table.get(keys::arrival_months(scope)).await?.unwrap_or_default();
+        let item = self.table.get(keys::arrival_months(&scope.tenant)).await?.unwrap_or_default();
         text(&item, DOCUMENT).map_or_else(|| Ok(BTreeSet::new()), parsed)
     }
 
@@ -70,7 +70,7 @@ impl RecordsTable {
         let mut found = Vec::new();
         for month in self.months(scope).await?.range(first..) {
             if found.len() < limit {
-                let partition = keys::arrivals(scope, month);
+                let partition = keys::arrivals(&scope.tenant, month);
                 found.extend(self.table.partition_after(partition, behind.as_deref(), limit - found.len()).await?);
             }
         }
@@ -83,7 +83,7 @@ impl RecordsTable {
         let mut found = Vec::new();
         for shard in behind.as_deref().map_or(0, keys::row_shard_of)..ROW_SHARDS {
             if found.len() < limit {
-                let partition = keys::row_shard(scope, shard);
+                let partition = keys::row_shard(&scope.tenant, shard);
                 found.extend(self.table.partition_after(partition, behind.as_deref(), limit - found.len()).await?);
             }
         }
@@ -123,7 +123,7 @@ impl RecordSource for RecordsTable {
     }
 
     async fn rows(&self, scope: &Scope, ids: &[String]) -> Result<Vec<SourceRow>> {
-        let wanted = ids.iter().map(|id| keys::row(scope, &keys::row_digest(id))).collect();
+        let wanted = ids.iter().map(|id| keys::row(&scope.tenant, &keys::row_digest(id))).collect();
         let found = self.table.get_many(wanted).await?;
         found.into_values().map(|item| parsed(&row::<State>(item)?.document)).collect()
     }

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
-use tandem_core::domain::scope::Scope;
+use tandem_core::domain::scope::TenantId;
 use tandem_core::error::Result;
 use tandem_core::ports::runs::RosterEntry;
 
@@ -20,11 +20,11 @@ const AT_MOST: usize = 10_000;
 const ENTRIES: &str = "roster_entries";
 
 /// Adds entries, under a name that follows from them: adding them twice is adding them once.
-pub(super) async fn enrol(table: &Table, scope: &Scope, generation: u64, entries: &[RosterEntry]) -> Result<()> {
+pub(super) async fn enrol(table: &Table, tenant: &TenantId, generation: u64, entries: &[RosterEntry]) -> Result<()> {
     for some in entries.chunks(AT_MOST) {
         let bytes: Vec<u8> = some.iter().flat_map(packed).collect();
         let part = hex::encode(&Sha256::digest(&bytes)[..16]);
-        let mut item = attributes(keys::roster(scope, generation, &part));
+        let mut item = attributes(keys::roster(tenant, generation, &part));
         item.insert(ENTRIES.to_owned(), AttributeValue::B(Blob::new(bytes)));
         table.put(item).await?;
     }
@@ -32,8 +32,8 @@ pub(super) async fn enrol(table: &Table, scope: &Scope, generation: u64, entries
 }
 
 /// All entries of a generation.
-pub(super) async fn read(table: &Table, scope: &Scope, generation: u64) -> Result<Vec<RosterEntry>> {
-    let items = table.partition(keys::roster_partition(scope, generation), None).await?;
+pub(super) async fn read(table: &Table, tenant: &TenantId, generation: u64) -> Result<Vec<RosterEntry>> {
+    let items = table.partition(keys::roster_partition(tenant, generation), None).await?;
     let mut entries = Vec::new();
     for item in items {
         entries.extend(bytes(&item)?.chunks_exact(ENTRY).filter_map(unpacked));

@@ -68,7 +68,7 @@ async fn a_tenant_sees_nothing_of_another() {
 }
 
 #[tokio::test]
-async fn an_opt_out_is_known_to_all_integrations_of_the_tenant() {
+async fn a_record_and_an_opt_out_are_known_to_all_integrations_of_the_tenant_and_a_link_to_its_own() {
     let world = world().await;
     let address = email("one@example.com");
     let said = ledger(&[(OptedOut, START)]);
@@ -77,7 +77,9 @@ async fn an_opt_out_is_known_to_all_integrations_of_the_tenant() {
     let mut second = scope("a");
     second.integration = "second".to_owned().try_into().unwrap();
     let resolved = world.contacts.resolve(&second, None, Some(&address)).await.unwrap();
-    assert_eq!(resolved, Resolved { consent: said, ..Resolved::default() });
+    assert_eq!(resolved, Resolved { consent: said, by_email: Some(begin.key.clone()), by_external_id: None });
+    let stored = world.contacts.load(&second, &begin.key).await.unwrap();
+    assert_eq!(stored, Stored { record: Some(begin.record), link: None, lease: None });
 }
 
 #[tokio::test]

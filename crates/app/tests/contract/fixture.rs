@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
+use tandem_app::desks::FixedPeers;
 use tandem_app::local_table::LocalTable;
 use tandem_app::store::{ContactTable, EventTable, FeedbackTable};
 use tandem_core::domain::consent::{ConsentEntry, ConsentLedger, ConsentSource, ConsentStatus};
@@ -47,7 +48,7 @@ pub struct World {
 pub async fn world() -> World {
     let local = LocalTable::in_memory().await.unwrap();
     let clock = test_clock();
-    let contacts = Arc::new(ContactTable::new(local.table().clone(), clock.clone()));
+    let contacts = Arc::new(ContactTable::new(local.table().clone(), clock.clone(), alone()));
     let events = Arc::new(EventTable::new(local.table().clone()));
     let feedback = FeedbackTable::new(local.table().clone());
     World { local, contacts, events, feedback, clock }
@@ -84,6 +85,7 @@ pub fn record(version: u64, address: &str) -> Record {
         awaited: None,
         overlaid: Default::default(),
         older: Default::default(),
+        said: Default::default(),
     }
 }
 
@@ -105,6 +107,7 @@ pub fn first_begin(address: &str, owner: &str) -> Begin {
         lease: lease(owner, START + 30),
         claim: vec![identity],
         consent: None,
+        is_news: true,
     }
 }
 
@@ -165,4 +168,9 @@ pub fn job(id: &str) -> Job {
         queued_at: at(START),
         task: Task::DeleteContact { contact: remote("7") },
     }
+}
+
+/// The peers of an integration that has none.
+pub fn alone() -> Arc<FixedPeers> {
+    Arc::default()
 }

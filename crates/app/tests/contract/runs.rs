@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use tandem_app::store::RunTable;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::ports::Attempt;
-use tandem_core::ports::bulk::ChangeCursor;
+use tandem_core::ports::bulk::{ChangeCursor, MarkCursor};
 use tandem_core::ports::runs::{
-    Look, MOST_PROBLEMS, Pass, RosterEntry, RowIssue, RowProblem, RunEnd, RunLease, RunLog, RunStore, SyncState,
+    Look, MOST_PROBLEMS, Pass, RosterEntry, RowIssue, RowProblem, RunEnd, RunLease, RunLog, RunStore, SendState,
+    TakeState,
 };
 use tandem_core::ports::source::SourceCursor;
 
@@ -26,13 +27,12 @@ fn runs(world: &World) -> RunTable {
 }
 
 /// Takes the lease of the tenant `a` for half a minute.
-async fn begin(runs: &RunTable, owner: &str, second: i64) -> Option<(RunLease, SyncState)> {
+async fn begin(runs: &RunTable, owner: &str, second: i64) -> Option<(RunLease, SendState)> {
     runs.begin(&scope("a"), owner, at(second + 30), at(second)).await.unwrap()
 }
 
-fn reached(row: &str) -> SyncState {
-    let cursor = SourceCursor { updated_at: Some(at(START)), id: Some(row.to_owned()) };
-    SyncState { cursor, ..SyncState::default() }
+fn reached(run: &str) -> SendState {
+    SendState { run: Some(log(run, START)), ..SendState::default() }
 }
 
 fn log(id: &str, started: i64) -> RunLog {
@@ -40,11 +40,28 @@ fn log(id: &str, started: i64) -> RunLog {
 }
 
 /// A state with something in every place.
-fn full_state() -> SyncState {
+fn full_state() -> SendState {
     let problem =
         |id: &&str| RowProblem { id: (*id).to_owned(), issue: FieldIssue::new("email", IssueCode::Invalid, "no.") };
     let moment = Timestamp::from_microsecond(START * 1_000_000 + 123_456).unwrap();
-    SyncState {
+    SendState {
+        fields_seen: Some(at(START - 1)),
+        rules_seen: at(START - 3),
+        succeeded_at: Some(at(START + 7)),
+        pull: Some(ChangeCursor { since: moment, row: Some(7), open: true, after: Some(remote("12")) }),
+        pulled_at: Some(at(START + 4)),
+        look: Look { newest: Some(moment), left: Some(at(START + 6)), left_row: Some(9) },
+        resume_at: Some(at(START + 5)),
+        enrolled: true,
+        enrolling: Some(MarkCursor { shard: 3, after: None }),
+        run: Some(RunLog { problems: HOSTILE.iter().map(problem).collect(), ..log("r", START) }),
+    }
+}
+
+/// The same of a take.
+fn full_take() -> TakeState {
+    let moment = Timestamp::from_microsecond(START * 1_000_000 + 123_456).unwrap();
+    TakeState {
         cursor: SourceCursor { updated_at: Some(moment), id: Some("a#b\u{0}😀".to_owned()) },
         read_at: Some(at(START + 1)),
         pass: Some(Pass {
@@ -52,6 +69,7 @@ fn full_state() -> SyncState {
             generation: 8,
             seen: 9,
             thorough: true,
+            compares: Some(scope("a").integration),
             started_at: at(START + 2),
             fields_seen: Some(at(START)),
             rules_seen: at(START - 2),
@@ -59,18 +77,11 @@ fn full_state() -> SyncState {
         reconciled_at: Some(at(START + 3)),
         generation: 7,
         known: u64::MAX,
-        fields_seen: Some(at(START - 1)),
-        rules_seen: at(START - 3),
         losses: 3,
         met: 4,
-        succeeded_at: Some(at(START + 7)),
-        halted_since: Some(at(START + 8)),
-        pull: Some(ChangeCursor { since: moment, row: Some(7), open: true, after: Some(remote("12")) }),
-        pulled_at: Some(at(START + 4)),
-        look: Look { newest: Some(moment), left: Some(at(START + 6)), left_row: Some(9) },
         rejected: HOSTILE.iter().map(|name| ((*name).to_owned(), u64::MAX)).collect(),
-        resume_at: Some(at(START + 5)),
-        run: Some(RunLog { problems: HOSTILE.iter().map(problem).collect(), ..log("r", START) }),
+        halted_since: Some(at(START + 8)),
+        halted_for: Some(HOSTILE.concat()),
     }
 }
 
@@ -84,7 +95,7 @@ async fn of_ten_runs_that_begin_at_once_one_comes_through() {
     });
     let begun: Vec<_> = join_all(attempts).await.into_iter().filter_map(Result::unwrap).collect();
     assert_eq!(begun.len(), 1);
-    assert_eq!((begun[0].0.fence, &begun[0].1), (1, &SyncState::default()));
+    assert_eq!((begun[0].0.fence, &begun[0].1), (1, &SendState::default()));
     assert_eq!(runs.save(&scope("a"), &begun[0].0, &reached("1")).await.unwrap(), Attempt::Done);
 }
 
@@ -163,7 +174,7 @@ async fn what_a_run_saved_while_another_was_taking_its_place_is_not_set_back() {
 async fn every_part_of_a_state_comes_back_as_it_was_stored() {
     let world = world().await;
     let runs = runs(&world);
-    assert_eq!(runs.state(&scope("a")).await.unwrap(), SyncState::default());
+    assert_eq!(runs.state(&scope("a")).await.unwrap(), SendState::default());
     let (lease, _) = begin(&runs, "me", START).await.unwrap();
     runs.save(&scope("a"), &lease, &full_state()).await.unwrap();
     assert_eq!(runs.state(&scope("a")).await.unwrap(), full_state());
@@ -171,7 +182,27 @@ async fn every_part_of_a_state_comes_back_as_it_was_stored() {
     runs.end(&scope("a"), &lease, &full_state()).await.unwrap();
     assert_eq!(begin(&runs, "next", START).await.unwrap().1, full_state());
     assert_eq!(runs.state(&scope("a")).await.unwrap(), full_state());
-    assert_eq!(runs.state(&scope("b")).await.unwrap(), SyncState::default());
+    assert_eq!(runs.state(&scope("b")).await.unwrap(), SendState::default());
+}
+
+#[tokio::test]
+async fn a_take_is_the_tenants_and_has_a_lease_of_its_own() {
+    let world = world().await;
+    let runs = runs(&world);
+    let tenant = scope("a").tenant;
+    let (run, _) = begin(&runs, "a run", START).await.unwrap();
+    let (lease, state) = runs.begin_take(&tenant, "one", at(START + 30), at(START)).await.unwrap().unwrap();
+    assert_eq!(state, TakeState::default());
+    assert_eq!(runs.begin_take(&tenant, "other", at(START + 50), at(START + 20)).await.unwrap(), None);
+    assert!(runs.begin_take(&scope("b").tenant, "other", at(START + 50), at(START + 20)).await.unwrap().is_some());
+    assert_eq!(runs.save_take(&tenant, &lease, &full_take()).await.unwrap(), Attempt::Done);
+    assert_eq!(runs.prolong_take(&tenant, &lease, at(START + 60)).await.unwrap(), Attempt::Done);
+    assert_eq!(runs.end_take(&tenant, &lease, &full_take()).await.unwrap(), Attempt::Done);
+    assert_eq!(runs.take_state(&tenant).await.unwrap(), full_take());
+    assert_eq!(runs.state(&scope("a")).await.unwrap(), SendState::default());
+    let (next, _) = runs.begin_take(&tenant, "other", at(START + 50), at(START + 20)).await.unwrap().unwrap();
+    assert_eq!(runs.save_take(&tenant, &lease, &TakeState::default()).await.unwrap(), Attempt::Contended);
+    assert_eq!((next.fence, run.fence), (2, 1));
 }
 
 #[tokio::test]
@@ -216,7 +247,7 @@ fn entry(number: u64) -> RosterEntry {
 }
 
 async fn roster(runs: &RunTable, tenant: &str, generation: u64) -> Vec<(u128, u64)> {
-    let entries = runs.roster(&scope(tenant), generation).await.unwrap();
+    let entries = runs.roster(&scope(tenant).tenant, generation).await.unwrap();
     let mut entries: Vec<_> = entries.into_iter().map(|entry| (u128::from_be_bytes(entry.id), entry.content)).collect();
     entries.sort_unstable();
     entries
@@ -229,7 +260,7 @@ async fn a_roster_of_25_000_is_three_writes_and_one_read_and_comes_back_whole() 
     let entries: Vec<RosterEntry> = (0..25_000).map(entry).collect();
     let meter = world.local.meter();
     let (reads, writes) = (meter.reads(), meter.writes());
-    runs.enrol(&scope("a"), 1, &entries).await.unwrap();
+    runs.enrol(&scope("a").tenant, 1, &entries).await.unwrap();
     let back = roster(&runs, "a", 1).await;
     assert_eq!((meter.reads() - reads, meter.writes() - writes), (1, 3));
     let expected: Vec<_> = entries.iter().map(|entry| (u128::from_be_bytes(entry.id), entry.content)).collect();
@@ -241,7 +272,7 @@ async fn a_roster_of_two_megabytes_comes_back_whole() {
     let world = world().await;
     let runs = runs(&world);
     let entries: Vec<RosterEntry> = (0..90_000).map(entry).collect();
-    runs.enrol(&scope("a"), 1, &entries).await.unwrap();
+    runs.enrol(&scope("a").tenant, 1, &entries).await.unwrap();
     let ids: BTreeSet<u128> = roster(&runs, "a", 1).await.into_iter().map(|(id, _)| id).collect();
     assert_eq!(ids.len(), 90_000);
 }
@@ -252,9 +283,9 @@ async fn enrolling_twice_is_enrolling_once_and_what_is_enrolled_later_is_added()
     let runs = runs(&world);
     let page = |numbers: std::ops::Range<u64>| numbers.map(entry).collect::<Vec<_>>();
     assert_eq!(roster(&runs, "a", 0).await, []);
-    runs.enrol(&scope("a"), 0, &[]).await.unwrap();
+    runs.enrol(&scope("a").tenant, 0, &[]).await.unwrap();
     for numbers in [0..500, 500..1_000, 0..500, 500..1_000, 1_000..1_003] {
-        runs.enrol(&scope("a"), 0, &page(numbers)).await.unwrap();
+        runs.enrol(&scope("a").tenant, 0, &page(numbers)).await.unwrap();
     }
     assert_eq!(roster(&runs, "a", 0).await.len(), 1_003);
 }
@@ -264,10 +295,10 @@ async fn a_generation_that_is_forgotten_takes_no_other_with_it() {
     let world = world().await;
     let runs = runs(&world);
     for (tenant, generation) in [("a", 1), ("a", 11), ("b", 1)] {
-        runs.enrol(&scope(tenant), generation, &[entry(generation)]).await.unwrap();
+        runs.enrol(&scope(tenant).tenant, generation, &[entry(generation)]).await.unwrap();
     }
-    runs.forget_roster(&scope("a"), 1).await.unwrap();
-    runs.forget_roster(&scope("a"), 1).await.unwrap();
+    runs.forget_roster(&scope("a").tenant, 1).await.unwrap();
+    runs.forget_roster(&scope("a").tenant, 1).await.unwrap();
     let left =
         [roster(&runs, "a", 1).await.len(), roster(&runs, "a", 11).await.len(), roster(&runs, "b", 1).await.len()];
     assert_eq!(left, [0, 1, 1]);
@@ -324,7 +355,7 @@ async fn names_from_outside_reach_nothing_but_their_own_place() {
         assert!(runs.runs(&scope("a"), 100).await.unwrap().contains(&run));
     }
     assert_eq!(runs.runs(&scope("a"), 100).await.unwrap().len(), HOSTILE.len());
-    assert_eq!(runs.roster(&scope("a"), 0).await.unwrap(), []);
+    assert_eq!(runs.roster(&scope("a").tenant, 0).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -118,7 +118,8 @@ impl Options {
 
 impl EnrolmentOptions {
     fn check(&self, wrong: &mut impl FnMut(&str, String)) -> Enrolment {
-        if self.campaign.parse::<u64>().is_err() {
+        let is_number = (1..=18).contains(&self.campaign.len()) && self.campaign.bytes().all(|b| b.is_ascii_digit());
+        if !is_number {
             wrong("enrolment.campaign", "must be the number of a campaign".to_owned());
         }
         let threshold = self.threshold.unwrap_or(70.0);

@@ -103,6 +103,12 @@ impl Link {
         if self.conflicts.is_empty() { LinkState::Synced } else { LinkState::Conflict }
     }
 
+    /// All ids that the platform knows the contact by, the one to use first.
+    #[must_use]
+    pub fn contacts(&self) -> Vec<RemoteId> {
+        self.remote_id.iter().chain(&self.duplicates).chain(&self.aliases).cloned().collect()
+    }
+
     /// A link whose remote contact is not known yet.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {

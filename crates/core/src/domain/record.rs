@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::identity::{Email, ExternalId};
+use super::scope::IntegrationId;
 
 /// Fields of a record by the application's names; `null` where a value was taken away.
 pub type Fields = BTreeMap<String, Value>;
@@ -38,6 +39,19 @@ pub struct Record {
     /// rows of one person, an older one gives what the newest does not have at all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub older: BTreeMap<String, Timestamp>,
+    /// Of fields whose values came from a platform, which integration said so and when, by the rules' local names. The
+    /// application said all others, as of `updated_at`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub said: BTreeMap<String, Said>,
+}
+
+/// Who said a field's value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The integration in whose platform it was changed.
+    pub by: IntegrationId,
+    /// When, by the platform's clock.
+    pub at: Timestamp,
 }
 
 impl std::fmt::Debug for Record {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::identity::RecordKey;
+use crate::domain::identity::{Email, RecordKey};
 use crate::domain::link::RemoteId;
 use crate::domain::scope::Scope;
 use crate::domain::whom::Whom;
@@ -56,6 +56,16 @@ pub enum Task {
         /// Which contact.
         contact: RemoteId,
     },
+    /// Delete a person here who was deleted by way of another integration of the tenant.
+    #[serde(rename = "delete_person_v1")]
+    DeletePerson {
+        /// The person's contacts, as far as they were known.
+        contacts: Vec<RemoteId>,
+        /// The address, under which others may be there.
+        email: Option<Email>,
+        /// When the person was deleted.
+        at: Timestamp,
+    },
     /// Take a delivery that could not be stored when it came.
     #[serde(rename = "take_delivery_v1")]
     TakeDelivery {
@@ -99,6 +109,9 @@ pub enum Task {
     /// Go on with the sync run of the integration.
     #[serde(rename = "sync_v1")]
     Sync,
+    /// Do what the schedule does for the integration: a sync run, and a look at its webhook.
+    #[serde(rename = "look_after_v1")]
+    LookAfter,
     /// Do what a stored lifecycle event asks for.
     #[serde(rename = "apply_event_v1")]
     ApplyEvent {
@@ -124,12 +137,14 @@ impl Task {
         match self {
             Self::PushContact { .. } | Self::ApplyEvent { .. } | Self::SetMembership(_) => true,
             Self::DeleteContact { .. }
+            | Self::DeletePerson { .. }
             | Self::TakeDelivery { .. }
             | Self::ApplyDelivery { .. }
             | Self::CheckGone { .. }
             | Self::WriteBack { .. }
             | Self::TakeBack { .. }
             | Self::Sync
+            | Self::LookAfter
             | Self::RequestMembership(_)
             | Self::Erase { .. }
             | Self::CheckAllowed { .. }

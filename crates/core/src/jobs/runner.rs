@@ -47,6 +47,7 @@ impl Desk {
     }
 
     pub(super) async fn perform(&self, job: &Job) -> Result<()> {
+        self.is_ours(job)?;
         match &job.task {
             Task::PushContact { record } => self.push_again(record, None, job).await,
             Task::Identify { record, visitor, trusted } => {
@@ -60,6 +61,7 @@ impl Desk {
             Task::WriteBack { contact } => self.write_back(contact).await,
             Task::TakeBack { record, at } => self.take_back(record, *at).await,
             Task::Sync => self.continue_sync(&job.correlation_id).await,
+            Task::LookAfter => Box::pin(self.look_after(&job.correlation_id)).await,
             Task::ApplyEvent { event } => self.apply_event(event).await,
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
             Task::RequestMembership(request) => self.fulfil_request(request).await,
@@ -67,7 +69,16 @@ impl Desk {
                 self.erase_again(whom, Erasure { at: *at, keep_row: *keep_row }, job).await
             }
             Task::DeleteContact { contact } => self.delete_later(contact, job).await,
+            Task::DeletePerson { contacts, email, at } => self.delete_person(contacts, email.as_ref(), *at).await,
         }
+    }
+
+    /// A job is run for its own integration and for no other.
+    pub(super) fn is_ours(&self, job: &Job) -> Result<()> {
+        if job.scope == self.integration.scope {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Invalid, "the job is another integration's"))
     }
 
     /// Nobody is left to delete when an earlier try, or somebody else, did it.
@@ -105,6 +116,7 @@ impl Desk {
     async fn park(&self, job: &Job, reason: Failure, advice: &str, attempts: u32) -> Verdict {
         tracing::warn!(job = %job.id, kind = ?reason.kind, attempts, advice, "a job is parked: {reason}");
         if let Task::ApplyEvent { event } = &job.task
+            && job.scope.tenant == self.integration.scope.tenant
             && let Err(failure) = self.park_event(event, &reason, advice).await
         {
             tracing::error!(kind = ?failure.kind, job = %job.id, "an event could not be noted as parked: {failure}");

@@ -39,7 +39,12 @@ impl Desk {
     async fn perform_together(&self, jobs: &[(Job, u32)]) -> Results {
         let until = policy::after(self.now(), policy::RUN_SLICE);
         let (mut pushes, mut events, mut wishes, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut foreign = Vec::new();
         for (index, (job, _)) in jobs.iter().enumerate() {
+            if let Err(failure) = self.is_ours(job) {
+                foreign.push((index, Err(failure)));
+                continue;
+            }
             match &job.task {
                 Task::PushContact { record } => pushes.push((index, job, record.clone())),
                 Task::ApplyEvent { event } => events.push((index, event.as_str())),
@@ -57,6 +62,7 @@ impl Desk {
         let others = others.into_iter().map(|(index, job)| async move { (index, self.perform(job).await) });
         let (mut results, others) = join(grouped, side_by_side(others.collect())).await;
         results.extend(others);
+        results.extend(foreign);
         results
     }
 

@@ -9,7 +9,7 @@ use super::{Attempt, Commit, Resolved, Save, Stored};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::link::{Lease, Link, RemoteId};
 use crate::domain::platform::{ContactWrite, RemoteContact, Written};
-use crate::domain::scope::Scope;
+use crate::domain::scope::{Scope, TenantId};
 use crate::error::Result;
 
 /// The most contacts that one batch call takes.
@@ -147,14 +147,24 @@ pub struct Mark {
     pub attempts: u32,
     /// From when on it may be tried.
     pub due_at: Timestamp,
+    /// Of a mark that was read, what tells it from those that came before and after it; `None` for a new one.
+    pub stamp: Option<String>,
 }
 
-/// Up to where marks were read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+impl Mark {
+    /// A new mark of a record that is due at `due_at`.
+    #[must_use]
+    pub const fn new(record: RecordKey, version: u64, due_at: Timestamp) -> Self {
+        Self { record, version, attempts: 0, due_at, stamp: None }
+    }
+}
+
+/// Up to where marks, or the list of a tenant's records, were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MarkCursor {
     /// The shard of the list.
     pub shard: usize,
-    /// The last mark's record.
+    /// The last record.
     pub after: Option<RecordKey>,
 }
 
@@ -182,7 +192,8 @@ pub trait BulkStore: Send + Sync {
     async fn load_many(&self, scope: &Scope, keys: &[RecordKey]) -> Result<Vec<Stored>>;
     /// The records that contacts of the platform belong to. One read call for 100.
     async fn by_remote_ids(&self, scope: &Scope, ids: &[RemoteId]) -> Result<Vec<Option<RecordKey>>>;
-    /// Stores records' newer states, and marks those whose flag is set. One write call for about 20.
+    /// Stores records' newer states, and marks those whose flag is set; all are marked for the tenant's other integrations. One
+    /// write call for about 20.
     async fn save_many(&self, scope: &Scope, saves: &[(Save, bool)], now: Timestamp) -> Result<Vec<Attempt>>;
     /// Takes leases. One write call for 100.
     async fn take_many(&self, scope: &Scope, taken: &[Taken], now: Timestamp) -> Result<Vec<Attempt>>;
@@ -190,10 +201,20 @@ pub trait BulkStore: Send + Sync {
     async fn commit_many(&self, scope: &Scope, commits: &[Commit]) -> Result<Vec<Attempt>>;
     /// Puts links in the place of those of one revision less, unless somebody writes the contact. One write call for 100.
     async fn relink_many(&self, scope: &Scope, links: &[(RecordKey, Link)], now: Timestamp) -> Result<Vec<Attempt>>;
-    /// Marks a record, or puts its mark off, unless it was marked for a newer version. One write call for 100.
+    /// Marks a record unless it was marked for a newer version; puts a mark that was read off, unless there is another one by
+    /// now. One write call for 100.
     async fn mark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()>;
-    /// Takes marks away, unless the record was marked for a newer version. One write call for 100.
+    /// Takes marks away, unless the record was marked again since they were read. One write call for 100.
     async fn unmark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()>;
+    /// All records of a tenant, in no order that means anything; `None` instead of a cursor after the last. One read call.
+    async fn records(
+        &self,
+        tenant: &TenantId,
+        after: &MarkCursor,
+        limit: usize,
+    ) -> Result<(Vec<RecordKey>, Option<MarkCursor>)>;
+    /// Forgets the link of a record to an integration, with what leads to it and what its contacts did. A few calls.
+    async fn unlink(&self, scope: &Scope, record: &RecordKey) -> Result<()>;
     /// Marks in no order that means anything; `None` instead of a cursor after the last. One read call.
     async fn marks(&self, scope: &Scope, after: &MarkCursor, limit: usize) -> Result<(Vec<Mark>, Option<MarkCursor>)>;
 }

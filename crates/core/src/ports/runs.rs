@@ -7,16 +7,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Attempt;
-use super::bulk::ChangeCursor;
+use super::bulk::{ChangeCursor, MarkCursor};
 use super::source::SourceCursor;
 use crate::domain::issue::{FieldIssue, IssueCode};
-use crate::domain::scope::Scope;
+use crate::domain::scope::{IntegrationId, Scope, TenantId};
 use crate::error::Result;
 
-/// How far an integration's runs came. Written with the run's lease, so that a run that lost it can't set it back.
+/// How far the rows of a tenant's source were taken. Written with the take's lease, so that a run that lost it can't set it
+/// back. One for all integrations: whichever run comes first takes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct SyncState {
+pub struct TakeState {
     /// Up to where changed rows were read.
     pub cursor: SourceCursor,
     /// When the last page was read, by Tandem's clock.
@@ -29,28 +30,48 @@ pub struct SyncState {
     pub generation: u64,
     /// How many rows the roster names.
     pub known: u64,
+    /// How many known contacts the take under way found gone or blanked.
+    pub losses: u64,
+    /// How many known contacts the take under way met: before the first take has ended, the roster names nobody yet.
+    pub met: u64,
+    /// Rows that were rejected of late, by digests of their ids, with digests of their content: they are reported once.
+    pub rejected: BTreeMap<String, u64>,
+    /// Since when every take halts.
+    pub halted_since: Option<Timestamp>,
+    /// Why it does.
+    pub halted_for: Option<String>,
+}
+
+impl TakeState {
+    /// Whether no row was read so far.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.read_at.is_none() && self.pass.is_none() && self.reconciled_at.is_none()
+    }
+}
+
+/// How far an integration's runs came. Written with the run's lease, so that a run that lost it can't set it back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SendState {
     /// The youngest field of the platform that the rows were compared with ([`crate::domain::catalog::RemoteField::since`]).
     pub fields_seen: Option<Timestamp>,
     /// When the youngest mapping set came into use that the rows were compared with.
     pub rules_seen: Timestamp,
-    /// How many known contacts the run under way found gone or blanked.
-    pub losses: u64,
-    /// How many known contacts the run under way met: before the first run has ended, the roster names nobody yet.
-    pub met: u64,
+    /// Whether all records that the tenant had before were put into the integration's outbox.
+    pub enrolled: bool,
+    /// Up to where they were, while that is under way.
+    pub enrolling: Option<MarkCursor>,
     /// Where the look for changes on the platform stands.
     pub pull: Option<ChangeCursor>,
     /// When the last look for changes on the platform began.
     pub pulled_at: Option<Timestamp>,
     /// What the look that is under way found so far.
     pub look: Look,
-    /// Rows that were rejected of late, by digests of their ids, with digests of their content: they are reported once.
-    pub rejected: BTreeMap<String, u64>,
     /// When the run that paused goes on by itself.
     pub resume_at: Option<Timestamp>,
     /// When the last run came to its end.
     pub succeeded_at: Option<Timestamp>,
-    /// Since when every run halts.
-    pub halted_since: Option<Timestamp>,
     /// The log of the run under way; it goes on in a continuation.
     pub run: Option<RunLog>,
 }
@@ -78,6 +99,9 @@ pub struct Pass {
     pub seen: u64,
     /// Whether every row is compared with what was sent, though it is as it was in the last pass.
     pub thorough: bool,
+    /// The integration whose links the rows are compared with then.
+    #[serde(default)]
+    pub compares: Option<IntegrationId>,
     /// When it began, by Tandem's clock.
     pub started_at: Timestamp,
     /// The youngest field of the platform that it compares every row with.
@@ -88,7 +112,7 @@ pub struct Pass {
     pub rules_seen: Timestamp,
 }
 
-/// The lease of an integration's run.
+/// The lease of an integration's run, or of a tenant's take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunLease {
     /// A random name of the run.
@@ -215,31 +239,47 @@ pub struct RowIssue {
     pub code: IssueCode,
 }
 
-/// Runs of an integration.
+/// Runs of an integration, and the takes from its tenant's source.
 #[async_trait]
 pub trait RunStore: Send + Sync {
-    /// Takes the lease; `None` while another run has it. One read and one write call.
+    /// Takes the lease of an integration's runs; `None` while another run has it. One read and one write call.
     async fn begin(
         &self,
         scope: &Scope,
         owner: &str,
         until: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<(RunLease, SyncState)>>;
+    ) -> Result<Option<(RunLease, SendState)>>;
     /// Stores the state and prolongs the lease; `Contended` when the lease is another run's by now. One write call.
-    async fn save(&self, scope: &Scope, lease: &RunLease, state: &SyncState) -> Result<Attempt>;
+    async fn save(&self, scope: &Scope, lease: &RunLease, state: &SendState) -> Result<Attempt>;
     /// Prolongs the lease and nothing else. One write call.
     async fn prolong(&self, scope: &Scope, lease: &RunLease, until: Timestamp) -> Result<Attempt>;
     /// Stores the state and gives the lease back. One write call.
-    async fn end(&self, scope: &Scope, lease: &RunLease, state: &SyncState) -> Result<Attempt>;
+    async fn end(&self, scope: &Scope, lease: &RunLease, state: &SendState) -> Result<Attempt>;
     /// The state, whoever has the lease. One read call.
-    async fn state(&self, scope: &Scope) -> Result<SyncState>;
+    async fn state(&self, scope: &Scope) -> Result<SendState>;
+    /// As [`RunStore::begin`], of the right to take from a tenant's source.
+    async fn begin_take(
+        &self,
+        tenant: &TenantId,
+        owner: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<(RunLease, TakeState)>>;
+    /// As [`RunStore::save`].
+    async fn save_take(&self, tenant: &TenantId, lease: &RunLease, state: &TakeState) -> Result<Attempt>;
+    /// As [`RunStore::prolong`].
+    async fn prolong_take(&self, tenant: &TenantId, lease: &RunLease, until: Timestamp) -> Result<Attempt>;
+    /// As [`RunStore::end`].
+    async fn end_take(&self, tenant: &TenantId, lease: &RunLease, state: &TakeState) -> Result<Attempt>;
+    /// As [`RunStore::state`].
+    async fn take_state(&self, tenant: &TenantId) -> Result<TakeState>;
     /// Adds entries to a generation of the roster. One write call for 10,000.
-    async fn enrol(&self, scope: &Scope, generation: u64, entries: &[RosterEntry]) -> Result<()>;
+    async fn enrol(&self, tenant: &TenantId, generation: u64, entries: &[RosterEntry]) -> Result<()>;
     /// A generation of the roster in no order; a row may have several entries. One read call for 40,000.
-    async fn roster(&self, scope: &Scope, generation: u64) -> Result<Vec<RosterEntry>>;
+    async fn roster(&self, tenant: &TenantId, generation: u64) -> Result<Vec<RosterEntry>>;
     /// Forgets a generation of the roster.
-    async fn forget_roster(&self, scope: &Scope, generation: u64) -> Result<()>;
+    async fn forget_roster(&self, tenant: &TenantId, generation: u64) -> Result<()>;
     /// Stores a run's log, in the place of an earlier one of the same run. One write call.
     async fn log(&self, scope: &Scope, run: &RunLog) -> Result<()>;
     /// Keeps issues of a run's rows as the part of this name; 1,000 of them fit. One write call.

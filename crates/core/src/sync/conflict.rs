@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::domain::consent::ConsentLedger;
 use crate::domain::link::{FieldConflict, Link};
 use crate::domain::platform::RemoteContact;
-use crate::domain::record::{Fields, Record};
+use crate::domain::record::{Fields, Record, Said};
+use crate::domain::scope::IntegrationId;
 use crate::mapping::RuleSet;
 use crate::mapping::is_same;
 use crate::mapping::reverse::{self, Reader};
@@ -46,6 +47,8 @@ pub struct Shown<'a> {
     /// When it says that each field was changed, by its name there (`@tags`, `@stage` for these); the contact's own moment
     /// stands in where it says nothing.
     pub times: Option<&'a BTreeMap<String, Timestamp>>,
+    /// Which integration shows it.
+    pub by: Option<&'a IntegrationId>,
 }
 
 impl<'a> Shown<'a> {
@@ -53,13 +56,32 @@ impl<'a> Shown<'a> {
     #[must_use]
     pub fn whole(contact: &'a RemoteContact, at: Timestamp, times: &'a BTreeMap<String, Timestamp>) -> Self {
         let stage = contact.stage.as_deref();
-        Self { fields: &contact.fields, complete: true, tags: Some(&contact.tags), stage, at, times: Some(times) }
+        Self {
+            fields: &contact.fields,
+            complete: true,
+            tags: Some(&contact.tags),
+            stage,
+            at,
+            times: Some(times),
+            by: None,
+        }
     }
 
     /// Some fields of a contact.
     #[must_use]
     pub const fn fields(fields: &'a Fields, at: Timestamp) -> Self {
-        Self { fields, complete: false, tags: None, stage: None, at, times: None }
+        Self { fields, complete: false, tags: None, stage: None, at, times: None, by: None }
+    }
+
+    /// The same, shown by this integration.
+    #[must_use]
+    pub const fn by(self, integration: &'a IntegrationId) -> Self {
+        Self { by: Some(integration), ..self }
+    }
+
+    /// When a field was changed, as far as it is told.
+    fn time_of(&self, key: &str) -> Option<Timestamp> {
+        self.times.and_then(|times| times.get(key)).copied()
     }
 }
 
@@ -119,6 +141,7 @@ pub fn merge(
         undated: false,
         now,
         state: Overlaid { fields: record.fields.clone(), overlaid: record.overlaid.clone() },
+        said: record.said.clone(),
         link: link.clone(),
         contested: 0,
         unreadable: 0,
@@ -161,6 +184,7 @@ struct Merging<'a> {
     undated: bool,
     now: Timestamp,
     state: Overlaid,
+    said: BTreeMap<String, Said>,
     link: Link,
     contested: usize,
     unreadable: usize,
@@ -195,16 +219,18 @@ impl Merging<'_> {
         }
         let platform_wins = match question.rule.conflict.unwrap_or(self.strategy) {
             Strategy::Manual => return Verdict::Nobody,
-            Strategy::LastWriteWins => !self.application_is_later(&question.key),
+            Strategy::LastWriteWins => !self.record_is_later(question),
             Strategy::FieldMerge => question.rule.target == Target::Tags || question.application_is_blank,
         };
         if platform_wins && question.readable { Verdict::Platform } else { Verdict::Application }
     }
 
-    fn application_is_later(&mut self, key: &str) -> bool {
-        let told = self.shown.times.and_then(|times| times.get(key)).copied();
+    /// Whether what the record has was said later: by the application, or by another integration's platform.
+    fn record_is_later(&mut self, question: &Question<'_>) -> bool {
+        let told = self.shown.time_of(&question.key);
         self.undated |= told.is_none();
-        self.application_at >= told.unwrap_or(self.shown.at)
+        let said = self.said.get(&question.rule.local).map_or(self.application_at, |said| said.at);
+        said >= told.unwrap_or(self.shown.at)
     }
 
     /// The platform's value comes back.
@@ -218,6 +244,10 @@ impl Merging<'_> {
             }
         };
         self.state.overlay(rule, &value);
+        if let Some(by) = self.shown.by {
+            let at = self.shown.time_of(&question.key).unwrap_or(self.shown.at);
+            self.said.insert(rule.local.clone(), Said { by: by.clone(), at });
+        }
         let known =
             if rule.target == Target::Tags && !whole { question.known_set() } else { question.platform.clone() };
         self.remember(question, known);
@@ -255,7 +285,7 @@ impl Merging<'_> {
     }
 
     fn merged(self, record: &Record, link: &Link, at: Timestamp) -> Merged {
-        let Self { now, state, link: mut after, contested, unreadable, undated, .. } = self;
+        let Self { now, state, mut said, link: mut after, contested, unreadable, undated, .. } = self;
         let pulled: Fields =
             state.fields.iter().filter(|(name, value)| record.fields.get(*name) != Some(value)).map(owned).collect();
         if after.base().is_some() {
@@ -269,7 +299,8 @@ impl Merging<'_> {
         }
         let same = state.fields == record.fields && state.overlaid == record.overlaid;
         let Overlaid { fields, overlaid } = state;
-        let next = Record { fields, overlaid, version: record.version + 1, ..record.clone() };
+        said.retain(|local, _| overlaid.contains_key(local));
+        let next = Record { fields, overlaid, said, version: record.version + 1, ..record.clone() };
         let record = (!same).then_some(next);
         Merged { record, link: link_changed.then_some(after), pulled, contested, unreadable, undated }
     }

@@ -5,6 +5,7 @@
 use crate::domain::identity::RecordKey;
 use crate::domain::link::RemoteId;
 use crate::domain::platform::{DoNotContact, DoNotContactReason, RemoteContact};
+use crate::domain::scope::Scope;
 use crate::error::{Failure, Result};
 use crate::jobs::message::{Job, ParkedJob, Task};
 use crate::policy;
@@ -74,7 +75,7 @@ impl Desk {
     ) -> Result<()> {
         let now = self.now();
         let due_at = policy::contact_due(failure, 1, now, self.services.entropy.unit());
-        let mark = Mark { record: key.clone(), version, attempts: 1, due_at };
+        let mark = Mark { attempts: 1, ..Mark::new(key.clone(), version, due_at) };
         self.services.bulk.mark_many(&self.integration.scope, &[mark]).await?;
         self.park_contact(key, failure, correlation_id).await
     }
@@ -86,7 +87,7 @@ impl Desk {
     pub(crate) async fn park_contact(&self, key: &RecordKey, failure: &Failure, correlation_id: &str) -> Result<()> {
         let now = self.now();
         let job = Job {
-            id: parked_id(key),
+            id: parked_id(&self.integration.scope, key),
             scope: self.integration.scope.clone(),
             correlation_id: correlation_id.to_owned(),
             queued_at: now,
@@ -111,11 +112,11 @@ impl Desk {
     /// # Errors
     /// `Storage`.
     pub(crate) async fn no_person_needed(&self, key: &RecordKey) -> Result<()> {
-        self.services.parked.remove(&self.integration.scope.tenant, &parked_id(key)).await
+        self.services.parked.remove(&self.integration.scope.tenant, &parked_id(&self.integration.scope, key)).await
     }
 }
 
-/// The id under which a record's contact is parked: always the same.
-pub(crate) fn parked_id(key: &RecordKey) -> String {
-    format!("contact-{}", key.as_str())
+/// The id under which a record's contact of an integration is parked: always the same.
+pub(crate) fn parked_id(scope: &Scope, key: &RecordKey) -> String {
+    format!("contact-{}-{}", scope.integration, key.as_str())
 }

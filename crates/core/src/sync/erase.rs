@@ -34,7 +34,8 @@ pub struct Erased {
 }
 
 impl Desk {
-    /// Deletes a contact on the platform and in the table; the platform's part is queued when it can't be done now.
+    /// Deletes a contact on the platform and in the table; the platform's part is queued when it can't be done now, and that of
+    /// the tenant's other platforms always.
     ///
     /// # Errors
     /// `NotFound` when nobody knows the contact; `Conflict` while it is being written.
@@ -49,11 +50,13 @@ impl Desk {
             }
             known => known?,
         };
-        if known.contacts.is_empty() && known.record.is_none() {
+        let elsewhere = self.elsewhere(&known).await?;
+        if known.contacts.is_empty() && known.record.is_none() && (elsewhere.is_empty() || whom.email.is_none()) {
             return Err(unknown());
         }
         self.refuse_while_written(&known)?;
         self.bury(whom, &known, erasure.at).await?;
+        self.erase_elsewhere(&elsewhere, whom, &known, erasure.at, correlation_id).await?;
         let mut existed = known.record.is_some();
         for contact in &known.contacts {
             match self.integration.platform.delete(contact).await {

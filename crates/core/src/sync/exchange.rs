@@ -30,12 +30,7 @@ impl Desk {
         let Some(ring) = self.ring(key, wanted).await? else { return Ok(false) };
         self.carry_opt_outs(&ring).await?;
         let now = self.now();
-        let marks = ring.iter().map(|one| Mark {
-            record: one.key.clone(),
-            version: one.record.version + 1,
-            attempts: 0,
-            due_at: now,
-        });
+        let marks = ring.iter().map(|one| Mark::new(one.key.clone(), one.record.version + 1, now));
         // The marks first: whoever dies behind them is followed by a run that brings all of the ring to the platform.
         self.services.bulk.mark_many(&self.integration.scope, &marks.collect::<Vec<_>>()).await?;
         let holders = ring.iter().cycle().skip(1);

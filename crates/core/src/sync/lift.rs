@@ -112,7 +112,7 @@ impl Desk {
             Lift::OptIn(opt_in) => {
                 let (services, scope) = (&self.services, &self.integration.scope);
                 // Marked before: the run that finds the mark finds the opt-in, and corrects the field.
-                let mark = Mark { record: key, version: record.version, attempts: 0, due_at: self.now() };
+                let mark = Mark::new(key, record.version, self.now());
                 services.contacts.amend_consent(scope, &email.identity(), opt_in).await?;
                 services.bulk.mark_many(scope, &[mark]).await?;
                 self.tell_source(contact, &format!("allowed:{contact}:{at}"), correlation_id).await

@@ -10,6 +10,7 @@ pub mod contested;
 mod decision;
 pub mod doctor;
 mod duplicates;
+mod elsewhere;
 pub mod enrolment;
 pub mod erase;
 mod exchange;

@@ -302,7 +302,7 @@ fn new_record(
     let awaited = given_address.awaited_after(old, stale);
     let email = given_address.email.filter(|_| !stale || old.is_none_or(|old| old.email.is_none()));
     let Taken { fields, overlaid, older } = states::taken(change, old, rules, now);
-    let record = Record {
+    let mut record = Record {
         external_id: given.or_else(|| old.and_then(|old| old.external_id.clone())),
         email: email.or_else(|| old.and_then(|old| old.email.clone())),
         awaited,
@@ -314,9 +314,12 @@ fn new_record(
             Subject::Person { .. } => None,
             Subject::Known(_) => old.and_then(|old| old.gone_since),
         },
+        said: old.map(|old| old.said.clone()).unwrap_or_default(),
         overlaid,
         older,
     };
+    let overlaid = &record.overlaid;
+    record.said.retain(|local, _| overlaid.contains_key(local));
     let same = old.is_some_and(|old| {
         old.external_id == record.external_id
             && old.email == record.email
@@ -326,6 +329,9 @@ fn new_record(
             && old.older == record.older
             && old.gone_since == record.gone_since
     });
+    if let Some(old) = old.filter(|_| same) {
+        record.updated_at = old.updated_at;
+    }
     (record, !same)
 }
 

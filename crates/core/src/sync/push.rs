@@ -199,6 +199,7 @@ impl Desk {
             lease: lease.clone(),
             claim: draft.claim.clone(),
             consent: consent_of(draft),
+            is_news: draft.record_changed || draft.consent_changed || !draft.claim.is_empty(),
         };
         match self.services.contacts.begin(&self.integration.scope, &begin).await? {
             Attempt::Done => Ok(Some(Writing::new(self, draft.clone(), link, lease))),
@@ -266,7 +267,7 @@ impl Desk {
             return Ok(());
         }
         let (record, version) = (draft.key.clone(), draft.record.version);
-        let mark = Mark { record, version, attempts: 0, due_at: self.now() };
+        let mark = Mark::new(record, version, self.now());
         self.services.bulk.mark_many(&self.integration.scope, &[mark]).await
     }
 

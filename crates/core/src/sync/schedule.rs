@@ -51,6 +51,18 @@ impl Desk {
         }
     }
 
+    /// A job's part of the schedule: a run, then the watch. One of them failing does not keep the other from being done.
+    ///
+    /// # Errors
+    /// The run's failure before the watch's.
+    pub async fn look_after(&self, correlation_id: &str) -> Result<()> {
+        let until = policy::after(self.now(), policy::RUN_SLICE);
+        let ran = self.sync_on_schedule(Some(until), correlation_id).await;
+        let watched = self.watch(self.integration.hook.as_ref(), correlation_id).await;
+        ran?;
+        watched.map(drop)
+    }
+
     async fn continue_at(&self, moment: Timestamp, correlation_id: &str) -> Result<()> {
         let wait = Duration::try_from(moment.duration_since(self.now())).unwrap_or_default();
         self.defer(Task::Sync, correlation_id, wait.max(Duration::from_secs(1))).await.map(drop)

@@ -12,6 +12,7 @@ use crate::jobs::message::{Job, Task};
 use crate::mapping::{RuleSet, Strategy, Vocabulary};
 use crate::ports::bulk::{BulkPlatform, BulkStore};
 use crate::ports::changes::ChangeLog;
+use crate::ports::integrations::Peers;
 use crate::ports::lifecycle::LifecycleStore;
 use crate::ports::operations::OperationLog;
 use crate::ports::runs::RunStore;
@@ -20,6 +21,7 @@ use crate::ports::{
     PlatformEvents, RecordSource, Sleep,
 };
 use crate::webhook::entry::Deliveries;
+use crate::webhook::repair::Hook;
 
 use super::enrolment::Enrolment;
 use super::lift::AdminOptIn;
@@ -50,6 +52,8 @@ pub struct Services {
     pub lifecycle: Arc<dyn LifecycleStore>,
     /// What the source was last told.
     pub feedback: Arc<dyn FeedbackStore>,
+    /// Which integrations a tenant has.
+    pub peers: Arc<dyn Peers>,
     /// Where the application's records live.
     pub source: Arc<dyn RecordSource>,
     /// The queue.
@@ -105,6 +109,8 @@ pub struct Integration {
     pub admin_opt_in: AdminOptIn,
     /// What becomes of contacts whose records the application does not have any more.
     pub vanished: Vanished,
+    /// Where its webhook leads; `None` when nobody set one up.
+    pub hook: Option<Hook>,
     /// Fields and stages of the platform, as last read.
     pub reference: Arc<ReferenceData>,
 }

@@ -169,6 +169,7 @@ mod tests {
             gone_since: None,
             overlaid,
             older,
+            said: BTreeMap::new(),
         }
     }
 

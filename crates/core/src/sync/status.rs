@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::ports::QueueDepth;
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
-use crate::ports::runs::{RunEnd, SyncState};
+use crate::ports::runs::{RunEnd, SendState, TakeState};
 
 use super::services::Desk;
 
@@ -50,7 +50,7 @@ pub struct Outbox {
 pub struct RunStatus {
     /// When the last one came to its end.
     pub last_success: Option<Timestamp>,
-    /// Since when every run halts for a person to decide.
+    /// Since when every take from the source halts for a person to decide.
     pub halted_since: Option<Timestamp>,
     /// Why, or why the last one failed.
     pub error: Option<String>,
@@ -59,20 +59,20 @@ pub struct RunStatus {
 }
 
 impl Desk {
-    /// What waits: of each kind counted up to about `most`. A read for 200 contacts, and four more.
+    /// What waits: of each kind counted up to about `most`. A read for 200 contacts, and five more.
     ///
     /// # Errors
     /// As table and queue fail.
     pub async fn status(&self, most: usize) -> Result<Status> {
         let (services, scope, now) = (&self.services, &self.integration.scope, self.now());
-        let state = services.runs.state(scope).await?;
+        let (take, state) = (services.runs.take_state(&scope.tenant).await?, services.runs.state(scope).await?);
         Ok(Status {
             queue: services.queue.depth().await?,
             outbox: self.outbox(most).await?,
             parked: services.parked.list(&scope.tenant, most).await?.len() as u64,
             deliveries: services.events.unfinished(scope, now, most).await?.len() as u64,
             events: services.lifecycle.unqueued(scope, now, most).await?.len() as u64,
-            runs: run_status(state),
+            runs: run_status(take, state),
         })
     }
 
@@ -101,7 +101,12 @@ impl Outbox {
     }
 }
 
-fn run_status(state: SyncState) -> RunStatus {
-    let error = state.run.filter(|run| matches!(run.end, RunEnd::Halted | RunEnd::Failed)).and_then(|run| run.error);
-    RunStatus { last_success: state.succeeded_at, halted_since: state.halted_since, error, goes_on_at: state.resume_at }
+fn run_status(take: TakeState, state: SendState) -> RunStatus {
+    let ended = state.run.filter(|run| matches!(run.end, RunEnd::Halted | RunEnd::Failed)).and_then(|run| run.error);
+    RunStatus {
+        last_success: state.succeeded_at,
+        halted_since: take.halted_since,
+        error: take.halted_for.or(ended),
+        goes_on_at: state.resume_at,
+    }
 }

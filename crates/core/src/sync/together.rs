@@ -70,7 +70,7 @@ impl Desk {
         until: Timestamp,
     ) -> Result<()> {
         let now = self.now();
-        let mark = |key: &RecordKey| Mark { record: key.clone(), version: 0, attempts: 0, due_at: now };
+        let mark = |key: &RecordKey| Mark::new(key.clone(), 0, now);
         sender.place_all(keys.iter().map(mark).collect(), false, queues).await?;
         self.leave_all_memberships(sender, queues).await?;
         while !queues.is_empty() {
@@ -89,12 +89,7 @@ impl Desk {
             _ => None,
         });
         let open = queues.items().map(|item| &item.draft).chain(settled).filter(|draft| draft.has_open_memberships());
-        let mark = |draft: &Draft| Mark {
-            record: draft.key.clone(),
-            version: draft.record.version,
-            attempts: 0,
-            due_at: self.now(),
-        };
+        let mark = |draft: &Draft| Mark::new(draft.key.clone(), draft.record.version, self.now());
         let marks: Vec<Mark> = open.map(mark).collect();
         self.services.bulk.mark_many(&self.integration.scope, &marks).await
     }

@@ -63,7 +63,7 @@ impl Desk {
         if let Some(key) = key {
             let stored = contacts.load(scope, &key).await?;
             if let Some(link) = &stored.link {
-                known.contacts.extend(link.remote_id.iter().chain(&link.duplicates).chain(&link.aliases).cloned());
+                known.contacts.extend(link.contacts());
             }
             known.record = Some((key, stored));
         }

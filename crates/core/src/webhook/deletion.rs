@@ -58,7 +58,10 @@ impl Desk {
         let times = self.times_of(std::slice::from_ref(&survivor.id)).await?.remove(&survivor.id).unwrap_or_default();
         let at = times.values().max().copied().unwrap_or(now);
         let catalog = self.catalog().await;
-        let (book, shown) = (self.rulebook(catalog.as_deref()), Shown::whole(&survivor, at, &times));
+        let (book, shown) = (
+            self.rulebook(catalog.as_deref()),
+            Shown::whole(&survivor, at, &times).by(&self.integration.scope.integration),
+        );
         let merged = conflict::merge(&record, &link, &shown, &book, self.integration.conflict, now);
         let next = conflict::rebased(merged.link.clone().unwrap_or(link), &shown, &self.integration.rules);
         let next = Link { revision: before.revision + 1, updated_at: now, ..next };

@@ -39,7 +39,11 @@ impl Desk {
         for _ in 0..ATTEMPTS {
             let stored = self.services.contacts.load(&self.integration.scope, &key).await?;
             let Some((record, link)) = self.mergeable(stored, contact, entry) else { return Ok(()) };
-            let merged = self.merged_with(&record, &link, &Shown::fields(&fields, entry.at));
+            let merged = self.merged_with(
+                &record,
+                &link,
+                &Shown::fields(&fields, entry.at).by(&self.integration.scope.integration),
+            );
             if merged.is_echo() || self.keep(&key, &merged, entry.at, &link, correlation_id).await? == Attempt::Done {
                 return Ok(());
             }

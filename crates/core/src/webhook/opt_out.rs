@@ -64,7 +64,7 @@ impl Desk {
     }
 
     pub(super) async fn mark(&self, key: &RecordKey, record: &Record) -> Result<()> {
-        let mark = Mark { record: key.clone(), version: record.version, attempts: 0, due_at: self.now() };
+        let mark = Mark::new(key.clone(), record.version, self.now());
         self.services.bulk.mark_many(&self.integration.scope, &[mark]).await
     }
 }

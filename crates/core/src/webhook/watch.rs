@@ -29,10 +29,10 @@ impl Desk {
     /// # Errors
     /// The first failure; what was not reached is looked after the next time.
     pub async fn watch(&self, hook: Option<&Hook>, correlation_id: &str) -> Result<Watched> {
-        self.services.recorder().during(correlation_id, None, self.look_after(hook, correlation_id).boxed()).await
+        self.services.recorder().during(correlation_id, None, self.watch_noted(hook, correlation_id).boxed()).await
     }
 
-    async fn look_after(&self, hook: Option<&Hook>, correlation_id: &str) -> Result<Watched> {
+    async fn watch_noted(&self, hook: Option<&Hook>, correlation_id: &str) -> Result<Watched> {
         let abandoned =
             self.pick_up_abandoned(correlation_id).await? + self.pick_up_lost_events(correlation_id).await?;
         let first_quarter = self.now().to_zoned(TimeZone::UTC).minute() < 15;

@@ -38,7 +38,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Response<Body> {
     answered(state, access, &headers, "show_mappings", |call| async move {
-        let scope = desk_of(&call, integration)?.integration.scope;
+        let scope = desk_of(&call, integration).await?.integration.scope;
         let Ok(Query(Wanted { version })) = query else { return Err(not_a_version()) };
         let found = match version {
             Some(number) => call.state.mappings.version(&scope, number).await,
@@ -62,7 +62,7 @@ pub async fn set(
 ) -> Response<Body> {
     let headers = &headers;
     answered(state, access, headers, "set_mappings", |call| async move {
-        let desk = desk_of(&call, integration)?;
+        let desk = desk_of(&call, integration).await?;
         let mut document = document(headers, body).await?;
         let note = note(&mut document)?;
         let set = read(document)?;
@@ -84,7 +84,7 @@ pub async fn check(
 ) -> Response<Body> {
     let headers = &headers;
     answered(state, access, headers, "check_mappings", |call| async move {
-        let desk = desk_of(&call, integration)?;
+        let desk = desk_of(&call, integration).await?;
         let document = document(headers, body).await?;
         let problems = match MappingSet::of_value(&Value::Object(document)) {
             Err(problems) => problems,
@@ -110,7 +110,7 @@ pub async fn roll_back(
 ) -> Response<Body> {
     let headers = &headers;
     answered(state, access, headers, "roll_back_mappings", |call| async move {
-        let desk = desk_of(&call, integration)?;
+        let desk = desk_of(&call, integration).await?;
         let document = object(headers, body, &["version"]).await?;
         let number = document.get("version").and_then(Value::as_u64).ok_or_else(not_a_version)?;
         let catalog = catalog(&desk).await.map_err(|failure| call.refused(failure.into()))?;
@@ -121,15 +121,11 @@ pub async fn roll_back(
     .await
 }
 
-/// The desk of the caller's integration of this name. Whether another tenant has one is not told.
-fn desk_of(call: &Call, integration: InPath) -> Result<Desk, ApiError> {
-    let name = in_path(integration);
-    let is_meant = |desk: &&Desk| {
-        let scope = &desk.integration.scope;
-        scope.tenant == *call.tenant() && scope.integration.to_string() == name
-    };
+/// The desk of the caller's integration of this id or name. Whether another tenant has one is not told.
+async fn desk_of(call: &Call, integration: InPath) -> Result<Desk, ApiError> {
+    let found = call.state.desks.of_tenant(call.tenant(), Some(&in_path(integration))).await;
     let missing = || ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such integration");
-    call.state.desk.as_ref().filter(is_meant).cloned().ok_or_else(missing)
+    found.map_err(|failure| call.refused(failure.into()))?.ok_or_else(missing)
 }
 
 /// The platform's fields, as it lists them now: one call.

@@ -1,6 +1,7 @@
 //! The admin API, `/api/v1/…`: what operators do with tenants, keys and integrations. Every write leaves an audit entry.
 
 pub mod audit;
+pub mod integrations;
 pub mod keys;
 pub mod mappings;
 pub mod tenants;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::domain::scope::TenantId;
 use tandem_core::domain::tenant::Label;
+use tandem_core::error::Failure;
 use tracing::Instrument;
 
 use super::auth::Holder;
@@ -22,6 +24,7 @@ use super::envelope::{ApiError, Reply, Started};
 use super::input::Input;
 use super::routes::Access;
 use super::{AppState, request};
+use crate::admin::integrations::blamed;
 use crate::admin::{Actor, Refused};
 use crate::store::Act;
 
@@ -59,6 +62,7 @@ impl Call {
             Refused::NameTaken(message) => ApiError::new(StatusCode::CONFLICT, "name_taken", message),
             Refused::Changed => changed(),
             Refused::Invalid(issues) => ApiError::invalid(issues),
+            Refused::NotConnected(failure) => not_connected(&failure),
             Refused::Failed(failure) => ApiError::from_failure(failure, self.started.at),
         }
     }
@@ -166,6 +170,12 @@ fn seen(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
         let message = "The value must be the ETag of an answer.";
         ApiError::invalid(vec![FieldIssue::new("If-Match", IssueCode::Invalid, message)])
     })
+}
+
+fn not_connected(failure: &Failure) -> ApiError {
+    let message = format!("nothing was stored, because the platform could not be called: {failure}");
+    let details = vec![blamed(failure)];
+    ApiError { details, ..ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "connection_failed", message) }
 }
 
 fn changed() -> ApiError {

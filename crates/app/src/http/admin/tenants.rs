@@ -110,7 +110,7 @@ pub async fn change(
 /// The name of what is to be deleted.
 #[derive(Deserialize)]
 pub struct Confirmed {
-    name: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 /// Deletes one with everything it owns; 202 when that takes longer than a call may.

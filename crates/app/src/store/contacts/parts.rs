@@ -28,11 +28,12 @@ impl Parts<'_> {
     /// All of a record's newer state.
     pub(in crate::store) fn save(&self, save: &Save) -> Result<Vec<TransactWriteItem>> {
         let mut writes = vec![self.record(&save.record)?];
+        writes.extend(self.place(&save.record)?);
         for identity in &save.claim {
             writes.push(self.claim(identity)?);
         }
         for identity in &save.release {
-            writes.push(self.deletion_if_mine(keys::identity(self.scope, identity))?);
+            writes.push(self.deletion_if_mine(keys::identity(&self.scope.tenant, identity))?);
         }
         writes.extend(self.consent(save.consent.as_ref())?);
         Ok(writes)
@@ -42,7 +43,7 @@ impl Parts<'_> {
     pub(in crate::store) fn commit(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>> {
         let mut writes = vec![self.released_link(&commit.link, &commit.owner)?];
         for identity in &commit.release {
-            writes.push(self.deletion_if_mine(keys::identity(self.scope, identity))?);
+            writes.push(self.deletion_if_mine(keys::identity(&self.scope.tenant, identity))?);
         }
         for remote in &commit.point {
             writes.push(self.pointer(keys::remote(self.scope, remote))?);
@@ -58,7 +59,13 @@ impl Parts<'_> {
             0 | 1 => Condition::absent(),
             version => Condition::new("record_version = :before").number(":before", version - 1),
         };
-        self.table.putting(item(keys::record(self.scope, self.key), &row)?, Some(unchanged))
+        self.table.putting(item(keys::record(&self.scope.tenant, self.key), &row)?, Some(unchanged))
+    }
+
+    /// A new record's place in the list of the tenant's records.
+    pub(super) fn place(&self, record: &Record) -> Result<Option<TransactWriteItem>> {
+        let is_new = record.version <= 1;
+        is_new.then(|| self.pointer(keys::listed_record(&self.scope.tenant, self.key))).transpose()
     }
 
     /// The link under a lease, if nobody changed it since it was read and nobody else holds it.
@@ -116,13 +123,13 @@ impl Parts<'_> {
 
     /// An identity's pointer to the record, if it does not lead elsewhere.
     pub(super) fn claim(&self, identity: &Identity) -> Result<TransactWriteItem> {
-        let item = item(keys::identity(self.scope, identity), &self.to_record())?;
+        let item = item(keys::identity(&self.scope.tenant, identity), &self.to_record())?;
         self.table.putting(item, Some(self.nobody_elses()))
     }
 
     /// An identity's pointer to the record, if it leads to `holder` until now.
     pub(super) fn taken_over(&self, identity: &Identity, holder: &RecordKey) -> Result<TransactWriteItem> {
-        let item = item(keys::identity(self.scope, identity), &self.to_record())?;
+        let item = item(keys::identity(&self.scope.tenant, identity), &self.to_record())?;
         let held = Condition::new("record_key = :holder").text(":holder", holder.as_str());
         self.table.putting(item, Some(held))
     }
@@ -133,7 +140,7 @@ impl Parts<'_> {
     }
 
     /// The end of a pointer, if it does not lead elsewhere.
-    pub(super) fn deletion_if_mine(&self, key: Key) -> Result<TransactWriteItem> {
+    pub(in crate::store) fn deletion_if_mine(&self, key: Key) -> Result<TransactWriteItem> {
         self.table.deleting(key, Some(self.nobody_elses()))
     }
 

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::link::Lease;
+use tandem_core::domain::scope::IntegrationId;
 use tandem_core::error::Result;
-use tandem_core::ports::Stored;
+use tandem_core::ports::{LinkOf, Stored};
 
 use crate::store::keys;
 use crate::store::row::{Item, key_of, moment, parsed, row};
@@ -38,22 +39,37 @@ pub(in crate::store) fn pointed_to(item: Item) -> Result<RecordKey> {
     Ok(RecordKey::from_stored(row::<PointerRow>(item)?.record_key))
 }
 
-/// The items of a record's partition, put together.
-pub(in crate::store) fn stored(items: Vec<Item>) -> Result<Stored> {
+/// The items of a record's partition, put together: the record with its link to this integration.
+pub(in crate::store) fn stored(items: Vec<Item>, integration: &IntegrationId) -> Result<Stored> {
     let mut stored = Stored::default();
+    let own = keys::link_of(integration);
     for item in items {
         match key_of(&item).map(|key| key.sk).as_deref() {
             Some(keys::RECORD) => stored.record = Some(parsed(&row::<RecordRow>(item)?.document)?),
-            Some(keys::LINK) => {
+            Some(sk) if sk == own => {
                 let row: LinkRow = row(item)?;
                 stored.link = Some(parsed(&row.document)?);
                 stored.lease = lease(row.lease_owner, row.lease_until)?;
             }
-            // A newer release may keep more with a record.
+            // Links to other integrations; and a newer release may keep more with a record.
             _ => {}
         }
     }
     Ok(stored)
+}
+
+/// The links among the items of a record's partition.
+pub(in crate::store) fn links(items: Vec<Item>) -> Result<Vec<LinkOf>> {
+    let mut links = Vec::new();
+    for item in items {
+        let named = key_of(&item).and_then(|key| Some(key.sk.strip_prefix(keys::LINKS)?.to_owned()));
+        // No other name can stand in a key.
+        let Some(integration) = named.and_then(|name| IntegrationId::try_from(name).ok()) else { continue };
+        let row: LinkRow = row(item)?;
+        let lease = lease(row.lease_owner, row.lease_until)?;
+        links.push(LinkOf { integration, link: parsed(&row.document)?, lease });
+    }
+    Ok(links)
 }
 
 fn lease(owner: Option<String>, until: Option<i64>) -> Result<Option<Lease>> {

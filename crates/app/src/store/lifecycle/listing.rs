@@ -45,11 +45,12 @@ impl LifecycleTable {
         limit: usize,
     ) -> Result<Vec<StoredEvent>> {
         let mut ids = Vec::new();
-        let place = after.map(|event| keys::event_log(scope, event.received_at, &keys::event_digest(&event.by.id)));
+        let place =
+            after.map(|event| keys::event_log(&scope.tenant, event.received_at, &keys::event_digest(&event.by.id)));
         let begin = after.map_or(now, |event| event.received_at);
         let days = (0..=KEPT.as_hours() / 24).map(|back| policy::after(begin, SignedDuration::from_hours(-24 * back)));
         for day in days {
-            let partition = keys::event_log_partition(scope, &keys::day(day));
+            let partition = keys::event_log_partition(&scope.tenant, &keys::day(day));
             let before = place.as_ref().filter(|place| place.pk == partition).map(|place| place.sk.as_str());
             ids.extend(places(self.table.partition_before(partition.clone(), before, limit - ids.len()).await?)?);
             if ids.len() >= limit {
@@ -61,7 +62,7 @@ impl LifecycleTable {
 
     /// A user's newest events.
     pub(super) async fn newest_of(&self, scope: &Scope, key: &RecordKey, limit: usize) -> Result<Vec<StoredEvent>> {
-        let partition = keys::subject_partition(scope, key);
+        let partition = keys::subject_partition(&scope.tenant, key);
         let items = self.table.partition_with_prefix(partition, keys::SUBJECT_EVENTS).await?;
         let mut ids = places(items)?;
         ids.reverse();
@@ -71,17 +72,17 @@ impl LifecycleTable {
 
     /// The events with these ids that are there, in this order.
     async fn with_ids(&self, scope: &Scope, ids: Vec<String>) -> Result<Vec<StoredEvent>> {
-        let of = |id: &String| keys::lifecycle_event(scope, &keys::event_digest(id));
+        let of = |id: &String| keys::lifecycle_event(&scope.tenant, &keys::event_digest(id));
         let mut found = self.table.get_many(ids.iter().map(of).collect()).await?;
         ids.iter().filter_map(|id| found.remove(&of(id))).map(rows::event).collect()
     }
 
     /// Deletes what is remembered of a user. The events go with it: some of them hold what they said of the person.
     pub(super) async fn forget_subject(&self, scope: &Scope, key: &RecordKey) -> Result<()> {
-        let partition = keys::subject_partition(scope, key);
+        let partition = keys::subject_partition(&scope.tenant, key);
         let items = self.table.partition_with_prefix(partition.clone(), keys::SUBJECT_EVENTS).await?;
         for id in places(items)? {
-            self.table.clear(keys::lifecycle_event(scope, &keys::event_digest(&id)).pk).await?;
+            self.table.clear(keys::lifecycle_event(&scope.tenant, &keys::event_digest(&id)).pk).await?;
         }
         self.table.clear(partition).await
     }

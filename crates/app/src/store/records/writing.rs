@@ -97,12 +97,12 @@ impl RecordsTable {
     pub(super) async fn erase(&self, scope: &Scope, id: &str) -> Result<()> {
         let digest = keys::row_digest(id);
         for _ in 0..TRIES {
-            let Some(found) = self.table.get(keys::row(scope, &digest)).await? else { return Ok(()) };
+            let Some(found) = self.table.get(keys::row(&scope.tenant, &digest)).await? else { return Ok(()) };
             let state: State = row(found)?;
             let unchanged = Condition::new("state_version = :version").number(":version", state.state_version);
             let parts = vec![
-                self.table.deleting(keys::row(scope, &digest), Some(unchanged))?,
-                self.table.deleting(keys::arrival(scope, moment(state.arrived_at)?, &digest), None)?,
+                self.table.deleting(keys::row(&scope.tenant, &digest), Some(unchanged))?,
+                self.table.deleting(keys::arrival(&scope.tenant, moment(state.arrived_at)?, &digest), None)?,
             ];
             if Attempt::from(self.table.transact(parts).await?) == Attempt::Done {
                 return Ok(());
@@ -113,7 +113,7 @@ impl RecordsTable {
 
     /// The stored states of rows, by their digests.
     async fn known(&self, scope: &Scope, rows: &[SourceRow], open: &[usize]) -> Result<HashMap<String, State>> {
-        let keys = open.iter().map(|index| keys::row(scope, &keys::row_digest(&rows[*index].id))).collect();
+        let keys = open.iter().map(|index| keys::row(&scope.tenant, &keys::row_digest(&rows[*index].id))).collect();
         let found = self.table.get_many(keys).await?;
         found.into_iter().map(|(key, item)| Ok((key.sk, row(item)?))).collect()
     }
@@ -134,11 +134,11 @@ impl RecordsTable {
         };
         let Change { state, digest, .. } = change;
         let mut parts = vec![
-            self.table.putting(item(keys::row(scope, digest), state)?, Some(unchanged))?,
-            self.table.putting(item(keys::arrival(scope, change.arrival, digest), state)?, None)?,
+            self.table.putting(item(keys::row(&scope.tenant, digest), state)?, Some(unchanged))?,
+            self.table.putting(item(keys::arrival(&scope.tenant, change.arrival, digest), state)?, None)?,
         ];
         if let Some((_, place)) = change.before {
-            parts.push(self.table.deleting(keys::arrival(scope, place, digest), None)?);
+            parts.push(self.table.deleting(keys::arrival(&scope.tenant, place, digest), None)?);
         }
         Ok(parts)
     }
@@ -148,12 +148,12 @@ impl RecordsTable {
         let months: BTreeMap<String, String> = changes
             .iter()
             .map(|(_, change)| keys::month(change.arrival))
-            .map(|month| (keys::arrivals(scope, &month), month))
+            .map(|month| (keys::arrivals(&scope.tenant, &month), month))
             .collect();
         for (partition, month) in months {
             if !self.is_listed(&partition) {
                 let add = |months: &mut BTreeSet<String>| months.insert(month.clone());
-                self.table.amend(keys::arrival_months(scope), add, |_| Nothing {}).await?;
+                self.table.amend(keys::arrival_months(&scope.tenant), add, |_| Nothing {}).await?;
                 self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(partition);
             }
         }

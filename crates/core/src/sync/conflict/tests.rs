@@ -83,6 +83,7 @@ impl Case {
             awaited: None,
             overlaid: Fields::new(),
             older: Default::default(),
+            said: Default::default(),
         };
         let mut link = Link::new(at(1));
         (link.remote_id, link.state, link.snapshot) = (Some(RemoteId("1".into())), LinkState::Synced, fields(agreed));
@@ -121,6 +122,7 @@ impl Case {
             tags: Some(&self.tags),
             stage: self.stage.as_deref(),
             at: at(self.shown_at),
+            by: None,
         };
         merge(&self.record, &self.link, &shown, &book, self.strategy, at(300))
     }
@@ -436,4 +438,41 @@ fn what_is_older_than_the_last_merge_or_write_is_no_news() {
     assert!(!is_newer(&link, at(200)) && is_newer(&link, at(201)));
     link.seen.clear();
     assert!(!is_newer(&link, at(300)) && is_newer(&link, at(301)));
+}
+
+/// Another platform said the record's value at `second`; the application said something else before.
+fn said_elsewhere(second: i64) -> Case {
+    let mut case = city(json!("Other"), json!("A"), json!("Mine"));
+    case.record.overlaid = fields(json!({"city": "A"}));
+    let by = "other".to_owned().try_into().unwrap();
+    case.record.said = BTreeMap::from([("city".to_owned(), Said { by, at: at(second) })]);
+    case
+}
+
+#[test]
+fn of_two_platforms_that_changed_a_field_the_later_one_stands() {
+    let mine = said_elsewhere(150).shown_at(200).after();
+    assert_eq!((mine.field("city"), mine.to_send().len()), (json!("Mine"), 0));
+    let other = said_elsewhere(250).shown_at(200).after();
+    assert_eq!((other.field("city"), other.to_send()["city"].clone()), (json!("Other"), json!("Other")));
+    // By the application's own moment, which is 100, the platform that is looked at would have won.
+    assert_eq!(other.record.said["city"].at, at(250));
+}
+
+#[test]
+fn a_record_knows_which_platform_said_a_value_until_the_application_says_it() {
+    let case = city(json!("A"), json!("A"), json!("B"));
+    let (rules, name) = (rules(), "mautic".to_owned().try_into().unwrap());
+    let (book, shown) = (book(&rules), Shown::fields(&case.shown, at(200)).by(&name));
+    let told = merge(&case.record, &case.link, &shown, &book, case.strategy, at(300)).record.unwrap();
+    assert_eq!(told.said, BTreeMap::from([("city".to_owned(), Said { by: name.clone(), at: at(200) })]));
+    let back = fields(json!({"city": "A"}));
+    let shown = Shown::fields(&back, at(250)).by(&name);
+    let link = merge(&case.record, &case.link, &shown_b(&case, &name), &book, case.strategy, at(300)).link.unwrap();
+    let again = merge(&told, &link, &shown, &book, case.strategy, at(300)).record.unwrap();
+    assert_eq!(again.said, BTreeMap::new(), "it is the application's own value again");
+}
+
+fn shown_b<'a>(case: &'a Case, by: &'a IntegrationId) -> Shown<'a> {
+    Shown::fields(&case.shown, at(200)).by(by)
 }

@@ -29,13 +29,13 @@ const CAMPAIGN: &str = "campaign";
 const HOOK: &str = "webhook";
 
 /// A platform whose writes are noted, unless the log is off.
-pub struct Recorded<P> {
+pub struct Recorded<P: ?Sized> {
     inner: Arc<P>,
     scope: Scope,
     recorder: Option<Recorder>,
 }
 
-impl<P> Recorded<P> {
+impl<P: ?Sized> Recorded<P> {
     /// The platform of an integration; without a recorder nothing is noted.
     #[must_use]
     pub fn new(inner: Arc<P>, scope: Scope, recorder: Option<Recorder>) -> Self {
@@ -141,7 +141,7 @@ fn settle_each(outcomes: &Outcomes, call: &mut WriteCall) {
 fn nothing_more<T>(_: &T, _: &mut WriteCall) {}
 
 #[async_trait]
-impl<P: MarketingPlatform> MarketingPlatform for Recorded<P> {
+impl<P: MarketingPlatform + ?Sized> MarketingPlatform for Recorded<P> {
     async fn ready(&self) -> Result<()> {
         self.inner.ready().await
     }
@@ -226,7 +226,7 @@ impl<P: MarketingPlatform> MarketingPlatform for Recorded<P> {
 }
 
 #[async_trait]
-impl<P: BulkPlatform> BulkPlatform for Recorded<P> {
+impl<P: BulkPlatform + ?Sized> BulkPlatform for Recorded<P> {
     fn usage(&self) -> Usage {
         self.inner.usage()
     }
@@ -302,7 +302,7 @@ impl<P: BulkPlatform> BulkPlatform for Recorded<P> {
 }
 
 #[async_trait]
-impl<P: PlatformEvents> PlatformEvents for Recorded<P> {
+impl<P: PlatformEvents + ?Sized> PlatformEvents for Recorded<P> {
     /// Only what was made or mended is a write; a webhook that was right is not noted, one whose look failed is.
     async fn guard_hook(&self, url: &str, secret: &str) -> Result<GuardedHook> {
         let settle = |guarded: &GuardedHook, call: &mut WriteCall| match guarded.check {

@@ -11,7 +11,7 @@ use crate::domain::link::RemoteId;
 use crate::error::{FailureKind, Result};
 use crate::ports::bulk::ChangeCursor;
 use crate::ports::changes::LogPlace;
-use crate::ports::runs::{Look, SyncState};
+use crate::ports::runs::{Look, SendState};
 
 use super::services::Desk;
 
@@ -64,7 +64,7 @@ pub struct PullCounts {
 
 /// Whether it is time to look for changes on the platform: never looked, a look is under way, or the last is long ago.
 #[must_use]
-pub fn pull_is_due(state: &SyncState, now: Timestamp, interval: SignedDuration) -> bool {
+pub fn pull_is_due(state: &SendState, now: Timestamp, interval: SignedDuration) -> bool {
     let under_way = state.pull.as_ref().is_some_and(ChangeCursor::is_under_way);
     under_way || state.pulled_at.is_none_or(|began| now.duration_since(began) >= interval)
 }
@@ -77,7 +77,7 @@ impl Desk {
     /// # Errors
     /// As platform, table and source fail; `state` stands behind the last page that was done, and doing a page twice is doing
     /// it once. The end of the budget is no error.
-    pub async fn pull(&self, state: &mut SyncState, until: Timestamp, correlation_id: &str) -> Result<PullCounts> {
+    pub async fn pull(&self, state: &mut SendState, until: Timestamp, correlation_id: &str) -> Result<PullCounts> {
         let mut counts = PullCounts::default();
         let mut cursor = self.begin_look(state);
         loop {
@@ -112,7 +112,7 @@ impl Desk {
     }
 
     /// Where the look stands; a look that is under way goes on.
-    pub(super) fn begin_look(&self, state: &mut SyncState) -> ChangeCursor {
+    pub(super) fn begin_look(&self, state: &mut SendState) -> ChangeCursor {
         let now = self.now();
         let since = now.checked_sub(FIRST).unwrap_or(Timestamp::MIN);
         let cursor = state.pull.clone().unwrap_or(ChangeCursor::from(since));
@@ -160,7 +160,7 @@ impl Desk {
 
     /// Where the next look begins: behind the last row of the log, but not behind one whose contact was left for it. `since`
     /// goes on, too: the role may lose its right to the log.
-    fn next_cursor(&self, state: &SyncState, cursor: &ChangeCursor) -> ChangeCursor {
+    fn next_cursor(&self, state: &SendState, cursor: &ChangeCursor) -> ChangeCursor {
         let before_left = state.look.left_row.map(|row| row.saturating_sub(1));
         let row = cursor.row.map(|row| before_left.map_or(row, |left| left.min(row)));
         ChangeCursor { row, ..ChangeCursor::from(self.next_since(state, cursor.since)) }
@@ -168,7 +168,7 @@ impl Desk {
 
     /// Where the next look by dates begins. Not behind the beginning of this one: what was changed while it went on may stand
     /// on a page that it had passed.
-    fn next_since(&self, state: &SyncState, since: Timestamp) -> Timestamp {
+    fn next_since(&self, state: &SendState, since: Timestamp) -> Timestamp {
         let Some(newest) = state.look.newest else { return since };
         let is_recent = self.now().duration_since(newest) < RECENT;
         let behind = if is_recent { newest.checked_sub(OVERLAP) } else { newest.checked_add(TICK) };

@@ -131,8 +131,7 @@ impl Desk {
             }
             let at = self.now();
             let said = statement(entry, at);
-            let mark =
-                Mark { record: known.key.clone(), version: known.record.version, attempts: 0, due_at: self.now() };
+            let mark = Mark::new(known.key.clone(), known.record.version, self.now());
             self.services.bulk.mark_many(&self.integration.scope, &[mark]).await?;
             self.services.contacts.amend_consent(&self.integration.scope, &identity, said).await?;
             let contact = &known.changed.contact.id;
@@ -155,8 +154,12 @@ impl Desk {
         Ok(merged)
     }
 
+    fn shown<'a>(&'a self, changed: &'a ChangedContact) -> Shown<'a> {
+        Shown::whole(&changed.contact, changed.at, &changed.times).by(&self.integration.scope.integration)
+    }
+
     fn merge_one(&self, known: Known, catalog: Option<&FieldCatalog>) -> (Known, Merged) {
-        let shown = Shown::whole(&known.changed.contact, known.changed.at, &known.changed.times);
+        let shown = self.shown(&known.changed);
         let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
         let merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
         (known, merged)
@@ -177,7 +180,7 @@ impl Desk {
         for (known, merged) in merged.iter_mut().filter(|(_, merged)| merged.undated) {
             let Some(told) = times.remove(&known.changed.contact.id) else { continue };
             known.changed.times = told;
-            let shown = Shown::whole(&known.changed.contact, known.changed.at, &known.changed.times);
+            let shown = self.shown(&known.changed);
             let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
             *merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
         }

@@ -9,7 +9,7 @@ use crate::domain::identity::RecordKey;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::error::Result;
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
-use crate::ports::runs::{RosterEntry, SyncState};
+use crate::ports::runs::{RosterEntry, TakeState};
 use crate::ports::source::{SourceCursor, SourceOrder, SourceRow};
 use crate::sync::plan::Draft;
 use crate::sync::services::Desk;
@@ -93,15 +93,15 @@ impl Desk {
     /// As table and source fail.
     pub async fn dry_run(&self, full: bool, sink: &mut Sink<'_>) -> Result<DryRun> {
         let (runs, scope) = (&self.services.runs, &self.integration.scope);
-        let state = runs.state(scope).await?;
-        let full = full || self.has_new_rules(&state);
-        let all = self.has_new_field(&state).await? || self.pass_is_wanted(&state, full).await?;
-        let (order, mut after) = match &state.pass {
+        let (take, state) = (runs.take_state(&scope.tenant).await?, runs.state(scope).await?);
+        let full = full || self.has_new_rules(&take, &state);
+        let all = self.has_new_field(&take, &state).await? || self.pass_is_wanted(&take, full).await?;
+        let (order, mut after) = match &take.pass {
             Some(pass) => (SourceOrder::Id, pass.cursor.clone()),
             None if all => (SourceOrder::Id, SourceCursor::default()),
-            None => (SourceOrder::Changed, take::changes_begin_at(&state, self.services.source.overlap())),
+            None => (SourceOrder::Changed, take::changes_begin_at(&take, self.services.source.overlap())),
         };
-        let mut planner = Planner::new(self, &state, all, full).await?;
+        let mut planner = Planner::new(self, &take, all, full).await?;
         loop {
             let page = self.services.source.page(scope, order, &after, PAGE).await?;
             planner.plan(page.rows, sink).await?;
@@ -136,7 +136,7 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    async fn new(desk: &'a Desk, state: &SyncState, all: bool, full: bool) -> Result<Self> {
+    async fn new(desk: &'a Desk, state: &TakeState, all: bool, full: bool) -> Result<Self> {
         let known = if all { desk.roster(state.generation).await? } else { Roster::new() };
         let seen = match &state.pass {
             Some(pass) => desk.roster(pass.generation).await?.into_keys().collect(),

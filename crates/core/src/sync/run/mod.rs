@@ -1,11 +1,15 @@
 //! A sync run: what changed at the source is taken into Tandem's table ([`take`]), and what the table says is brought to
 //! the platform, many contacts a call ([`send`]).
 //!
+//! A take belongs to the tenant's source, and whichever integration's run comes first takes for all: the next one finds nothing
+//! new, and sends what its own outbox holds. A run that finds another one taking goes on with its send.
+//!
 //! The two halves meet in marks: a record that is taken is marked in the same transaction, and loses its mark when the
 //! platform has all of it. So a run may die anywhere: what was taken is not read again, what is marked is sent by the next.
 
 pub mod chosen;
 pub mod dry_run;
+mod enrolment;
 mod issues;
 mod losses;
 mod memberships;
@@ -15,6 +19,7 @@ pub mod proposed;
 mod row;
 mod send;
 mod take;
+mod taking;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -27,12 +32,13 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::policy;
 use crate::ports::Attempt;
 use crate::ports::bulk::Usage;
-use crate::ports::runs::{RowIssue, RunEnd, RunLease, RunLog, SyncState};
+use crate::ports::runs::{RowIssue, RunEnd, RunLease, RunLog, SendState, TakeState};
 use crate::ports::source::SourceRow;
 
 use super::operations;
 use super::pull::{PullCounts, PullEnd, pull_is_due};
 use super::services::Desk;
+use taking::Taking;
 
 /// Told how far a run came.
 pub type Observer<'a> = dyn Fn(&RunLog) + Send + Sync + 'a;
@@ -97,7 +103,11 @@ struct Run<'a> {
     desk: &'a Desk,
     options: SyncOptions<'a>,
     lease: RunLease,
-    state: SyncState,
+    state: SendState,
+    /// How far the rows of the source were taken.
+    take: TakeState,
+    /// The right to take, while this run has it.
+    taking: &'a Taking,
     log: RunLog,
     used_before: Usage,
     /// What the log said of use and time when this process took it over.
@@ -116,8 +126,8 @@ struct Run<'a> {
 impl Desk {
     /// Brings what changed at the source to the platform.
     ///
-    /// Without changes: four table reads for the marks, two reads and two writes for the lease and state, one call of the
-    /// source, none of the platform.
+    /// Without changes: four table reads for the marks, two for the states, two writes for the lease, one call of the source,
+    /// none of the platform.
     ///
     /// # Errors
     /// `Conflict` while another run of the integration is under way; `Storage` when the lease can't be taken. What ends
@@ -129,13 +139,13 @@ impl Desk {
         let Some((lease, state)) = begun else {
             return Err(Failure::new(FailureKind::Conflict, "another sync run of this integration is under way"));
         };
-        let desk = self.in_background();
-        let mut run = Run::new(&desk, options, lease.clone(), state);
+        let (desk, taking) = (self.in_background(), Taking::default());
+        let mut run = Run::new(&desk, options, lease.clone(), state, &taking);
         let id = run.log.id.clone();
         let noted = async {
             let worked = {
-                let work = pin!(run.work());
-                let lost = pin!(self.keep_alive(&lease));
+                let work = Box::pin(run.work());
+                let lost = pin!(self.keep_alive(&lease, &taking));
                 match select(work, lost).await {
                     Either::Left((worked, _)) => worked,
                     Either::Right(((), _)) => return Err(Failure::new(FailureKind::Conflict, "another run took over")),
@@ -146,12 +156,22 @@ impl Desk {
         self.services.recorder().during(&id, Some(&id), noted.boxed()).await
     }
 
-    /// Prolongs a run's lease again and again; returns when it is another run's.
-    async fn keep_alive(&self, lease: &RunLease) {
+    /// Prolongs a run's leases again and again; returns when one of them is another run's.
+    async fn keep_alive(&self, lease: &RunLease, taking: &Taking) {
+        let (runs, scope) = (&self.services.runs, &self.integration.scope);
         loop {
             self.services.sleep.sleep(policy::RUN_BEAT).await;
             let until = policy::after(self.now(), policy::RUN_LEASE);
-            match self.services.runs.prolong(&self.integration.scope, lease, until).await {
+            if let Some(take) = taking.lease() {
+                match runs.prolong_take(&scope.tenant, &take, until).await {
+                    Ok(Attempt::Contended) if taking.lease().as_ref() == Some(&take) => return,
+                    Ok(_) => {}
+                    Err(failure) => {
+                        tracing::warn!(kind = ?failure.kind, "the take's lease could not be prolonged: {failure}")
+                    }
+                }
+            }
+            match runs.prolong(scope, lease, until).await {
                 Ok(Attempt::Done) => {}
                 Ok(Attempt::Contended) => return,
                 // Until the lease ends by itself, the next beat may come through.
@@ -164,7 +184,13 @@ impl Desk {
 }
 
 impl<'a> Run<'a> {
-    fn new(desk: &'a Desk, options: SyncOptions<'a>, lease: RunLease, mut state: SyncState) -> Self {
+    fn new(
+        desk: &'a Desk,
+        options: SyncOptions<'a>,
+        lease: RunLease,
+        mut state: SendState,
+        taking: &'a Taking,
+    ) -> Self {
         let now = desk.now();
         let log = match state.run.take() {
             Some(paused) => RunLog { continuations: paused.continuations + 1, end: RunEnd::Running, ..paused },
@@ -174,8 +200,10 @@ impl<'a> Run<'a> {
             desk,
             options,
             lease,
-            rejected_before: std::mem::take(&mut state.rejected),
+            rejected_before: BTreeMap::new(),
             state,
+            take: TakeState::default(),
+            taking,
             used_before: desk.integration.bulk.usage(),
             logged_before: (log.calls, log.bytes, log.busy_ms),
             log,
@@ -189,14 +217,16 @@ impl<'a> Run<'a> {
     async fn work(&mut self) -> Step<()> {
         self.log.error = None;
         self.log.waiting = 0;
-        if self.wants_pass().await? {
-            self.pass().await?;
-        } else {
-            self.take_changes().await?;
+        self.enrol_everybody().await?;
+        let taken = self.take_from_source().await;
+        if self.options.take_only || taken.as_ref().is_err_and(|stopped| !self.leaves_sending(stopped)) {
+            return taken;
         }
-        if self.options.take_only {
-            return Ok(());
-        }
+        let sent = self.pull_and_send().await;
+        taken.and(sent)
+    }
+
+    async fn pull_and_send(&mut self) -> Step<()> {
         self.state.resume_at = None;
         self.log.failed = 0;
         self.pull_if_due().await?;
@@ -204,6 +234,16 @@ impl<'a> Run<'a> {
         match self.held_until {
             Some(moment) => Err(Stopped::Paused(moment)),
             None => Ok(()),
+        }
+    }
+
+    /// Whether what waits can be sent though the take did not come to its end: a source that is away holds up nothing but itself.
+    /// One that lost too much does: until a person has decided, nothing is sent, by whichever integration's run.
+    fn leaves_sending(&self, stopped: &Stopped) -> bool {
+        match stopped {
+            Stopped::Halted(_) => false,
+            Stopped::Paused(moment) => *moment > self.now(),
+            Stopped::Failed(failure) => !matches!(failure.kind, FailureKind::Storage | FailureKind::Conflict),
         }
     }
 
@@ -264,17 +304,7 @@ impl<'a> Run<'a> {
             (_, false) => None,
         };
         if is_over {
-            (self.state.losses, self.state.met) = (0, 0);
             self.state.succeeded_at = Some(now);
-        }
-        self.state.halted_since = match &stopped {
-            Some(Stopped::Halted(_)) => self.state.halted_since.or(Some(now)),
-            // A run that failed for another reason has not come to the losses.
-            Some(Stopped::Failed(_)) => self.state.halted_since,
-            Some(Stopped::Paused(_)) | None => None,
-        };
-        if stopped.is_some() {
-            self.keep_rejected_before();
         }
         let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
         let ended = runs.end(scope, &self.lease, &self.state).await?;
@@ -317,6 +347,7 @@ impl<'a> Run<'a> {
             self.keep_issues().await?;
         }
         operations::flush().await;
+        self.save_take().await?;
         self.count_use();
         self.state.run = Some(self.log.clone());
         self.lease.until = policy::after(self.now(), policy::RUN_LEASE);

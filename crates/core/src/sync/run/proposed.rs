@@ -30,7 +30,7 @@ impl Desk {
     }
 
     async fn proposed_of(&self, id: &ExternalId, record: RecordKey) -> Result<Option<PlannedChange>> {
-        let mark = Mark { record, version: 0, attempts: 0, due_at: self.now() };
+        let mark = Mark::new(record, 0, self.now());
         let planned = self.plan_marked(vec![mark]).await?.into_iter().next();
         let Some(draft) = planned.and_then(|(_, draft)| draft) else { return Ok(None) };
         let action = match draft.remote_id() {

@@ -7,8 +7,8 @@ use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::error::{Failure, Result};
 use crate::policy;
 use crate::ports::bulk::Mark;
-use crate::ports::runs::{RosterEntry, SyncState};
-use crate::ports::source::{RowStatus, SourceCursor, SourceOrder, SourceRow};
+use crate::ports::runs::{RosterEntry, TakeState};
+use crate::ports::source::{RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow};
 use crate::ports::{Attempt, Save};
 use crate::sync::vanished::Vanished;
 
@@ -56,36 +56,39 @@ impl Rejected {
 }
 
 impl Run<'_> {
-    /// Takes what changed since the last run.
-    pub(super) async fn take_changes(&mut self) -> Step<()> {
+    /// Takes what changed since the last take; `first` is the first page of it, if that was read already.
+    pub(super) async fn take_changes(&mut self, mut first: Option<SourcePage>) -> Step<()> {
         let overlap = self.desk.services.source.overlap();
-        let mut after = changes_begin_at(&self.state, overlap);
+        let mut after = changes_begin_at(&self.take, overlap);
         let mut known: Option<Roster> = None;
         loop {
             self.in_time()?;
             let read_at = self.now();
             let (source, scope) = (&self.desk.services.source, &self.desk.integration.scope);
-            let page = source.page(scope, SourceOrder::Changed, &after, PAGE).await?;
+            let page = match first.take() {
+                Some(page) => page,
+                None => source.page(scope, SourceOrder::Changed, &after, PAGE).await?,
+            };
             let read = page.rows.len();
-            let rows = if read > FEW && !later(&page.next, &self.state.cursor) {
+            let rows = if read > FEW && !later(&page.next, &self.take.cursor) {
                 let known = match &known {
                     Some(known) => known,
-                    None => known.insert(self.roster(self.state.generation).await?),
+                    None => known.insert(self.roster(self.take.generation).await?),
                 };
                 self.without_known(page.rows, known)
             } else {
                 page.rows
             };
             self.take(rows, &|_| false).await?;
-            self.state.read_at = Some(read_at);
-            if later(&page.next, &self.state.cursor) {
-                self.state.cursor = page.next.clone();
+            self.take.read_at = Some(read_at);
+            if later(&page.next, &self.take.cursor) {
+                self.take.cursor = page.next.clone();
             }
             if read > 0 {
                 self.save().await?;
             }
             if !page.more {
-                self.state.reconciled_at.get_or_insert(read_at);
+                self.take.reconciled_at.get_or_insert(read_at);
                 return Ok(());
             }
             after = page.next;
@@ -174,24 +177,19 @@ impl Run<'_> {
 
     /// A pass over all rows sees to it that nothing is left behind that a mark was lost of.
     async fn mark_unsettled(&self, same: &[Planned]) -> Result<()> {
-        if self.state.pass.as_ref().is_none_or(|pass| !pass.thorough) {
+        if self.take.pass.as_ref().is_none_or(|pass| !pass.thorough) {
             return Ok(());
         }
         let now = self.now();
         let unsettled = same.iter().filter(|planned| is_to_be_sent(&planned.draft));
-        let mark = |planned: &Planned| Mark {
-            record: planned.draft.key.clone(),
-            version: planned.draft.record.version - 1,
-            attempts: 0,
-            due_at: now,
-        };
+        let mark = |planned: &Planned| Mark::new(planned.draft.key.clone(), planned.draft.record.version - 1, now);
         let marks: Vec<Mark> = unsettled.map(mark).collect();
         self.desk.services.bulk.mark_many(&self.desk.integration.scope, &marks).await
     }
 
     /// A pass that compares every row tells of the values that the platform refused before, and that are not sent again.
     fn tell_refused(&mut self, same: &[Planned]) {
-        if self.state.pass.as_ref().is_none_or(|pass| !pass.thorough) {
+        if self.take.pass.as_ref().is_none_or(|pass| !pass.thorough) {
             return;
         }
         for planned in same {
@@ -204,31 +202,31 @@ impl Run<'_> {
     /// Stops before more is lost than a person would expect, of so many contacts more that were met. What stops the run is
     /// not counted: the next one meets it again, unless the source was mended.
     fn guard_losses(&mut self, more: usize, met: usize) -> Step<()> {
-        let (lost, met) = (self.state.losses + more as u64, self.state.met + met as u64);
-        let losses = Losses { lost, told_before: self.state.known, met };
+        let (lost, met) = (self.take.losses + more as u64, self.take.met + met as u64);
+        let losses = Losses { lost, told_before: self.take.known, met };
         if !self.options.accept_losses && losses.are_too_many() {
             return Err(Stopped::Halted(losses.told()));
         }
-        (self.state.losses, self.state.met) = (lost, met);
+        (self.take.losses, self.take.met) = (lost, met);
         Ok(())
     }
 
     /// Notes new rows before their records are made, so that a row that vanishes is missed whenever this process dies.
     async fn enrol(&mut self, new: &[RosterEntry]) -> Result<()> {
-        if self.state.pass.is_some() {
+        if self.take.pass.is_some() {
             return Ok(());
         }
-        self.state.known += new.len() as u64;
+        self.take.known += new.len() as u64;
         let bare: Vec<RosterEntry> = new.iter().map(|entry| RosterEntry { content: 0, ..*entry }).collect();
-        self.desk.services.runs.enrol(&self.desk.integration.scope, self.state.generation, &bare).await
+        self.desk.services.runs.enrol(&self.desk.integration.scope.tenant, self.take.generation, &bare).await
     }
 
     /// Notes what new rows said, now that their records are stored: until then, they must not pass for known.
     async fn note_contents(&self, new: &[RosterEntry]) -> Result<()> {
-        if self.state.pass.is_some() {
+        if self.take.pass.is_some() {
             return Ok(());
         }
-        self.desk.services.runs.enrol(&self.desk.integration.scope, self.state.generation, new).await
+        self.desk.services.runs.enrol(&self.desk.integration.scope.tenant, self.take.generation, new).await
     }
 
     async fn store(&self, changed: Vec<Planned>) -> Result<Vec<(Planned, Attempt)>> {
@@ -304,17 +302,17 @@ impl Run<'_> {
     }
 
     fn remember_rejected(&mut self, entry: &RosterEntry) {
-        if self.state.rejected.len() >= MOST_REJECTED {
-            self.state.rejected.clear();
+        if self.take.rejected.len() >= MOST_REJECTED {
+            self.take.rejected.clear();
         }
-        self.state.rejected.insert(hex::encode(entry.id), entry.content);
+        self.take.rejected.insert(hex::encode(entry.id), entry.content);
     }
 
     /// A run that stopped may not have come to the rows again that the one before reported: the next one does.
     pub(super) fn keep_rejected_before(&mut self) {
-        let room = MOST_REJECTED.saturating_sub(self.state.rejected.len());
+        let room = MOST_REJECTED.saturating_sub(self.take.rejected.len());
         for (row, content) in std::mem::take(&mut self.rejected_before).into_iter().take(room) {
-            self.state.rejected.entry(row).or_insert(content);
+            self.take.rejected.entry(row).or_insert(content);
         }
     }
 
@@ -342,7 +340,7 @@ impl Run<'_> {
 
 /// Where the rows begin that a run has to read. Rows may have been committed behind the cursor, shortly before it was
 /// reached.
-pub(super) fn changes_begin_at(state: &SyncState, overlap: SignedDuration) -> SourceCursor {
+pub(super) fn changes_begin_at(state: &TakeState, overlap: SignedDuration) -> SourceCursor {
     let cursor = &state.cursor;
     let Some((reached, read_at)) = cursor.updated_at.zip(state.read_at) else { return cursor.clone() };
     let settled = policy::after(read_at, -overlap);

@@ -1,0 +1,39 @@
+//! An integration that comes to a tenant gets everybody: its first run puts all records that are there into its outbox.
+
+use crate::ports::bulk::{BATCH, Mark, MarkCursor};
+
+use super::{Run, Step};
+
+impl Run<'_> {
+    /// Puts all records of the tenant into the outbox, once in the integration's life; a run that stops on the way is followed
+    /// by one that goes on. Those that are there already stay as they are. One read and two writes for 200 records.
+    pub(super) async fn enrol_everybody(&mut self) -> Step<()> {
+        if self.state.enrolled {
+            return Ok(());
+        }
+        let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
+        let mut cursor = self.state.enrolling.clone().unwrap_or_default();
+        loop {
+            self.in_time()?;
+            let (records, next) = bulk.records(&scope.tenant, &cursor, BATCH).await?;
+            let now = self.now();
+            let is_empty = records.is_empty();
+            let marks: Vec<Mark> = records.into_iter().map(|record| Mark::new(record, FIRST, now)).collect();
+            bulk.mark_many(scope, &marks).await?;
+            let Some(next) = next else { break };
+            cursor = next;
+            if !is_empty {
+                self.state.enrolling = Some(cursor.clone());
+                self.save().await?;
+            }
+        }
+        (self.state.enrolled, self.state.enrolling) = (true, None::<MarkCursor>);
+        // All are compared with every field that the platform has by now, and by the rules of now.
+        self.state.rules_seen = self.desk.rules_in_use_everywhere(self.now());
+        self.state.fields_seen = self.desk.new_field(&self.state).await?.or(self.state.fields_seen);
+        self.save().await
+    }
+}
+
+/// Older than every version that a record has: a mark that is there already stays.
+const FIRST: u64 = 0;
