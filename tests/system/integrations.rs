@@ -8,13 +8,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_app::admin::TenantChange;
 use tandem_app::data_key::DataKeys;
-use tandem_app::desks::Desks;
 use tandem_core::domain::identity::Email;
 use tandem_core::domain::role::Role;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::FailureKind;
 use tandem_core::ports::source::{SourceCursor, SourceOrder};
-use tandem_core::ports::{ContactStore, RecordSource};
 use tandem_core::sync::services::Desk;
 use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
 use tandem_tests::client::{Answer, Caller};
@@ -40,7 +38,7 @@ async fn acme() -> Acme {
 }
 
 impl Acme {
-    fn new(&self) -> Value {
+    fn body(&self) -> Value {
         json!({
             "platform": "mautic", "name": "Acme", "baseUrl": self.mautic.base_url(),
             "credentials": {"clientId": "1_demo", "clientSecret": "demo-secret"}, "webhookSecret": "a secret of acme's",
@@ -63,7 +61,7 @@ impl Acme {
 
     /// Makes the integration; its id and the path of its webhooks.
     async fn make(&self) -> (String, String) {
-        let made = self.call(Method::POST, "", Some(self.new())).await;
+        let made = self.call(Method::POST, "", Some(self.body())).await;
         assert_eq!(made.status, 200, "{}", made.body);
         let text = |name: &str| made.data()["integration"][name].as_str().unwrap().to_owned();
         (text("id"), text("webhookPath"))
@@ -73,7 +71,7 @@ impl Acme {
 #[tokio::test]
 async fn an_integration_is_stored_when_the_platform_takes_its_credentials_and_they_never_come_out() {
     let acme = acme().await;
-    let mut wrong = acme.new();
+    let mut wrong = acme.body();
     wrong["credentials"]["clientSecret"] = json!("not-the-secret");
     let refused = acme.call(Method::POST, "", Some(wrong.clone())).await;
     assert_eq!((refused.status, refused.error_code()), (422, "connection_failed"), "{}", refused.body);
@@ -85,10 +83,10 @@ async fn an_integration_is_stored_when_the_platform_takes_its_credentials_and_th
         (&forced.data()["connection"]["ok"], &forced.data()["integration"]["status"]),
         (&json!(false), &json!("error"))
     );
-    let mut right = acme.new();
+    let mut right = acme.body();
     right["name"] = json!("acme");
     assert_eq!(acme.call(Method::POST, "", Some(right)).await.error_code(), "name_taken", "in whatever letter case");
-    let mut right = acme.new();
+    let mut right = acme.body();
     right["name"] = json!("Second");
     let made = acme.call(Method::POST, "", Some(right)).await;
     assert_eq!(
@@ -109,7 +107,7 @@ async fn an_integration_is_stored_when_the_platform_takes_its_credentials_and_th
 async fn a_bad_setting_is_refused_with_its_field_and_all_at_once() {
     let acme = acme().await;
     let with = |name: &str, value: Value| {
-        let mut body = acme.new();
+        let mut body = acme.body();
         body[name] = value;
         body
     };
