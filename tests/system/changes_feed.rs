@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tandem_core::domain::engagement::EmailStatus;
+use tandem_core::domain::whom::Whom;
 use tandem_tests::client::Answer;
 use tandem_tests::hands::Hands;
 use tandem_tests::system::{KEY, Options, System};
@@ -50,6 +52,31 @@ impl Shop {
         self.system.finish().await;
     }
 
+    /// Waits until the record has this value: Mautic's webhook comes when it comes, and a change is noted before it is stored.
+    async fn has_come(&self, name: &str, value: Value) {
+        let whom = Whom { email: Some(EMAIL.parse().unwrap()), ..Whom::default() };
+        for _ in 0..200 {
+            let (_, stored) = self.system.desk().remember(&whom).await.unwrap().record.unwrap();
+            if stored.record.unwrap().fields.get(name) == Some(&value) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{name} does not come");
+    }
+
+    /// Waits until the source counts as told of this.
+    async fn is_told(&self, email: &str, status: EmailStatus) {
+        for _ in 0..200 {
+            self.system.finish().await;
+            if self.system.feedback(email).await.is_some_and(|told| told.email_status == status) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{email} does not become {status:?}");
+    }
+
     async fn read(&self, query: &str) -> Answer {
         let request = self.system.caller.bare(Method::GET, &format!("/api/v1/changes{query}")).bearer_auth(KEY);
         self.system.caller.send(request).await.unwrap()
@@ -79,6 +106,8 @@ fn fields(changes: &[Value]) -> Vec<Value> {
 async fn an_edit_a_form_a_bounce_and_an_opt_out_appear_once_and_in_order() {
     let shop = Shop::open(Options::default()).await;
     shop.edits(json!({"lastname": "Byron"})).await;
+    shop.has_come("last_name", json!("Byron")).await;
+    shop.a_second_later().await;
     let field = |alias: &str, kind: &str| json!({"label": alias, "alias": alias, "type": kind, "mappedField": alias});
     let form = json!({"name": "Survey", "formType": "standalone", "isPublished": true, "postAction": "return",
         "fields": [field("email", "email"), field("city", "text")]});
@@ -86,14 +115,14 @@ async fn an_edit_a_form_a_bounce_and_an_opt_out_appear_once_and_in_order() {
     let number: u64 = shop.contact.parse().unwrap();
     let sent = json!({"contact": number, "address": EMAIL, "form": form, "fields": {"city": "Sydney"}});
     shop.system.engage("submit", sent).await;
-    shop.system.finish().await;
+    shop.has_come("city", json!("Sydney")).await;
     // Another one: of an address that bounced, Mautic takes no opt-out any more.
     let other = json!({"id": "u2", "contact": {"email": "eve@example.com"}});
     assert_eq!(shop.system.caller.upsert(other).await.unwrap().status, 200);
     shop.system.engage("bounce", json!({"address": "eve@example.com"})).await;
-    shop.system.finish().await;
+    shop.is_told("eve@example.com", EmailStatus::Bounced).await;
     shop.system.engage("unsubscribe", json!({"address": EMAIL})).await;
-    shop.system.finish().await;
+    shop.is_told(EMAIL, EmailStatus::Unsubscribed).await;
     let changes = shop.all().await;
     let named: Vec<Vec<String>> =
         changes.iter().map(|change| change["fields"].as_object().unwrap().keys().cloned().collect()).collect();
@@ -125,8 +154,10 @@ async fn what_the_application_says_itself_is_no_change_and_values_are_those_of_n
     shop.a_second_later().await;
     assert_eq!(shop.all().await, Vec::<Value>::new());
     shop.edits(json!({"city": "Sydney"})).await;
+    shop.has_come("city", json!("Sydney")).await;
     shop.a_second_later().await;
     shop.edits(json!({"city": "Darwin"})).await;
+    shop.has_come("city", json!("Darwin")).await;
     assert_eq!(fields(&shop.all().await), [json!({"city": "Darwin"}), json!({"city": "Darwin"})]);
     let delete = json!({"action": "delete_contact", "payload": {"email": EMAIL}});
     assert_eq!(shop.system.caller.call(&delete).await.unwrap().status, 200);
@@ -137,12 +168,14 @@ async fn what_the_application_says_itself_is_no_change_and_values_are_those_of_n
 async fn a_reader_who_resumes_misses_nothing_and_is_shown_nothing_before_it_is_settled() {
     let shop = Shop::open(Options::default()).await;
     shop.edits(json!({"city": "Sydney"})).await;
+    shop.has_come("city", json!("Sydney")).await;
     let early = shop.read("").await;
     assert_eq!((&early.data()["changes"], &early.data()["next"]), (&json!([]), &Value::Null));
     let first = shop.all().await;
     assert_eq!(fields(&first), [json!({"city": "Sydney"})]);
     shop.a_second_later().await;
     shop.edits(json!({"lastname": "Byron"})).await;
+    shop.has_come("last_name", json!("Byron")).await;
     shop.hands.move_on(SignedDuration::from_secs(20));
     let after = format!("?after={}", first[0]["cursor"].as_str().unwrap());
     for _ in 0..2 {
