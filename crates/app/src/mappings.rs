@@ -189,3 +189,44 @@ pub fn built_in() -> Result<Version<StoredMappings>> {
         content,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What stands in the table can't be written otherwise any more: an older version has to be read for good.
+    #[test]
+    fn a_stored_set_has_this_form() {
+        let rules = "[[rule]]\nlocal = \"email\"\nrole = \"address\"\nremote = \"email\"\ndirection = \"push\"\ntransform = \"email\"\n";
+        let at = Timestamp::from_microsecond(1_795_000_000_123_456).unwrap();
+        let content = StoredMappings {
+            set: MappingSet::built_in("contact", rules).unwrap(),
+            since: [("email".to_owned(), at)].into(),
+        };
+        let version = Version {
+            version: 7,
+            set_at: at,
+            set_by: "jane".to_owned(),
+            note: Some("as version 3".to_owned()),
+            content,
+        };
+        let stored = json!({
+            "version": 7,
+            "set_at": "2026-11-18T11:06:40.123456Z",
+            "set_by": "jane",
+            "note": "as version 3",
+            "content": {
+                "set": {"mappings": [{"kind": "person", "object": "contact", "rules": [
+                    {"local": "email", "role": "address", "remote": "email", "direction": "push", "transform": "email"},
+                ]}]},
+                "since": {"email": "2026-11-18T11:06:40.123456Z"},
+            },
+        });
+        assert_eq!(serde_json::to_value(&version).unwrap(), stored);
+        assert_eq!(serde_json::from_value::<Version<StoredMappings>>(stored).unwrap(), version);
+        let dates = rules_of(&version).unwrap().dates().clone();
+        assert_eq!((dates.version, dates.changed_at, dates.since.len()), (7, at, 1));
+    }
+}

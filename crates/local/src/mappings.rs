@@ -100,6 +100,7 @@ struct Stand {
     installation: Installation,
     mappings: Mappings,
     scope: Scope,
+    act: Act,
 }
 
 /// Runs the command.
@@ -111,7 +112,7 @@ pub async fn mappings(
 ) -> Result<(), CommandError> {
     let installation = Installation::open(data_dir, environment).await?;
     let mappings = installation.foundation.mappings();
-    let stand = Stand { installation, mappings, scope: Scope::default_mautic() };
+    let stand = Stand { installation, mappings, scope: Scope::default_mautic(), act: act(environment) };
     match command {
         MappingsCommand::List => stand.list(output).await,
         MappingsCommand::Show(options) => stand.show(options, output).await,
@@ -180,13 +181,13 @@ impl Stand {
         if options.dry_run {
             return self.try_out(set, &catalog, &options.record, output).await;
         }
-        let setting = Setting { act: act(), note: options.note.clone(), seen: options.if_version };
+        let setting = Setting { act: self.act.clone(), note: options.note.clone(), seen: options.if_version };
         let taken = self.mappings.set(&self.scope, set, Some(&catalog), setting).await?;
         taken_text(taken, output)
     }
 
     async fn roll_back(&self, number: u64, output: &Output) -> Result<(), CommandError> {
-        let setting = Setting { act: act(), note: None, seen: None };
+        let setting = Setting { act: self.act.clone(), note: None, seen: None };
         let taken = self.mappings.roll_back(&self.scope, number, Some(&self.catalog().await?), setting).await?;
         taken_text(taken, output)
     }
@@ -243,10 +244,9 @@ impl Stand {
 }
 
 /// What is done at this terminal now, and by whom.
-pub fn act() -> Act {
-    let user =
-        ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty());
+pub fn act(environment: &Environment) -> Act {
     let act = at_the_command(&TenantId::default()).act;
+    let user = environment.get(&["USER", "LOGNAME"]).filter(|user| !user.is_empty());
     let by = user.map_or_else(|| act.by.clone(), |user| format!("{user}, by the tandem command"));
     Act { by, ..act }
 }

@@ -148,3 +148,18 @@ fn number(head: Option<Item>) -> Result<u64> {
 fn version<T: DeserializeOwned>(item: Item) -> Result<Version<T>> {
     parsed(&row::<VersionRow>(item)?.document)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_an_integration_and_of_its_tenant_stand_apart_and_in_order() {
+        let scope = Scope::default_mautic();
+        let (sets, rules) = (Owner::Mappings(scope.clone()), Owner::LifecycleRules(scope.tenant));
+        let own = |key: Key| format!("{} {}", key.pk, key.sk);
+        assert_eq!(own(sets.head()), "I#default#mautic#mappings head");
+        assert_eq!(own(sets.version(7)), "I#default#mautic#mappings version#000007");
+        assert_eq!(own(rules.version(1)), "T#default#rules version#000001");
+    }
+}

@@ -1,6 +1,6 @@
 //! The contract of every port that the app crate implements, checked through the real SDK against the embedded engine, and
 //! the promises of the local queue.
-#![allow(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails in a test's helper fails the test")]
 
 mod api_keys;
 mod bulk;

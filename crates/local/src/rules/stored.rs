@@ -90,11 +90,11 @@ pub async fn stored(
         }
         Stored::Set(options) => {
             let text = std::fs::read_to_string(&options.file).map_err(CommandError::file(&options.file))?;
-            let setting = Setting { act: act(), note: options.note.clone(), seen: options.if_version };
+            let setting = Setting { act: act(environment), note: options.note.clone(), seen: options.if_version };
             told(rules.set(&tenant, Some(&text), fields, setting).await?, output)
         }
         Stored::Rollback(options) => {
-            let setting = Setting { act: act(), note: None, seen: None };
+            let setting = Setting { act: act(environment), note: None, seen: None };
             told(rules.roll_back(&tenant, options.version, fields, setting).await?, output)
         }
     }
