@@ -153,6 +153,19 @@ async fn a_warm_function_takes_a_new_version_up_within_half_a_minute_and_looks_n
 }
 
 #[tokio::test]
+async fn an_integration_without_a_set_of_its_own_works_by_the_built_in_one() {
+    let system = System::with(Options::default().without_worker()).await;
+    let mappings = system.foundation.mappings();
+    let set = with_alias(&mappings.active(&scope()).await.unwrap().content.set, "vorname");
+    mappings.set(&scope(), set, None, setting(None)).await.unwrap();
+    let in_use = system.foundation.clone().with_rules_in_use().await.unwrap().rules_in_use();
+    let other = Scope { integration: "other".to_owned().try_into().unwrap(), ..scope() };
+    let knows = async |scope: &Scope| in_use.of(scope).await.unwrap().rules.rule_of("vorname").is_some();
+    assert!(knows(&scope()).await);
+    assert!(!knows(&other).await, "the set is another integration's");
+}
+
+#[tokio::test]
 async fn rules_of_a_tenant_see_nothing_of_the_environment() {
     let system = System::with(Options::default().without_worker().with("MAUTIC_WELCOME_CAMPAIGN_ID", "17")).await;
     let (rules, tenant) = (system.foundation.lifecycle_rules(), TenantId::default());

@@ -68,7 +68,8 @@ impl Office {
         let (key, mut record, _) = self.stored().await;
         record.fields.insert(name.to_owned(), value);
         // The application's own word takes the place of whatever a platform said.
-        (record.overlaid.remove(name), record.said.remove(name));
+        record.overlaid.remove(name);
+        record.said.remove(name);
         (record.version, record.updated_at) = (record.version + 1, self.system.now());
         let save = Save::of(&key, &record);
         let saved = self.desk.services.contacts.save_record(&self.desk.integration.scope, &save).await;

@@ -55,6 +55,8 @@ pub struct Foundation {
     pub source: Arc<dyn RecordSource>,
     /// The field rules of the default integration.
     pub rules: Arc<RuleSet>,
+    /// The field rules of integrations that have no stored set.
+    pub built_in: Arc<RuleSet>,
     /// What follows from lifecycle events.
     pub lifecycle: Arc<RuleBook>,
     /// Tells the time; a test gives its own by [`Foundation::with_clock`].
@@ -92,7 +94,7 @@ impl Foundation {
     }
 
     fn with_rules(config: Config, table: Table, queue: Arc<dyn JobQueue>, rules: RuleSet) -> Result<Self> {
-        let rules = Arc::new(rules);
+        let (rules, built_in) = (Arc::new(rules), Arc::new(RuleSet::parse(FIELDS)?));
         let lifecycle = Arc::new(config.lifecycle.book(&rules)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let source = source(&config.source, &table, &clock)?;
@@ -103,7 +105,7 @@ impl Foundation {
         let tenants_http =
             if config.allow_private_targets { Http::default() } else { Http::public_only(Arc::new(SystemLookup)) };
         let http = Http::default();
-        Ok(Self { config, table, queue, http, tenants_http, source, rules, lifecycle, clock, scope, peers })
+        Ok(Self { config, table, queue, http, tenants_http, source, rules, built_in, lifecycle, clock, scope, peers })
     }
 
     /// The same by another clock, the source's too.
@@ -297,7 +299,7 @@ impl Foundation {
     /// The rules that integrations work by, for whoever runs longer than a command does.
     #[must_use]
     pub fn rules_in_use(&self) -> RulesInUse {
-        let base = (Arc::clone(&self.rules), Arc::clone(&self.lifecycle));
+        let base = (Arc::clone(&self.built_in), Arc::clone(&self.lifecycle));
         let stored = (self.mappings(), self.lifecycle_rules());
         RulesInUse::new(self.table.clone(), stored, base, Arc::clone(&self.clock))
     }

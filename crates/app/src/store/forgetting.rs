@@ -63,14 +63,14 @@ pub(super) async fn unlink(parts: &Parts<'_>) -> Result<()> {
     }
     let pointers = contacts.iter().map(|contact| parts.deletion_if_mine(keys::remote(parts.scope, contact)));
     let writes = pointers.collect::<Result<Vec<_>>>()?;
-    if !writes.is_empty() {
-        if let Transacted::Refused(foreign) = parts.table.transact(writes.clone()).await? {
-            // Contacts that another record has by now: that one's link goes in its own turn.
-            let own = writes.into_iter().enumerate().filter(|(place, _)| !foreign.contains(place));
-            let own: Vec<_> = own.map(|(_, write)| write).collect();
-            if !own.is_empty() {
-                parts.table.transact(own).await?;
-            }
+    if !writes.is_empty()
+        && let Transacted::Refused(foreign) = parts.table.transact(writes.clone()).await?
+    {
+        // Contacts that another record has by now: that one's link goes in its own turn.
+        let own = writes.into_iter().enumerate().filter(|(place, _)| !foreign.contains(place));
+        let own: Vec<_> = own.map(|(_, write)| write).collect();
+        if !own.is_empty() {
+            parts.table.transact(own).await?;
         }
     }
     for item in [keys::link, keys::contested, keys::outbox] {
