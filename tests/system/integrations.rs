@@ -172,13 +172,18 @@ async fn a_webhook_leads_to_its_integration_by_a_public_id_and_another_id_tells_
         let answer = deliver(&format!("/mautic-webhook/{guess}"), "a secret of acme's").await;
         assert_eq!((answer.status, answer.error_code()), (404, "unknown_integration"), "{guess}");
     }
-    let change = json!({"webhookSecret": "another secret of acme's"});
-    assert_eq!(acme.call(Method::PATCH, &format!("/{id}"), Some(change)).await.status, 200);
-    let fresh = acme.fresh().await;
-    for secret in ["a secret of acme's", "another secret of acme's"] {
+    let good = async |secret: &str| {
+        let fresh = acme.fresh().await;
         let request = fresh.bare(Method::POST, &path).header("X-Webhook-Secret", secret).body(body.clone());
-        assert_eq!(fresh.send(request).await.unwrap().status, 200, "both are valid while one is being changed");
-    }
+        fresh.send(request).await.unwrap().status == 200
+    };
+    let change = async |change: Value| acme.call(Method::PATCH, &format!("/{id}"), Some(change)).await.status;
+    assert_eq!(change(json!({"webhookSecret": "another secret of acme's"})).await, 200);
+    assert!(good("a secret of acme's").await && good("another secret of acme's").await, "both, while one is changed");
+    let credentials = json!({"clientId": "1_demo", "clientSecret": "demo-secret"});
+    assert_eq!(change(json!({"webhookSecret": "a third secret of acme's", "credentials": credentials})).await, 200);
+    assert!(good("another secret of acme's").await && good("a third secret of acme's").await, "with credentials, too");
+    assert!(!good("a secret of acme's").await, "the one before the last is over");
 }
 
 #[tokio::test]

@@ -220,21 +220,9 @@ impl Integrations {
             let message = "Give the credentials again: they are sent to the new address.";
             return Err(Refused::field("credentials", IssueCode::Missing, message));
         }
-        let mut secret = match (&change.credentials, &change.webhook_secret) {
-            (Some(credentials), Some(webhook)) => Secret {
-                credentials: credentials.clone(),
-                webhook_secret: webhook.0.clone(),
-                previous_webhook_secret: None,
-            },
-            _ => Secret::open(keys, &scope, &before.sealed)?,
-        };
-        if let Some(webhook) = change.webhook_secret.as_ref().filter(|webhook| webhook.0 != secret.webhook_secret) {
-            let previous = std::mem::replace(&mut secret.webhook_secret, webhook.0.clone());
-            secret.previous_webhook_secret = Some(previous);
-        }
+        let secret = secret_after(Secret::open(keys, &scope, &before.sealed), &change)?;
         let fields = change.fields();
         let untried = change.credentials.is_none();
-        secret.credentials = change.credentials.unwrap_or(secret.credentials);
         let settings = IntegrationSettings {
             base_url: change.base_url.unwrap_or_else(|| before.settings.base_url.clone()),
             options: change.options.unwrap_or_else(|| before.settings.options.clone()),
@@ -242,18 +230,11 @@ impl Integrations {
         };
         settings.check(&secret.credentials).map_err(Refused::Invalid)?;
         let tried = if untried { None } else { Some(self.try_out(&scope, &settings, &secret.credentials).await) };
-        let mut status = match &tried {
+        let status = match &tried {
             Some(tried) => status_after(tried, force, by)?,
             None => before.status.clone(),
         };
-        match (change.paused, &before.status) {
-            (Some(true), IntegrationStatus::Paused { .. }) | (None, IntegrationStatus::Paused { .. }) => {
-                status = before.status.clone();
-            }
-            (Some(true), _) => status = IntegrationStatus::Paused { since: by.act.at },
-            (Some(false), IntegrationStatus::Paused { .. }) if tried.is_none() => status = IntegrationStatus::Active,
-            _ => {}
-        }
+        let status = paused_after(change.paused, &before.status, untried, by).unwrap_or(status);
         let after = StoredIntegration {
             name: change.name.unwrap_or_else(|| before.name.clone()),
             credentials: secret.credentials.kind().to_owned(),
@@ -363,6 +344,42 @@ fn status_after(tried: &Result<PlatformInfo, Failure>, force: bool, by: &Actor) 
         Ok(_) => Ok(IntegrationStatus::Active),
         Err(failure) if force => Ok(IntegrationStatus::Error { since: by.act.at, reason: failure.message.clone() }),
         Err(failure) => Err(Refused::NotConnected(failure.clone())),
+    }
+}
+
+/// What is to be sealed after a change. A webhook secret that is replaced stays valid beside the new one, so that no delivery is
+/// refused while the platform is told. What can't be opened any more (its data key is lost) can be given anew as a whole.
+fn secret_after(opened: Result<Secret, Failure>, change: &IntegrationChange) -> Result<Secret, Failure> {
+    let (credentials, webhook) = (change.credentials.clone(), change.webhook_secret.as_ref());
+    let before = match (opened, &credentials, webhook) {
+        (Ok(before), ..) => before,
+        (Err(_), Some(credentials), Some(webhook)) => Secret {
+            credentials: credentials.clone(),
+            webhook_secret: webhook.0.clone(),
+            previous_webhook_secret: None,
+        },
+        (Err(failure), ..) => return Err(failure),
+    };
+    let mut after = Secret { credentials: credentials.unwrap_or(before.credentials), ..before };
+    if let Some(webhook) = webhook.filter(|webhook| webhook.0 != after.webhook_secret) {
+        let previous = std::mem::replace(&mut after.webhook_secret, webhook.0.clone());
+        after.previous_webhook_secret = Some(previous);
+    }
+    Ok(after)
+}
+
+/// The status when somebody pauses or resumes an integration, or changes one that is paused; `None` when that decides nothing.
+fn paused_after(
+    wanted: Option<bool>,
+    before: &IntegrationStatus,
+    untried: bool,
+    by: &Actor,
+) -> Option<IntegrationStatus> {
+    match (wanted, before) {
+        (Some(true) | None, IntegrationStatus::Paused { .. }) => Some(before.clone()),
+        (Some(true), _) => Some(IntegrationStatus::Paused { since: by.act.at }),
+        (Some(false), IntegrationStatus::Paused { .. }) if untried => Some(IntegrationStatus::Active),
+        (Some(false) | None, _) => None,
     }
 }
 
