@@ -11,7 +11,7 @@ use tandem_app::http;
 use tandem_app::local_table::LocalTable;
 use tandem_app::queue::local::LocalQueue;
 use tandem_app::queue::local_worker::LocalWorker;
-use tandem_app::store::CatalogTable;
+use tandem_app::store::{CatalogTable, Table};
 use tandem_app::system::SystemClock;
 use tandem_app::wiring::Foundation;
 use tandem_connectors::mautic::setup;
@@ -247,6 +247,17 @@ impl System {
     #[must_use]
     pub fn desk(&self) -> Desk {
         self.foundation.desk().expect("sound settings").expect("a configured Mautic")
+    }
+
+    /// A desk of a process of its own that reaches the table through `table`.
+    ///
+    /// # Panics
+    /// As [`System::desk`].
+    #[must_use]
+    pub fn desk_through(&self, table: Table) -> Desk {
+        let made = Foundation::new(self.config.clone(), table, Arc::new(self.queue.clone()));
+        let made = made.and_then(|made| made.with_clock(Arc::clone(&self.clock))).expect("the field rules are sound");
+        made.desk().expect("sound settings").expect("a configured Mautic")
     }
 
     /// Where the first instance serves.

@@ -13,7 +13,7 @@ use tandem_core::error::Result;
 use tandem_core::jobs::message::{Job, Task};
 use tandem_core::ports::JobQueue;
 use tandem_core::ports::integrations::Peers;
-use tandem_core::ports::runs::{RunEnd, RunLog};
+use tandem_core::ports::runs::{Leased, RunEnd, RunLog};
 use tandem_core::sync::run::SyncOptions;
 use tandem_core::sync::services::Desk;
 use tandem_simulators::MauticVersion;
@@ -239,12 +239,14 @@ async fn a_run_that_finds_another_one_taking_sends_what_waits() {
     hub.rows(people(4..5)).await;
     let (desk, now) = (hub.one.desk(), hub.one.now());
     let until = now.saturating_add(jiff::SignedDuration::from_mins(2)).unwrap();
-    let tenant = &desk.integration.scope.tenant;
-    let taking = desk.services.runs.begin_take(tenant, "another", until, now).await.unwrap();
+    let (runs, scope) = (&desk.services.runs, &desk.integration.scope);
+    let (running, sending) = runs.begin(scope, "another", until, now).await.unwrap().unwrap();
+    let (lease, state) = runs.begin_take(&scope.tenant, "another", until, now).await.unwrap().unwrap();
     let log = run(&hub.other.desk()).await;
     assert_eq!((log.end, log.rows, log.created), (RunEnd::Finished, 0, 4));
-    let (lease, state) = taking.unwrap();
-    desk.services.runs.end_take(tenant, &lease, &state).await.unwrap();
+    let taken = Leased { lease: &lease, state: &state };
+    runs.end_take(scope, Leased { lease: &running, state: &sending }, taken).await.unwrap();
+    runs.end(scope, &running, &sending).await.unwrap();
     hub.settle().await;
     assert_eq!(addresses(&hub.other).len(), 5);
 }

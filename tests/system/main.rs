@@ -9,6 +9,7 @@ mod campaigns;
 mod changes_feed;
 mod command;
 mod consent;
+mod crashed_runs;
 mod demo_mode;
 mod enrolment;
 mod erase_export;

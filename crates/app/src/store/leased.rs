@@ -4,15 +4,19 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tandem_core::domain::link::Lease;
-use tandem_core::error::Result;
+use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::Attempt;
-use tandem_core::ports::runs::RunLease;
+use tandem_core::ports::runs::{Leased, RunLease};
 
 use super::access::Put;
 use super::condition::Condition;
 use super::keys::Key;
 use super::row::{Item, document, item, parsed, row};
 use super::table::Table;
+use super::transaction::Transacted;
+
+/// How often two states are tried to be written while one of them is being written by the sign of life.
+const TRIES: usize = 5;
 
 /// The state, and who may change it. `lease_until` is in microseconds.
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -51,22 +55,59 @@ pub(super) async fn begin<T: Default + Serialize + DeserializeOwned>(
         lease_owner: Some(owner.to_owned()),
         lease_until: Some(until.as_microsecond()),
     };
-    let lease = || RunLease { owner: owner.to_owned(), fence, until };
+    let lease = || RunLease { owner: owner.to_owned(), fence, until, inherited: ends.is_some() };
     match table.put_if(item(key, &row)?, as_read).await? {
         Put::Done => Ok(Some((lease(), state))),
         Put::Refused(there) => Ok(begun_by(there, owner, fence)?.then(|| (lease(), state))),
     }
 }
 
-/// Stores the state and prolongs the lease. One write call.
-pub(super) async fn save<T: Serialize>(table: &Table, key: Key, lease: &RunLease, state: &T) -> Result<Attempt> {
+/// A state as it is stored, and the lease without which it is not.
+pub(super) struct Writing<'a> {
+    lease: &'a RunLease,
+    row: StateRow,
+}
+
+/// The state, the lease prolonged.
+pub(super) fn kept<'a, T: Serialize>(Leased { lease, state }: Leased<'a, T>) -> Result<Writing<'a>> {
     let row = StateRow {
         fence_number: lease.fence,
         document: document(state)?,
         lease_owner: Some(lease.owner.clone()),
         lease_until: Some(lease.until.as_microsecond()),
     };
-    write(table, key, lease, &row).await
+    Ok(Writing { lease, row })
+}
+
+/// The state, the lease given back.
+pub(super) fn given_back<'a, T: Serialize>(Leased { lease, state }: Leased<'a, T>) -> Result<Writing<'a>> {
+    let row = StateRow { fence_number: lease.fence, document: document(state)?, lease_owner: None, lease_until: None };
+    Ok(Writing { lease, row })
+}
+
+/// Stores the state and prolongs the lease. One write call.
+pub(super) async fn save<T: Serialize>(table: &Table, key: Key, state: Leased<'_, T>) -> Result<Attempt> {
+    write(table, key, kept(state)?).await
+}
+
+/// Writes two states, both or none. One write call; one more for each time that somebody prolongs one of the leases just then.
+pub(super) async fn save_both(
+    table: &Table,
+    (key, one): (Key, Writing<'_>),
+    (other_key, other): (Key, Writing<'_>),
+) -> Result<Attempt> {
+    let parts = vec![
+        table.putting(item(key, &one.row)?, Some(held_by(one.lease)))?,
+        table.putting(item(other_key, &other.row)?, Some(held_by(other.lease)))?,
+    ];
+    for _ in 0..TRIES {
+        match table.transact(parts.clone()).await? {
+            Transacted::Done => return Ok(Attempt::Done),
+            Transacted::Refused(conditions) if conditions.is_empty() => {}
+            Transacted::Refused(_) => return Ok(Attempt::Contended),
+        }
+    }
+    Err(Failure::new(FailureKind::Storage, "the state of a run is being written by others all the time"))
 }
 
 /// Prolongs the lease. One write call.
@@ -75,9 +116,8 @@ pub(super) async fn prolong(table: &Table, key: Key, lease: &RunLease, until: Ti
 }
 
 /// Stores the state and gives the lease back. One write call.
-pub(super) async fn end<T: Serialize>(table: &Table, key: Key, lease: &RunLease, state: &T) -> Result<Attempt> {
-    let row = StateRow { fence_number: lease.fence, document: document(state)?, lease_owner: None, lease_until: None };
-    write(table, key, lease, &row).await
+pub(super) async fn end<T: Serialize>(table: &Table, key: Key, state: Leased<'_, T>) -> Result<Attempt> {
+    write(table, key, given_back(state)?).await
 }
 
 /// The state, whoever has the lease. One read call.
@@ -93,10 +133,10 @@ async fn stored(table: &Table, key: Key) -> Result<Option<StateRow>> {
 }
 
 /// Writes the state if the lease is still the one given.
-async fn write(table: &Table, key: Key, lease: &RunLease, row: &StateRow) -> Result<Attempt> {
-    let written = match table.put_if(item(key, row)?, held_by(lease)).await? {
+async fn write(table: &Table, key: Key, Writing { lease, row }: Writing<'_>) -> Result<Attempt> {
+    let written = match table.put_if(item(key, &row)?, held_by(lease)).await? {
         Put::Done => true,
-        Put::Refused(there) => is_written(there, row)?,
+        Put::Refused(there) => is_written(there, &row)?,
     };
     Ok(if written { Attempt::Done } else { Attempt::Contended })
 }

@@ -1,13 +1,17 @@
 //! Runs and takes: how far they came, and the logs.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
-use tandem_core::ports::runs::{RosterEntry, RowIssue, RunLease, RunLog, RunStore, SendState, TakeState};
+use tandem_core::ports::runs::{Leased, RosterEntry, RowIssue, RunLease, RunLog, RunStore, SendState, TakeState};
 
+use super::access::Put;
+use super::condition::Condition;
 use super::keys;
 use super::leased;
 use super::roster;
@@ -23,6 +27,9 @@ pub struct RunTable {
 struct LogRow {
     document: String,
     expires_at: i64,
+    /// Of the lease that a run's log was written under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fence_number: Option<u64>,
 }
 
 /// How long a run's log is kept: 90 days.
@@ -49,7 +56,7 @@ impl RunStore for RunTable {
     }
 
     async fn save(&self, scope: &Scope, lease: &RunLease, state: &SendState) -> Result<Attempt> {
-        leased::save(&self.table, keys::run_state(scope), lease, state).await
+        leased::save(&self.table, keys::run_state(scope), Leased { lease, state }).await
     }
 
     async fn prolong(&self, scope: &Scope, lease: &RunLease, until: Timestamp) -> Result<Attempt> {
@@ -57,7 +64,7 @@ impl RunStore for RunTable {
     }
 
     async fn end(&self, scope: &Scope, lease: &RunLease, state: &SendState) -> Result<Attempt> {
-        leased::end(&self.table, keys::run_state(scope), lease, state).await
+        leased::end(&self.table, keys::run_state(scope), Leased { lease, state }).await
     }
 
     async fn state(&self, scope: &Scope) -> Result<SendState> {
@@ -74,16 +81,28 @@ impl RunStore for RunTable {
         leased::begin(&self.table, keys::take_state(tenant), owner, until, now).await
     }
 
-    async fn save_take(&self, tenant: &TenantId, lease: &RunLease, state: &TakeState) -> Result<Attempt> {
-        leased::save(&self.table, keys::take_state(tenant), lease, state).await
+    async fn save_with_take(
+        &self,
+        scope: &Scope,
+        run: Leased<'_, SendState>,
+        take: Leased<'_, TakeState>,
+    ) -> Result<Attempt> {
+        let (run, take) = (leased::kept(run)?, leased::kept(take)?);
+        leased::save_both(&self.table, (keys::run_state(scope), run), (keys::take_state(&scope.tenant), take)).await
     }
 
     async fn prolong_take(&self, tenant: &TenantId, lease: &RunLease, until: Timestamp) -> Result<Attempt> {
         leased::prolong(&self.table, keys::take_state(tenant), lease, until).await
     }
 
-    async fn end_take(&self, tenant: &TenantId, lease: &RunLease, state: &TakeState) -> Result<Attempt> {
-        leased::end(&self.table, keys::take_state(tenant), lease, state).await
+    async fn end_take(
+        &self,
+        scope: &Scope,
+        run: Leased<'_, SendState>,
+        take: Leased<'_, TakeState>,
+    ) -> Result<Attempt> {
+        let (run, take) = (leased::kept(run)?, leased::given_back(take)?);
+        leased::save_both(&self.table, (keys::run_state(scope), run), (keys::take_state(&scope.tenant), take)).await
     }
 
     async fn take_state(&self, tenant: &TenantId) -> Result<TakeState> {
@@ -102,13 +121,18 @@ impl RunStore for RunTable {
         self.table.clear(keys::roster_partition(tenant, generation)).await
     }
 
-    async fn log(&self, scope: &Scope, run: &RunLog) -> Result<()> {
-        let row = LogRow { document: document(run)?, expires_at: expires_at(run) };
-        self.table.put(item(keys::run_log(scope, &run.id), &row)?).await
+    async fn log(&self, scope: &Scope, lease: &RunLease, run: &RunLog) -> Result<Attempt> {
+        let row = LogRow { document: document(run)?, expires_at: expires_at(run), fence_number: Some(lease.fence) };
+        let ours = Condition::new("attribute_not_exists(fence_number) OR fence_number <= :fence");
+        let item = item(keys::run_log(scope, &run.id), &row)?;
+        match self.table.put_if(item, ours.number(":fence", lease.fence)).await? {
+            Put::Done => Ok(Attempt::Done),
+            Put::Refused(_) => Ok(Attempt::Contended),
+        }
     }
 
     async fn keep_issues(&self, scope: &Scope, run: &RunLog, part: &str, issues: &[RowIssue]) -> Result<()> {
-        let row = LogRow { document: document(&issues)?, expires_at: expires_at(run) };
+        let row = LogRow { document: document(&issues)?, expires_at: expires_at(run), fence_number: None };
         self.table.put(item(keys::run_issues(scope, &run.id, part), &row)?).await
     }
 
@@ -116,7 +140,9 @@ impl RunStore for RunTable {
         let items = self.table.partition(keys::run_issues_partition(scope, run), None).await?;
         let parts: Result<Vec<Vec<RowIssue>>> =
             items.into_iter().map(|item| parsed(&row::<LogRow>(item)?.document)).collect();
-        Ok(parts?.into_iter().flatten().collect())
+        // A run that crashed may have kept a row's issue that the next one kept again.
+        let mut seen = HashSet::new();
+        Ok(parts?.into_iter().flatten().filter(|issue| seen.insert(issue.clone())).collect())
     }
 
     async fn runs(&self, scope: &Scope, limit: usize) -> Result<Vec<RunLog>> {

@@ -10,8 +10,8 @@ use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::ports::Attempt;
 use tandem_core::ports::bulk::{ChangeCursor, MarkCursor};
 use tandem_core::ports::runs::{
-    Look, MOST_PROBLEMS, Pass, RosterEntry, RowIssue, RowProblem, RunEnd, RunLease, RunLog, RunStore, SendState,
-    TakeState,
+    Leased, Look, MOST_PROBLEMS, Pass, RosterEntry, RowIssue, RowProblem, RunEnd, RunLease, RunLog, RunStore,
+    SendState, TakeState,
 };
 use tandem_core::ports::source::SourceCursor;
 
@@ -33,6 +33,10 @@ async fn begin(runs: &RunTable, owner: &str, second: i64) -> Option<(RunLease, S
 
 fn reached(run: &str) -> SendState {
     SendState { run: Some(log(run, START)), ..SendState::default() }
+}
+
+fn lease(fence: u64) -> RunLease {
+    RunLease { owner: "a run".to_owned(), fence, until: at(START + 30), inherited: false }
 }
 
 fn log(id: &str, started: i64) -> RunLog {
@@ -195,14 +199,34 @@ async fn a_take_is_the_tenants_and_has_a_lease_of_its_own() {
     assert_eq!(state, TakeState::default());
     assert_eq!(runs.begin_take(&tenant, "other", at(START + 50), at(START + 20)).await.unwrap(), None);
     assert!(runs.begin_take(&scope("b").tenant, "other", at(START + 50), at(START + 20)).await.unwrap().is_some());
-    assert_eq!(runs.save_take(&tenant, &lease, &full_take()).await.unwrap(), Attempt::Done);
+    let (done, full) = (full_state(), full_take());
+    let of_run = || Leased { lease: &run, state: &done };
+    let of_take = || Leased { lease: &lease, state: &full };
+    assert_eq!(runs.save_with_take(&scope("a"), of_run(), of_take()).await.unwrap(), Attempt::Done);
+    assert_eq!(runs.state(&scope("a")).await.unwrap(), full_state());
     assert_eq!(runs.prolong_take(&tenant, &lease, at(START + 60)).await.unwrap(), Attempt::Done);
-    assert_eq!(runs.end_take(&tenant, &lease, &full_take()).await.unwrap(), Attempt::Done);
+    assert_eq!(runs.end_take(&scope("a"), of_run(), of_take()).await.unwrap(), Attempt::Done);
     assert_eq!(runs.take_state(&tenant).await.unwrap(), full_take());
-    assert_eq!(runs.state(&scope("a")).await.unwrap(), SendState::default());
     let (next, _) = runs.begin_take(&tenant, "other", at(START + 50), at(START + 20)).await.unwrap().unwrap();
-    assert_eq!(runs.save_take(&tenant, &lease, &TakeState::default()).await.unwrap(), Attempt::Contended);
-    assert_eq!((next.fence, run.fence), (2, 1));
+    assert_eq!((next.fence, next.inherited, run.fence), (2, false, 1));
+}
+
+#[tokio::test]
+async fn of_a_run_and_its_take_both_states_are_stored_or_none() {
+    let world = world().await;
+    let runs = runs(&world);
+    let tenant = scope("a").tenant;
+    let (run, _) = begin(&runs, "a run", START).await.unwrap();
+    let (lease, _) = runs.begin_take(&tenant, "one", at(START + 30), at(START)).await.unwrap().unwrap();
+    let (next, _) = runs.begin_take(&tenant, "other", at(START + 70), at(START + 40)).await.unwrap().unwrap();
+    assert!(next.inherited, "the one before did not give it back");
+    let (done, full) = (full_state(), full_take());
+    let of_run = || Leased { lease: &run, state: &done };
+    let of_take = || Leased { lease: &lease, state: &full };
+    assert_eq!(runs.save_with_take(&scope("a"), of_run(), of_take()).await.unwrap(), Attempt::Contended);
+    assert_eq!(runs.end_take(&scope("a"), of_run(), of_take()).await.unwrap(), Attempt::Contended);
+    assert_eq!(runs.state(&scope("a")).await.unwrap(), SendState::default());
+    assert_eq!(runs.take_state(&tenant).await.unwrap(), TakeState::default());
 }
 
 #[tokio::test]
@@ -216,7 +240,7 @@ async fn each_step_of_a_run_is_as_few_calls_as_its_port_says() {
     runs.save(&scope("a"), &lease, &state).await.unwrap();
     runs.prolong(&scope("a"), &lease, at(START + 60)).await.unwrap();
     runs.end(&scope("a"), &lease, &state).await.unwrap();
-    runs.log(&scope("a"), &log("r", START)).await.unwrap();
+    runs.log(&scope("a"), &lease, &log("r", START)).await.unwrap();
     assert_eq!((meter.reads() - before.0, meter.writes() - before.1), (1, 5));
 }
 
@@ -309,11 +333,11 @@ async fn logs_are_listed_newest_first_and_a_run_has_one() {
     let world = world().await;
     let runs = runs(&world);
     for number in [3, 1, 2, 5, 4] {
-        runs.log(&scope("a"), &log(&format!("run-{number}"), START + number)).await.unwrap();
+        runs.log(&scope("a"), &lease(1), &log(&format!("run-{number}"), START + number)).await.unwrap();
     }
     let later = RunLog { continuations: 2, end: RunEnd::Paused, ..log("run-4", START + 4) };
-    runs.log(&scope("a"), &later).await.unwrap();
-    runs.log(&scope("b"), &log("run-9", START)).await.unwrap();
+    runs.log(&scope("a"), &lease(1), &later).await.unwrap();
+    runs.log(&scope("b"), &lease(1), &log("run-9", START)).await.unwrap();
     let listed = runs.runs(&scope("a"), 3).await.unwrap();
     assert_eq!(listed, [log("run-5", START + 5), later, log("run-3", START + 3)]);
     assert_eq!(runs.runs(&scope("a"), 100).await.unwrap().len(), 5);
@@ -321,6 +345,17 @@ async fn logs_are_listed_newest_first_and_a_run_has_one() {
 }
 
 /// Such logs are more than the megabyte that one query gives.
+#[tokio::test]
+async fn a_log_is_not_set_back_by_a_run_that_lost_its_lease() {
+    let world = world().await;
+    let runs = runs(&world);
+    let (early, late) = (RunLog { rows: 1, ..log("r", START) }, RunLog { rows: 2, ..log("r", START) });
+    assert_eq!(runs.log(&scope("a"), &lease(7), &early).await.unwrap(), Attempt::Done);
+    assert_eq!(runs.log(&scope("a"), &lease(8), &late).await.unwrap(), Attempt::Done);
+    assert_eq!(runs.log(&scope("a"), &lease(7), &early).await.unwrap(), Attempt::Contended);
+    assert_eq!(runs.runs(&scope("a"), 9).await.unwrap(), [late]);
+}
+
 #[tokio::test]
 async fn logs_with_as_many_problems_as_they_take_are_listed_whole() {
     let world = world().await;
@@ -332,7 +367,7 @@ async fn logs_with_as_many_problems_as_they_take_are_listed_whole() {
     };
     for number in 10..20 {
         let problems = (0..MOST_PROBLEMS).map(problem).collect();
-        runs.log(&scope("a"), &RunLog { problems, ..log(&format!("run-{number}"), START) }).await.unwrap();
+        runs.log(&scope("a"), &lease(1), &RunLog { problems, ..log(&format!("run-{number}"), START) }).await.unwrap();
     }
     let listed = runs.runs(&scope("a"), 9).await.unwrap();
     let ids: Vec<&str> = listed.iter().map(|run| run.id.as_str()).collect();
@@ -349,7 +384,7 @@ async fn names_from_outside_reach_nothing_but_their_own_place() {
         assert_eq!(usize::try_from(lease.fence).unwrap(), number + 1);
         let run =
             RunLog { issues: BTreeMap::from([(name.to_owned(), 1)]), error: Some(name.to_owned()), ..log(name, START) };
-        runs.log(&scope("a"), &run).await.unwrap();
+        runs.log(&scope("a"), &lease, &run).await.unwrap();
         assert_eq!(runs.end(&scope("a"), &lease, &reached(name)).await.unwrap(), Attempt::Done);
         assert_eq!(runs.state(&scope("a")).await.unwrap(), reached(name));
         assert!(runs.runs(&scope("a"), 100).await.unwrap().contains(&run));

@@ -121,6 +121,17 @@ pub struct RunLease {
     pub fence: u64,
     /// When it ends by itself.
     pub until: Timestamp,
+    /// Whether whoever had it before never gave it back: what that one did last may not be noted anywhere.
+    pub inherited: bool,
+}
+
+/// A state with the lease that allows to write it.
+#[derive(Debug)]
+pub struct Leased<'a, S> {
+    /// The lease.
+    pub lease: &'a RunLease,
+    /// The state.
+    pub state: &'a S,
 }
 
 /// A row that is known, by the digest of its id, with a digest of its content (0 when that is not kept).
@@ -229,7 +240,7 @@ pub struct RowProblem {
 }
 
 /// That a value of a row was left out, or that the row was rejected or failed. No value is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RowIssue {
     /// The application's id of the row.
     pub id: String,
@@ -266,12 +277,19 @@ pub trait RunStore: Send + Sync {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<(RunLease, TakeState)>>;
-    /// As [`RunStore::save`].
-    async fn save_take(&self, tenant: &TenantId, lease: &RunLease, state: &TakeState) -> Result<Attempt>;
+    /// As [`RunStore::save`], of a run and the take that it does, both or none: what the run's log says of rows is never behind
+    /// the cursor that leads past them, nor ahead of it. One write call.
+    async fn save_with_take(
+        &self,
+        scope: &Scope,
+        run: Leased<'_, SendState>,
+        take: Leased<'_, TakeState>,
+    ) -> Result<Attempt>;
     /// As [`RunStore::prolong`].
     async fn prolong_take(&self, tenant: &TenantId, lease: &RunLease, until: Timestamp) -> Result<Attempt>;
-    /// As [`RunStore::end`].
-    async fn end_take(&self, tenant: &TenantId, lease: &RunLease, state: &TakeState) -> Result<Attempt>;
+    /// As [`RunStore::save_with_take`], and the take's lease is given back. One write call.
+    async fn end_take(&self, scope: &Scope, run: Leased<'_, SendState>, take: Leased<'_, TakeState>)
+    -> Result<Attempt>;
     /// As [`RunStore::state`].
     async fn take_state(&self, tenant: &TenantId) -> Result<TakeState>;
     /// Adds entries to a generation of the roster. One write call for 10,000.
@@ -280,11 +298,12 @@ pub trait RunStore: Send + Sync {
     async fn roster(&self, tenant: &TenantId, generation: u64) -> Result<Vec<RosterEntry>>;
     /// Forgets a generation of the roster.
     async fn forget_roster(&self, tenant: &TenantId, generation: u64) -> Result<()>;
-    /// Stores a run's log, in the place of an earlier one of the same run. One write call.
-    async fn log(&self, scope: &Scope, run: &RunLog) -> Result<()>;
+    /// Stores a run's log, in the place of an earlier one of the same run; `Contended` when one stands there that was written
+    /// under a later lease. One write call.
+    async fn log(&self, scope: &Scope, lease: &RunLease, run: &RunLog) -> Result<Attempt>;
     /// Keeps issues of a run's rows as the part of this name; 1,000 of them fit. One write call.
     async fn keep_issues(&self, scope: &Scope, run: &RunLog, part: &str, issues: &[RowIssue]) -> Result<()>;
-    /// All issues of a run's rows, in no order. One read call per MB.
+    /// All issues of a run's rows, each once, in no order. One read call per MB.
     async fn issues(&self, scope: &Scope, run: &str) -> Result<Vec<RowIssue>>;
     /// The last runs, the newest first. One read call.
     async fn runs(&self, scope: &Scope, limit: usize) -> Result<Vec<RunLog>>;

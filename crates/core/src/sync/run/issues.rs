@@ -7,7 +7,7 @@ use crate::ports::runs::{MOST_PROBLEMS, RowIssue, RowProblem};
 use super::Run;
 
 /// So many issues of rows are kept in one item.
-pub(super) const PART: usize = 1_000;
+const PART: usize = 1_000;
 /// How many bytes a log's problems may take: it is stored in one item, and in the state's.
 const MOST_TEXT: usize = 150_000;
 /// As much is told of an id, in characters: no longer one is taken.
@@ -44,12 +44,13 @@ impl Run<'_> {
         self.row_issues.push(RowIssue { id: short(row), field: issue.field.clone(), code: issue.code });
     }
 
-    /// Keeps what was noted. A run that dies before has noted it in vain: the rows that were not taken are read again.
+    /// Keeps what was noted. A run that crashes before has noted it in vain: the rows are read again, and told of again.
     pub(super) async fn keep_issues(&mut self) -> Result<()> {
-        for part in std::mem::take(&mut self.row_issues).chunks(PART) {
+        for part in self.row_issues.chunks(PART) {
             let (services, scope) = (&self.desk.services, &self.desk.integration.scope);
             services.runs.keep_issues(scope, &self.log, &services.entropy.id(), part).await?;
         }
+        self.row_issues.clear();
         Ok(())
     }
 }

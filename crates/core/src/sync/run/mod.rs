@@ -32,7 +32,7 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::policy;
 use crate::ports::Attempt;
 use crate::ports::bulk::Usage;
-use crate::ports::runs::{RowIssue, RunEnd, RunLease, RunLog, SendState, TakeState};
+use crate::ports::runs::{Leased, RowIssue, RunEnd, RunLease, RunLog, SendState, TakeState};
 use crate::ports::source::SourceRow;
 
 use super::operations;
@@ -117,6 +117,8 @@ struct Run<'a> {
     rejected_before: BTreeMap<String, u64>,
     /// What is wrong with rows, and not kept yet.
     row_issues: Vec<RowIssue>,
+    /// Whether rows that change nothing may not have been told of: the take before crashed after it had stored them.
+    tells_anew: bool,
     /// Contacts that others hold come free at this moment.
     held_until: Option<Timestamp>,
     /// A field of the platform that the rows were not compared with.
@@ -148,7 +150,7 @@ impl Desk {
                 let lost = pin!(self.keep_alive(&lease, &taking));
                 match select(work, lost).await {
                     Either::Left((worked, _)) => worked,
-                    Either::Right(((), _)) => return Err(Failure::new(FailureKind::Conflict, "another run took over")),
+                    Either::Right(((), _)) => return Err(taking::took_over()),
                 }
             };
             run.conclude(worked).await
@@ -208,6 +210,7 @@ impl<'a> Run<'a> {
             logged_before: (log.calls, log.bytes, log.busy_ms),
             log,
             row_issues: Vec::new(),
+            tells_anew: false,
             began_at: now,
             held_until: None,
             new_field: None,
@@ -307,11 +310,12 @@ impl<'a> Run<'a> {
             self.state.succeeded_at = Some(now);
         }
         let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
-        let ended = runs.end(scope, &self.lease, &self.state).await?;
-        if ended == Attempt::Contended {
-            return Err(Failure::new(FailureKind::Conflict, "another run took over"));
+        // The log first: a run that crashes between the two goes on, and writes its log once more.
+        let logged = runs.log(scope, &self.lease, &self.log).await?;
+        if logged == Attempt::Contended || runs.end(scope, &self.lease, &self.state).await? == Attempt::Contended {
+            return Err(taking::took_over());
         }
-        self.tell_of_run().await?;
+        self.tell_of_run().await;
         self.trace();
         (self.options.observer)(&self.log);
         Ok(Ran { log: self.log, stopped })
@@ -326,37 +330,51 @@ impl<'a> Run<'a> {
         );
     }
 
-    /// A run that found nothing to do is not worth a line at the source.
-    async fn tell_of_run(&self) -> Result<()> {
+    /// Tells the source; a run that found nothing to do is not worth a line there.
+    async fn tell_of_run(&self) {
         let Desk { services, integration } = self.desk;
-        services.runs.log(&integration.scope, &self.log).await?;
         let is_over = matches!(self.log.end, RunEnd::Finished | RunEnd::Incomplete);
         let did_nothing = is_over && self.log.rows == self.log.unchanged && self.log.calls == 0;
         if did_nothing {
-            return Ok(());
+            return;
         }
         if let Err(failure) = services.source.report_run(&integration.scope, &self.log).await {
             tracing::warn!(kind = ?failure.kind, "the source was not told of the run: {failure}");
         }
+    }
+
+    /// Stores how far the run came, and the take while it does one. The leases are prolonged with it.
+    async fn save(&mut self) -> Step<()> {
+        operations::flush().await;
+        self.note_progress().await?;
+        let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
+        let saved = match self.taking.lease() {
+            Some(lease) => {
+                let lease = RunLease { until: self.lease.until, ..lease };
+                let take = Leased { lease: &lease, state: &self.take };
+                runs.save_with_take(scope, self.leased(), take).await?
+            }
+            None => runs.save(scope, &self.lease, &self.state).await?,
+        };
+        if saved == Attempt::Contended {
+            return Err(Stopped::Failed(taking::took_over()));
+        }
+        self.tells_anew = false;
+        (self.options.observer)(&self.log);
         Ok(())
     }
 
-    /// Stores how far the run came. The lease is prolonged with it.
-    async fn save(&mut self) -> Step<()> {
-        if self.row_issues.len() >= issues::PART {
-            self.keep_issues().await?;
-        }
-        operations::flush().await;
-        self.save_take().await?;
+    /// Makes the state say how far the run came. The issues of rows are kept before: no cursor leads past them.
+    async fn note_progress(&mut self) -> Result<()> {
+        self.keep_issues().await?;
         self.count_use();
         self.state.run = Some(self.log.clone());
         self.lease.until = policy::after(self.now(), policy::RUN_LEASE);
-        let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
-        if runs.save(scope, &self.lease, &self.state).await? == Attempt::Contended {
-            return Err(Stopped::Failed(Failure::new(FailureKind::Conflict, "another run took over")));
-        }
-        (self.options.observer)(&self.log);
         Ok(())
+    }
+
+    fn leased(&self) -> Leased<'_, SendState> {
+        Leased { lease: &self.lease, state: &self.state }
     }
 
     fn count_use(&mut self) {

@@ -244,12 +244,7 @@ impl Run<'_> {
             false => self.log.taken += 1,
         }
         self.log.shared += u64::from(has(IssueCode::SharedIdentity));
-        for issue in &planned.draft.issues {
-            self.note_issue(&planned.row.row, issue);
-            if issue.code == IssueCode::RefusedByPlatform {
-                self.problem(&planned.row.row, issue.clone());
-            }
-        }
+        self.tell_issues(planned);
     }
 
     /// Rows that change nothing. One that was not taken, because a newer state is known, is not called unchanged.
@@ -260,7 +255,21 @@ impl Run<'_> {
                     self.log.stale += 1;
                     self.note_issue(&planned.row.row, stale);
                 }
-                None => self.log.unchanged += 1,
+                None => {
+                    self.log.unchanged += 1;
+                    if self.tells_anew {
+                        self.tell_issues(planned);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_issues(&mut self, planned: &Planned) {
+        for issue in &planned.draft.issues {
+            self.note_issue(&planned.row.row, issue);
+            if issue.code == IssueCode::RefusedByPlatform {
+                self.problem(&planned.row.row, issue.clone());
             }
         }
     }

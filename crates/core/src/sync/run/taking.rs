@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::{Failure, FailureKind, Result};
 use crate::policy;
 use crate::ports::Attempt;
-use crate::ports::runs::{RunLease, TakeState};
+use crate::ports::runs::{Leased, RunLease, TakeState};
 use crate::ports::source::{SourceOrder, SourcePage};
 
 use super::take::changes_begin_at;
@@ -56,6 +56,8 @@ impl Run<'_> {
             tracing::info!(run = %self.log.id, "another run takes from the source just now: this one sends");
             return Ok(());
         };
+        // What a process stored that crashed before it noted it is met as unchanged.
+        self.tells_anew = lease.inherited;
         self.taking.set(Some(lease));
         let taken = self.take_all(ahead, state).await;
         self.end_take(&taken).await?;
@@ -108,25 +110,15 @@ impl Run<'_> {
         }
         let Some(lease) = self.taking.lease() else { return Ok(()) };
         self.taking.set(None);
-        let (runs, tenant) = (&self.desk.services.runs, &self.desk.integration.scope.tenant);
-        match runs.end_take(tenant, &lease, &self.take).await? {
+        self.note_progress().await?;
+        let (run, take) = (self.leased(), Leased { lease: &lease, state: &self.take });
+        match self.desk.services.runs.end_take(&self.desk.integration.scope, run, take).await? {
             Attempt::Done => Ok(()),
             Attempt::Contended => Err(took_over()),
         }
     }
-
-    /// Stores how far the take came, while it is under way. The lease is prolonged with it.
-    pub(super) async fn save_take(&mut self) -> Step<()> {
-        let Some(lease) = self.taking.lease() else { return Ok(()) };
-        let lease = RunLease { until: policy::after(self.now(), policy::RUN_LEASE), ..lease };
-        let (runs, tenant) = (&self.desk.services.runs, &self.desk.integration.scope.tenant);
-        if runs.save_take(tenant, &lease, &self.take).await? == Attempt::Contended {
-            return Err(Stopped::Failed(took_over()));
-        }
-        Ok(())
-    }
 }
 
-fn took_over() -> Failure {
+pub(super) fn took_over() -> Failure {
     Failure::new(FailureKind::Conflict, "another run took over")
 }
