@@ -169,6 +169,23 @@ async fn a_field_that_is_made_after_the_first_sync_gets_its_values_and_nothing_e
 }
 
 #[tokio::test]
+async fn a_field_that_is_made_later_gets_the_values_of_people_who_never_were_a_row() {
+    let mut shop = Shop::of([person(3, 1)], Options::default().without_fields()).await;
+    let called = json!({"contact": {"email": "called@example.com", SEGMENT: "vip"}});
+    shop.system.caller.upsert(called).await.unwrap();
+    shop.system.caller.upsert(json!({"contact": {"email": "other@example.com"}})).await.unwrap();
+    shop.sync().await;
+    make_field(&shop.system, SEGMENT).await;
+    fields_are_listed(&mut shop).await;
+    let before = writes(&shop.system);
+    let second = shop.sync().await;
+    assert_eq!((second.updated, second.failed, writes(&shop.system)), (1, 0, before + 1));
+    assert_eq!(shop.system.contact("called@example.com").fields[SEGMENT], "vip");
+    assert_eq!(shop.sync().await.waiting, 0);
+    assert_eq!(writes(&shop.system), before + 1, "once is enough");
+}
+
+#[tokio::test]
 async fn a_field_that_is_deleted_and_made_anew_gets_its_values_back_and_nobody_takes_the_blanks_for_edits() {
     let mut shop = Shop::with([of_segment("a", 1, "vip"), of_segment("b", 1, "new"), person(3, 1)]).await;
     shop.sync().await;
@@ -194,8 +211,10 @@ async fn a_field_that_is_gone_while_the_list_still_names_it_is_found_out_by_the_
     assert!(answer.data()["fieldIssues"].to_string().contains("missing_on_platform"), "{}", answer.body);
     make_field(&shop.system, SEGMENT).await;
     fields_are_listed(&mut shop).await;
-    assert_eq!(shop.sync().await.updated, 1);
-    assert_eq!(shop.system.contact("a@example.com").fields[SEGMENT], "vip");
+    assert_eq!(shop.sync().await.updated, 2, "who never was a row, too");
+    for address in ["a@example.com", "b@example.com"] {
+        assert_eq!(shop.system.contact(address).fields[SEGMENT], "vip");
+    }
 }
 
 #[tokio::test]

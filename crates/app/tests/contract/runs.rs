@@ -58,6 +58,7 @@ fn full_state() -> SendState {
         resume_at: Some(at(START + 5)),
         enrolled: true,
         enrolling: Some(MarkCursor { shard: 3, after: None }),
+        comparing: Some(MarkCursor { shard: 4, after: None }),
         run: Some(RunLog { problems: HOSTILE.iter().map(problem).collect(), ..log("r", START) }),
     }
 }

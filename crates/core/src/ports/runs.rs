@@ -62,6 +62,8 @@ pub struct SendState {
     pub enrolled: bool,
     /// Up to where they were, while that is under way.
     pub enrolling: Option<MarkCursor>,
+    /// Up to where records were compared with what is new on the platform or in the mapping set, while that is under way.
+    pub comparing: Option<MarkCursor>,
     /// Where the look for changes on the platform stands.
     pub pull: Option<ChangeCursor>,
     /// When the last look for changes on the platform began.
@@ -110,6 +112,14 @@ pub struct Pass {
     /// The same of the mapping set.
     #[serde(default)]
     pub rules_seen: Timestamp,
+}
+
+impl Pass {
+    /// Whether it compares rows with a field or a mapping set that the integration's records were not compared with.
+    #[must_use]
+    pub fn compares_what_is_new(&self, state: &SendState) -> bool {
+        self.thorough && (self.fields_seen > state.fields_seen || self.rules_seen > state.rules_seen)
+    }
 }
 
 /// The lease of an integration's run, or of a tenant's take.

@@ -1,7 +1,9 @@
-//! An integration that comes to a tenant gets everybody: its first run puts all records that are there into its outbox.
+//! What goes through all records of a tenant: an integration that comes to it gets everybody, and where the platform has a field or
+//! the integration a mapping set that is new, those records are due that it concerns.
 
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
 
+use super::planned::is_to_be_sent;
 use super::{Run, Step};
 
 impl Run<'_> {
@@ -32,6 +34,28 @@ impl Run<'_> {
         self.state.rules_seen = self.desk.rules_in_use_everywhere(self.now());
         self.state.fields_seen = self.desk.new_field(&self.state).await?.or(self.state.fields_seen);
         self.save().await
+    }
+
+    /// Puts the records into the outbox whose contacts lack something, those among them that never were a row: no pass meets
+    /// them. A run that stops on the way is followed by one that goes on. Five reads for 200 records, and a write when one is
+    /// due.
+    pub(super) async fn mark_concerned(&mut self) -> Step<()> {
+        let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
+        let mut cursor = self.state.comparing.clone().unwrap_or_default();
+        loop {
+            self.in_time()?;
+            let (records, next) = bulk.records(&scope.tenant, &cursor, BATCH).await?;
+            let now = self.now();
+            let looked_at = records.into_iter().map(|record| Mark::new(record, FIRST, now)).collect();
+            let planned = self.desk.plan_marked(looked_at).await?;
+            let concerned = planned.into_iter().filter(|(_, draft)| draft.as_ref().is_some_and(is_to_be_sent));
+            let marks: Vec<Mark> = concerned.map(|(mark, _)| mark).collect();
+            bulk.mark_many(scope, &marks).await?;
+            self.state.comparing = next.clone();
+            let Some(next) = next else { return Ok(()) };
+            cursor = next;
+            self.save().await?;
+        }
     }
 }
 

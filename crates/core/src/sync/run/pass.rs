@@ -132,6 +132,9 @@ impl Run<'_> {
             self.begin_anew(&pass).await?;
         }
         taken?;
+        if pass.compares_what_is_new(&self.state) {
+            self.mark_concerned().await?;
+        }
         let old = std::mem::replace(&mut self.take.generation, pass.generation);
         self.take.known = seen.len() as u64;
         self.take.pass = None;
