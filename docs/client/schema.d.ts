@@ -526,7 +526,14 @@ export interface components {
             message: string;
             /** @description What is wrong, field by field. */
             details: components["schemas"]["FieldIssue"][];
+            situation?: components["schemas"]["Situation"];
         };
+        /**
+         * @description In which situation a record and the integration are: whether the record has an object there, and what was found. Docs:
+         *     situations.md.
+         * @enum {unknown}
+         */
+        Situation: "linked" | "absent" | "found" | "ambiguous" | "taken" | "merged" | "missing" | "gone" | "not_mapped" | "erased";
         /** @enum {string} */
         ErrorCode: "malformed_json" | "body_cut_off" | "body_too_slow" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "connection_failed" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
         /** @description A value that could not be taken. The rest of what was sent is not held back by it. */
@@ -779,12 +786,14 @@ export interface components {
         UpsertResult: {
             /** @constant */
             success: true;
-            contactId: components["schemas"]["ContactId"];
+            /** @description Null only when nothing was sent. */
+            contactId: components["schemas"]["ContactId"] | null;
             /**
-             * @description `unchanged` cost no call to Mautic.
+             * @description `unchanged` cost no call to Mautic. `not_sent`: the record is stored and left out on the platform, as its situation says.
              * @enum {unknown}
              */
-            action: "created" | "updated" | "unchanged";
+            action: "created" | "updated" | "unchanged" | "not_sent";
+            situation: components["schemas"]["Situation"];
             /** @description Campaigns that Tandem put the contact into. */
             enrolledIn: string[];
             fieldIssues: components["schemas"]["FieldIssues"];
@@ -792,9 +801,11 @@ export interface components {
         IdentifyResult: {
             /** @constant */
             success: true;
-            contactId: components["schemas"]["ContactId"];
-            setCookie: components["schemas"]["SetCookie"];
+            /** @description Null only when nothing was sent. */
+            contactId: components["schemas"]["ContactId"] | null;
+            setCookie: components["schemas"]["SetCookie"] | null;
             mtcSignature: components["schemas"]["MtcSignature"];
+            situation: components["schemas"]["Situation"];
             /**
              * @description Who the visitor turned out to be. `other_person`: the number in the browser was somebody else's and was left alone.
              * @enum {unknown}
@@ -863,8 +874,10 @@ export interface components {
             results: {
                 id: string;
                 /** @enum {unknown} */
-                status: "created" | "updated" | "unchanged" | "queued" | "missing" | "rejected";
+                status: "created" | "updated" | "unchanged" | "not_sent" | "queued" | "missing" | "rejected";
                 contactId: components["schemas"]["ContactId"] | null;
+                /** @description Of the record, as far as that was found out. */
+                situation: components["schemas"]["Situation"] | null;
                 issues: components["schemas"]["FieldIssues"];
             }[];
         };
@@ -1096,11 +1109,28 @@ export interface components {
             object: string;
             /** @description `always`, or a condition. */
             when?: unknown;
+            situations?: components["schemas"]["ChosenSituations"];
             rules: ({
                 local: string;
             } & {
                 [key: string]: unknown;
             })[];
+        };
+        /** @description What follows from the situations that leave a choice. docs/situations.md has the table. */
+        ChosenSituations: {
+            /** @enum {unknown} */
+            found?: "link" | "issue";
+            /**
+             * @description Mautic takes `issue` only.
+             * @enum {unknown}
+             */
+            ambiguous?: "issue" | "link";
+            /** @enum {unknown} */
+            missing?: "create" | "ignore" | "issue";
+            /** @description `keep`, `tag:NAME`, `unsubscribe`, `delete`. */
+            gone?: string;
+            /** @enum {unknown} */
+            not_mapped?: "keep" | "unlink";
         };
         MappingSet: {
             mappings: components["schemas"]["Mapping"][];
@@ -1291,6 +1321,8 @@ export interface components {
             list: string | null;
             /** @description The key of the record. */
             record: string | null;
+            /** @description In which the record was written, as far as that was known before the platform answered. */
+            situation: components["schemas"]["Situation"] | null;
             /** @description The platform's names of the fields that were sent. */
             fields: string[];
             /**

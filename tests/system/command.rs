@@ -155,7 +155,10 @@ async fn a_runs_issues_are_named_with_address_and_value() {
     std::fs::write(&file, "id,email,mobile\n1,a@example.com,\"12, nonsense\"\n2,b@example.com,\n3,n/a,\n").unwrap();
     assert!(home.run(&["import", file.to_str().unwrap()]).await.success);
     let planned = home.run(&["sync", "--dry-run", "--limit", "1"]).await;
-    assert!(planned.out.starts_with("create    2\nreject    1\nNothing was changed."), "{planned:?}");
+    assert!(
+        planned.out.starts_with("create    2\nreject    1\nsituations: absent 2\nNothing was changed."),
+        "{planned:?}"
+    );
     assert_eq!(planned.out.matches("create  ").count() + planned.out.matches("reject  ").count(), 3, "{planned:?}");
     home.run(&["sync"]).await;
     let runs = home.json(&["runs"]).await;

@@ -41,6 +41,8 @@ mod resubscribe;
 mod rows;
 mod secrets;
 mod segment_names;
+mod situations;
+mod situations_chosen;
 mod supabase_source;
 mod swap;
 mod sync_run;

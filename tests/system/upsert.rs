@@ -39,7 +39,8 @@ async fn the_example_of_the_documentation_is_answered_as_it_says() {
     let contact = system.contact("john@example.com");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body["ok"], true);
-    let expected = json!({"success": true, "contactId": contact.id.to_string(), "action": "created", "enrolledIn": ["1"], "fieldIssues": []});
+    let expected = json!({"success": true, "contactId": contact.id.to_string(), "action": "created",
+        "situation": "absent", "enrolledIn": ["1"], "fieldIssues": []});
     assert_eq!(answer.data(), &expected);
     for (field, value) in [
         ("firstname", json!("John")),

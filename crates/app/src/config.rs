@@ -14,9 +14,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tandem_connectors::mautic::settings::{Auth, Settings};
 use tandem_core::mapping::Strategy;
+use tandem_core::mapping::Vanished;
 use tandem_core::sync::enrolment::Enrolment;
 use tandem_core::sync::lift::AdminOptIn;
-use tandem_core::sync::vanished::Vanished;
 use tandem_core::webhook::proof::Secrets;
 use tandem_core::webhook::repair::Hook;
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::issue::FieldIssue;
+use crate::domain::situation::Situation;
 
 /// The result of an operation of Tandem.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -63,12 +64,22 @@ pub struct Failure {
     pub retry_at: Option<Timestamp>,
     /// The fields that caused it.
     pub fields: Vec<FieldIssue>,
+    /// The situation of the record that kept it from being written; `None` when it was something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub situation: Option<Situation>,
 }
 
 impl Failure {
     /// A failure without effect.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), effect: Effect::None, retry_at: None, fields: Vec::new() }
+        Self {
+            kind,
+            message: message.into(),
+            effect: Effect::None,
+            retry_at: None,
+            fields: Vec::new(),
+            situation: None,
+        }
     }
 
     /// The same failure, of a call that may have had its effect.
@@ -82,6 +93,13 @@ impl Failure {
     #[must_use]
     pub fn not_before(mut self, moment: Timestamp) -> Self {
         self.retry_at = Some(moment);
+        self
+    }
+
+    /// The same failure, because of the record's situation.
+    #[must_use]
+    pub fn because(mut self, situation: Situation) -> Self {
+        self.situation = Some(situation);
         self
     }
 

@@ -117,6 +117,7 @@ pub fn summary(run: &RunLog) -> String {
     ];
     let counts = [
         ("shared", run.shared),
+        ("left out", run.left_out),
         ("gone", run.gone),
         ("created", run.created),
         ("updated", run.updated),

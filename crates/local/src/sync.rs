@@ -166,7 +166,10 @@ async fn dry_run(desk: &Desk, command: &Sync, output: &Output) -> Result<(), Com
     };
     let told = desk.dry_run(command.full, &mut sink).await?;
     output.result(
-        &json!({"counts": counts, "wouldHalt": told.would_halt, "due": told.due, "waiting": told.waiting}),
+        &json!({
+            "counts": counts, "situations": told.situations, "wouldHalt": told.would_halt, "due": told.due,
+            "waiting": told.waiting,
+        }),
         planned(&counts, &told),
     );
     for change in &changes {
@@ -184,6 +187,11 @@ fn planned(counts: &BTreeMap<&'static str, u64>, told: &DryRun) -> String {
         lines.push(format!("WOULD HALT: {why}"));
     }
     lines.extend(counts.iter().map(|(name, count)| format!("{name:<10}{count}")));
+    let situations: Vec<String> =
+        told.situations.iter().map(|(situation, count)| format!("{situation} {count}")).collect();
+    if !situations.is_empty() {
+        lines.push(format!("situations: {}", situations.join(", ")));
+    }
     if told.due + told.waiting > 0 {
         lines.push(format!("from runs before: {} are due and among these, {} wait", told.due, told.waiting));
     }
@@ -203,12 +211,18 @@ fn name(action: PlannedAction) -> &'static str {
         PlannedAction::Join => "join",
         PlannedAction::Reject => "reject",
         PlannedAction::Gone => "gone",
+        PlannedAction::LeaveOut => "leave_out",
+        PlannedAction::Unlink => "unlink",
     }
 }
 
 /// A planned change, field by field.
 pub fn shown(change: &PlannedChange) -> String {
-    let mut lines = vec![format!("{:<8}{}", name(change.action), change.id)];
+    let situation = match (change.situation, change.follows) {
+        (Some(situation), Some(follows)) => format!(" ({situation}: {follows})"),
+        _ => String::new(),
+    };
+    let mut lines = vec![format!("{:<8}{}{situation}", name(change.action), change.id)];
     lines.extend(change.fields.iter().map(field_line));
     lines.extend(change.join.iter().map(|segment| format!("    + segment {segment}")));
     lines.extend(change.leave.iter().map(|segment| format!("    - segment {segment}")));

@@ -20,7 +20,7 @@ export async function login(request: Request, response: Response): Promise<void>
     },
     { budgetMs: 500, onError: (error) => console.warn("Tandem:", error) },
   );
-  if (known && request.cookies.consent === "tracking") {
+  if (known?.setCookie && request.cookies.consent === "tracking") {
     const maxAge = ONE_YEAR * 1000;
     response.cookie("mtc_id", known.setCookie.mtc_id, { ...VISITOR_COOKIE, maxAge });
     response.cookie("mtc_signature", known.mtcSignature ?? "", { ...SIGNATURE_COOKIE, maxAge });

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tandem_core::domain::issue::FieldIssue;
+use tandem_core::domain::situation::Situation;
 use tandem_core::error::Failure;
 use tandem_core::policy;
 
@@ -39,6 +40,8 @@ pub struct ApiError {
     pub message: String,
     /// What is wrong, field by field.
     pub details: Vec<FieldIssue>,
+    /// The situation of the record that kept it from being written.
+    pub situation: Option<Situation>,
     /// Seconds after which the call may be made again.
     pub retry_after: Option<u64>,
 }
@@ -46,7 +49,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error without details.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: Vec::new(), retry_after: None }
+        Self { status, code, message: message.into(), details: Vec::new(), situation: None, retry_after: None }
     }
 
     /// An error of the request's fields.
@@ -58,6 +61,15 @@ impl ApiError {
         Self { details, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", message) }
     }
 
+    /// The error as the answer's body has it.
+    pub fn body(&self) -> Value {
+        let mut body = json!({"code": self.code, "message": self.message, "details": self.details});
+        if let (Some(situation), Some(body)) = (self.situation, body.as_object_mut()) {
+            body.insert("situation".to_owned(), json!(situation));
+        }
+        body
+    }
+
     /// The public face of a failure.
     pub fn from_failure(failure: Failure, now: Timestamp) -> Self {
         let answer = policy::public_answer(&failure, now);
@@ -66,6 +78,7 @@ impl ApiError {
             code: answer.code,
             message: failure.message,
             details: failure.fields,
+            situation: failure.situation,
             retry_after: answer.retry_after,
         }
     }
@@ -168,8 +181,7 @@ fn body_of(reply: &Reply) -> Map<String, Value> {
         }
         Reply::Failed(error) => {
             body.insert("ok".to_owned(), json!(false));
-            let error = json!({"code": error.code, "message": error.message, "details": error.details});
-            body.insert("error".to_owned(), error);
+            body.insert("error".to_owned(), error.body());
         }
     }
     body

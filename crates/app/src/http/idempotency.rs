@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a repeat of a call gets the first answer, and nothing is done twice.
 
 use axum::http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tandem_core::domain::issue::FieldIssue;
 use tandem_core::domain::link::Lease;
@@ -85,8 +85,7 @@ fn to_store(reply: &Reply) -> Option<StoredAnswer> {
         Reply::Done(data) | Reply::Found(data, _) => Some(StoredAnswer { status: 200, body: data.to_string() }),
         Reply::Accepted(data) => Some(StoredAnswer { status: 202, body: data.to_string() }),
         Reply::Failed(error) if error.status.is_client_error() && error.retry_after.is_none() => {
-            let body = json!({"code": error.code, "message": error.message, "details": error.details});
-            Some(StoredAnswer { status: error.status.as_u16(), body: body.to_string() })
+            Some(StoredAnswer { status: error.status.as_u16(), body: error.body().to_string() })
         }
         Reply::Failed(_) => None,
     }
@@ -112,7 +111,8 @@ fn replayed_error(status: u16, body: &Value) -> ApiError {
     let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
     let details: Vec<FieldIssue> =
         body.get("details").and_then(|details| serde_json::from_value(details.clone()).ok()).unwrap_or_default();
-    ApiError { details, ..ApiError::new(status, code, message) }
+    let situation = body.get("situation").and_then(|situation| serde_json::from_value(situation.clone()).ok());
+    ApiError { details, situation, ..ApiError::new(status, code, message) }
 }
 
 fn in_progress() -> Reply {

@@ -58,8 +58,13 @@ use crate::http::Http;
 pub const FIELDS: &str = include_str!("fields.toml");
 
 /// What mapping sets are held against.
-pub const PLATFORM: Platform =
-    Platform { name: "Mautic", objects: &[(Kind::Person, "contact")], address: "email", reserved: reserved::NAMES };
+pub const PLATFORM: Platform = Platform {
+    name: "Mautic",
+    objects: &[(Kind::Person, "contact")],
+    address: "email",
+    reserved: reserved::NAMES,
+    changes_duplicates: false,
+};
 
 /// The mapping set that an integration begins with.
 ///

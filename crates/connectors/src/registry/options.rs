@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::mapping::Strategy;
+use tandem_core::mapping::Vanished;
 use tandem_core::sync::enrolment::Enrolment;
 use tandem_core::sync::lift::AdminOptIn;
-use tandem_core::sync::vanished::Vanished;
 
 use crate::mautic::settings::{Calls, CallsAMinute};
 

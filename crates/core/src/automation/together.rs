@@ -7,8 +7,9 @@ use std::collections::{HashSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::identity::{Email, ExternalId};
-use crate::error::{Failure, FailureKind, Result};
+use crate::error::{FailureKind, Result};
 use crate::policy;
+use crate::sync::push::forgotten;
 use crate::sync::services::Desk;
 use crate::sync::together::{Together, side_by_side};
 
@@ -111,7 +112,7 @@ impl Desk {
         for (index, mut work) in carried {
             let ended = match became.remove(&work.key) {
                 Some(Together::Done(pushed)) => Some(Ok(work.brought(&pushed))),
-                Some(Together::Forgotten) => Some(Err(Failure::new(FailureKind::NotFound, "the record was deleted"))),
+                Some(Together::Forgotten) => Some(Err(forgotten())),
                 Some(Together::Failed(failure)) => Some(Err(failure)),
                 // It is written by itself in the next phase.
                 Some(Together::Single) | None => None,

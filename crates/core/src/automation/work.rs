@@ -100,7 +100,15 @@ impl Work {
     /// The contact is what its record says.
     pub(super) fn brought(&mut self, pushed: &Pushed) -> Ended {
         self.is_new = pushed.action == PushAction::Created;
-        self.event.contact = Some(pushed.contact.clone());
+        self.event.contact.clone_from(&pushed.contact);
+        if pushed.action == PushAction::NotSent {
+            let note = format!("the record is left out on the platform: {}", pushed.situation);
+            if pushed.contact.is_none() {
+                // There is nobody to be put into lists.
+                self.event.skip_all(&note);
+            }
+            return (StepStatus::Skipped, Some(note));
+        }
         let issues: Vec<&str> = pushed.issues.iter().map(|issue| issue.field.as_str()).collect();
         let note = (!issues.is_empty()).then(|| format!("not taken as given: {}", issues.join(", ")));
         (StepStatus::Done, note)

@@ -71,6 +71,9 @@ pub struct Link {
     /// Values that the platform did not take, by its names of the fields. They are in no snapshot.
     #[serde(default)]
     pub refused: BTreeMap<String, Refusal>,
+    /// When it was found that the contact which the link had is not there any more; no other took its place since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Timestamp>,
     /// It is known that no create made a contact: none was sent, or each that was sent had no effect.
     #[serde(default)]
     pub unmade: bool,
@@ -125,6 +128,7 @@ impl Link {
             fields_as_of: Timestamp::UNIX_EPOCH,
             rules_as_of: Timestamp::UNIX_EPOCH,
             refused: BTreeMap::new(),
+            missing_since: None,
             unmade: false,
             error: None,
             revision: 0,
@@ -141,6 +145,15 @@ impl Link {
         }
         self.aliases.remove(&survivor);
         self.duplicates.remove(&survivor);
+    }
+
+    /// The link has no contact any more, and knows nothing of one: of what was written on it nothing is relied on.
+    pub fn lose_contact(&mut self) {
+        self.remote_id = None;
+        self.duplicates.clear();
+        self.snapshot.clear();
+        self.campaigns.clear();
+        self.seen.clear();
     }
 
     /// Several contacts have the address: the oldest is the record's, unless it has one of them already.
@@ -234,5 +247,25 @@ mod tests {
         assert!(until("2026-11-28T10:02:00Z").is_held(now));
         assert!(!until("2026-11-28T10:00:00Z").is_held(now));
         assert!(!until("2031-01-01T00:00:00Z").is_held(now));
+    }
+
+    #[test]
+    fn the_stored_form_says_since_when_the_contact_is_missing_and_nothing_where_it_is_not() {
+        let now: Timestamp = "2026-11-28T10:00:00Z".parse().unwrap();
+        let stored = serde_json::to_value(Link::new(now)).unwrap();
+        assert_eq!(stored.get("missing_since"), None);
+        let missing = Link { missing_since: Some(now), ..Link::new(now) };
+        assert_eq!(serde_json::to_value(&missing).unwrap()["missing_since"], "2026-11-28T10:00:00Z");
+        assert!(serde_json::from_value::<Link>(stored).unwrap().missing_since.is_none());
+    }
+
+    #[test]
+    fn a_link_that_loses_its_contact_relies_on_nothing_that_was_written_on_it() {
+        let now: Timestamp = "2026-11-28T10:00:00Z".parse().unwrap();
+        let mut link = Link { remote_id: Some(RemoteId("7".to_owned())), ..Link::new(now) };
+        link.snapshot.insert("email".to_owned(), "a@example.com".into());
+        link.campaigns.insert("1".to_owned());
+        link.lose_contact();
+        assert_eq!(link, Link::new(now));
     }
 }

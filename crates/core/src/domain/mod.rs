@@ -13,5 +13,6 @@ pub mod platform;
 pub mod record;
 pub mod role;
 pub mod scope;
+pub mod situation;
 pub mod tenant;
 pub mod whom;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::RecordKey;
 use super::link::RemoteId;
+use super::situation::Situation;
 use crate::error::{Effect, Failure, FailureKind};
 use crate::policy;
 
@@ -115,6 +116,9 @@ pub struct WrittenPart {
     /// The record that it belongs to, where the writer said so.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordKey>,
+    /// The situation in which the record was, where the writer said so.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub situation: Option<Situation>,
     /// The platform's names of the fields that were sent.
     #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
@@ -152,6 +156,8 @@ pub struct Operation {
     pub list: Option<String>,
     /// The record that it belongs to.
     pub record: Option<RecordKey>,
+    /// The situation in which the record was when it was written.
+    pub situation: Option<Situation>,
     /// Names of the fields that were sent.
     pub fields: Vec<String>,
     /// How it ended.
@@ -177,6 +183,7 @@ impl WriteCall {
             remote_id: part.remote_id.clone(),
             list: self.list.clone(),
             record: part.record.clone(),
+            situation: part.situation,
             fields: part.fields.clone(),
             status: part.status,
             error: part.error,
@@ -184,5 +191,20 @@ impl WriteCall {
             correlation_id: self.correlation_id.clone(),
             run: self.run.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_stored_form_of_a_part_is_what_it_was_with_a_word_for_the_situation() {
+        let bare = WrittenPart { remote_id: Some(RemoteId("7".to_owned())), ..WrittenPart::default() };
+        assert_eq!(serde_json::to_value(&bare).unwrap(), json!({"i": "7"}));
+        let part = WrittenPart { situation: Some(Situation::NotMapped), ..bare };
+        assert_eq!(serde_json::to_value(&part).unwrap(), json!({"i": "7", "w": "not_mapped"}));
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::whom::Whom;
 use crate::error::{Failure, FailureKind, Result};
 use crate::policy::{self, Decision};
 use crate::sync::change::{ContactChange, Outcome, Visitor};
+use crate::sync::decision;
 use crate::sync::erase::Erasure;
 use crate::sync::push::For;
 use crate::sync::services::Desk;
@@ -123,7 +124,7 @@ impl Desk {
             return Verdict::RetryIn(PARKING_FAILED);
         }
         let is_contact = matches!(job.task, Task::PushContact { .. } | Task::Identify { .. });
-        if is_contact && reason.kind == FailureKind::Taken {
+        if is_contact && decision::needs_person(&reason) {
             // The write parked the contact itself, once for all its jobs.
             return Verdict::Done;
         }

@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use super::rules::{FieldRole, FieldRule, Target, Transform};
 use super::set::{Mapping, MappingSet};
+use super::situations::WhenAmbiguous;
 use crate::domain::catalog::{FieldCatalog, RemoteField};
 use crate::domain::kind::Kind;
 
@@ -21,6 +22,8 @@ pub struct Platform {
     pub address: &'static str,
     /// Names that it gives no new field.
     pub reserved: &'static [&'static str],
+    /// Whether it takes changes of an object though others have the same address.
+    pub changes_duplicates: bool,
 }
 
 /// Names by which payloads carry something else than a field.
@@ -70,10 +73,7 @@ fn check_mapping(mapping: &Mapping, platform: &Platform, catalog: Option<&FieldC
         }
         Some(_) => {}
     }
-    if !mapping.when.is_always() {
-        let message = "Tandem understands the condition, and can't leave single records out yet: every record is sent";
-        problems.push(Problem::error("when", message));
-    }
+    problems.extend(impossible_choice(mapping, platform));
     problems.extend(lacking_roles(mapping));
     let addresses = AddressNames::of(mapping);
     for (index, rule) in mapping.rules.iter().enumerate() {
@@ -81,6 +81,15 @@ fn check_mapping(mapping: &Mapping, platform: &Platform, catalog: Option<&FieldC
         problems.extend(checking.all().into_iter().map(|problem| problem.within(&format!("rules[{index}]"))));
     }
     problems
+}
+
+/// What is chosen for a situation, and the platform does not go along with.
+fn impossible_choice(mapping: &Mapping, platform: &Platform) -> Option<Problem> {
+    let links = mapping.situations.ambiguous == WhenAmbiguous::Link && !platform.changes_duplicates;
+    let message = || {
+        format!("{} takes no change of any of several `{}`s with one address: `issue`", platform.name, mapping.object)
+    };
+    links.then(|| Problem::error("situations.ambiguous", message()))
 }
 
 fn lacking_roles(mapping: &Mapping) -> Vec<Problem> {

@@ -12,6 +12,7 @@ pub mod rules;
 pub mod same;
 pub mod set;
 pub mod set_difference;
+pub mod situations;
 mod toml_text;
 mod transforms;
 pub mod vocabulary;
@@ -27,6 +28,7 @@ pub use rule_set::{Dates, RuleSet};
 pub use rules::{FieldRole, FieldRule, Strategy};
 pub use same::is_same;
 pub use set::{Format, Mapping, MappingSet};
+pub use situations::{Response, Situations, Vanished};
 #[cfg(test)]
 pub(crate) use transforms::tests::SmallVocabulary;
 pub use vocabulary::{Country, Vocabulary};

@@ -9,6 +9,7 @@ use super::condition::Condition;
 use super::problem::Problem;
 use super::rule_set::RuleSet;
 use super::rules::FieldRule;
+use super::situations::Situations;
 use super::toml_text;
 use crate::domain::kind::Kind;
 use crate::error::Result;
@@ -32,6 +33,9 @@ pub struct Mapping {
     /// Which of them are sent.
     #[serde(default, skip_serializing_if = "Condition::is_always")]
     pub when: Condition,
+    /// What follows from the situations that leave a choice.
+    #[serde(default, skip_serializing_if = "Situations::is_usual")]
+    pub situations: Situations,
     /// Which of their fields goes where.
     pub rules: Vec<FieldRule>,
 }
@@ -58,7 +62,13 @@ impl MappingSet {
     pub fn built_in(object: &str, rules: &str) -> Result<Self> {
         let rules = RuleSet::read_list(rules)?;
         Ok(Self {
-            mappings: vec![Mapping { kind: Kind::Person, object: object.to_owned(), when: Condition::Always, rules }],
+            mappings: vec![Mapping {
+                kind: Kind::Person,
+                object: object.to_owned(),
+                when: Condition::Always,
+                situations: Situations::default(),
+                rules,
+            }],
         })
     }
 
@@ -131,7 +141,9 @@ impl MappingSet {
                 problems.push(Problem::error(format!("{place}.rules"), message));
             }
             match RuleSet::of(mapping.rules.clone(), mapping.when.clone()) {
-                Ok(rules) if mapping.kind == Kind::Person => people = Some(rules),
+                Ok(rules) if mapping.kind == Kind::Person => {
+                    people = Some(rules.in_situations(mapping.situations.clone()))
+                }
                 Ok(_) => {}
                 Err(wrong) => problems.extend(wrong.into_iter().map(|problem| problem.within(&place))),
             }
@@ -167,7 +179,7 @@ impl fmt::Display for Format {
 }
 
 /// The keys of a mapping.
-const KEYS: &[&str] = &["kind", "object", "when", "rules"];
+const KEYS: &[&str] = &["kind", "object", "when", "situations", "rules"];
 
 fn read_mapping(value: &Value, problems: &mut Vec<Problem>) -> Option<Mapping> {
     let mapping = object(value, "", KEYS, problems)?;
@@ -177,10 +189,30 @@ fn read_mapping(value: &Value, problems: &mut Vec<Problem>) -> Option<Mapping> {
         None => Some(Condition::Always),
         when => read(when, "when", problems),
     };
+    let situations = match mapping.get("situations") {
+        None => Some(Situations::default()),
+        Some(chosen) => read_situations(chosen, problems),
+    };
     let listed = list(mapping.get("rules"), "rules", problems);
     let rules: Vec<Option<FieldRule>> =
         listed.iter().enumerate().map(|(index, rule)| read_rule(rule, index, problems)).collect();
-    Some(Mapping { kind: kind?, object: object?, when: when?, rules: rules.into_iter().flatten().collect() })
+    let rules = rules.into_iter().flatten().collect();
+    Some(Mapping { kind: kind?, object: object?, when: when?, situations: situations?, rules })
+}
+
+/// Each choice is read by itself, as the keys of a rule are.
+fn read_situations(value: &Value, problems: &mut Vec<Problem>) -> Option<Situations> {
+    let mut wrong = Vec::new();
+    for (key, choice) in object(value, "", Situations::KEYS, &mut wrong).into_iter().flatten() {
+        let alone: Map<String, Value> = std::iter::once((key.clone(), choice.clone())).collect();
+        let is_known = Situations::KEYS.contains(&key.as_str());
+        if let Some(error) = Situations::deserialize(Value::Object(alone)).err().filter(|_| is_known) {
+            wrong.push(Problem::error(key.as_str(), error.to_string()));
+        }
+    }
+    let read = if wrong.is_empty() { Situations::deserialize(value).ok() } else { None };
+    problems.extend(wrong.into_iter().map(|problem| problem.within("situations")));
+    read
 }
 
 /// Each key is read by itself first, so that all that are wrong are told with their places.

@@ -28,7 +28,7 @@ pub enum Difference {
     Mapping {
         /// Of this kind.
         kind: Kind,
-        /// `object` or `when`.
+        /// `object`, `when` or `situations`.
         key: String,
         /// What stood there.
         before: Value,
@@ -105,9 +105,11 @@ pub fn differences(before: &MappingSet, after: &MappingSet) -> Vec<Difference> {
 
 fn of_mapping(old: &Mapping, new: &Mapping, found: &mut Vec<Difference>) {
     let as_value = |condition| serde_json::to_value(condition).unwrap_or_default();
+    let choices = |mapping: &Mapping| serde_json::to_value(&mapping.situations).unwrap_or_default();
     for (key, before, after) in [
         ("object", Value::from(old.object.as_str()), Value::from(new.object.as_str())),
         ("when", as_value(&old.when), as_value(&new.when)),
+        ("situations", choices(old), choices(new)),
     ] {
         if before != after {
             found.push(Difference::Mapping { kind: new.kind, key: key.to_owned(), before, after });

@@ -9,6 +9,7 @@ const FIRST: &[&str] = &[
     "kind",
     "object",
     "when",
+    "situations",
     "local",
     "role",
     "aliases",

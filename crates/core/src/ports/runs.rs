@@ -211,6 +211,8 @@ pub struct RunLog {
     pub skipped: u64,
     /// Rows that joined the contact of another row; they are among `taken`.
     pub shared: u64,
+    /// Rows whose records are left out on the platform, as their situations say; they are among `taken`.
+    pub left_out: u64,
     /// Contacts whose rows are gone from the source.
     pub gone: u64,
     /// Memberships of segments set.

@@ -5,6 +5,7 @@ use crate::domain::identity::{Email, ExternalId, RecordKey};
 use crate::domain::issue::FieldIssue;
 use crate::domain::link::RemoteId;
 use crate::domain::record::Patch;
+use crate::domain::situation::Situation;
 use crate::error::Failure;
 
 /// Which contact a change is about.
@@ -62,6 +63,8 @@ pub enum PushAction {
     Updated,
     /// The platform has all of it already; it was not called.
     Unchanged,
+    /// The record is stored, and left out on the platform, as its situation says.
+    NotSent,
 }
 
 /// Who the visitor turned out to be.
@@ -80,10 +83,12 @@ pub enum IdentifyCase {
 /// A finished push.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pushed {
-    /// The contact on the platform.
-    pub contact: RemoteId,
+    /// The contact on the platform; `None` only where the record is left out.
+    pub contact: Option<RemoteId>,
     /// What was done.
     pub action: PushAction,
+    /// In which situation the record was found when it was written.
+    pub situation: Situation,
     /// Who a visitor turned out to be.
     pub case: IdentifyCase,
     /// Campaigns that Tandem put the contact into, now or before.

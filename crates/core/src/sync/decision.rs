@@ -9,7 +9,10 @@ use crate::domain::identity::{Email, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::RemoteId;
 use crate::domain::platform::RemoteContact;
+use crate::domain::situation::{self, Known, Match, Shown, Situation};
 use crate::error::{Failure, FailureKind};
+use crate::mapping::{Response, Situations};
+use crate::policy;
 use crate::ports::Stored;
 
 /// The platform's name of the address.
@@ -51,10 +54,12 @@ impl Owner {
 pub(crate) struct Seeker<'a> {
     pub(crate) key: &'a RecordKey,
     pub(crate) email: &'a Email,
-    /// The contact that the record has.
-    pub(crate) contact: Option<&'a RemoteId>,
+    /// What is known of it; its object is the contact that the record has.
+    pub(crate) known: Known<'a>,
     /// The platform said that somebody has the address.
     pub(crate) is_taken: bool,
+    /// A create was sent for it of which nobody knows how it ended: a contact that matches may be its own.
+    pub(crate) maybe_made: bool,
 }
 
 /// What follows from a look-up.
@@ -68,34 +73,76 @@ pub(crate) enum Follow<'a> {
     WithoutAddress,
     /// Another record's contact has the address until that is written: wait.
     Wait,
-    /// Another record's contact has the address, given to it on the platform: nothing may be written on it.
-    Another,
     /// Several contacts have the address, and the platform takes no change of any of them; the oldest first.
     Several(Vec<&'a RemoteContact>),
     /// The platform said that the address is taken, and shows nobody else who has it: it may have come free, so try once more.
     Again,
+    /// Nothing may be written: the situation says why.
+    Stop,
 }
 
-/// What follows from whom the platform shows with a record's address.
-pub(crate) fn after_look_up<'a>(seeker: &Seeker<'_>, found: &'a [RemoteContact], owners: &Owners) -> Follow<'a> {
+/// In which situation the record is, by whom the platform shows with its address, and what follows from that.
+pub(crate) fn after_look_up<'a>(
+    seeker: &Seeker<'_>,
+    found: &'a [RemoteContact],
+    owners: &Owners,
+    choices: &Situations,
+) -> (Situation, Follow<'a>) {
     let mut bearers: Vec<&RemoteContact> = found.iter().filter(|one| has_address(one, seeker.email)).collect();
     bearers.sort_by_key(|one| age(&one.id));
-    match (bearers.as_slice(), seeker.contact) {
-        ([], None) if !seeker.is_taken => Follow::Make,
-        ([], _) => Follow::Again,
-        ([one], Some(own)) if one.id == *own && seeker.is_taken => Follow::Again,
-        ([one], Some(own)) if one.id == *own => Follow::Change(one),
-        ([one], contact) => {
-            let owner = owners.get(&one.id).filter(|owner| owner.key != *seeker.key);
-            match (owner, contact) {
-                (Some(owner), _) if owner.gives_up(seeker.email) => Follow::Wait,
-                (_, Some(_)) => Follow::WithoutAddress,
-                (Some(_), None) => Follow::Another,
-                (None, None) => Follow::Change(one),
+    let owner = |one: &RemoteContact| owners.get(&one.id).filter(|owner| owner.key != *seeker.key);
+    let matches: Vec<Match<'_>> =
+        bearers.iter().map(|one| Match { id: &one.id, anothers: owner(one).is_some() }).collect();
+    let situation = situation::of(&seeker.known, Shown::Matches(&matches));
+    let gives_up = match bearers.as_slice() {
+        [one] => owner(one).is_some_and(|owner| owner.gives_up(seeker.email)),
+        _ => false,
+    };
+    let response = choices.response(situation, seeker.known.object.is_some());
+    let follow = match situation {
+        Situation::Absent | Situation::Missing if response != Response::Create => Follow::Stop,
+        Situation::Absent | Situation::Missing if seeker.is_taken => Follow::Again,
+        Situation::Absent | Situation::Missing => Follow::Make,
+        Situation::Found if response == Response::Link || seeker.maybe_made => change_first(&bearers),
+        Situation::Taken if gives_up => Follow::Wait,
+        Situation::Found | Situation::Taken => Follow::Stop,
+        Situation::Ambiguous if response == Response::Link => change_oldest(seeker, bearers, &owner),
+        Situation::Ambiguous => Follow::Several(bearers),
+        Situation::Linked | Situation::Merged | Situation::Gone | Situation::NotMapped | Situation::Erased => {
+            match seeker.known.object {
+                None => Follow::Stop,
+                Some(_) if gives_up => Follow::Wait,
+                Some(own) => beside_own(seeker, own, &bearers),
             }
         }
-        (several, Some(own)) if several.iter().all(|one| one.id != *own) => Follow::WithoutAddress,
-        (_, _) => Follow::Several(bearers),
+    };
+    (situation, follow)
+}
+
+/// What a record does that has a contact: of the address alone a look-up tells more.
+fn beside_own<'a>(seeker: &Seeker<'_>, own: &RemoteId, bearers: &[&'a RemoteContact]) -> Follow<'a> {
+    match bearers {
+        [] => Follow::Again,
+        [one] if one.id == *own && seeker.is_taken => Follow::Again,
+        [one] if one.id == *own => Follow::Change(one),
+        _ => Follow::WithoutAddress,
+    }
+}
+
+fn change_first<'a>(bearers: &[&'a RemoteContact]) -> Follow<'a> {
+    bearers.first().map_or(Follow::Make, |one| Follow::Change(one))
+}
+
+/// The record's own among several, or the oldest that no other record has.
+fn change_oldest<'a, O>(
+    seeker: &Seeker<'_>,
+    bearers: Vec<&'a RemoteContact>,
+    owner: &impl Fn(&RemoteContact) -> Option<O>,
+) -> Follow<'a> {
+    let own = bearers.iter().find(|one| Some(&one.id) == seeker.known.object);
+    match own.or_else(|| bearers.iter().find(|one| owner(one).is_none())) {
+        Some(one) => Follow::Change(one),
+        None => Follow::Several(bearers),
     }
 }
 
@@ -176,15 +223,61 @@ pub(crate) fn several(ids: &[RemoteId]) -> Failure {
         names.join(", ")
     );
     let issue = FieldIssue::new("contact.email", IssueCode::SharedIdentity, message.clone());
-    Failure::new(FailureKind::Taken, message).with_fields(vec![issue])
+    Failure::new(FailureKind::Taken, message).with_fields(vec![issue]).because(Situation::Ambiguous)
 }
 
-/// The contact with the address is another record's.
-pub(crate) fn anothers() -> Failure {
-    let message = "The platform's contact with this address belongs to another record, whose address is another: correct the \
-                   contact's address there.";
-    let issue = FieldIssue::new("contact.email", IssueCode::Taken, message);
-    Failure::new(FailureKind::Taken, message).with_fields(vec![issue])
+/// The situation keeps the record from being written.
+pub(crate) fn stopped(situation: Situation) -> Failure {
+    let (kind, code, message) = match situation {
+        Situation::Taken => (
+            FailureKind::Taken,
+            IssueCode::Taken,
+            "The platform's contact with this address belongs to another record, whose address is another: correct the \
+             contact's address there.",
+        ),
+        Situation::Found => (
+            FailureKind::Taken,
+            IssueCode::Taken,
+            "The platform has a contact with this address, and the mapping set leaves it to a person whether it is the \
+             record's.",
+        ),
+        Situation::Missing => (
+            FailureKind::Refused,
+            IssueCode::RefusedByPlatform,
+            "The contact was deleted on the platform, and the mapping set does not have it made anew.",
+        ),
+        Situation::Linked
+        | Situation::Absent
+        | Situation::Ambiguous
+        | Situation::Merged
+        | Situation::Gone
+        | Situation::NotMapped
+        | Situation::Erased => {
+            (FailureKind::Refused, IssueCode::RefusedByPlatform, "The record is left out: no contact is made of it.")
+        }
+    };
+    let issue = FieldIssue::new("contact.email", code, message);
+    Failure::new(kind, message).with_fields(vec![issue]).because(situation)
+}
+
+/// Whether a write that failed so waits for a person, once however often it is found out.
+pub(crate) fn needs_person(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Taken || failure.situation.is_some()
+}
+
+/// What a person can do about it.
+pub(crate) const fn advice(failure: &Failure) -> &'static str {
+    match failure.situation {
+        Some(Situation::Found) => {
+            "See whether the contact is this person: then change `situations.found` of the mapping set to `link`, or give one of \
+             the two another address, and replay."
+        }
+        Some(Situation::Missing) => {
+            "See why the contact was deleted: make it again with the same address, or change `situations.missing` of the \
+             mapping set, and replay."
+        }
+        Some(_) | None => policy::advice(failure.kind),
+    }
 }
 
 /// The refusal, or what it means when the platform says twice that the address is taken and shows nobody who has it.
@@ -208,140 +301,4 @@ pub(crate) fn has_address(contact: &RemoteContact, email: &Email) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn email(text: &str) -> Email {
-        text.parse().unwrap()
-    }
-
-    fn id(number: &str) -> RemoteId {
-        RemoteId(number.to_owned())
-    }
-
-    fn contact(number: &str, address: &str) -> RemoteContact {
-        RemoteContact {
-            id: id(number),
-            email: Some(address.to_owned()),
-            fields: BTreeMap::new(),
-            tags: Vec::new(),
-            do_not_contact: Vec::new(),
-            points: 0,
-            stage: None,
-        }
-    }
-
-    fn key(name: &str) -> RecordKey {
-        RecordKey::from_stored(name.to_owned())
-    }
-
-    fn owned(contact: &str, by: &str, email_of_record: &str, written: &str) -> Owners {
-        let owner = Owner { key: key(by), email: Some(email(email_of_record)), written: Some(written.to_owned()) };
-        [(id(contact), owner)].into()
-    }
-
-    fn follow<'a>(own: Option<&str>, is_taken: bool, found: &'a [RemoteContact], owners: &Owners) -> Follow<'a> {
-        let (me, address, own) = (key("me"), email("a@example.com"), own.map(id));
-        let seeker = Seeker { key: &me, email: &address, contact: own.as_ref(), is_taken };
-        after_look_up(&seeker, found, owners)
-    }
-
-    #[test]
-    fn an_address_that_nobody_has_leads_to_a_new_contact_and_to_another_attempt_when_it_was_taken() {
-        let others = [contact("3", "b@example.com")];
-        assert_eq!(follow(None, false, &others, &Owners::new()), Follow::Make);
-        assert_eq!(follow(None, true, &others, &Owners::new()), Follow::Again);
-        assert_eq!(follow(Some("3"), true, &others, &Owners::new()), Follow::Again);
-    }
-
-    #[test]
-    fn one_contact_with_the_address_is_taken_over_in_any_letter_case() {
-        let found = [contact("3", "A@Example.com")];
-        assert_eq!(follow(None, true, &found, &Owners::new()), Follow::Change(&found[0]));
-        assert_eq!(follow(Some("7"), true, &found, &Owners::new()), Follow::WithoutAddress);
-    }
-
-    #[test]
-    fn another_records_contact_is_never_written_on() {
-        let found = [contact("3", "a@example.com")];
-        let given_by_hand = owned("3", "other", "b@example.com", "b@example.com");
-        assert_eq!(follow(None, true, &found, &given_by_hand), Follow::Another);
-        assert_eq!(follow(Some("7"), true, &found, &given_by_hand), Follow::WithoutAddress);
-        let mine = owned("3", "me", "a@example.com", "a@example.com");
-        assert_eq!(follow(None, true, &found, &mine), Follow::Change(&found[0]));
-    }
-
-    #[test]
-    fn an_address_that_its_owner_gives_up_is_waited_for() {
-        let found = [contact("3", "a@example.com")];
-        let moves = owned("3", "other", "b@example.com", "a@example.com");
-        assert_eq!(follow(None, true, &found, &moves), Follow::Wait);
-        assert_eq!(follow(Some("7"), true, &found, &moves), Follow::Wait);
-    }
-
-    #[test]
-    fn of_several_contacts_none_is_chosen_and_the_oldest_comes_first() {
-        let found = [contact("10", "a@example.com"), contact("9", "a@example.com")];
-        assert_eq!(follow(None, true, &found, &Owners::new()), Follow::Several(vec![&found[1], &found[0]]));
-        assert_eq!(follow(Some("10"), true, &found, &Owners::new()), Follow::Several(vec![&found[1], &found[0]]));
-        assert_eq!(follow(Some("4"), true, &found, &Owners::new()), Follow::WithoutAddress);
-    }
-
-    fn refusal(kind: FailureKind, fields: &[&str]) -> Failure {
-        let issues = fields.iter().map(|field| FieldIssue::new(*field, IssueCode::Taken, ""));
-        Failure::new(kind, "").with_fields(issues.collect())
-    }
-
-    fn next(failure: &Failure, known: bool, refused: &[String], tries: u8) -> Next {
-        let wanted = [("email", json!("a@example.com")), ("supabase_id", json!("1")), ("city", json!("Rome"))];
-        let wanted = wanted.map(|(name, value)| (name.to_owned(), value)).into();
-        after_failure(failure, &Sent { known, wanted: &wanted, refused, tries })
-    }
-
-    #[test]
-    fn a_value_that_is_taken_is_looked_up_only_when_it_is_the_address() {
-        let email_taken = refusal(FailureKind::Taken, &["email"]);
-        let id_taken = refusal(FailureKind::Taken, &["supabase_id"]);
-        assert_eq!(next(&email_taken, false, &[], 1), Next::LookUp);
-        assert_eq!(next(&id_taken, false, &[], 1), Next::LeaveOut(vec!["supabase_id".to_owned()]));
-        assert_eq!(next(&id_taken, false, &["supabase_id".to_owned()], 1), Next::GiveUp);
-    }
-
-    #[test]
-    fn nothing_is_tried_a_third_time() {
-        for failure in [
-            refusal(FailureKind::Taken, &["email"]),
-            refusal(FailureKind::Taken, &["supabase_id"]),
-            refusal(FailureKind::Refused, &["city"]),
-        ] {
-            for known in [true, false] {
-                assert_eq!(next(&failure, known, &[], 2), Next::GiveUp, "{failure:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_new_contact_whose_address_is_refused_is_given_up_and_a_known_one_keeps_its_own() {
-        let refused = refusal(FailureKind::Refused, &["email", "city"]);
-        assert_eq!(next(&refused, false, &[], 1), Next::GiveUp);
-        assert_eq!(next(&refused, true, &[], 1), Next::LeaveOut(vec!["email".to_owned(), "city".to_owned()]));
-    }
-
-    #[test]
-    fn a_known_contact_that_is_gone_is_searched_for() {
-        let gone = Failure::new(FailureKind::NotFound, "");
-        assert_eq!(next(&gone, true, &[], 2), Next::FindAgain);
-        assert_eq!(next(&gone, false, &[], 1), Next::GiveUp);
-    }
-
-    #[test]
-    fn an_answer_of_another_id_or_another_address_is_in_doubt() {
-        let (address, asked) = (email("a@example.com"), id("3"));
-        let doubtful = |answered: &RemoteContact| is_in_doubt(Some(&asked), Some(&address), answered);
-        assert!(!doubtful(&contact("3", "A@example.com")));
-        assert!(doubtful(&contact("4", "a@example.com")));
-        assert!(doubtful(&contact("3", "b@example.com")));
-    }
-}
+mod tests;

@@ -93,7 +93,7 @@ impl Desk {
             queued_at: now,
             task: Task::PushContact { record: key.clone() },
         };
-        let advice = policy::advice(failure.kind).to_owned();
+        let advice = decision::advice(failure).to_owned();
         let parked = ParkedJob { job, reason: failure.clone(), advice, attempts: 1, parked_at: now };
         self.services.parked.park(&parked).await
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::identity::Email;
+use crate::domain::identity::{Email, RecordKey};
 use crate::domain::link::RemoteId;
 use crate::domain::scope::{IntegrationId, Scope};
 use crate::error::{Failure, FailureKind, Result};
@@ -25,6 +25,20 @@ pub(super) struct Elsewhere {
 const DELAY: Duration = Duration::from_secs(2);
 
 impl Desk {
+    /// Whether a record has an object on another platform of the tenant, too. A read; none where there is no other integration.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub(super) async fn is_linked_elsewhere(&self, key: &RecordKey) -> Result<bool> {
+        let own = &self.integration.scope;
+        let peers = self.services.peers.of(&own.tenant).await?;
+        if peers.iter().all(|peer| *peer == own.integration) {
+            return Ok(false);
+        }
+        let links = self.services.contacts.links(&own.tenant, key).await?;
+        Ok(links.iter().any(|one| one.integration != own.integration && one.link.remote_id.is_some()))
+    }
+
     /// What the tenant's other integrations have of a person; those that nothing is known of may have somebody with the address.
     /// One read; none where there is no other integration.
     ///

@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use jiff::Timestamp;
 
 use crate::domain::link::RemoteId;
+use crate::domain::situation::Situation;
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
 use crate::policy;
 
 use super::change::{Outcome, Queued};
+use super::operations::{self, About};
 use super::services::Desk;
 use super::whom::{Known, unknown};
 use crate::domain::whom::Whom;
@@ -59,7 +62,7 @@ impl Desk {
         self.erase_elsewhere(&elsewhere, whom, &known, erasure.at, correlation_id).await?;
         let mut existed = known.record.is_some();
         for contact in &known.contacts {
-            match self.integration.platform.delete(contact).await {
+            match self.delete_for_good(&known, contact).await {
                 Ok(deleted) => existed |= deleted,
                 Err(reason) if policy::may_be_done_later(reason.kind) => {
                     return self.erase_later(&known, erasure, reason, correlation_id).await;
@@ -69,6 +72,11 @@ impl Desk {
         }
         self.forget(&known, erasure).await?;
         Ok(Outcome::Done(Erased { contacts: known.contacts, existed }))
+    }
+
+    async fn delete_for_good(&self, known: &Known, contact: &RemoteId) -> Result<bool> {
+        let about = known.record.iter().map(|(key, _)| About::new(key, Situation::Erased)).collect();
+        operations::about(about, self.integration.platform.delete(contact).boxed()).await
     }
 
     /// The record goes at once, so that no push brings the contact back; the platform's contacts go by jobs.

@@ -3,6 +3,7 @@
 use crate::domain::identity::Email;
 use crate::domain::link::RemoteId;
 use crate::domain::platform::{ContactWrite, RemoteContact};
+use crate::domain::situation::{Known, Match, Shown, Situation};
 use crate::error::{Failure, FailureKind, Result};
 
 use super::change::{IdentifyCase, Visitor};
@@ -25,7 +26,7 @@ impl Writing<'_> {
         let Some(email) = self.draft.record.email.clone() else { return Ok(None) };
         match (self.bearer_of(&email, None, false).await?, self.draft.visitor.clone()) {
             (Found::Contact(id), _) => Ok(Some(Target::Existing(id, IdentifyCase::KnownEmail))),
-            (Found::Elsewhere, _) => Err(decision::anothers()),
+            (Found::Elsewhere, _) => Err(decision::stopped(Situation::Taken)),
             (Found::Nobody, Some(visitor)) => self.look_up_visitor(&visitor).await,
             (Found::Nobody, None) => Ok(None),
         }
@@ -39,7 +40,12 @@ impl Writing<'_> {
         };
         let anonymous = contact.email.as_deref().is_none_or(|email| email.trim().is_empty());
         self.visitor_is_another = !anonymous && !visitor.trusted;
-        Ok((!self.visitor_is_another).then_some(Target::Existing(contact.id, IdentifyCase::ClaimedAnonymous)))
+        if self.visitor_is_another {
+            return Ok(None);
+        }
+        // The visitor and the person are the same, whatever is chosen for contacts that match.
+        self.turn_out(Shown::Object(Match { id: &contact.id, anothers: false }));
+        Ok(Some(Target::Existing(contact.id, IdentifyCase::ClaimedAnonymous)))
     }
 
     /// The platform says that the address of a contact which is there is taken: it is left out when another contact has it. When
@@ -61,13 +67,20 @@ impl Writing<'_> {
 
     async fn bearer_of(&mut self, email: &Email, own: Option<&RemoteId>, is_taken: bool) -> Result<Found> {
         let found = self.platform().find_by_email(email).await?;
-        self.unmade = found.is_empty();
+        self.unmade = found.is_empty() || self.leaves_found_to_a_person();
         let owners = self.desk.owners_of(found.iter().map(|one| &one.id)).await?;
-        let seeker = Seeker { key: &self.draft.key, email, contact: own, is_taken };
-        match decision::after_look_up(&seeker, &found, &owners) {
+        let choices = self.desk.integration.situations();
+        let known = Known { object: own, ..self.draft.known() };
+        let maybe_made = self.draft.may_have_been_created() || self.creation_is_in_doubt();
+        let seeker = Seeker { key: &self.draft.key, email, known, is_taken, maybe_made };
+        let (situation, follow) = decision::after_look_up(&seeker, &found, &owners, &choices);
+        self.draft.turn_out_as(situation, &choices);
+        self.about.turned_out(situation);
+        match follow {
+            Follow::Stop => Err(decision::stopped(situation)),
             Follow::Make | Follow::Again => Ok(Found::Nobody),
             Follow::Change(contact) => Ok(Found::Contact(contact.id.clone())),
-            Follow::WithoutAddress | Follow::Another => Ok(Found::Elsewhere),
+            Follow::WithoutAddress => Ok(Found::Elsewhere),
             Follow::Wait => Err(self.wait_for_address(own).await?),
             Follow::Several(contacts) => {
                 let contacts: Vec<RemoteContact> = contacts.into_iter().cloned().collect();

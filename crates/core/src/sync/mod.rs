@@ -7,7 +7,7 @@ pub mod change;
 pub mod changes;
 pub mod conflict;
 pub mod contested;
-mod decision;
+pub(crate) mod decision;
 pub mod doctor;
 mod duplicates;
 mod elsewhere;
@@ -38,7 +38,6 @@ pub mod status;
 pub mod take_back;
 pub mod together;
 pub(crate) mod tombstone;
-pub mod vanished;
 pub mod whom;
 pub mod write;
 

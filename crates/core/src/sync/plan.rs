@@ -4,27 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentStatus};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
-use crate::domain::link::{Lease, Link, RemoteId};
-use crate::domain::platform::RemoteContact;
-use crate::domain::platform::{ContactWrite, DoNotContact};
+use crate::domain::link::Link;
 use crate::domain::record::{Fields, Record};
+use crate::domain::situation::{self, Known, Shown, Situation};
+use crate::mapping::map::all_fields;
 use crate::mapping::rules::Target;
-use crate::mapping::{self, FieldRule, Mapped, RuleSet, Vocabulary};
+use crate::mapping::{self, FieldRule, Mapped, RuleSet, Situations, Vocabulary};
 use crate::ports::Stored;
 
-use super::change::{ContactChange, Subject, Visitor};
-use super::conflict::MERGED;
+use super::change::{ContactChange, Subject};
 use super::enrolment::Enrolment;
-use super::left_out::{self, Refusals};
-use super::segments;
+use super::left_out;
+use super::segments::{self, WantedSegments};
 use super::states::{self, Taken};
-use super::vanished::Vanished;
+
+mod draft;
+mod written;
+
+pub use draft::Draft;
+pub(crate) use written::note_written;
+pub use written::{contact_write, digest, note_forbidden};
 
 /// The snapshot's key for the tags that Tandem set. `@` can't stand in a platform's field name.
 pub(super) const TAGS: &str = "@tags";
@@ -45,8 +49,8 @@ pub struct Rulebook<'a> {
     pub catalog: Option<&'a FieldCatalog>,
     /// The rule of high-value enrolment.
     pub enrolment: Option<&'a Enrolment>,
-    /// What becomes of a contact whose record the application does not have any more.
-    pub vanished: &'a Vanished,
+    /// What follows from the situations that leave a choice.
+    pub situations: Situations,
 }
 
 /// What was read before a write.
@@ -76,108 +80,6 @@ impl Found {
     }
 }
 
-/// A whole write, planned: the record's new state and what the platform must be told.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    /// The record's key.
-    pub key: RecordKey,
-    /// Its new state.
-    pub record: Record,
-    /// Whether the new state differs from the stored one.
-    pub record_changed: bool,
-    /// The link as stored, or a new one.
-    pub link: Link,
-    /// Whether the link is stored already.
-    pub link_known: bool,
-    /// Who writes the contact just now.
-    pub lease: Option<Lease>,
-    /// The consent ledger after the change.
-    pub consent: ConsentLedger,
-    /// Whether the ledger changed.
-    pub consent_changed: bool,
-    /// Whether the person opted in again, now or by a word that stands and was not carried out: mail may be allowed there.
-    pub opted_in_by_person: bool,
-    /// Identities to claim.
-    pub claim: Vec<Identity>,
-    /// The address to give up when the write succeeds.
-    pub release: Option<Identity>,
-    /// What shall stand on the platform, by its field names and the `@` keys of this module.
-    pub wanted: BTreeMap<String, Value>,
-    /// Fields to blank there.
-    pub clear: Vec<String>,
-    /// What differs from what was last sent.
-    pub set: BTreeMap<String, Value>,
-    /// Names of [`Draft::wanted`] that are not written: both sides changed them, and a person has to choose.
-    pub withheld: BTreeSet<String>,
-    /// Values of [`Draft::wanted`] that are not written: the platform would refuse them again.
-    pub(crate) refused: Refusals,
-    /// The segments that the contact shall be in; `None` when the record says nothing of segments.
-    pub segments: Option<BTreeSet<String>>,
-    /// The campaign to put the contact into.
-    pub enrol: Option<String>,
-    /// The visitor that the person was.
-    pub visitor: Option<Visitor>,
-    /// All issues, for the caller.
-    pub issues: Vec<FieldIssue>,
-}
-
-impl Draft {
-    /// Whether the platform has all of it already and the table too.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.platform_is_settled() && !self.record_changed && !self.consent_changed && self.claim.is_empty()
-    }
-
-    /// Whether the platform has all of it already.
-    #[must_use]
-    pub fn platform_is_settled(&self) -> bool {
-        self.link.base().is_some()
-            && self.link.remote_id.is_some()
-            && self.set.is_empty()
-            && self.clear.is_empty()
-            && self.enrol.is_none()
-            && !self.visitor_is_news()
-            && !self.may_allow_mail()
-    }
-
-    /// Whether the write may have to allow mail again: by the person's opt-in, or by any yes where mail was forbidden because it
-    /// was unclear. No opt-out gives way to a record's yes: then none stands.
-    #[must_use]
-    pub fn may_allow_mail(&self) -> bool {
-        self.opted_in_by_person || self.link.snapshot.contains_key(MAIL) && self.consent.opted_in()
-    }
-
-    /// The segments to put the contact into, and those to take it out of.
-    #[must_use]
-    pub fn segment_changes(&self) -> (Vec<String>, Vec<String>) {
-        let Some(wanted) = &self.segments else { return (Vec::new(), Vec::new()) };
-        let held = &self.link.segments;
-        (wanted.difference(held).cloned().collect(), held.difference(wanted).cloned().collect())
-    }
-
-    /// Whether the contact is to be put into segments, or taken out of some.
-    #[must_use]
-    pub fn has_open_memberships(&self) -> bool {
-        self.segments.as_ref().is_some_and(|wanted| *wanted != self.link.segments)
-    }
-
-    /// The contact on the platform, when it is known.
-    #[must_use]
-    pub fn remote_id(&self) -> Option<&RemoteId> {
-        self.link.remote_id.as_ref()
-    }
-
-    /// An earlier writer began to create the contact and did not say how it ended.
-    #[must_use]
-    pub fn may_have_been_created(&self) -> bool {
-        self.link_known && self.link.remote_id.is_none() && !self.link.unmade
-    }
-
-    fn visitor_is_news(&self) -> bool {
-        self.visitor.is_some() && self.link.remote_id.is_none()
-    }
-}
-
 /// Plans a change of what was found.
 #[must_use]
 pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Timestamp) -> Draft {
@@ -196,11 +98,9 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let link_known = stored.link.is_some();
     let link = left_out::trusted(stored.link.unwrap_or_else(|| Link::new(now)), book);
     let opted_in_by_person = opted_in_by_person || opt_in_is_unfinished(&consent, &link);
-    let (mut wanted, clear_wanted, mapped_issues) = wanted(&record, &consent, book);
-    issues.extend(mapped_issues);
-    end_unspoken_tags(&mut wanted, &link);
-    let segments = segments::wanted(&record, book.rules);
-    issues.extend(segments.issues);
+    let situation = situation_of(&record, &consent, &link, book);
+    let Content { wanted, clear: clear_wanted, segments } =
+        content(situation, &record, &consent, &link, book, &mut issues);
     let withheld = withheld(&link, book.rules);
     let refused = left_out::standing(&link, &wanted, book.catalog, now);
     issues.extend(refused.iter().map(|(name, refusal)| left_out::issue(name, refusal, book.rules)));
@@ -208,9 +108,11 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     set.retain(|name, _| !withheld.contains(name) && !refused.contains_key(name));
     let mut clear = clear_of(clear_wanted, link.base());
     clear.retain(|name| !withheld.contains(name));
-    let enrol = enrolment(book, &record.fields, &consent, &link);
+    let enrol = enrolment(book, &record.fields, &consent, &link).filter(|_| situation != Situation::NotMapped);
     Draft {
         key,
+        situation,
+        follows: book.situations.response(situation, link.remote_id.is_some()),
         record,
         record_changed,
         link,
@@ -226,11 +128,54 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
         set,
         withheld,
         refused,
-        segments: segments.names,
+        segments,
         enrol,
         visitor: change.visitor.clone(),
         issues,
     }
+}
+
+/// The situation, as far as it is known before the platform is asked.
+fn situation_of(record: &Record, consent: &ConsentLedger, link: &Link, book: &Rulebook<'_>) -> Situation {
+    let applies = || book.rules.applies_to(&all_fields(&with_consent(record, consent, book.rules), book.rules));
+    let known = Known {
+        erased: false,
+        gone: record.gone_since.is_some(),
+        unmapped: !book.rules.is_for_all() && !applies(),
+        object: link.remote_id.as_ref(),
+        several: !link.duplicates.is_empty(),
+        was_deleted: link.missing_since.is_some(),
+    };
+    situation::of(&known, Shown::Unasked)
+}
+
+/// What the platform shall hold of a record.
+struct Content {
+    wanted: BTreeMap<String, Value>,
+    clear: Vec<String>,
+    segments: Option<BTreeSet<String>>,
+}
+
+/// Of a record that is left out, the platform is told only what its person said about being mailed.
+fn content(
+    situation: Situation,
+    record: &Record,
+    consent: &ConsentLedger,
+    link: &Link,
+    book: &Rulebook<'_>,
+    issues: &mut Vec<FieldIssue>,
+) -> Content {
+    let (mut wanted, clear, mapped_issues) = wanted(record, consent, book);
+    if situation == Situation::NotMapped {
+        let field = book.rules.consent().and_then(key_of);
+        wanted.retain(|name, _| name == MAIL || field.as_ref() == Some(name));
+        return Content { wanted, clear: Vec::new(), segments: None };
+    }
+    issues.extend(mapped_issues);
+    end_unspoken_tags(&mut wanted, link);
+    let WantedSegments { names, issues: of_segments } = segments::wanted(record, book.rules);
+    issues.extend(of_segments);
+    Content { wanted, clear, segments: names }
 }
 
 /// What is said about being mailed. An unreadable word changes nothing for who is known; somebody new is not mailed by it.
@@ -363,13 +308,10 @@ pub(crate) fn wanted(
     consent: &ConsentLedger,
     book: &Rulebook<'_>,
 ) -> (BTreeMap<String, Value>, Vec<String>, Vec<FieldIssue>) {
-    let mut told = record.clone();
-    if let (Some(rule), Some(standing)) = (book.rules.consent(), consent.word()) {
-        told.fields.insert(rule.local.clone(), json!(standing.status == ConsentStatus::OptedIn));
-    }
+    let told = with_consent(record, consent, book.rules);
     let Mapped { fields, cleared, mut tags, stage, issues } =
         mapping::map(&told, book.rules, book.vocabulary, book.catalog);
-    let gone_tag = book.vanished.tag().filter(|_| record.gone_since.is_some());
+    let gone_tag = book.situations.when_gone().tag().filter(|_| record.gone_since.is_some());
     tags.extend(gone_tag.map(str::to_owned));
     // Tags are a set: another order is no change.
     tags.sort();
@@ -384,6 +326,15 @@ pub(crate) fn wanted(
         wanted.insert(MAIL.to_owned(), json!(FORBIDDEN));
     }
     (wanted, cleared.into_iter().collect(), issues)
+}
+
+/// The record with what stands of being mailed, by its rule's local name.
+fn with_consent(record: &Record, consent: &ConsentLedger, rules: &RuleSet) -> Record {
+    let mut told = record.clone();
+    if let (Some(rule), Some(standing)) = (rules.consent(), consent.word()) {
+        told.fields.insert(rule.local.clone(), json!(standing.status == ConsentStatus::OptedIn));
+    }
+    told
 }
 
 /// Tags that Tandem set, and that nothing speaks of any more, go.
@@ -410,91 +361,4 @@ fn clear_of(wanted: Vec<String>, base: Option<&BTreeMap<String, Value>>) -> Vec<
 fn enrolment(book: &Rulebook<'_>, fields: &Fields, consent: &ConsentLedger, link: &Link) -> Option<String> {
     let rule = book.enrolment?;
     (!link.campaigns.contains(&rule.campaign) && rule.takes(fields, consent)).then(|| rule.campaign.clone())
-}
-
-/// The write that brings the platform from what was last sent (`base`) to `values`. `consent` says why mail is forbidden.
-#[must_use]
-pub fn contact_write(
-    values: &BTreeMap<String, Value>,
-    base: &BTreeMap<String, Value>,
-    consent: &ConsentLedger,
-) -> ContactWrite {
-    let fields = values.iter().filter(|(name, _)| !name.starts_with('@'));
-    let forbid = values.get(MAIL).map(|_| DoNotContact::of_opt_out(consent.standing()));
-    ContactWrite {
-        fields: fields.map(|(name, value)| (name.clone(), value.clone())).collect(),
-        tags: tag_changes(values.get(TAGS), base.get(TAGS)),
-        forbid_mail: forbid,
-        stage: values.get(STAGE).and_then(Value::as_str).map(str::to_owned),
-    }
-}
-
-/// Mail turned out to be forbidden there.
-pub fn note_forbidden(wanted: &mut BTreeMap<String, Value>) {
-    wanted.insert(MAIL.to_owned(), json!(FORBIDDEN));
-}
-
-/// Tags to add as they are, tags to take away with a leading `-`.
-fn tag_changes(now: Option<&Value>, before: Option<&Value>) -> Vec<String> {
-    let Some(now) = now else { return Vec::new() };
-    let (now, before) = (texts(Some(now)), texts(before));
-    let gone = before.iter().filter(|tag| !now.contains(tag)).map(|tag| format!("-{tag}"));
-    let new = now.iter().filter(|tag| !before.contains(tag)).map(|tag| (*tag).to_owned());
-    gone.chain(new).collect()
-}
-
-fn texts(value: Option<&Value>) -> Vec<&str> {
-    value.and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
-}
-
-/// Notes on the link that the draft's write succeeded: all that was wanted but for what the platform did not take (`refused`
-/// names what it refused, `left_out` what is to be remembered), the blanks as `null`. What a person has to decide, and what was
-/// refused, keeps the value that both sides last agreed on. `contact` is the platform's answer.
-pub(crate) fn note_written(
-    link: &mut Link,
-    draft: &Draft,
-    refused: &[String],
-    left_out: Refusals,
-    contact: &RemoteContact,
-) {
-    let is_left_out = |name: &String| refused.contains(name) || left_out.contains_key(name);
-    let is_kept = |name: &String| {
-        let is_lost = left_out.get(name).is_some_and(|refusal| refusal.code == IssueCode::MissingOnPlatform);
-        draft.withheld.contains(name) || is_left_out(name) && !is_lost && !name.starts_with('@')
-    };
-    let mut sent = draft.wanted.clone();
-    sent.extend(draft.clear.iter().map(|name| (name.clone(), Value::Null)));
-    sent.retain(|name, _| !is_left_out(name) && !draft.withheld.contains(name));
-    // What is known to be blank stays so: or it would be cleared once more.
-    let stays =
-        link.snapshot.iter().filter(|(name, value)| is_kept(name) || value.is_null() && !sent.contains_key(*name));
-    let stays: Vec<_> = stays.map(|(name, value)| (name.clone(), value.clone())).collect();
-    sent.extend(stays);
-    link.snapshot = sent;
-    link.refused = left_out;
-    link.unmade = false;
-    if draft.withheld.is_empty() {
-        link.conflicts.clear();
-    }
-    note_stage(link, contact);
-    link.seen.remove(MERGED);
-    link.state = link.settled_state();
-    link.error = None;
-}
-
-/// A stage of that name is there: from now on it is what the platform was last seen to hold.
-fn note_stage(link: &mut Link, contact: &RemoteContact) {
-    let sent = link.snapshot.get(STAGE).and_then(Value::as_str);
-    if let (Some(sent), Some(shown)) = (sent, &contact.stage)
-        && sent.trim().eq_ignore_ascii_case(shown.trim())
-    {
-        link.seen.insert(STAGE.to_owned(), json!(shown));
-    }
-}
-
-/// A digest of what shall stand on the platform, in hex.
-#[must_use]
-pub fn digest(wanted: &BTreeMap<String, Value>) -> String {
-    let text = serde_json::to_string(wanted).unwrap_or_default();
-    hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }

@@ -8,20 +8,27 @@ use jiff::Timestamp;
 
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::ConsentLedger;
-use crate::domain::identity::{Email, ExternalId, Identity, RecordKey};
-use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::identity::{Identity, RecordKey};
+use crate::domain::issue::FieldIssue;
 use crate::domain::link::{Lease, LinkState};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
+use crate::mapping::Response;
 use crate::policy;
 use crate::ports::bulk::Mark;
-use crate::ports::{Attempt, Begin, Commit, Resolved, Save, Stored};
+use crate::ports::{Attempt, Begin, Save};
 
-use super::change::{ContactChange, IdentifyCase, Outcome, PushAction, Pushed, Queued, Subject, Visitor};
+use super::change::{ContactChange, IdentifyCase, Outcome, PushAction, Pushed, Queued, Visitor};
+use super::decision;
 use super::operations;
-use super::plan::{self, Draft, Found, Rulebook};
+use super::plan::{self, Draft, Found};
 use super::services::Desk;
 use super::write::{Writing, Wrote};
+
+mod choice;
+
+pub(crate) use choice::forgotten;
+pub(super) use choice::{Choice, choose};
 
 /// For whom a push is made, and so what follows when it can't be finished now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +66,11 @@ impl Desk {
             }
             let now = self.now();
             let holder = draft.lease.clone().filter(|lease| lease.is_held(now));
+            if holder.is_none() && draft.is_to_be_unlinked() {
+                // Before the record's news are stored: who dies in between has the caller say them again.
+                self.unlink(&draft.key).await?;
+                continue;
+            }
             if holder.is_none()
                 && !draft.platform_is_settled()
                 && let Some(writing) = self.begin(&draft).await?
@@ -109,78 +121,7 @@ impl Desk {
 
     /// A draft of a change of what was found.
     pub(crate) fn draft_of(&self, change: &ContactChange, found: Found, catalog: Option<&FieldCatalog>) -> Draft {
-        let integration = &self.integration;
-        let book = Rulebook {
-            rules: &integration.rules,
-            vocabulary: &*integration.vocabulary,
-            catalog,
-            enrolment: integration.enrolment.as_ref(),
-            vanished: &integration.vanished,
-        };
-        plan::plan(change, found, &book, self.now())
-    }
-
-    /// Reads the record that a change is about.
-    pub(crate) async fn find(&self, change: &ContactChange) -> Result<Found> {
-        match &change.subject {
-            Subject::Known(key) => self.find_known(key).await,
-            Subject::Person { external_id, email } => self.find_person(external_id.as_ref(), email.as_ref()).await,
-        }
-    }
-
-    /// What is wrong with an address that the platform would change or refuse: the record does without it.
-    pub(super) fn address_flaw(&self, email: &Email) -> Option<FieldIssue> {
-        let flaw = self.integration.vocabulary.address_flaw(email)?;
-        Some(FieldIssue::new("contact.email", IssueCode::Invalid, format!("The address {flaw}.")))
-    }
-
-    async fn find_known(&self, key: &RecordKey) -> Result<Found> {
-        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
-        let stored = contacts.load(scope, key).await?;
-        let Some(record) = &stored.record else {
-            return Err(Failure::new(FailureKind::NotFound, "the record was deleted"));
-        };
-        if let Some(email) = self.awaited_now(key, record).await? {
-            return self.found_with(key, stored, email).await;
-        }
-        let identity = record.email.as_ref().map(Email::identity);
-        let consent = match &identity {
-            Some(identity) => contacts.resolve(scope, None, Some(identity)).await?.consent,
-            None => ConsentLedger::default(),
-        };
-        Ok(Found::known(key.clone(), stored, consent))
-    }
-
-    /// The record with the address that it waited for; an opt-out moves along with the person.
-    pub(crate) async fn found_with(&self, key: &RecordKey, stored: Stored, email: Email) -> Result<Found> {
-        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
-        let mut consent = contacts.resolve(scope, None, Some(&email.identity())).await?.consent;
-        let old = stored.record.as_ref().and_then(|record| record.email.as_ref()).map(Email::identity);
-        if let Some(old) = old.filter(|_| consent.standing().is_none()) {
-            consent = contacts.resolve(scope, None, Some(&old)).await?.consent;
-        }
-        let unclaimed = vec![email.identity()];
-        Ok(Found { unclaimed, email: Some(email), ..Found::known(key.clone(), stored, consent) })
-    }
-
-    async fn find_person(&self, external: Option<&ExternalId>, email: Option<&Email>) -> Result<Found> {
-        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
-        let flaw = email.and_then(|email| self.address_flaw(email));
-        let email = email.filter(|_| flaw.is_none());
-        let external_identity = external.map(ExternalId::identity);
-        let email_identity = email.map(Email::identity);
-        let resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
-        let mut choice = match (choose(&resolved, external_identity, email_identity), &flaw) {
-            (Err(failure), Some(flaw)) => return Err(failure.with_fields(vec![flaw.clone()])),
-            (choice, _) => choice?,
-        };
-        choice.issues.extend(flaw);
-        let stored = contacts.load(scope, &choice.key).await?;
-        let consent = match choice.consent_elsewhere(&stored, &resolved, email) {
-            Some(identity) => contacts.resolve(scope, None, Some(&identity)).await?.consent,
-            None => resolved.consent,
-        };
-        Ok(choice.found(stored, consent, external, email))
+        plan::plan(change, found, &self.rulebook(catalog), self.now())
     }
 
     /// Takes the lease and stores the record's new state; `None` when somebody else came first.
@@ -208,7 +149,8 @@ impl Desk {
     }
 
     async fn carry_out(&self, mut writing: Writing<'_>, correlation_id: &str, whom: For) -> Result<Outcome<Pushed>> {
-        let written = operations::about(vec![writing.key().clone()], writing.run().boxed()).await;
+        let about = vec![writing.about.clone()];
+        let written = operations::about(about, writing.run().boxed()).await;
         match (written, whom) {
             (Ok(wrote), _) => self.conclude(writing, wrote, correlation_id, whom).await,
             (Err(failure), whom) if policy::may_be_done_later(failure.kind) => {
@@ -235,6 +177,7 @@ impl Desk {
     ) -> Result<Outcome<Pushed>> {
         self.leave_memberships(&writing.draft).await?;
         let was_refused = writing.draft.link.error.is_some();
+        let is_unlinked = writing.draft.follows == Response::Unlink;
         let (commit, pushed, not_enrolled) = writing.concluded(wrote);
         if self.services.contacts.commit(&self.integration.scope, &commit).await? == Attempt::Contended {
             // Our lease ran out under us. The platform has our values, but another writer may be at work: compare again.
@@ -249,6 +192,9 @@ impl Desk {
         }
         if was_refused {
             self.no_person_needed(&commit.key).await?;
+        }
+        if is_unlinked {
+            self.unlink(&commit.key).await?;
         }
         match (not_enrolled, whom) {
             (None, _) => {}
@@ -287,15 +233,24 @@ impl Desk {
         Ok(failure)
     }
 
-    /// The platform refused: the link says why, and the caller is told.
+    /// The platform refused, or the record's situation keeps it from being written: the link says why, and the caller is told.
     async fn give_back(&self, writing: Writing<'_>, failure: Failure, correlation_id: &str) -> Result<Outcome<Pushed>> {
-        let version = writing.draft.record.version;
-        let commit: Commit = writing.refused(&failure);
+        let (version, left_out) = (writing.draft.record.version, writing.is_left_out(&failure));
+        let (commit, draft) = writing.refused(&failure);
         self.services.contacts.commit(&self.integration.scope, &commit).await?;
-        if failure.kind == FailureKind::Taken {
+        if left_out {
+            return unchanged(draft);
+        }
+        if decision::needs_person(&failure) {
             self.leave_to_person(&commit.key, version, &failure, correlation_id).await?;
         }
         Err(failure)
+    }
+
+    /// Gives up the link of a record: what stands on the platform stays there. A few calls of the table.
+    pub(super) async fn unlink(&self, key: &RecordKey) -> Result<()> {
+        tracing::info!(record = key.as_str(), "no mapping holds of a record any more: its link is given up");
+        self.services.bulk.unlink(&self.integration.scope, key).await
     }
 
     /// Nobody can write the contact just now: the change is stored, and a job will write it.
@@ -368,13 +323,16 @@ pub(super) fn consent_of(draft: &Draft) -> Option<(Identity, ConsentLedger)> {
     (draft.consent_changed || moved).then(|| (email.identity(), draft.consent.clone()))
 }
 
+/// Nothing was written: the platform has all of it, or the record is left out.
 fn unchanged(draft: Draft) -> Result<Outcome<Pushed>> {
-    let Some(contact) = draft.link.remote_id else {
+    let is_left_out = matches!(draft.follows, Response::Ignore | Response::Delete);
+    if draft.link.remote_id.is_none() && !is_left_out {
         return Err(Failure::new(FailureKind::Storage, "a synced link has no contact"));
-    };
+    }
     Ok(Outcome::Done(Pushed {
-        contact,
-        action: PushAction::Unchanged,
+        contact: draft.link.remote_id,
+        action: if is_left_out { PushAction::NotSent } else { PushAction::Unchanged },
+        situation: draft.situation,
         case: IdentifyCase::KnownEmail,
         enrolled_in: draft.link.campaigns.into_iter().collect(),
         issues: draft.issues,
@@ -383,93 +341,4 @@ fn unchanged(draft: Draft) -> Result<Outcome<Pushed>> {
 
 pub(super) fn busy(until: Timestamp) -> Failure {
     Failure::new(FailureKind::Conflict, "another writer holds the contact").not_before(until)
-}
-
-/// Which record the identities mean.
-pub(super) struct Choice {
-    /// The record.
-    pub(super) key: RecordKey,
-    /// Identities that do not point to it yet.
-    pub(super) unclaimed: Vec<Identity>,
-    keep_old_email: bool,
-    issues: Vec<FieldIssue>,
-}
-
-impl Choice {
-    /// The address whose consent counts, when it is not the one that was resolved: the record keeps another one, or the
-    /// person changes the address, and an opt-out moves along with the person.
-    pub(super) fn consent_elsewhere(
-        &self,
-        stored: &Stored,
-        resolved: &Resolved,
-        email: Option<&Email>,
-    ) -> Option<Identity> {
-        let held = stored.record.as_ref()?.email.as_ref()?;
-        let given = email.filter(|_| !self.keep_old_email);
-        let moves = given.is_some_and(|given| given != held) && resolved.consent.standing().is_none();
-        (given.is_none() || moves).then(|| held.identity())
-    }
-
-    /// What was found, with what is stored of the record.
-    pub(super) fn found(
-        self,
-        stored: Stored,
-        consent: ConsentLedger,
-        external: Option<&ExternalId>,
-        email: Option<&Email>,
-    ) -> Found {
-        let Self { key, unclaimed, keep_old_email, mut issues } = self;
-        let held = stored.record.as_ref().and_then(|record| record.external_id.as_ref());
-        if is_anothers(external, held) {
-            issues.push(FieldIssue::new(
-                "id",
-                IssueCode::SharedIdentity,
-                "Another record of the application has the same address: both are one contact, the newest write wins.",
-            ));
-        }
-        let awaited = email.filter(|_| keep_old_email).cloned();
-        let email = email.filter(|_| !keep_old_email).cloned();
-        Found { key, stored, consent, unclaimed, issues, email, awaited }
-    }
-}
-
-/// The external id decides; an address that another record holds is left to it.
-pub(super) fn choose(resolved: &Resolved, external: Option<Identity>, email: Option<Identity>) -> Result<Choice> {
-    let known = resolved.by_external_id.as_ref().or(resolved.by_email.as_ref());
-    let Some(key) = known else { return choose_new(external, email) };
-    let taken = resolved.by_email.as_ref().is_some_and(|holder| holder != key);
-    let claim_external = external.filter(|_| resolved.by_external_id.is_none());
-    let claim_email = email.filter(|_| resolved.by_email.is_none());
-    let issues = taken.then(|| {
-        FieldIssue::new(
-            "contact.email",
-            IssueCode::Taken,
-            "Another record has this address: the record keeps the one it had until that one gives it up. The rest was taken.",
-        )
-    });
-    Ok(Choice {
-        key: key.clone(),
-        unclaimed: claim_external.into_iter().chain(claim_email).collect(),
-        keep_old_email: taken,
-        issues: issues.into_iter().collect(),
-    })
-}
-
-fn choose_new(external: Option<Identity>, email: Option<Identity>) -> Result<Choice> {
-    let Some(email) = email else {
-        let missing = FieldIssue::new(
-            "contact.email",
-            IssueCode::Missing,
-            "No contact is known for this id: give an email address to create one.",
-        );
-        return Err(Failure::new(FailureKind::Invalid, "an email address is needed").with_fields(vec![missing]));
-    };
-    let first = external.as_ref().unwrap_or(&email);
-    let key = RecordKey::first_known_by(first);
-    let unclaimed = external.into_iter().chain([email]).collect();
-    Ok(Choice { key, unclaimed, keep_old_email: false, issues: Vec::new() })
-}
-
-fn is_anothers(given: Option<&ExternalId>, held: Option<&ExternalId>) -> bool {
-    matches!((given, held), (Some(given), Some(held)) if given != held)
 }

@@ -9,7 +9,7 @@ use crate::automation::rulebook::RuleBook;
 use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::jobs::message::{Job, Task};
-use crate::mapping::{RuleSet, Strategy, Vocabulary};
+use crate::mapping::{RuleSet, Situations, Strategy, Vanished, Vocabulary};
 use crate::ports::bulk::{BulkPlatform, BulkStore};
 use crate::ports::changes::ChangeLog;
 use crate::ports::integrations::Peers;
@@ -27,7 +27,6 @@ use super::enrolment::Enrolment;
 use super::lift::AdminOptIn;
 use super::operations::Recorder;
 use super::reference::ReferenceData;
-use super::vanished::Vanished;
 
 /// Tandem's own means: time, chance, table and queue. The same for all integrations.
 #[derive(Clone)]
@@ -107,12 +106,20 @@ pub struct Integration {
     pub enrolment: Option<Enrolment>,
     /// Whether a user of the platform may take an opt-out away.
     pub admin_opt_in: AdminOptIn,
-    /// What becomes of contacts whose records the application does not have any more.
+    /// What becomes of contacts whose records the application does not have any more, unless the mapping says it.
     pub vanished: Vanished,
     /// Where its webhook leads; `None` when nobody set one up.
     pub hook: Option<Hook>,
     /// Fields and stages of the platform, as last read.
     pub reference: Arc<ReferenceData>,
+}
+
+impl Integration {
+    /// What follows from the situations that leave a choice.
+    #[must_use]
+    pub fn situations(&self) -> Situations {
+        self.rules.situations().clone().or_when_gone(&self.vanished)
+    }
 }
 
 /// The platform for work on all contacts: it leaves a share of the budget of calls to those that somebody waits for.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::domain::identity::RecordKey;
 use crate::domain::link::RemoteId;
 use crate::error::{Failure, Result};
+use crate::mapping::Response;
 use crate::policy;
 use crate::ports::bulk::{BATCH, Mark};
 
@@ -99,13 +100,17 @@ impl Desk {
             Ended::Written { item, contact, created, unfinished: false, left_out } => {
                 let Item { mark, draft, .. } = *item;
                 let action = if created { PushAction::Created } else { PushAction::Updated };
-                let mut pushed = pushed(draft, contact, action);
+                let mut pushed = pushed(draft, Some(contact), action);
                 pushed.issues.extend(left_out);
                 (mark.record, Together::Done(Box::new(pushed)))
             }
+            Ended::Settled(mark, Some(draft)) if draft.follows == Response::Ignore => {
+                let contact = draft.remote_id().cloned();
+                (mark.record, Together::Done(Box::new(pushed(*draft, contact, PushAction::NotSent))))
+            }
             Ended::Settled(mark, Some(draft)) => match draft.remote_id().cloned() {
                 Some(contact) => {
-                    (mark.record, Together::Done(Box::new(pushed(*draft, contact, PushAction::Unchanged))))
+                    (mark.record, Together::Done(Box::new(pushed(*draft, Some(contact), PushAction::Unchanged))))
                 }
                 None => (mark.record, Together::Single),
             },
@@ -121,12 +126,13 @@ impl Desk {
     }
 }
 
-fn pushed(draft: Draft, contact: RemoteId, action: PushAction) -> Pushed {
+fn pushed(draft: Draft, contact: Option<RemoteId>, action: PushAction) -> Pushed {
     let case = match action {
         PushAction::Created => IdentifyCase::Created,
-        PushAction::Updated | PushAction::Unchanged => IdentifyCase::KnownEmail,
+        PushAction::Updated | PushAction::Unchanged | PushAction::NotSent => IdentifyCase::KnownEmail,
     };
-    Pushed { contact, action, case, enrolled_in: draft.link.campaigns.into_iter().collect(), issues: draft.issues }
+    let (situation, enrolled_in) = (draft.situation, draft.link.campaigns.into_iter().collect());
+    Pushed { contact, action, situation, case, enrolled_in, issues: draft.issues }
 }
 
 /// Does work of many at the same time, but not of all at once: the platform takes only so many calls a second. The results

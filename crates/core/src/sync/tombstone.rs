@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::domain::identity::{Email, ExternalId, Identity};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::record::Fields;
+use crate::domain::situation::Situation;
 use crate::error::{Failure, FailureKind, Result};
 use crate::ports::Resolved;
 use crate::ports::lifecycle::Burial;
@@ -77,7 +78,7 @@ impl Desk {
 /// The failure of what would have brought somebody back.
 pub(crate) fn refusal() -> Failure {
     let issue = FieldIssue::new("id", IssueCode::Erased, format!("Skipped: {SKIPPED}."));
-    Failure::new(FailureKind::NotFound, SKIPPED).with_fields(vec![issue])
+    Failure::new(FailureKind::NotFound, SKIPPED).with_fields(vec![issue]).because(Situation::Erased)
 }
 
 /// The identities that somebody is given by.

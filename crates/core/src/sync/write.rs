@@ -4,24 +4,30 @@ use jiff::Timestamp;
 
 use crate::domain::identity::RecordKey;
 use crate::domain::issue::{FieldIssue, IssueCode};
-use crate::domain::link::{Lease, Link, LinkState, RemoteId};
+use crate::domain::link::{Lease, Link, RemoteId};
 use crate::domain::platform::{ContactWrite, RemoteContact};
+use crate::domain::situation::{Match, Shown, Situation};
 use crate::error::{Effect, Failure, FailureKind, Result};
 use crate::jobs::message::MembershipList;
-use crate::mapping::casts_to_zero;
+use crate::mapping::situations::WhenFound;
+use crate::mapping::{Response, casts_to_zero};
 use crate::policy;
-use crate::ports::{Commit, MarketingPlatform};
+use crate::ports::MarketingPlatform;
 
-use super::change::{IdentifyCase, PushAction, Pushed, Visitor};
-use super::decision::{self, EMAIL, Next, Sent};
-use super::left_out;
+use super::change::{IdentifyCase, PushAction, Visitor};
+use super::decision::{self, Next, Sent};
+use super::operations::About;
 use super::plan::{self, Draft};
 use super::services::Desk;
+
+mod ending;
 
 /// A write under way: the lease is ours until [`Writing::concluded`] or [`Writing::refused`] is committed.
 pub struct Writing<'a> {
     pub(super) desk: &'a Desk,
     pub(super) draft: Draft,
+    /// What the operation log says of the write.
+    pub(super) about: About,
     pub(super) link: Link,
     lease: Lease,
     pub(super) refused: Vec<String>,
@@ -56,6 +62,7 @@ impl<'a> Writing<'a> {
         let (refused, unmade) = (draft.refused.keys().cloned().collect(), !draft.may_have_been_created());
         Self {
             desk,
+            about: About::new(&draft.key, draft.situation),
             draft,
             link,
             lease,
@@ -104,17 +111,6 @@ impl<'a> Writing<'a> {
         self.in_doubt
     }
 
-    /// The commit of a write that failed before it made a contact: the next one need not look for it. `None` when there is one,
-    /// or may be.
-    #[must_use]
-    pub fn unmade(&self) -> Option<Commit> {
-        if !self.unmade || self.link.remote_id.is_some() {
-            return None;
-        }
-        let link = Link { unmade: true, ..self.stamped(self.desk.now()) };
-        Some(self.bare_commit(link))
-    }
-
     /// Writes the contact.
     ///
     /// # Errors
@@ -150,10 +146,13 @@ impl<'a> Writing<'a> {
         if let Some(id) = self.draft.remote_id() {
             return Ok(Target::Existing(id.clone(), IdentifyCase::KnownEmail));
         }
-        if (self.draft.may_have_been_created() || self.draft.visitor.is_some())
+        if self.is_to_be_looked_up()
             && let Some(target) = self.look_up().await?
         {
             return Ok(target);
+        }
+        if self.draft.follows != Response::Create {
+            return Err(decision::stopped(self.draft.situation));
         }
         match self.create().await {
             Err(failure) if failure.effect == Effect::Unknown => self.resolve_lost_reply(failure).await,
@@ -163,6 +162,20 @@ impl<'a> Writing<'a> {
             },
             other => other,
         }
+    }
+
+    /// Whether a contact of the record's may be there, though the link names none. Nothing is looked for that would not be made.
+    fn is_to_be_looked_up(&self) -> bool {
+        let may_be_there = self.draft.may_have_been_created() || self.draft.situation == Situation::Missing;
+        let is_wanted = !matches!(self.draft.situation, Situation::Gone | Situation::NotMapped | Situation::Erased);
+        is_wanted && (may_be_there || self.draft.visitor.is_some())
+    }
+
+    /// What the platform showed is taken in: the situation may be another than was known, and with it what follows.
+    pub(super) fn turn_out(&mut self, shown: Shown<'_>) {
+        let choices = self.desk.integration.situations();
+        self.draft.turn_out(shown, &choices);
+        self.about.turned_out(self.draft.situation);
     }
 
     /// What follows from a write that failed for the `tries`-th time.
@@ -188,10 +201,18 @@ impl<'a> Writing<'a> {
         let write = self.full_write().await?;
         self.still_ours().await?;
         let sent = self.platform().create(&write).await;
-        self.unmade = sent.as_ref().is_err_and(is_without_a_contact);
+        self.unmade = sent.as_ref().is_err_and(|failure| {
+            is_without_a_contact(failure) || failure.effect == Effect::None && self.leaves_found_to_a_person()
+        });
         let written = sent?;
         let action = if written.created { PushAction::Created } else { PushAction::Updated };
         Ok(Target::Made(written.contact, action))
+    }
+
+    /// Whether a contact that is found is nothing of the record's: made by others, and a person decides what becomes of it.
+    pub(super) fn leaves_found_to_a_person(&self) -> bool {
+        let is_issue = self.desk.integration.situations().found == WhenFound::Issue;
+        is_issue && !self.draft.may_have_been_created() && !self.in_doubt
     }
 
     /// The create may have been done: only the platform knows.
@@ -219,7 +240,10 @@ impl<'a> Writing<'a> {
         let changed = match self.change_once(id).await {
             Ok(contact) => contact,
             Err(failure) => match self.after(&failure, true, 1) {
-                Next::FindAgain => return self.create_anew().await,
+                Next::FindAgain => {
+                    self.link.missing_since = Some(self.desk.now());
+                    return self.find_anew().await;
+                }
                 Next::LeaveOut(names) => {
                     self.leave_out(names, &failure);
                     self.change_once(id).await?
@@ -240,11 +264,13 @@ impl<'a> Writing<'a> {
         if !decision::is_in_doubt(Some(asked), self.draft.record.email.as_ref(), &changed) {
             return Ok(changed);
         }
-        match self.desk.other_owner(&changed.id, &self.draft.key).await? {
+        let owner = self.desk.other_owner(&changed.id, &self.draft.key).await?;
+        self.turn_out(Shown::Object(Match { id: &changed.id, anothers: owner.is_some() }));
+        match owner {
             None => Ok(changed),
             Some(owner) => {
                 self.desk.send_again(&owner, "another record's write").await?;
-                self.create_anew().await
+                self.find_anew().await
             }
         }
     }
@@ -267,15 +293,13 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// The contact is gone from the platform, and the application says that it should be there.
-    async fn create_anew(&mut self) -> Result<RemoteContact> {
+    /// The link's contact is gone from the platform, or another record's: without it the record is in another situation.
+    async fn find_anew(&mut self) -> Result<RemoteContact> {
         self.draft.link.remote_id = None;
-        self.link.remote_id = None;
-        self.link.duplicates.clear();
-        self.link.snapshot.clear();
-        self.link.campaigns.clear();
-        self.link.seen.clear();
+        self.draft.link.missing_since = self.link.missing_since;
+        self.link.lose_contact();
         self.draft.withheld.clear();
+        self.turn_out(Shown::Unasked);
         self.draft.enrol = self.campaign();
         match Box::pin(self.target()).await? {
             Target::Made(contact, action) => {
@@ -340,82 +364,6 @@ impl<'a> Writing<'a> {
                 Ok(later.then_some(failure))
             }
         }
-    }
-
-    /// The commit of a finished write, the answer for the caller, and why the contact is not in its campaign yet.
-    #[must_use]
-    pub fn concluded(mut self, wrote: Wrote) -> (Commit, Pushed, Option<Failure>) {
-        let now = self.desk.now();
-        let known = self.link.remote_id.as_ref() == Some(&wrote.contact.id);
-        self.link.follow_merge(wrote.contact.id.clone());
-        let rules = &self.desk.integration.rules;
-        let left_out = left_out::of_write(&self.draft, &self.refused, &wrote.contact, rules, now);
-        let lost: Vec<_> = left_out.iter().filter(|(name, _)| !self.refused.contains(name)).collect();
-        if !lost.is_empty() {
-            self.desk.integration.reference.doubt_catalog(now);
-        }
-        self.draft.issues.extend(lost.into_iter().map(|(name, refusal)| left_out::issue(name, refusal, rules)));
-        plan::note_written(&mut self.link, &self.draft, &self.refused, left_out, &wrote.contact);
-        self.link.duplicates.clear();
-        let kept_address = self.refused.iter().any(|name| name == EMAIL);
-        let release = self.draft.release.clone().filter(|_| !kept_address);
-        let identity = self.draft.record.email.as_ref().map(|email| email.identity());
-        let learnt = wrote.consent_learnt.then(|| self.draft.consent.clone());
-        let commit = Commit {
-            key: self.draft.key.clone(),
-            link: self.stamped(now),
-            owner: self.lease.owner.clone(),
-            release: release.into_iter().collect(),
-            point: if known { Vec::new() } else { vec![wrote.contact.id.clone()] },
-            consent: identity.zip(learnt),
-        };
-        let pushed = Pushed {
-            contact: wrote.contact.id,
-            action: wrote.action,
-            case: if self.visitor_is_another { IdentifyCase::OtherPerson } else { wrote.case },
-            enrolled_in: self.link.campaigns.into_iter().collect(),
-            issues: self.draft.issues,
-        };
-        (commit, pushed, wrote.not_enrolled)
-    }
-
-    /// The commit of a refused write.
-    #[must_use]
-    pub fn refused(mut self, failure: &Failure) -> Commit {
-        let now = self.desk.now();
-        self.link.state = LinkState::Error;
-        self.link.error = Some(failure.message.clone());
-        if self.duplicates.is_empty() {
-            self.link.unmade = self.unmade && self.link.remote_id.is_none();
-            return self.bare_commit(self.stamped(now));
-        }
-        self.link.note_duplicates(&self.duplicates);
-        if self.draft.consent.opted_out() {
-            plan::note_forbidden(&mut self.link.snapshot);
-        }
-        let identity = self.draft.record.email.as_ref().map(|email| email.identity());
-        let consent = identity.map(|identity| (identity, self.draft.consent.clone()));
-        // What people do with any of them is the person's doing.
-        Commit { point: self.duplicates.clone(), consent, ..self.bare_commit(self.stamped(now)) }
-    }
-
-    /// A commit that leaves this link and changes nothing else.
-    fn bare_commit(&self, link: Link) -> Commit {
-        Commit {
-            key: self.draft.key.clone(),
-            link,
-            owner: self.lease.owner.clone(),
-            release: Vec::new(),
-            point: Vec::new(),
-            consent: None,
-        }
-    }
-
-    fn stamped(&self, now: Timestamp) -> Link {
-        let mut link = self.link.clone();
-        link.revision += 1;
-        link.updated_at = now;
-        link
     }
 }
 

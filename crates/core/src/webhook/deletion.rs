@@ -1,14 +1,18 @@
 //! Is a contact that is said to be gone merged or deleted? A merge looks like a deletion: the known number dies, and asking
 //! for it answers the survivor (recordings `164-merge-get-known`, `039-mautic.lead_post_delete`).
 
+use jiff::Timestamp;
+
 use crate::domain::engagement;
 use crate::domain::identity::RecordKey;
 use crate::domain::link::{Link, LinkState, RemoteId};
 use crate::domain::platform::{DoNotContactReason, RemoteContact};
 use crate::domain::record::Record;
+use crate::domain::situation::{self, Known, Match, Shown, Situation};
 use crate::error::{Failure, FailureKind, Result};
+use crate::mapping::Response;
 use crate::ports::{Attempt, Stored};
-use crate::sync::conflict::{self, Merged, Shown};
+use crate::sync::conflict::{self, Merged, Shown as Whole};
 use crate::sync::plan::MAIL;
 use crate::sync::services::Desk;
 use crate::sync::settle;
@@ -25,15 +29,52 @@ impl Desk {
         if link.remote_id.as_ref() != Some(contact) {
             return Ok(());
         }
-        match self.integration.platform.get(contact).await {
-            Ok(found) if found.id == *contact => Ok(()),
-            Ok(survivor) => match self.other_owner(&survivor.id, &key).await? {
-                None => self.follow(&key, record, link, survivor).await,
-                // One contact belongs to one record: this one gets a contact of its own with its next write.
-                Some(_) => self.let_contact_go(&key, link).await,
-            },
-            Err(failure) if failure.kind == FailureKind::NotFound => self.let_contact_go(&key, link).await,
-            Err(failure) => Err(failure),
+        let answered = match self.integration.platform.get(contact).await {
+            Ok(answered) => Some(answered),
+            Err(failure) if failure.kind == FailureKind::NotFound => None,
+            Err(failure) => return Err(failure),
+        };
+        match (self.situation_shown(&key, contact, answered.as_ref()).await?, answered) {
+            (Situation::Merged, Some(survivor)) => self.follow(&key, record, link, survivor).await,
+            // One contact belongs to one record: this one gets a contact of its own with its next write.
+            (Situation::Taken, _) => self.let_contact_go(&key, link, None).await,
+            (Situation::Missing, _) => {
+                self.let_contact_go(&key, link, Some(self.now())).await?;
+                self.tell_if_missing_is_an_issue(&key, record).await
+            }
+            (
+                Situation::Linked
+                | Situation::Merged
+                | Situation::Absent
+                | Situation::Found
+                | Situation::Ambiguous
+                | Situation::Gone
+                | Situation::NotMapped
+                | Situation::Erased,
+                _,
+            ) => Ok(()),
+        }
+    }
+
+    /// What the platform's answer makes of a link. Whatever the application says of the record, the link follows the platform.
+    async fn situation_shown(
+        &self,
+        key: &RecordKey,
+        contact: &RemoteId,
+        answered: Option<&RemoteContact>,
+    ) -> Result<Situation> {
+        let known = Known { object: Some(contact), ..Known::default() };
+        let Some(answered) = answered else { return Ok(situation::of(&known, Shown::NotThere)) };
+        let anothers = answered.id != *contact && self.other_owner(&answered.id, key).await?.is_some();
+        Ok(situation::of(&known, Shown::Object(Match { id: &answered.id, anothers })))
+    }
+
+    /// Where a person is to decide what becomes of a contact that was deleted, the next run tells so.
+    async fn tell_if_missing_is_an_issue(&self, key: &RecordKey, record: Option<Record>) -> Result<()> {
+        let follows = self.integration.situations().response(Situation::Missing, false);
+        match record.filter(|_| follows == Response::Issue) {
+            Some(record) => self.mark(key, &record).await,
+            None => Ok(()),
         }
     }
 
@@ -60,7 +101,7 @@ impl Desk {
         let catalog = self.catalog().await;
         let (book, shown) = (
             self.rulebook(catalog.as_deref()),
-            Shown::whole(&survivor, at, &times).by(&self.integration.scope.integration),
+            Whole::whole(&survivor, at, &times).by(&self.integration.scope.integration),
         );
         let merged = conflict::merge(&record, &link, &shown, &book, self.integration.conflict, now);
         let next = conflict::rebased(merged.link.clone().unwrap_or(link), &shown, &self.integration.rules);
@@ -104,9 +145,12 @@ impl Desk {
         events.save_standing(scope, survivor, &engagement::standing(&all)).await
     }
 
-    async fn let_contact_go(&self, key: &RecordKey, mut link: Link) -> Result<()> {
+    /// The link loses its contact: it was deleted, or is another record's.
+    async fn let_contact_go(&self, key: &RecordKey, mut link: Link, missing_since: Option<Timestamp>) -> Result<()> {
         tracing::info!(record = key.as_str(), "the contact was deleted on the platform");
         link.aliases.extend(link.remote_id.take());
+        link.missing_since = missing_since;
+        link.unmade = missing_since.is_some();
         link.state = LinkState::Error;
         link.error = Some("the contact was deleted on the platform".to_owned());
         self.relink(key, link).await

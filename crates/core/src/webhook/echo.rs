@@ -12,7 +12,7 @@ use crate::domain::link::RemoteId;
 use crate::error::Result;
 use crate::mapping::{RuleSet, is_same};
 use crate::ports::Stored;
-use crate::sync::plan::{self, Rulebook};
+use crate::sync::plan;
 use crate::sync::services::Desk;
 
 use super::entry::{Entry, EntryKind};
@@ -53,14 +53,7 @@ impl Desk {
     /// What a write that is under way sends, as far as the record tells it.
     fn being_sent(&self, stored: &Stored, consent: &ConsentLedger) -> Fields {
         let Some(record) = &stored.record else { return Fields::new() };
-        let integration = &self.integration;
-        let book = Rulebook {
-            rules: &integration.rules,
-            vocabulary: &*integration.vocabulary,
-            catalog: None,
-            enrolment: None,
-            vanished: &integration.vanished,
-        };
+        let book = self.rulebook(None);
         let (mut wanted, ..) = plan::wanted(record, consent, &book);
         wanted.retain(|name, _| !name.starts_with('@'));
         wanted

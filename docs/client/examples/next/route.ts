@@ -18,7 +18,7 @@ export async function POST(request: NextRequest): Promise<NextResponse> {
     { budgetMs: 500, waitUntil: after },
   );
   const response = NextResponse.json({ id: user.id });
-  if (known && cookie("consent") === "tracking") {
+  if (known?.setCookie && cookie("consent") === "tracking") {
     response.cookies.set("mtc_id", known.setCookie.mtc_id, { ...VISITOR_COOKIE, maxAge: ONE_YEAR });
     response.cookies.set("mtc_signature", known.mtcSignature ?? "", { ...SIGNATURE_COOKIE, maxAge: ONE_YEAR });
   }

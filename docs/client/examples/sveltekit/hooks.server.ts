@@ -35,8 +35,8 @@ export const identify: Handle = async ({ event, resolve }) => {
   return resolve(event);
 };
 
-function keep(cookies: Cookies, known: { setCookie: { mtc_id: string }; mtcSignature: string | null }): void {
-  if (cookies.get("consent") !== "tracking") return; // as your consent banner calls it
+function keep(cookies: Cookies, known: { setCookie: { mtc_id: string } | null; mtcSignature: string | null }): void {
+  if (!known.setCookie || cookies.get("consent") !== "tracking") return; // as your consent banner calls it
   cookies.set("mtc_id", known.setCookie.mtc_id, { ...VISITOR_COOKIE, maxAge: ONE_YEAR });
   cookies.set("mtc_signature", known.mtcSignature ?? "", { ...SIGNATURE_COOKIE, maxAge: ONE_YEAR });
 }

@@ -76,9 +76,10 @@ fn done(pushed: &Pushed, api_key: &str) -> Value {
     json!({
         "success": true,
         "contactId": pushed.contact,
-        "setCookie": {"mtc_id": pushed.contact},
-        "mtcSignature": signature(&pushed.contact, api_key),
+        "setCookie": pushed.contact.as_ref().map(|contact| json!({"mtc_id": contact})),
+        "mtcSignature": pushed.contact.as_ref().map(|contact| signature(contact, api_key)),
         "case": case(pushed.case),
+        "situation": pushed.situation,
         "enrolledIn": pushed.enrolled_in,
         "fieldIssues": pushed.issues,
     })

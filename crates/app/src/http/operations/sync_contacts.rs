@@ -56,10 +56,10 @@ fn told(chosen: &[Chosen]) -> Reply {
 
 fn result(one: &Chosen) -> Value {
     let (status, contact) = match &one.outcome {
-        ChosenOutcome::Done { action: done, contact } => (action(*done), Some(contact)),
+        ChosenOutcome::Done { action: done, contact } => (action(*done), contact.as_ref()),
         ChosenOutcome::Queued => ("queued", None),
         ChosenOutcome::Missing => ("missing", None),
         ChosenOutcome::Rejected(_) => ("rejected", None),
     };
-    json!({"id": one.id, "status": status, "contactId": contact, "issues": one.issues})
+    json!({"id": one.id, "status": status, "contactId": contact, "situation": one.situation, "issues": one.issues})
 }

@@ -25,7 +25,7 @@ pub async fn upsert_contact(state: &AppState, started: &Started, input: Input<'_
         Err(issues) => return Reply::Failed(ApiError::invalid(issues)),
     };
     let Some(desk) = &state.desk else {
-        let data = json!({"contactId": null, "action": "created", "enrolledIn": [], "fieldIssues": change.issues});
+        let data = json!({"contactId": null, "action": "created", "situation": "absent", "enrolledIn": [], "fieldIssues": change.issues});
         return demo("upsert_contact", data);
     };
     let push = desk.push(&change, &started.correlation_id, For::Caller);
@@ -56,6 +56,7 @@ fn done(pushed: &Pushed) -> Value {
         "success": true,
         "contactId": pushed.contact,
         "action": action(pushed.action),
+        "situation": pushed.situation,
         "enrolledIn": pushed.enrolled_in,
         "fieldIssues": pushed.issues,
     })
@@ -67,6 +68,7 @@ pub fn action(action: PushAction) -> &'static str {
         PushAction::Created => "created",
         PushAction::Updated => "updated",
         PushAction::Unchanged => "unchanged",
+        PushAction::NotSent => "not_sent",
     }
 }
 

@@ -4,8 +4,13 @@ use super::*;
 use crate::domain::catalog::RemoteFieldKind as Holds;
 use crate::mapping::problem::Severity;
 
-const PLATFORM: Platform =
-    Platform { name: "Mautic", objects: &[(Kind::Person, "contact")], address: "email", reserved: &["utm_source"] };
+const PLATFORM: Platform = Platform {
+    name: "Mautic",
+    objects: &[(Kind::Person, "contact")],
+    address: "email",
+    reserved: &["utm_source"],
+    changes_duplicates: false,
+};
 
 fn catalog() -> FieldCatalog {
     let kinds = [
@@ -156,7 +161,7 @@ fn names_have_limits_and_some_are_reserved() {
 }
 
 #[test]
-fn a_condition_is_not_taken_before_it_is_acted_upon() {
+fn a_condition_is_taken_unless_it_can_never_hold() {
     let of = |when: Value| {
         let mapping = json!({"kind": "person", "object": "contact", "when": when, "rules": [address()]});
         let set = MappingSet::of_value(&json!({"mappings": [mapping]})).unwrap();
@@ -164,6 +169,19 @@ fn a_condition_is_not_taken_before_it_is_acted_upon() {
         errors.map(|problem| problem.place).collect::<Vec<_>>()
     };
     assert_eq!(of(json!("always")), Vec::<String>::new());
-    assert_eq!(of(json!({"present": "email"})), ["mappings[0].when"]);
-    assert_eq!(of(json!({"present": "fax"})), ["mappings[0].when.present", "mappings[0].when"]);
+    assert_eq!(of(json!({"present": "email"})), Vec::<String>::new());
+    assert_eq!(of(json!({"present": "fax"})), ["mappings[0].when.present"]);
+}
+
+#[test]
+fn a_choice_that_the_platform_does_not_go_along_with_is_refused_with_its_place() {
+    let situations = json!({"ambiguous": "link", "missing": "issue"});
+    let mapping = json!({"kind": "person", "object": "contact", "situations": situations, "rules": [address()]});
+    let set = MappingSet::of_value(&json!({"mappings": [mapping]})).unwrap();
+    let errors = |platform: &Platform| -> Vec<String> {
+        let found = check(&set, platform, None).into_iter().filter(Problem::is_error);
+        found.map(|problem| problem.place).collect()
+    };
+    assert_eq!(errors(&PLATFORM), ["mappings[0].situations.ambiguous"]);
+    assert_eq!(errors(&Platform { changes_duplicates: true, ..PLATFORM }), Vec::<String>::new());
 }

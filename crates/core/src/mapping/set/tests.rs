@@ -21,6 +21,13 @@ kind = "person"
 object = "contact"
 when = { not = { in = { field = "plan", values = ["basic", "pro"] } } }
 
+[mappings.situations]
+ambiguous = "link"
+found = "issue"
+gone = "tag:left"
+missing = "ignore"
+not_mapped = "unlink"
+
 [[mappings.rules]]
 local = "email"
 role = "address"
@@ -157,4 +164,20 @@ fn all_that_contradicts_itself_is_told_at_once_with_its_place() {
         ]
     );
     assert_eq!(places(r#"{"mappings": []}"#, Format::Json), ["mappings"]);
+}
+
+#[test]
+fn choices_for_situations_that_can_not_be_are_told_with_their_places() {
+    let of = |situations: serde_json::Value| {
+        let mapping = json!({"kind": "person", "object": "contact", "situations": situations, "rules": []});
+        let text = json!({"mappings": [mapping]}).to_string();
+        let problems = MappingSet::read(&text, Format::Json).err().unwrap_or_default();
+        problems.into_iter().map(|problem| problem.place).collect::<Vec<_>>()
+    };
+    assert_eq!(of(json!({"missing": "issue", "gone": "tag:left"})), Vec::<String>::new());
+    assert_eq!(
+        of(json!({"missing": "burn", "gone": "burn", "taken": "create"})),
+        ["mappings[0].situations.taken", "mappings[0].situations.missing", "mappings[0].situations.gone"]
+    );
+    assert_eq!(of(json!(7)), ["mappings[0].situations"]);
 }

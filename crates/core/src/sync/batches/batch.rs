@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use crate::domain::issue::IssueCode;
 use crate::domain::link::{Link, LinkState, RemoteId};
 use crate::domain::platform::ContactWrite;
+use crate::domain::situation::{Match, Shown};
 use crate::error::{Effect, Failure, Result};
+use crate::mapping::situations::WhenFound;
 use crate::policy;
 use crate::ports::bulk::{Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
@@ -57,8 +59,8 @@ impl Sender<'_> {
             return Ok(());
         }
         let begun = self.now();
-        let records = held.iter().map(|held| held.item.draft.key.clone()).collect();
-        let called = operations::about(records, self.call(kind, &held).boxed()).await;
+        let about = held.iter().map(|held| held.item.about()).collect();
+        let called = operations::about(about, self.call(kind, &held).boxed()).await;
         let took = Duration::try_from(self.now().duration_since(begun)).unwrap_or_default();
         match called {
             Ok(outcomes) => {
@@ -167,6 +169,7 @@ impl Sender<'_> {
                         told: Vec::new(),
                     });
                 }
+                // What keeps one from being written keeps no other.
                 Err(failure) => match held.item.after(&failure, kind != Kind::Create) {
                     decision::Next::LookUp => {
                         held.item.is_taken = true;
@@ -195,8 +198,13 @@ impl Sender<'_> {
         let doubtful: Vec<&RemoteId> = done.iter().filter(|one| one.is_in_doubt()).map(|one| &one.contact.id).collect();
         let owners = self.desk.owners_of(doubtful.into_iter()).await?;
         let mut own = Vec::new();
-        for one in done {
+        let choices = self.desk.integration.situations();
+        for mut one in done {
             let other = owners.get(&one.contact.id).filter(|owner| owner.key != one.held.item.draft.key);
+            if one.is_in_doubt() {
+                let shown = Match { id: &one.contact.id, anothers: other.is_some() };
+                one.held.item.draft.turn_out(Shown::Object(shown), &choices);
+            }
             match other {
                 None => own.push(one),
                 Some(owner) => {
@@ -210,7 +218,7 @@ impl Sender<'_> {
 
     /// The record has no contact any more: it is looked up by its address.
     async fn disown(&mut self, queues: &mut Queues, mut held: Held) -> Result<()> {
-        held.item.disown();
+        held.item.disown(&self.desk.integration.situations());
         self.release(std::iter::once(&held)).await?;
         queues.look_up.push_back(held.given_back());
         Ok(())
@@ -249,8 +257,11 @@ impl Sender<'_> {
 
     /// Gives leases back, and the contacts to where they go next.
     async fn hand_back(&mut self, queues: &mut Queues, kind: Kind, back: Vec<(Held, Next)>) -> Result<()> {
+        // Where a person decides what becomes of a contact that is found, the next writer must know that it is not the record's own.
+        let leaves_found = self.desk.integration.situations().found == WhenFound::Issue;
         let commit = |(held, next): &(Held, Next)| match next {
             Next::Again => held.unmade(),
+            Next::LookUp if leaves_found && !held.item.in_doubt => held.unmade(),
             Next::LookUp | Next::Alone => held.released(held.item.draft.link.clone()),
         };
         let commits: Vec<Commit> = back.iter().map(commit).collect();

@@ -38,9 +38,9 @@ impl Sender<'_> {
         if writes.is_empty() {
             return Ok(());
         }
-        let records = entries.iter().map(|(index, _)| done[*index].held.item.draft.key.clone()).collect();
+        let about = entries.iter().map(|(index, _)| done[*index].held.item.about()).collect();
         let indices = entries.into_iter().map(|(index, _)| index);
-        match operations::about(records, self.desk.integration.bulk.update_many(&writes)).await {
+        match operations::about(about, self.desk.integration.bulk.update_many(&writes)).await {
             Ok(outcomes) => {
                 let failed = indices.zip(outcomes).filter(|(_, outcome)| outcome.is_err()).map(|(index, _)| index);
                 let failed = failed.collect();

@@ -7,8 +7,9 @@ use crate::domain::identity::Email;
 use crate::domain::issue::FieldIssue;
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::{DoNotContact, RemoteContact};
+use crate::domain::situation::Shown;
 use crate::error::Failure;
-use crate::mapping::RuleSet;
+use crate::mapping::{Response, RuleSet, Situations};
 use crate::ports::Commit;
 use crate::ports::bulk::Taken;
 use crate::sync::decision::{self, Next, Sent};
@@ -116,7 +117,8 @@ impl Done {
     }
 
     pub(super) fn ended(self) -> Ended {
-        let unfinished = self.leaves_something();
+        // A link that is to be given up goes once its person's word has been told.
+        let unfinished = self.leaves_something() || self.held.item.draft.follows == Response::Unlink;
         let Self { held, contact, created, mut left_out, told, .. } = self;
         left_out.extend(told);
         Ended::Written { item: Box::new(held.item), contact: contact.id, created, unfinished, left_out }
@@ -163,16 +165,13 @@ impl Item {
     }
 
     /// The contact is another record's: nothing of what is known of it is this record's.
-    pub(super) fn disown(&mut self) {
+    pub(super) fn disown(&mut self, choices: &Situations) {
         let link = &mut self.draft.link;
-        link.remote_id = None;
-        link.duplicates.clear();
-        link.snapshot.clear();
-        link.campaigns.clear();
+        link.lose_contact();
         link.segments.clear();
-        link.seen.clear();
         link.state = LinkState::Pending;
         self.draft.withheld.clear();
+        self.draft.turn_out(Shown::Unasked, choices);
         self.pointed = None;
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::domain::link::{LinkState, RemoteId};
 use crate::domain::platform::RemoteContact;
+use crate::domain::situation::Situation;
 use crate::error::{Failure, FailureKind, Result};
 use crate::mapping::is_same;
 use crate::policy;
@@ -72,7 +73,7 @@ impl Sender<'_> {
     async fn follow(
         &mut self,
         queues: &mut Queues,
-        item: Item,
+        mut item: Item,
         found: &[RemoteContact],
         owners: &Owners,
     ) -> Result<()> {
@@ -80,15 +81,19 @@ impl Sender<'_> {
             self.ended.push(Ended::Settled(item.mark, None));
             return Ok(());
         };
-        let own = item.draft.remote_id().cloned();
-        let seeker = Seeker { key: &item.draft.key, email: &email, contact: own.as_ref(), is_taken: item.is_taken };
-        match decision::after_look_up(&seeker, found, owners) {
+        let choices = self.desk.integration.situations();
+        let maybe_made = item.maybe_made || item.in_doubt;
+        let (key, is_taken) = (item.draft.key.clone(), item.is_taken);
+        let seeker = Seeker { key: &key, email: &email, known: item.draft.known(), is_taken, maybe_made };
+        let (situation, follow) = decision::after_look_up(&seeker, found, owners, &choices);
+        item.draft.turn_out_as(situation, &choices);
+        match follow {
             Follow::Make => queues.create.push_back(Item { maybe_made: false, ..item }),
             Follow::Change(contact) => Self::found_there(queues, item, contact),
             Follow::WithoutAddress => Self::without_address(queues, item),
             // Few contacts, and calls of their own: the write of a single contact knows how.
             Follow::Wait | Follow::Several(_) => self.alone(queues, item).await?,
-            Follow::Another => self.given_up(item, decision::anothers()).await?,
+            Follow::Stop => self.given_up(item, decision::stopped(situation)).await?,
             Follow::Again => Self::once_more(queues, item),
         }
         Ok(())
@@ -109,9 +114,11 @@ impl Sender<'_> {
         }
     }
 
-    /// A contact that can't be written: its link says why.
+    /// A contact that can't be written: its link says why. The others of the batch go on.
     async fn given_up(&mut self, item: Item, failure: Failure) -> Result<()> {
         let mut link = item.draft.link.clone();
+        // What was found was made by others, and is not to be taken for a contact of this record's next time.
+        link.unmade |= failure.situation == Some(Situation::Found);
         link.state = LinkState::Error;
         link.error = Some(failure.message.clone());
         let revision = link.revision;
@@ -167,14 +174,22 @@ impl Sender<'_> {
     pub(super) async fn delete_batch(&mut self, queues: &mut Queues) -> Result<()> {
         let items = first_of(&mut queues.delete, queues.pace.size());
         let ids: Vec<RemoteId> = items.iter().filter_map(|item| item.draft.remote_id().cloned()).collect();
-        let records = items.iter().map(|item| item.draft.key.clone()).collect();
-        if let Err(failure) = operations::about(records, self.desk.integration.bulk.delete_many(&ids)).await {
+        let about = items.iter().filter(|item| item.draft.remote_id().is_some()).map(Item::about).collect();
+        let deleted = operations::about(about, self.desk.integration.bulk.delete_many(&ids));
+        if !ids.is_empty()
+            && let Err(failure) = deleted.await
+        {
             queues.delete.extend(items);
             return self.after_batch_failure(queues, failure);
         }
         let (services, scope) = (&self.desk.services, &self.desk.integration.scope);
         for item in &items {
             let draft = &item.draft;
+            if self.desk.is_linked_elsewhere(&draft.key).await? {
+                // The record stays for the others, whose own rules say what becomes of their contacts.
+                services.bulk.unlink(scope, &draft.key).await?;
+                continue;
+            }
             let emails = draft.record.email.iter().map(|email| email.identity());
             let identities: Vec<_> = emails.chain(draft.record.external_id.iter().map(|id| id.identity())).collect();
             let remote: Vec<RemoteId> = draft.link.remote_id.iter().chain(&draft.link.aliases).cloned().collect();

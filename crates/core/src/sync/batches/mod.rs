@@ -21,6 +21,7 @@ use crate::mapping::casts_to_zero;
 use crate::policy;
 use crate::ports::bulk::{BATCH, LOOK_UP, Mark};
 
+use super::operations::About;
 use super::plan::Draft;
 use super::pull::PullCounts;
 use super::services::Desk;
@@ -36,6 +37,8 @@ pub(super) struct Item {
     pub(super) refused: Vec<String>,
     /// A create was sent for it whose reply was lost.
     maybe_made: bool,
+    /// An earlier writer may have created it, and did not say so.
+    in_doubt: bool,
     /// The contact that leads to the record already.
     pointed: Option<RemoteId>,
     /// What the platform holds was looked at since the work began.
@@ -70,7 +73,7 @@ pub(super) enum Ended {
         /// Values that the platform did not take, as far as that is news.
         left_out: Vec<FieldIssue>,
     },
-    /// The platform had all of it already; without a draft there is nothing that could be written.
+    /// The platform had all of it already, or the record is left out; without a draft there is nothing that could be written.
     Settled(Mark, Option<Box<Draft>>),
     /// The record was deleted.
     Forgotten(Mark),
@@ -205,7 +208,23 @@ impl<'a> Sender<'a> {
 impl Item {
     fn new(mark: Mark, draft: Draft, looked: bool) -> Self {
         let (pointed, refused) = (draft.link.remote_id.clone(), draft.refused.keys().cloned().collect());
-        Self { mark, draft, refused, maybe_made: false, pointed, looked, creates: 0, changes: 0, is_taken: false }
+        Self {
+            in_doubt: draft.may_have_been_created(),
+            mark,
+            draft,
+            refused,
+            maybe_made: false,
+            pointed,
+            looked,
+            creates: 0,
+            changes: 0,
+            is_taken: false,
+        }
+    }
+
+    /// What the operation log says of its write.
+    fn about(&self) -> About {
+        About::new(&self.draft.key, self.draft.situation)
     }
 
     /// Zeros and blanks reach a known contact only when it is written as a whole.

@@ -2,14 +2,15 @@
 
 use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::Email;
+use crate::domain::situation::Situation;
 use crate::error::Result;
+use crate::mapping::Response;
 use crate::ports::Stored;
 use crate::ports::bulk::Mark;
 use crate::sync::change::ContactChange;
 use crate::sync::plan::{self, Draft, Found};
 use crate::sync::push;
 use crate::sync::services::Desk;
-use crate::sync::vanished::Vanished;
 
 use super::{Ended, Item, Queues, Sender};
 
@@ -29,6 +30,10 @@ impl Sender<'_> {
         }
         for (mark, draft) in self.desk.plan_anew(marks, &self.id).await? {
             match draft {
+                Some(draft) if self.is_to_be_unlinked(&draft) => {
+                    self.desk.unlink(&draft.key).await?;
+                    self.ended.push(Ended::Settled(mark, None));
+                }
                 Some(draft) => self.place(mark, draft, looked, queues),
                 None => self.ended.push(Ended::Forgotten(mark)),
             }
@@ -41,7 +46,7 @@ impl Sender<'_> {
         if let Some(until) = draft.lease.as_ref().filter(|lease| lease.is_held(now)).map(|lease| lease.until) {
             return self.ended.push(Ended::Held(mark, until, None));
         }
-        if self.is_to_be_deleted(&draft) {
+        if draft.follows == Response::Delete {
             return queues.delete.push_back(Item::new(mark, draft, looked));
         }
         if draft.platform_is_settled() {
@@ -55,15 +60,23 @@ impl Sender<'_> {
         match (item.draft.remote_id().is_some(), item.needs_rewrite()) {
             (true, true) => queues.rewrite.push_back(item),
             (true, false) => queues.update.push_back(item),
-            (false, _) if item.draft.may_have_been_created() => queues.look_up.push_back(item),
+            (false, _) if item.may_be_there() => queues.look_up.push_back(item),
             (false, _) if item.draft.record.email.is_some() => queues.create.push_back(item),
             // A contact needs an address: the record was refused when it was taken.
             (false, _) => self.ended.push(Ended::Settled(item.mark, None)),
         }
     }
 
-    fn is_to_be_deleted(&self, draft: &Draft) -> bool {
-        draft.record.gone_since.is_some() && self.desk.integration.vanished == Vanished::Delete
+    /// Whoever writes the contact just now does so first.
+    fn is_to_be_unlinked(&self, draft: &Draft) -> bool {
+        draft.is_to_be_unlinked() && !draft.lease.as_ref().is_some_and(|lease| lease.is_held(self.now()))
+    }
+}
+
+impl Item {
+    /// Whether a contact of the record's may be there, though the link names none.
+    fn may_be_there(&self) -> bool {
+        self.draft.may_have_been_created() || self.draft.situation == Situation::Missing
     }
 }
 

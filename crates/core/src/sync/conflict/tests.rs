@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::link::{LinkState, RemoteId};
+use crate::mapping::Situations;
 use crate::mapping::{RuleSet, SmallVocabulary, changed};
-use crate::sync::vanished::Vanished;
 
 const RULES: &str = r#"
 [[rule]]
@@ -155,7 +155,7 @@ impl Case {
 }
 
 fn book(rules: &RuleSet) -> Rulebook<'_> {
-    Rulebook { rules, vocabulary: &SmallVocabulary, catalog: None, enrolment: None, vanished: &Vanished::Keep }
+    Rulebook { rules, vocabulary: &SmallVocabulary, catalog: None, enrolment: None, situations: Situations::default() }
 }
 
 fn rules() -> RuleSet {

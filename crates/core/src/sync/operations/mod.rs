@@ -7,4 +7,4 @@ mod recorder;
 
 pub use recorded::Recorded;
 pub use recorder::Recorder;
-pub(crate) use recorder::{about, flush};
+pub(crate) use recorder::{About, about, flush};

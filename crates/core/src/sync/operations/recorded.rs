@@ -100,6 +100,7 @@ fn part(id: Option<&RemoteId>, fields: Vec<String>) -> WrittenPart {
         status: OperationStatus::Unknown,
         error: Some(FailureKind::Timeout),
         record: None,
+        situation: None,
     }
 }
 

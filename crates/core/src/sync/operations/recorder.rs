@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::domain::identity::RecordKey;
 use crate::domain::operation::WriteCall;
 use crate::domain::scope::Scope;
+use crate::domain::situation::Situation;
 use crate::ports::operations::{OperationLog, Pack};
 use crate::ports::place::TimePlace;
 use crate::ports::{Clock, Entropy};
@@ -39,8 +40,30 @@ struct Work {
     recorder: Recorder,
     correlation_id: Arc<str>,
     run: Option<Arc<str>>,
-    records: Arc<[RecordKey]>,
+    records: Arc<[About]>,
     noted: Arc<Mutex<Vec<(Scope, WriteCall)>>>,
+}
+
+/// A record that work is done for, and in which situation it is.
+#[derive(Clone)]
+pub(crate) struct About {
+    record: RecordKey,
+    situation: Arc<Mutex<Situation>>,
+}
+
+impl About {
+    pub(crate) fn new(record: &RecordKey, situation: Situation) -> Self {
+        Self { record: record.clone(), situation: Arc::new(Mutex::new(situation)) }
+    }
+
+    /// The situation turned out to be this one: what is written from now on is written in it.
+    pub(crate) fn turned_out(&self, situation: Situation) {
+        *self.situation.lock().unwrap_or_else(PoisonError::into_inner) = situation;
+    }
+
+    fn situation(&self) -> Situation {
+        *self.situation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 thread_local! {
@@ -98,7 +121,7 @@ impl Work {
 
 /// Does a part of the work that concerns these records: what a call writes on belongs to them in their order, or all of it to
 /// the one.
-pub(crate) async fn about<T>(records: Vec<RecordKey>, work: BoxFuture<'_, T>) -> T {
+pub(crate) async fn about<T>(records: Vec<About>, work: BoxFuture<'_, T>) -> T {
     match under_way() {
         None => work.await,
         Some(outer) => Within { work: Work { records: records.into(), ..outer }, future: work }.await,
@@ -135,7 +158,9 @@ impl Flight {
             for (index, part) in call.parts.iter_mut().enumerate() {
                 let own = if work.records.len() == 1 { 0 } else { index };
                 let fits = work.records.len() == 1 || work.records.len() == parts;
-                part.record = work.records.get(own).filter(|_| fits).cloned();
+                let about = work.records.get(own).filter(|_| fits);
+                part.record = about.map(|about| about.record.clone());
+                part.situation = about.map(About::situation);
             }
         }
         Self { recorder: recorder.clone(), scope: scope.clone(), work, call: Some(call) }

@@ -6,15 +6,17 @@ use std::time::Duration;
 use crate::domain::identity::RecordKey;
 use crate::domain::issue::FieldIssue;
 use crate::domain::link::RemoteId;
+use crate::domain::situation::Situation;
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
+use crate::mapping::Response;
 use crate::ports::Attempt;
 use crate::ports::source::SourceRow;
 use crate::sync::change::{ContactChange, Outcome, PushAction};
 use crate::sync::push::For;
 use crate::sync::services::Desk;
 
-use super::planned::{self, Round};
+use super::planned::{self, Planned, Round};
 use super::row::{self, Incoming};
 
 /// As many rows are written while the caller waits: one call of the platform each.
@@ -33,8 +35,8 @@ pub enum ChosenOutcome {
     Done {
         /// What was done.
         action: PushAction,
-        /// The contact.
-        contact: RemoteId,
+        /// The contact; `None` only where the record is left out.
+        contact: Option<RemoteId>,
     },
     /// It is stored, and brought to the platform by the next run or a job.
     Queued,
@@ -51,6 +53,8 @@ pub struct Chosen {
     pub id: String,
     /// What became of it.
     pub outcome: ChosenOutcome,
+    /// In which situation its record is, as far as that was found out.
+    pub situation: Option<Situation>,
     /// What could not be taken.
     pub issues: Vec<FieldIssue>,
 }
@@ -74,7 +78,12 @@ impl Desk {
                 Some(Ok(row)) => incoming.push(row),
                 Some(Err(rejected)) => drop(chosen.insert(id.clone(), *rejected)),
                 None => {
-                    let missing = || Chosen { id: id.clone(), outcome: ChosenOutcome::Missing, issues: Vec::new() };
+                    let missing = || Chosen {
+                        id: id.clone(),
+                        outcome: ChosenOutcome::Missing,
+                        situation: None,
+                        issues: Vec::new(),
+                    };
                     // An id that is given twice was read by its first mention.
                     if !incoming.iter().any(|row: &Incoming| row.row == *id) {
                         chosen.entry(id.clone()).or_insert_with(missing);
@@ -103,7 +112,7 @@ impl Desk {
             }
             rows = self.store_round(rows, &mut chosen, &mut stored).await?;
         }
-        let left = rows.into_iter().map(|row| queued(row.row, Vec::new()));
+        let left = rows.into_iter().map(|row| queued(row.row, None, Vec::new()));
         chosen.extend(left);
         if stored.is_empty() {
             return Ok(chosen);
@@ -123,7 +132,7 @@ impl Desk {
         match self.push(&ContactChange::refresh(key), correlation_id, For::Caller).await {
             Ok(Outcome::Done(pushed)) => {
                 let outcome = ChosenOutcome::Done { action: pushed.action, contact: pushed.contact };
-                Chosen { outcome, ..one }
+                Chosen { outcome, situation: Some(pushed.situation), ..one }
             }
             Ok(Outcome::Queued(_)) => one,
             Err(failure) => {
@@ -149,19 +158,20 @@ impl Desk {
         }));
         let mut changed = Vec::new();
         for one in planned {
-            match one.draft.remote_id().cloned() {
-                Some(contact) if !planned::changes_something(&one.draft) && !planned::is_to_be_sent(&one.draft) => {
-                    let outcome = ChosenOutcome::Done { action: PushAction::Unchanged, contact };
-                    chosen.push(Chosen { id: one.row.row, outcome, issues: one.draft.issues });
-                }
-                _ => changed.push(one),
+            if planned::changes_something(&one.draft) || planned::is_to_be_sent(&one.draft) {
+                changed.push(one);
+            } else {
+                chosen.push(unchanged(one));
             }
         }
         let saves: Vec<_> = changed.iter().map(|one| (planned::save_of(&one.draft), true)).collect();
         let attempts = self.services.bulk.save_many(&self.integration.scope, &saves, self.now()).await?;
         for (one, attempt) in changed.into_iter().zip(attempts) {
             match attempt {
-                Attempt::Done => stored.push((one.draft.key.clone(), queued(one.row.row, one.draft.issues))),
+                Attempt::Done => {
+                    let situation = Some(one.draft.situation);
+                    stored.push((one.draft.key.clone(), queued(one.row.row, situation, one.draft.issues)));
+                }
                 Attempt::Contended => waiting.push(one.row),
             }
         }
@@ -169,10 +179,20 @@ impl Desk {
     }
 }
 
-fn queued(id: String, issues: Vec<FieldIssue>) -> Chosen {
-    Chosen { id, outcome: ChosenOutcome::Queued, issues }
+/// A row that says nothing new, of a record that has all of it there or is left out.
+fn unchanged(one: Planned) -> Chosen {
+    let Planned { row, draft, .. } = one;
+    let is_left_out = draft.follows == Response::Ignore;
+    let action = if is_left_out { PushAction::NotSent } else { PushAction::Unchanged };
+    let outcome = ChosenOutcome::Done { action, contact: draft.link.remote_id };
+    Chosen { id: row.row, outcome, situation: Some(draft.situation), issues: draft.issues }
+}
+
+fn queued(id: String, situation: Option<Situation>, issues: Vec<FieldIssue>) -> Chosen {
+    Chosen { id, outcome: ChosenOutcome::Queued, situation, issues }
 }
 
 fn rejected(id: &str, failure: Failure, issues: Vec<FieldIssue>) -> Chosen {
-    Chosen { id: id.to_owned(), outcome: ChosenOutcome::Rejected(failure), issues }
+    let situation = failure.situation;
+    Chosen { id: id.to_owned(), outcome: ChosenOutcome::Rejected(failure), situation, issues }
 }

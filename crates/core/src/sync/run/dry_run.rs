@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use crate::domain::identity::RecordKey;
 use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::situation::Situation;
 use crate::error::Result;
+use crate::mapping::{Response, Vanished};
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
 use crate::ports::runs::{RosterEntry, TakeState};
 use crate::ports::source::{SourceCursor, SourceOrder, SourceRow};
 use crate::sync::plan::Draft;
 use crate::sync::services::Desk;
-use crate::sync::vanished::Vanished;
 
 use super::losses::Losses;
 use super::pass::Roster;
@@ -40,6 +41,10 @@ pub enum PlannedAction {
     Reject,
     /// The row is gone: the rule for vanished records would be applied.
     Gone,
+    /// Nothing: the record is left out.
+    LeaveOut,
+    /// The contact would stay, and be the record's no more.
+    Unlink,
 }
 
 /// One field of a plan, by the platform's name.
@@ -60,6 +65,10 @@ pub struct PlannedChange {
     pub id: String,
     /// What would be done.
     pub action: PlannedAction,
+    /// In which situation the record is, as far as that is known before the platform is asked; `None` when it was not looked at.
+    pub situation: Option<Situation>,
+    /// What follows from the situation.
+    pub follows: Option<Response>,
     /// Fields that would change.
     pub fields: Vec<FieldPlan>,
     /// Segments that the contact would be put into.
@@ -83,6 +92,8 @@ pub struct DryRun {
     pub due: u64,
     /// Contacts that wait from runs before and are not due yet: the run would leave them.
     pub waiting: u64,
+    /// How many of the changes are in which situation.
+    pub situations: BTreeMap<Situation, u64>,
 }
 
 impl Desk {
@@ -102,6 +113,14 @@ impl Desk {
             None => (SourceOrder::Changed, take::changes_begin_at(&take, self.services.source.overlap())),
         };
         let mut planner = Planner::new(self, &take, all, full).await?;
+        let mut situations = BTreeMap::new();
+        let mut counted = |change: PlannedChange| {
+            if let Some(situation) = change.situation {
+                *situations.entry(situation).or_insert(0) += 1;
+            }
+            sink(change);
+        };
+        let sink: &mut Sink<'_> = &mut counted;
         loop {
             let page = self.services.source.page(scope, order, &after, PAGE).await?;
             planner.plan(page.rows, sink).await?;
@@ -114,7 +133,7 @@ impl Desk {
             planner.plan_vanished(sink).await?;
         }
         planner.plan_marked(sink).await?;
-        Ok(planner.concluded())
+        Ok(DryRun { situations, ..planner.concluded() })
     }
 }
 
@@ -193,7 +212,9 @@ impl<'a> Planner<'a> {
         if is_told || self.is_as_before(entry) {
             bare(id, PlannedAction::Unchanged, Vec::new())
         } else {
-            bare(id, PlannedAction::Reject, vec![issue])
+            let situation = (issue.code == IssueCode::Erased).then_some(Situation::Erased);
+            let follows = situation.map(|_| Response::Ignore);
+            PlannedChange { situation, follows, ..bare(id, PlannedAction::Reject, vec![issue]) }
         }
     }
 
@@ -208,6 +229,9 @@ impl<'a> Planner<'a> {
     }
 
     fn action_of(&mut self, draft: &Draft) -> PlannedAction {
+        if let Some(action) = action_by_situation(draft) {
+            return action;
+        }
         if draft.remote_id().is_some() {
             return match (planned::is_to_be_sent(draft), planned::changes_something(draft)) {
                 (true, _) => PlannedAction::Update,
@@ -230,10 +254,12 @@ impl<'a> Planner<'a> {
     async fn plan_gone(&mut self, ids: &[[u8; 16]], sink: &mut Sink<'_>) -> Result<()> {
         for (key, record) in self.desk.records_of(ids).await? {
             self.losses.met += 1;
-            self.losses.lost += u64::from(self.desk.integration.vanished != Vanished::Keep);
+            self.losses.lost += u64::from(*self.desk.integration.situations().when_gone() != Vanished::Keep);
             self.planned.insert(key);
             let id = record.external_id.as_ref().map_or("", |id| id.as_str());
-            sink(bare(id, PlannedAction::Gone, Vec::new()));
+            let follows = Some(self.desk.integration.situations().response(Situation::Gone, true));
+            let gone = bare(id, PlannedAction::Gone, Vec::new());
+            sink(PlannedChange { situation: Some(Situation::Gone), follows, ..gone });
         }
         Ok(())
     }
@@ -252,13 +278,7 @@ impl<'a> Planner<'a> {
             for (_, draft) in self.desk.plan_marked(due).await? {
                 let Some(draft) = draft else { continue };
                 let id = draft.record.external_id.as_ref().map_or("", |id| id.as_str()).to_owned();
-                let action = match draft.remote_id() {
-                    _ if draft.record.gone_since.is_some() => PlannedAction::Gone,
-                    Some(_) if planned::is_to_be_sent(&draft) => PlannedAction::Update,
-                    Some(_) => PlannedAction::Unchanged,
-                    None => PlannedAction::Create,
-                };
-                sink(change_of(id, action, draft));
+                sink(change_of(id, action_of_known(&draft), draft));
             }
             match next {
                 Some(next) => cursor = next,
@@ -272,14 +292,43 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// What follows where that does not depend on what the record says.
+fn action_by_situation(draft: &Draft) -> Option<PlannedAction> {
+    match draft.follows {
+        _ if draft.record.gone_since.is_some() => Some(PlannedAction::Gone),
+        Response::Unlink => Some(PlannedAction::Unlink),
+        Response::Ignore if draft.platform_is_settled() => Some(PlannedAction::LeaveOut),
+        Response::Create
+        | Response::Link
+        | Response::Update
+        | Response::Delete
+        | Response::Tag
+        | Response::Ignore
+        | Response::Issue => None,
+    }
+}
+
+/// What would be done about a record without news.
+pub(super) fn action_of_known(draft: &Draft) -> PlannedAction {
+    action_by_situation(draft).unwrap_or(match draft.remote_id() {
+        Some(_) if planned::is_to_be_sent(draft) => PlannedAction::Update,
+        Some(_) => PlannedAction::Unchanged,
+        None => PlannedAction::Create,
+    })
+}
+
 pub(super) fn change_of(id: String, action: PlannedAction, draft: Draft) -> PlannedChange {
     let (join, leave) = draft.segment_changes();
-    let fields = if action == PlannedAction::Unchanged { Vec::new() } else { fields_of(&draft) };
-    PlannedChange { id, action, fields, join, leave, issues: draft.issues }
+    let is_written = !matches!(action, PlannedAction::Unchanged | PlannedAction::LeaveOut | PlannedAction::Unlink);
+    let fields = if is_written { fields_of(&draft) } else { Vec::new() };
+    let (situation, follows) = (Some(draft.situation), Some(draft.follows));
+    PlannedChange { id, action, situation, follows, fields, join, leave, issues: draft.issues }
 }
 
 fn bare(id: &str, action: PlannedAction, issues: Vec<FieldIssue>) -> PlannedChange {
-    PlannedChange { id: id.to_owned(), action, fields: Vec::new(), join: Vec::new(), leave: Vec::new(), issues }
+    let id = id.to_owned();
+    let (situation, follows) = (None, None);
+    PlannedChange { id, action, situation, follows, fields: Vec::new(), join: Vec::new(), leave: Vec::new(), issues }
 }
 
 fn fields_of(draft: &Draft) -> Vec<FieldPlan> {

@@ -11,12 +11,12 @@ use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::record::{Change, Record, is_blank_text};
 use crate::error::{Failure, Result};
+use crate::mapping::Vanished;
 use crate::ports::{Resolved, Save, Stored};
 use crate::sync::plan::{self, Draft, Rulebook};
 use crate::sync::push::{self, Choice};
 use crate::sync::services::Desk;
 use crate::sync::tombstone;
-use crate::sync::vanished::Vanished;
 
 use super::PAGE;
 use super::row::{self, Incoming};
@@ -124,7 +124,7 @@ impl Desk {
             vocabulary: &*integration.vocabulary,
             catalog,
             enrolment: integration.enrolment.as_ref(),
-            vanished: &integration.vanished,
+            situations: integration.situations(),
         }
     }
 
@@ -150,7 +150,8 @@ impl Desk {
     }
 
     pub(super) async fn gone_save(&self, key: RecordKey, record: Record, now: Timestamp) -> Result<Save> {
-        let consent = match (&self.integration.vanished, record.email.as_ref().map(Email::identity)) {
+        let choices = self.integration.situations();
+        let consent = match (choices.when_gone(), record.email.as_ref().map(Email::identity)) {
             (Vanished::Unsubscribe, Some(email)) => {
                 let resolved = self.services.contacts.resolve(&self.integration.scope, None, Some(&email)).await?;
                 let mut ledger = resolved.consent;

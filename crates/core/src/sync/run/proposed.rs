@@ -6,8 +6,7 @@ use crate::error::Result;
 use crate::ports::bulk::Mark;
 use crate::sync::services::Desk;
 
-use super::dry_run::{PlannedAction, PlannedChange, change_of};
-use super::planned;
+use super::dry_run::{PlannedChange, action_of_known, change_of};
 
 impl Desk {
     /// Plans the records of these external ids by their state of now; `None` for an id that no record has. The platform's list
@@ -33,11 +32,6 @@ impl Desk {
         let mark = Mark::new(record, 0, self.now());
         let planned = self.plan_marked(vec![mark]).await?.into_iter().next();
         let Some(draft) = planned.and_then(|(_, draft)| draft) else { return Ok(None) };
-        let action = match draft.remote_id() {
-            None => PlannedAction::Create,
-            Some(_) if planned::is_to_be_sent(&draft) => PlannedAction::Update,
-            Some(_) => PlannedAction::Unchanged,
-        };
-        Ok(Some(change_of(id.as_str().to_owned(), action, draft)))
+        Ok(Some(change_of(id.as_str().to_owned(), action_of_known(&draft), draft)))
     }
 }

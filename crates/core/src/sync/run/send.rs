@@ -7,12 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, FailureKind, Result};
+use crate::error::{Failure, Result};
 use crate::jobs::message::Task;
+use crate::mapping::Response;
 use crate::policy;
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
 use crate::ports::source::RowStatus;
 use crate::sync::batches::{Ended, Item, Joining, Queues, Sender};
+use crate::sync::decision;
 use crate::sync::left_out;
 use crate::sync::plan::{self, Draft};
 use crate::sync::services::Desk;
@@ -154,8 +156,15 @@ impl Run<'_> {
                 if !unfinished {
                     following.leave(mark, &draft, &contact);
                 }
-                following.synced.push((draft, contact));
+                // Of a record that is left out only its person's word about mail was told.
+                if draft.follows != Response::Ignore {
+                    following.synced.push((draft, contact));
+                }
             }
+            Ended::Settled(mark, Some(draft)) if draft.follows == Response::Ignore => match draft.record.awaited {
+                Some(_) => following.awaiting.push(mark),
+                None => following.finished.push(mark),
+            },
             Ended::Settled(mark, Some(draft)) => match draft.remote_id().cloned() {
                 Some(contact) => {
                     following.leave(mark, &draft, &contact);
@@ -218,7 +227,7 @@ impl Run<'_> {
                 let id = id.as_str().to_owned();
                 statuses.push(RowStatus { id, contact: None, hash: None, synced_at: None, error });
             }
-            if failure.kind == FailureKind::Taken {
+            if decision::needs_person(&failure) {
                 self.desk.park_contact(&item.mark.record, &failure, &self.log.id).await?;
             }
             marks.push(Mark { attempts, due_at, ..item.mark });

@@ -5,12 +5,12 @@ use jiff::SignedDuration;
 use crate::domain::identity::ExternalId;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::error::{Failure, Result};
+use crate::mapping::{Response, Vanished};
 use crate::policy;
 use crate::ports::bulk::Mark;
 use crate::ports::runs::{RosterEntry, TakeState};
 use crate::ports::source::{RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow};
 use crate::ports::{Attempt, Save};
-use crate::sync::vanished::Vanished;
 
 use super::losses::Losses;
 use super::pass::Roster;
@@ -244,6 +244,7 @@ impl Run<'_> {
             false => self.log.taken += 1,
         }
         self.log.shared += u64::from(has(IssueCode::SharedIdentity));
+        self.log.left_out += u64::from(planned.draft.follows == Response::Ignore);
         self.tell_issues(planned);
     }
 
@@ -332,7 +333,7 @@ impl Run<'_> {
         }
         let gone = self.desk.records_of(ids).await?;
         self.log.gone += gone.len() as u64;
-        if self.desk.integration.vanished == Vanished::Keep {
+        if *self.desk.integration.situations().when_gone() == Vanished::Keep {
             return Ok(());
         }
         self.guard_losses(gone.len(), gone.len())?;

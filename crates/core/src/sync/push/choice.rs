@@ -1,0 +1,175 @@
+//! Which record a change is about: by the record's key, or by the identities of a person.
+
+use crate::domain::consent::ConsentLedger;
+use crate::domain::identity::{Email, ExternalId, Identity, RecordKey};
+use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::situation::Situation;
+use crate::error::{Failure, FailureKind, Result};
+use crate::ports::{Resolved, Stored};
+
+use super::super::change::{ContactChange, Subject};
+use super::super::plan::Found;
+use super::super::services::Desk;
+
+impl Desk {
+    /// Reads the record that a change is about.
+    pub(crate) async fn find(&self, change: &ContactChange) -> Result<Found> {
+        match &change.subject {
+            Subject::Known(key) => self.find_known(key).await,
+            Subject::Person { external_id, email } => self.find_person(external_id.as_ref(), email.as_ref()).await,
+        }
+    }
+
+    /// What is wrong with an address that the platform would change or refuse: the record does without it.
+    pub(in crate::sync) fn address_flaw(&self, email: &Email) -> Option<FieldIssue> {
+        let flaw = self.integration.vocabulary.address_flaw(email)?;
+        Some(FieldIssue::new("contact.email", IssueCode::Invalid, format!("The address {flaw}.")))
+    }
+
+    async fn find_known(&self, key: &RecordKey) -> Result<Found> {
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let stored = contacts.load(scope, key).await?;
+        let Some(record) = &stored.record else {
+            return Err(forgotten());
+        };
+        if let Some(email) = self.awaited_now(key, record).await? {
+            return self.found_with(key, stored, email).await;
+        }
+        let identity = record.email.as_ref().map(Email::identity);
+        let consent = match &identity {
+            Some(identity) => contacts.resolve(scope, None, Some(identity)).await?.consent,
+            None => ConsentLedger::default(),
+        };
+        Ok(Found::known(key.clone(), stored, consent))
+    }
+
+    /// The record with the address that it waited for; an opt-out moves along with the person.
+    pub(crate) async fn found_with(&self, key: &RecordKey, stored: Stored, email: Email) -> Result<Found> {
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let mut consent = contacts.resolve(scope, None, Some(&email.identity())).await?.consent;
+        let old = stored.record.as_ref().and_then(|record| record.email.as_ref()).map(Email::identity);
+        if let Some(old) = old.filter(|_| consent.standing().is_none()) {
+            consent = contacts.resolve(scope, None, Some(&old)).await?.consent;
+        }
+        let unclaimed = vec![email.identity()];
+        Ok(Found { unclaimed, email: Some(email), ..Found::known(key.clone(), stored, consent) })
+    }
+
+    async fn find_person(&self, external: Option<&ExternalId>, email: Option<&Email>) -> Result<Found> {
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let flaw = email.and_then(|email| self.address_flaw(email));
+        let email = email.filter(|_| flaw.is_none());
+        let external_identity = external.map(ExternalId::identity);
+        let email_identity = email.map(Email::identity);
+        let resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
+        let mut choice = match (choose(&resolved, external_identity, email_identity), &flaw) {
+            (Err(failure), Some(flaw)) => return Err(failure.with_fields(vec![flaw.clone()])),
+            (choice, _) => choice?,
+        };
+        choice.issues.extend(flaw);
+        let stored = contacts.load(scope, &choice.key).await?;
+        let consent = match choice.consent_elsewhere(&stored, &resolved, email) {
+            Some(identity) => contacts.resolve(scope, None, Some(&identity)).await?.consent,
+            None => resolved.consent,
+        };
+        Ok(choice.found(stored, consent, external, email))
+    }
+}
+
+/// There is no record any more.
+pub(crate) fn forgotten() -> Failure {
+    Failure::new(FailureKind::NotFound, "the record was deleted").because(Situation::Erased)
+}
+
+/// Which record the identities mean.
+pub(in crate::sync) struct Choice {
+    /// The record.
+    pub(in crate::sync) key: RecordKey,
+    /// Identities that do not point to it yet.
+    pub(in crate::sync) unclaimed: Vec<Identity>,
+    keep_old_email: bool,
+    issues: Vec<FieldIssue>,
+}
+
+impl Choice {
+    /// The address whose consent counts, when it is not the one that was resolved: the record keeps another one, or the
+    /// person changes the address, and an opt-out moves along with the person.
+    pub(in crate::sync) fn consent_elsewhere(
+        &self,
+        stored: &Stored,
+        resolved: &Resolved,
+        email: Option<&Email>,
+    ) -> Option<Identity> {
+        let held = stored.record.as_ref()?.email.as_ref()?;
+        let given = email.filter(|_| !self.keep_old_email);
+        let moves = given.is_some_and(|given| given != held) && resolved.consent.standing().is_none();
+        (given.is_none() || moves).then(|| held.identity())
+    }
+
+    /// What was found, with what is stored of the record.
+    pub(in crate::sync) fn found(
+        self,
+        stored: Stored,
+        consent: ConsentLedger,
+        external: Option<&ExternalId>,
+        email: Option<&Email>,
+    ) -> Found {
+        let Self { key, unclaimed, keep_old_email, mut issues } = self;
+        let held = stored.record.as_ref().and_then(|record| record.external_id.as_ref());
+        if is_anothers(external, held) {
+            issues.push(FieldIssue::new(
+                "id",
+                IssueCode::SharedIdentity,
+                "Another record of the application has the same address: both are one contact, the newest write wins.",
+            ));
+        }
+        let awaited = email.filter(|_| keep_old_email).cloned();
+        let email = email.filter(|_| !keep_old_email).cloned();
+        Found { key, stored, consent, unclaimed, issues, email, awaited }
+    }
+}
+
+/// The external id decides; an address that another record holds is left to it.
+pub(in crate::sync) fn choose(
+    resolved: &Resolved,
+    external: Option<Identity>,
+    email: Option<Identity>,
+) -> Result<Choice> {
+    let known = resolved.by_external_id.as_ref().or(resolved.by_email.as_ref());
+    let Some(key) = known else { return choose_new(external, email) };
+    let taken = resolved.by_email.as_ref().is_some_and(|holder| holder != key);
+    let claim_external = external.filter(|_| resolved.by_external_id.is_none());
+    let claim_email = email.filter(|_| resolved.by_email.is_none());
+    let issues = taken.then(|| {
+        FieldIssue::new(
+            "contact.email",
+            IssueCode::Taken,
+            "Another record has this address: the record keeps the one it had until that one gives it up. The rest was taken.",
+        )
+    });
+    Ok(Choice {
+        key: key.clone(),
+        unclaimed: claim_external.into_iter().chain(claim_email).collect(),
+        keep_old_email: taken,
+        issues: issues.into_iter().collect(),
+    })
+}
+
+fn choose_new(external: Option<Identity>, email: Option<Identity>) -> Result<Choice> {
+    let Some(email) = email else {
+        let missing = FieldIssue::new(
+            "contact.email",
+            IssueCode::Missing,
+            "No contact is known for this id: give an email address to create one.",
+        );
+        return Err(Failure::new(FailureKind::Invalid, "an email address is needed").with_fields(vec![missing]));
+    };
+    let first = external.as_ref().unwrap_or(&email);
+    let key = RecordKey::first_known_by(first);
+    let unclaimed = external.into_iter().chain([email]).collect();
+    Ok(Choice { key, unclaimed, keep_old_email: false, issues: Vec::new() })
+}
+
+fn is_anothers(given: Option<&ExternalId>, held: Option<&ExternalId>) -> bool {
+    matches!((given, held), (Some(given), Some(held)) if given != held)
+}
