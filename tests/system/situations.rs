@@ -90,20 +90,20 @@ impl Case {
                 self.known().await;
                 self.shop.source.put([named(ODD, 3, "Eve")]);
             }
-            Situation::Absent => self.new().await,
+            Situation::Absent => self.newcomer().await,
             Situation::Found => {
                 self.contact = Some(self.made_by_hand().await);
-                self.new().await;
+                self.newcomer().await;
             }
             Situation::Ambiguous => {
                 let twins = (0..3).map(|_| self.made_by_hand());
                 join_all(twins).await;
                 assert!(self.shop.system.contacts_with(EMAIL).len() > 1, "the simulator made one contact only");
-                self.new().await;
+                self.newcomer().await;
             }
             Situation::Taken => {
                 self.shop.source.put([named("owner", 1, "Owner")]);
-                self.new().await;
+                self.newcomer().await;
                 let owner = self.shop.system.contact("owner@example.com").id.to_string();
                 self.edit(&owner, json!({"email": EMAIL})).await;
                 self.contact = Some(owner);
@@ -144,7 +144,7 @@ impl Case {
     }
 
     /// All others are on the platform; the odd record is yet to come.
-    async fn new(&mut self) {
+    async fn newcomer(&mut self) {
         self.shop.sync().await;
         self.shop.source.put([named(ODD, 3, "Eve")]);
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tandem_app::mappings::{Setting, Taken};
 use tandem_app::queue::local_worker::LocalWorker;
 use tandem_app::store::Act;
+use tandem_core::automation::stored::{EventStatus, StepStatus};
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::situation::Situation;
 use tandem_core::error::Failure;
@@ -20,6 +21,7 @@ use tandem_core::sync::run::SyncOptions;
 use tandem_core::sync::run::chosen::ChosenOutcome;
 use tandem_core::sync::run::dry_run::{PlannedAction, PlannedChange};
 use tandem_simulators::MauticVersion;
+use tandem_simulators::mautic::{FaultKind, FaultRule};
 use tandem_tests::system::{Options, System};
 
 use super::hub::{Hub, run};
@@ -96,6 +98,41 @@ async fn a_contact_that_is_found_is_left_to_a_person_where_that_is_chosen() {
             assert_eq!(shop.system.link(EMAIL).await.remote_id, None, "{version}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_contact_that_is_found_is_nobodys_own_though_the_look_up_failed_after_the_create_was_refused() {
+    for in_bulk in [false, true] {
+        let shop = shop(MauticVersion::default(), json!("always"), json!({"found": "issue"})).await;
+        made_by_hand(&shop.system, "Hand").await;
+        store(&shop, named(ODD, 2, "Eve")).await;
+        let away = FaultRule::new(FaultKind::Status).status(503).method("GET").path("/api/contacts").times(1);
+        shop.system.mautic.inject_faults(vec![away]);
+        if in_bulk {
+            shop.run(SyncOptions::default()).await;
+            shop.full().await;
+        } else {
+            let change = ContactChange::refresh(shop.system.record_of(EMAIL).await);
+            let first = shop.desk.push(&change, "test", For::Caller).await.unwrap();
+            assert!(matches!(first, Outcome::Queued(_)), "{first:?}");
+            assert_eq!(told(push(&shop).await), (Some(Situation::Found), None));
+        }
+        assert_eq!(shop.system.contact(EMAIL).fields["firstname"], "Hand", "in bulk: {in_bulk}");
+        assert_eq!(shop.system.link(EMAIL).await.remote_id, None, "in bulk: {in_bulk}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_somebody_who_is_left_out_ends_with_its_steps_skipped() {
+    let shop = shop(MauticVersion::default(), json!({"present": "city"}), json!({})).await;
+    let event = json!({"id": "e1", "name": "user_signup", "user": {"id": ODD, "email": EMAIL}});
+    assert_eq!(shop.system.send_events("", &json!([event])).await.unwrap().status, 202);
+    finish(&shop).await;
+    let scope = &shop.desk.integration.scope;
+    let event = shop.desk.services.lifecycle.event(scope, "e1").await.unwrap().unwrap();
+    assert_eq!(event.status, EventStatus::Completed, "{event:?}");
+    assert!(!event.steps.is_empty() && event.steps.iter().all(|step| step.status == StepStatus::Skipped), "{event:?}");
+    assert!(shop.system.contacts_with(EMAIL).is_empty() && shop.system.parked().await.is_empty());
 }
 
 #[tokio::test]

@@ -106,7 +106,8 @@ pub(super) fn steps(derived: &Derived, draft: &Draft) -> Vec<Step> {
         status: StepStatus::Done,
         note: None,
     });
-    let contact = !draft.platform_is_settled();
+    // Of somebody who is left out the contact's step says so, and that there is nobody to be put into lists.
+    let contact = !draft.platform_is_settled() || draft.remote_id().is_none();
     let contact = contact.then(|| Step::pending(StepAction::Contact));
     consent.into_iter().chain(contact).chain(lists.into_iter().map(Step::pending)).collect()
 }
