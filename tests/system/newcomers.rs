@@ -213,7 +213,7 @@ async fn who_was_deleted_does_not_come_back_by_an_import_of_marketing() {
 #[tokio::test]
 async fn a_webhook_a_look_and_a_call_of_the_application_at_once_make_one_record_each() {
     let system = told("all").await;
-    let people = 0..20;
+    let people = 0..8;
     for number in people.clone() {
         made(&system, json!({"email": hub::address(number), "firstname": "There"})).await;
     }
