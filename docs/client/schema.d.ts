@@ -77,7 +77,8 @@ export interface paths {
         /**
          * Hand over up to 500 records of an application that has no database for Tandem to read.
          * @description Each record is its whole state and has a result of its own: a bad one keeps no other out. Of two states the one with
-         *     the newer `updated_at` stays; without it, the last one sent.
+         *     the newer `updated_at` stays; without it, the last one sent. A record is of a person unless `kind` says otherwise; it names
+         *     others by their ids, which need not be known yet.
          */
         post: operations["storeRecords"];
         delete?: never;
@@ -909,6 +910,11 @@ export interface components {
             /** @description One for each record, in their order. */
             results: {
                 index: number;
+                /**
+                 * @description What it is a record of; null for one that was not taken.
+                 * @enum {unknown}
+                 */
+                kind: "person" | "organisation" | "deal" | null;
                 id: string | number | null;
                 /** @enum {unknown} */
                 status: "stored" | "unchanged" | "stale" | "rejected";
@@ -1682,6 +1688,10 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description The id of another record, as the application knows it. */
+        NamedRecord: string | number | null;
+        /** @description Ids of other records, at most 100; as text with commas between them, too. */
+        NamedRecords: null | components["schemas"]["NamedRecord"] | components["schemas"]["NamedRecord"][];
         RecordsCall: components["schemas"]["RecordList"] | {
             records: components["schemas"]["RecordList"];
         };
@@ -1689,6 +1699,15 @@ export interface components {
         /** @description At most 200 fields and 64 KB. */
         Record: {
             id: components["schemas"]["ExternalId"];
+            /**
+             * @description What it is a record of; a person when nothing is said.
+             * @enum {unknown}
+             */
+            kind?: "person" | "organisation" | "deal" | null;
+            organisation_id?: components["schemas"]["NamedRecord"];
+            organisation_ids?: components["schemas"]["NamedRecords"];
+            person_id?: components["schemas"]["NamedRecord"];
+            person_ids?: components["schemas"]["NamedRecords"];
             /** @description The application does not have the record any more. */
             deleted?: boolean | null;
             /** Format: date-time */
@@ -2309,6 +2328,26 @@ export interface operations {
                  *         {
                  *           "id": "1b4e28ba",
                  *           "deleted": true
+                 *         },
+                 *         {
+                 *           "kind": "organisation",
+                 *           "id": "o-1",
+                 *           "name": "Globex",
+                 *           "website": "https://globex.example"
+                 *         },
+                 *         {
+                 *           "id": "2c5f39cb",
+                 *           "email": "ada@globex.example",
+                 *           "organisation_id": "o-1"
+                 *         },
+                 *         {
+                 *           "kind": "deal",
+                 *           "id": "d-1",
+                 *           "name": "Renewal",
+                 *           "organisation_id": "o-1",
+                 *           "person_ids": [
+                 *             "2c5f39cb"
+                 *           ]
                  *         }
                  *       ]
                  *     }

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use tandem_core::domain::engagement::EngagementEvent;
 use tandem_core::domain::identity::ExternalId;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::runs::RunLog;
@@ -127,6 +128,7 @@ pub fn source_row(row: &Row) -> SourceRow {
     let value = |text: &String| if text.is_empty() { Value::Null } else { Value::String(text.clone()) };
     let columns = row.iter().filter(|(name, _)| !["id", "updated_at"].contains(&name.as_str()));
     SourceRow {
+        kind: Kind::Person,
         id: row["id"].clone(),
         updated_at: row["updated_at"].parse().ok(),
         fields: columns.map(|(name, text)| (name.clone(), value(text))).collect(),

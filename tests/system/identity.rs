@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_app::system::SystemClock;
+use tandem_core::domain::kind::Kind;
 use tandem_core::ports::Clock;
 use tandem_core::ports::runs::RunLog;
 use tandem_core::ports::source::SourceRow;
@@ -45,7 +46,7 @@ fn moment(minute: i64) -> Timestamp {
 fn row(id: &str, minute: i64, fields: Value) -> SourceRow {
     let Value::Object(fields) = fields else { panic!("fields are an object") };
     let fields = fields.into_iter().collect();
-    SourceRow { id: id.to_owned(), updated_at: Some(moment(minute)), fields, deleted: false }
+    SourceRow { kind: Kind::Person, id: id.to_owned(), updated_at: Some(moment(minute)), fields, deleted: false }
 }
 
 struct Shop {

@@ -26,6 +26,7 @@ mod identify;
 mod identity;
 mod import;
 mod integrations;
+mod kinds;
 mod left_out;
 mod lifecycle;
 mod mappings;

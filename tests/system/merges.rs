@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_core::domain::consent::ConsentStatus;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::link::{LinkState, RemoteId};
 use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::run::SyncOptions;
@@ -112,7 +113,13 @@ fn rows(system: &System, name: &str) -> Vec<SourceRow> {
     let row = |number: usize| {
         let fields = json!({"email": address(number), "first_name": name, "last_name": "Byron"});
         let fields = fields.as_object().unwrap().clone().into_iter().collect();
-        SourceRow { id: format!("u{number}"), updated_at: Some(system.now()), fields, deleted: false }
+        SourceRow {
+            kind: Kind::Person,
+            id: format!("u{number}"),
+            updated_at: Some(system.now()),
+            fields,
+            deleted: false,
+        }
     };
     (0..BATCH + 10).map(row).collect()
 }

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_connectors::mautic::setup;
 use tandem_core::domain::consent::ConsentStatus;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::link::{Lease, Link, LinkState};
 use tandem_core::domain::record::Record;
 use tandem_core::domain::whom::Whom;
@@ -418,7 +419,7 @@ async fn a_run_that_reads_a_contact_before_it_writes_asks_the_log_which_edit_is_
             let row = |moment| {
                 let fields = json!({"email": EMAIL, "city": "Hobart"});
                 let fields = fields.as_object().unwrap().clone().into_iter().collect();
-                SourceRow { id: "u1".to_owned(), updated_at: Some(moment), fields, deleted: false }
+                SourceRow { kind: Kind::Person, id: "u1".to_owned(), updated_at: Some(moment), fields, deleted: false }
             };
             let early = office.system.now();
             office.a_second_later().await;
@@ -442,7 +443,13 @@ async fn the_first_look_after_an_import_reads_none_of_the_contacts_that_tandem_m
         let person = |number: usize, name: &str| {
             let fields = json!({"email": format!("p{number}@example.com"), "first_name": name, "marketing_opt_in": !number.is_multiple_of(7)});
             let fields = fields.as_object().unwrap().clone().into_iter().collect();
-            SourceRow { id: format!("u{number}"), updated_at: Some(system.now()), fields, deleted: false }
+            SourceRow {
+                kind: Kind::Person,
+                id: format!("u{number}"),
+                updated_at: Some(system.now()),
+                fields,
+                deleted: false,
+            }
         };
         notebook.put((0..300).map(|number| person(number, "Ada")));
         desk.sync(SyncOptions::default()).await.unwrap();

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_app::system::SystemClock;
 use tandem_core::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::scope::Scope;
 use tandem_core::ports::runs::SendState;
 use tandem_core::ports::source::SourceRow;
@@ -89,7 +90,7 @@ fn desk_over(system: &System) -> (Desk, ListSource) {
 
 fn row(fields: Value) -> SourceRow {
     let fields = fields.as_object().unwrap().clone().into_iter().collect();
-    SourceRow { id: "u1".to_owned(), updated_at: Some(SystemClock.now()), fields, deleted: false }
+    SourceRow { kind: Kind::Person, id: "u1".to_owned(), updated_at: Some(SystemClock.now()), fields, deleted: false }
 }
 
 async fn is_resubscribed(system: &System, how: &str) {

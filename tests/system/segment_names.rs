@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tandem_core::domain::kind::Kind;
 use tandem_core::error::FailureKind;
 use tandem_core::jobs::message::MembershipList;
 use tandem_core::ports::source::SourceRow;
@@ -81,7 +82,8 @@ async fn a_run_reads_the_list_of_segments_once_though_it_makes_some() {
     system.made_in_mautic("segments", "Regular Customers").await;
     let fields = json!({"email": "ada@example.com", "customer_segments": "{vip,regular,new}"});
     let fields = fields.as_object().unwrap().clone().into_iter().collect();
-    let row = SourceRow { id: "u1".to_owned(), updated_at: Some(system.now()), fields, deleted: false };
+    let row =
+        SourceRow { kind: Kind::Person, id: "u1".to_owned(), updated_at: Some(system.now()), fields, deleted: false };
     let mut desk = system.desk();
     desk.services.source = Arc::new(ListSource::of([row]));
     let before = system.calls_of("GET /api/segments");

@@ -2,6 +2,7 @@
 
 mod documented;
 mod feedback;
+mod kinds;
 mod outages;
 mod reading;
 mod reports;

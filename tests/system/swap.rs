@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tandem_app::system::SystemClock;
 use tandem_core::domain::identity::ExternalId;
+use tandem_core::domain::kind::Kind;
 use tandem_core::ports::Clock;
 use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::change::{ContactChange, Subject};
@@ -137,7 +138,7 @@ fn row(user: &str, has: &str, minute: i64) -> SourceRow {
     let fields = json!({"email": address(has), "first_name": user});
     let Value::Object(fields) = fields else { panic!("fields are an object") };
     let fields = fields.into_iter().collect();
-    SourceRow { id: user.to_owned(), updated_at: Some(moment(minute)), fields, deleted: false }
+    SourceRow { kind: Kind::Person, id: user.to_owned(), updated_at: Some(moment(minute)), fields, deleted: false }
 }
 
 #[tokio::test]

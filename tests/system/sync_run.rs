@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_app::system::SystemClock;
+use tandem_core::domain::kind::Kind;
 use tandem_core::error::FailureKind;
 use tandem_core::mapping::Vanished;
 use tandem_core::ports::Clock;
@@ -31,7 +32,7 @@ fn moment(minute: i64) -> Timestamp {
 pub(super) fn row(id: &str, minute: i64, fields: Value) -> SourceRow {
     let Value::Object(fields) = fields else { panic!("fields are an object") };
     let fields = fields.into_iter().collect();
-    SourceRow { id: id.to_owned(), updated_at: Some(moment(minute)), fields, deleted: false }
+    SourceRow { kind: Kind::Person, id: id.to_owned(), updated_at: Some(moment(minute)), fields, deleted: false }
 }
 
 pub(super) fn person(number: usize, minute: i64) -> SourceRow {
@@ -89,7 +90,7 @@ async fn a_run_without_changes_calls_nobody_and_reads_no_rows() {
     let meter = shop.system.table.meter();
     assert_eq!(
         (meter.reads() - reads, meter.writes() - writes),
-        (7, 3),
+        (8, 3),
         "states of run and take, list of fields, marks; lease, state, log"
     );
 }

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::record::Fields;
+use tandem_core::domain::relationship;
 use tandem_core::ports::source::SourceRow;
 
 use crate::http::input::Input;
@@ -20,24 +22,31 @@ const LARGEST_ROW: usize = 64 * 1024;
 /// How many issues of one row are told.
 const MOST_ISSUES: usize = 5;
 
-/// Reads a row: `id`, `deleted` (then nothing else of it is kept), `updated_at`, and any other column.
+/// Reads a row: `id`, `kind` (else `usual`), `deleted` (then nothing else of it is kept), `updated_at`, and any other column.
 ///
 /// # Errors
 /// What is wrong with it, each issue with the column as its field, `id` first.
-pub fn read_row(object: &Map<String, Value>) -> Result<SourceRow, Vec<FieldIssue>> {
+pub fn read_row(object: &Map<String, Value>, usual: Kind) -> Result<SourceRow, Vec<FieldIssue>> {
     let input = Input::root(object);
     let mut issues = Vec::new();
+    let kind = kind(input, usual).map_err(|issue| issues.push(issue)).unwrap_or_default();
     let id = required_id(input).map_err(|issue| issues.push(issue)).ok();
     let deleted = input.flag("deleted").map_err(|issue| issues.push(issue)).unwrap_or_default().unwrap_or(false);
     let updated_at = updated_at(input).map_err(|issue| issues.push(issue)).unwrap_or_default();
     let fields = if deleted { Fields::new() } else { fields(input, &mut issues) };
+    issues.extend(relationship::said(kind, &fields).issues);
     match id {
-        Some(id) if issues.is_empty() => Ok(SourceRow { id: id.into(), updated_at, fields, deleted }),
+        Some(id) if issues.is_empty() => Ok(SourceRow { kind, id: id.into(), updated_at, fields, deleted }),
         _ => {
             issues.truncate(MOST_ISSUES);
             Err(issues)
         }
     }
+}
+
+fn kind(input: Input<'_>, usual: Kind) -> Result<Kind, FieldIssue> {
+    let Some(text) = input.text("kind")?.filter(|text| !text.trim().is_empty()) else { return Ok(usual) };
+    text.parse().map_err(|error| input.issue("kind", IssueCode::Invalid, format!("The value {error}.")))
 }
 
 fn required_id(input: Input<'_>) -> Result<ExternalId, FieldIssue> {
@@ -53,7 +62,7 @@ fn updated_at(input: Input<'_>) -> Result<Option<Timestamp>, FieldIssue> {
 
 /// All columns but those that are no field.
 fn fields(input: Input<'_>, issues: &mut Vec<FieldIssue>) -> Fields {
-    let columns = input.entries().filter(|(name, _)| !matches!(name.as_str(), "id" | "deleted"));
+    let columns = input.entries().filter(|(name, _)| !matches!(name.as_str(), "id" | "kind" | "deleted"));
     let fields: Fields = columns.map(|(name, value)| (name.clone(), value.clone())).collect();
     issues.extend(fields.iter().filter_map(|(name, value)| fault(input, name, value)));
     if fields.len() > MOST_FIELDS {
@@ -107,7 +116,7 @@ mod tests {
     use super::*;
 
     fn read(value: Value) -> Result<SourceRow, Vec<String>> {
-        let row = read_row(value.as_object().unwrap());
+        let row = read_row(value.as_object().unwrap(), Kind::Person);
         row.map_err(|issues| issues.iter().map(|issue| format!("{}:{:?}", issue.field, issue.code)).collect())
     }
 
@@ -120,6 +129,15 @@ mod tests {
             assert_eq!(row.fields[name], columns[name]);
         }
         assert_eq!(row.fields.len(), 4);
+    }
+
+    #[test]
+    fn a_row_says_what_it_is_of_and_is_of_a_person_else() {
+        let of = |value| read(value).map(|row| (row.kind, row.fields.len()));
+        assert_eq!(of(json!({"id": 7})), Ok((Kind::Person, 0)));
+        assert_eq!(of(json!({"id": 7, "kind": null})), Ok((Kind::Person, 0)));
+        assert_eq!(of(json!({"id": 7, "kind": "organisation", "name": "ACME"})), Ok((Kind::Organisation, 1)));
+        assert_eq!(of(json!({"id": 7, "kind": " deal ", "deleted": true, "name": "x"})), Ok((Kind::Deal, 0)));
     }
 
     #[test]
@@ -138,6 +156,10 @@ mod tests {
             (json!({"id": "a\u{7}b"}), vec!["id:Invalid"]),
             (json!({"id": "x".repeat(192)}), vec!["id:Invalid"]),
             (json!({"id": {"a": 1}}), vec!["id:WrongType"]),
+            (json!({"id": 1, "kind": "firm"}), vec!["kind:Invalid"]),
+            (json!({"id": 1, "kind": 7}), vec!["kind:WrongType"]),
+            (json!({"id": 1, "organisation_id": ["a"]}), vec!["organisation_id:WrongType"]),
+            (json!({"id": 1, "kind": "deal", "person_ids": ["a\u{7}"]}), vec!["person_ids:Invalid"]),
             (json!({"id": 1, "updated_at": "yesterday"}), vec!["updated_at:Invalid"]),
             (json!({"id": 1, "updated_at": 1_795_000_000}), vec!["updated_at:WrongType"]),
             (json!({"id": 1, "deleted": "perhaps"}), vec!["deleted:Invalid"]),

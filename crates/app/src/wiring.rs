@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tandem_connectors::Ports;
 use tandem_connectors::http::{Http, SystemLookup};
-use tandem_connectors::mautic::{Auth, FIELDS, Mautic, Settings};
+use tandem_connectors::mautic::{Auth, Mautic, Settings, built_in_mappings};
 use tandem_connectors::registry::Connection;
 use tandem_connectors::sources::supabase::Supabase;
 use tandem_core::automation::rulebook::RuleBook;
 use tandem_core::domain::scope::Scope;
-use tandem_core::error::Result;
+use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::jobs::message::{Job, Task};
 use tandem_core::mapping::RuleSet;
 use tandem_core::ports::integrations::{Doorbell, Peers};
@@ -30,8 +30,8 @@ use crate::rules_in_use::{InUse, RulesInUse};
 use crate::sealing::Sealer;
 use crate::store::{
     BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
-    IdempotencyStore, LifecycleTable, OperationTable, ParkedTable, RecordsTable, RingTable, RunTable, SpellingTable,
-    Table, TokenTable, forget_integration,
+    IdempotencyStore, LifecycleTable, OperationTable, ParkedTable, RecordsTable, RelationTable, RingTable, RunTable,
+    SpellingTable, Table, TokenTable, forget_integration,
 };
 use crate::stored_desks::{StoredDesks, StoredPeers, Tenancies};
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
@@ -74,7 +74,7 @@ impl Foundation {
     /// # Errors
     /// `Misconfigured` when the field rules or the lifecycle rules can't be read, or the source's key can't be sent.
     pub fn new(config: Config, table: Table, queue: Arc<dyn JobQueue>) -> Result<Self> {
-        Self::with_rules(config, table, queue, RuleSet::parse(FIELDS)?)
+        Self::with_rules(config, table, queue, built_in_rules()?)
     }
 
     /// The same where the table can be read: lifecycle rules of the configuration may set a field that only a stored mapping set
@@ -95,7 +95,7 @@ impl Foundation {
     }
 
     fn with_rules(config: Config, table: Table, queue: Arc<dyn JobQueue>, rules: RuleSet) -> Result<Self> {
-        let (rules, built_in) = (Arc::new(rules), Arc::new(RuleSet::parse(FIELDS)?));
+        let (rules, built_in) = (Arc::new(rules), Arc::new(built_in_rules()?));
         let lifecycle = Arc::new(config.lifecycle.book(&rules)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let source = source(&config.source, &table, &clock)?;
@@ -220,17 +220,19 @@ impl Foundation {
 
     fn desk_over(&self, mautic: Mautic) -> Desk {
         let (connection, services) = (Connection::from(mautic), self.services());
-        let (platform, bulk, changes) = connection.background;
+        let Background { platform, bulk, objects, changes } = connection.background;
         let recorder = self.config.operation_log.then(|| services.recorder());
         let integration = Integration {
             scope: self.scope.clone(),
             platform: self.recorded(connection.platform, recorder.clone()),
             bulk: self.recorded(connection.bulk, recorder.clone()),
+            objects: self.recorded(connection.objects, recorder.clone()),
             changes: connection.changes,
             events: self.recorded(connection.events, recorder.clone()),
             background: Background {
                 platform: self.recorded(platform, recorder.clone()),
-                bulk: self.recorded(bulk, recorder),
+                bulk: self.recorded(bulk, recorder.clone()),
+                objects: self.recorded(objects, recorder),
                 changes,
             },
             deliveries: connection.deliveries,
@@ -285,6 +287,7 @@ impl Foundation {
             events: Arc::new(EventTable::new(self.table.clone())),
             bulk: Arc::new(bulk.with_doorbell(Arc::clone(&doorbell))),
             lifecycle: Arc::new(lifecycle.with_doorbell(Arc::clone(&doorbell))),
+            relations: Arc::new(RelationTable::new(self.table.clone())),
             runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
             peers: self.peers(),
@@ -374,6 +377,14 @@ fn source(config: &SourceConfig, table: &Table, clock: &Arc<dyn Clock>) -> Resul
         SourceConfig::Supabase(settings) => {
             Arc::new(Supabase::new(settings.clone(), Http::default(), Arc::clone(clock))?)
         }
+    })
+}
+
+/// The rules of an integration for which nobody has set others.
+fn built_in_rules() -> Result<RuleSet> {
+    built_in_mappings()?.people().map_err(|problems| {
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        Failure::new(FailureKind::Misconfigured, first)
     })
 }
 

@@ -16,7 +16,9 @@ use tandem_core::error::Result;
 use tandem_core::mapping::Vocabulary;
 use tandem_core::ports::bulk::BulkPlatform;
 use tandem_core::ports::changes::ChangeLog;
+use tandem_core::ports::objects::PlatformObjects;
 use tandem_core::ports::{MarketingPlatform, PlatformEvents};
+use tandem_core::sync::services::Background;
 use tandem_core::webhook::entry::Deliveries;
 
 pub use options::{EnrolmentOptions, Options, Tuning};
@@ -131,12 +133,14 @@ pub struct Connection {
     pub platform: Arc<dyn MarketingPlatform>,
     /// Its calls on many contacts.
     pub bulk: Arc<dyn BulkPlatform>,
+    /// Its things that are no people.
+    pub objects: Arc<dyn PlatformObjects>,
     /// Its log of changes.
     pub changes: Arc<dyn ChangeLog>,
     /// Its way of telling what happened.
     pub events: Arc<dyn PlatformEvents>,
-    /// Platform, bulk calls and log for work on all contacts.
-    pub background: (Arc<dyn MarketingPlatform>, Arc<dyn BulkPlatform>, Arc<dyn ChangeLog>),
+    /// The first four for work on all contacts.
+    pub background: Background,
     /// How its deliveries are read.
     pub deliveries: Arc<dyn Deliveries>,
     /// Its own names of countries, regions, locales and time zones.
@@ -154,14 +158,16 @@ impl From<Mautic> for Connection {
         let (background, mautic) = (Arc::new(mautic.in_background()), Arc::new(mautic));
         Self {
             bulk: Arc::clone(&mautic) as Arc<dyn BulkPlatform>,
+            objects: Arc::clone(&mautic) as Arc<dyn PlatformObjects>,
             changes: Arc::clone(&mautic) as Arc<dyn ChangeLog>,
             events: Arc::clone(&mautic) as Arc<dyn PlatformEvents>,
             platform: mautic,
-            background: (
-                Arc::clone(&background) as Arc<dyn MarketingPlatform>,
-                Arc::clone(&background) as Arc<dyn BulkPlatform>,
-                background,
-            ),
+            background: Background {
+                platform: Arc::clone(&background) as Arc<dyn MarketingPlatform>,
+                bulk: Arc::clone(&background) as Arc<dyn BulkPlatform>,
+                objects: Arc::clone(&background) as Arc<dyn PlatformObjects>,
+                changes: background,
+            },
             deliveries: Arc::new(MauticDeliveries),
             vocabulary: Arc::new(MauticVocabulary),
         }

@@ -15,7 +15,9 @@ use tandem_app::config::Environment;
 use tandem_app::store::{RecordsTable, RowOutcome};
 use tandem_app::system::SystemClock;
 use tandem_core::domain::issue::FieldIssue;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::scope::Scope;
+use tandem_core::mapping::RuleSet;
 use tandem_core::ports::Clock;
 use tandem_core::ports::source::SourceRow;
 
@@ -38,6 +40,9 @@ const MOST_SHOWN: usize = 20;
 pub struct ImportOptions {
     /// The file, with the names of the columns in its first line. What parts its cells, and what it is written in, is found out.
     file: PathBuf,
+    /// What the lines are records of: person, organisation or deal.
+    #[arg(long, default_value_t = Kind::Person)]
+    kind: Kind,
     /// Where the records go.
     #[arg(long, value_enum, default_value_t = Target::Records)]
     source: Target,
@@ -93,8 +98,11 @@ pub async fn import(
     let installation = Installation::open(data_dir, environment).await?;
     let records = installation.foundation.records().ok_or_else(elsewhere)?;
     let columns = Said { id_column: options.id_column.clone(), map: options.map.clone() };
-    let told = Told { encoding: options.encoding, separator: options.separator, columns };
-    let mut file = CsvFile::open(&options.file, &installation.foundation.rules, &told)?;
+    let told = Told { encoding: options.encoding, separator: options.separator, columns, kind: options.kind };
+    let people = &installation.foundation.rules;
+    let others = people.object_of(options.kind).map_or_else(RuleSet::default, |object| object.rules.clone());
+    let rules = if options.kind.is_person() { people } else { &others };
+    let mut file = CsvFile::open(&options.file, rules, &told)?;
     output.note(listed(file.shape()));
     let mut import = Import { records, scope: Scope::default_mautic(), summary: Summary::default() };
     let (begun, progress) = (SystemClock.now(), progress(file.length()));

@@ -24,6 +24,7 @@ mod lock;
 mod mappings;
 mod operations;
 mod output;
+mod record;
 mod rules;
 mod runs;
 mod sample;
@@ -116,6 +117,9 @@ enum Command {
     /// One person's data.
     #[command(subcommand)]
     Contact(contact::Contact),
+    /// One record of any kind.
+    #[command(subcommand)]
+    Record(record::RecordCommand),
     /// Print what makes a shell complete these commands.
     Completions(completions::Completions),
 }
@@ -169,6 +173,7 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Conflicts(command) => conflicts::conflicts(&command, data_dir, &environment, output).await,
         Command::Doctor(command) => doctor::doctor(&command, data_dir, &environment, output).await,
         Command::Contact(command) => contact::contact(&command, data_dir, &environment, output).await,
+        Command::Record(command) => record::record(&command, data_dir, &environment, output).await,
         Command::Completions(options) => {
             completions::completions(&options, output);
             Ok(())

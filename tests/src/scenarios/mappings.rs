@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tandem_app::mappings::{Setting, Taken};
 use tandem_app::store::CatalogTable;
 use tandem_app::system::SystemClock;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::scope::Scope;
 use tandem_core::mapping::{FieldRule, MappingSet};
 use tandem_core::ports::source::SourceRow;
@@ -94,7 +95,7 @@ fn person(number: usize) -> SourceRow {
     }
     // Long enough ago that no row is read once more.
     let updated_at = SystemClock.now() - SignedDuration::from_hours(48);
-    SourceRow { id: format!("m-{number:05}"), updated_at: Some(updated_at), fields, deleted: false }
+    SourceRow { kind: Kind::Person, id: format!("m-{number:05}"), updated_at: Some(updated_at), fields, deleted: false }
 }
 
 fn with_rule(set: &MappingSet, rule: Value) -> Result<MappingSet, String> {

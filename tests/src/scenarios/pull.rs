@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tandem_core::domain::consent::ConsentStatus;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::whom::Whom;
 use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::conflict::Side;
@@ -103,7 +104,7 @@ impl Office {
         fields.insert("marketing_opt_in".to_owned(), json!(opt_in));
         let updated_at = Some(self.system.now());
         let fields = fields.into_iter().collect();
-        self.source.put([SourceRow { id: person.id(), updated_at, fields, deleted: false }]);
+        self.source.put([SourceRow { kind: Kind::Person, id: person.id(), updated_at, fields, deleted: false }]);
     }
 
     /// The application edits some rows, then Mautic's people some contacts, then the application other rows.

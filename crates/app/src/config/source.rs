@@ -1,6 +1,7 @@
 //! Where the application's records live.
 
 use tandem_connectors::sources::supabase::{Settings, VIEW};
+use tandem_core::domain::kind::Kind;
 
 use super::Environment;
 
@@ -16,6 +17,9 @@ pub enum SourceConfig {
 const KIND: &str = "TANDEM_SOURCE";
 const URL: &str = "SUPABASE_URL";
 const KEY: &str = "SUPABASE_SERVICE_ROLE_KEY";
+/// Views of other records than people, which need not be there.
+const VIEWS: [(Kind, &str); 2] =
+    [(Kind::Organisation, "SUPABASE_ORGANISATIONS_VIEW"), (Kind::Deal, "SUPABASE_DEALS_VIEW")];
 
 /// The source that `TANDEM_SOURCE` names; without it Supabase when that is configured, else the records. Half of a pair is a
 /// problem whatever is named.
@@ -40,10 +44,17 @@ fn supabase(environment: &Environment, wanted: bool, problems: &mut Vec<String>)
         let missing = [(URL, url), (KEY, key)].into_iter().filter(|(_, value)| value.is_none());
         problems.extend(missing.map(|(name, _)| format!("{name} is missing")));
     }
-    match Settings::new(url?, key?, environment.get(&["SUPABASE_VIEW"]).unwrap_or(VIEW)) {
+    let settings = Settings::new(url?, key?, environment.get(&["SUPABASE_VIEW"]).unwrap_or(VIEW));
+    let with_view = |settings: Settings, (kind, name): &(Kind, &str)| match environment.get(&[*name]) {
+        Some(view) => settings.with_view(*kind, view),
+        None => Ok(settings),
+    };
+    match settings.and_then(|settings| VIEWS.iter().try_fold(settings, with_view)) {
         Ok(settings) => Some(settings),
         Err(failure) => {
-            problems.push(format!("{URL}, {KEY}, SUPABASE_VIEW: {failure}"));
+            problems.push(format!(
+                "{URL}, {KEY}, SUPABASE_VIEW, SUPABASE_ORGANISATIONS_VIEW, SUPABASE_DEALS_VIEW: {failure}"
+            ));
             None
         }
     }

@@ -5,7 +5,9 @@ use serde_json::Value;
 use tandem_core::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use tandem_core::domain::identity::Email;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::record::{Change, Patch, UPDATED_AT};
+use tandem_core::domain::relationship;
 use tandem_core::mapping::RuleSet;
 use tandem_core::mapping::rules::{FieldRole, FieldRule, Target};
 use tandem_core::sync::change::{ContactChange, Subject};
@@ -103,6 +105,9 @@ fn add(
     rules: &RuleSet,
     issues: &mut Vec<FieldIssue>,
 ) {
+    if relationship::is_column(Kind::Person, name) {
+        return add_relationship(patch, part, name, value, issues);
+    }
     let Some(rule) = rules.rule_of(known_as) else {
         issues.push(part.issue(name, IssueCode::UnknownField, "No rule maps this field: it was not taken."));
         return;
@@ -135,6 +140,20 @@ fn add(
         let name = if rule.role == Some(FieldRole::Moment) { UPDATED_AT } else { rule.local.as_str() };
         patch.insert(name.to_owned(), change);
     }
+}
+
+/// Adds what the payload says of other records, under its own name. An empty text changes nothing.
+fn add_relationship(patch: &mut Patch, part: Input<'_>, name: &str, value: &Value, issues: &mut Vec<FieldIssue>) {
+    if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+        return;
+    }
+    let alone = [(name.to_owned(), value.clone())].into();
+    let wrong = relationship::said(Kind::Person, &alone).issues;
+    if wrong.is_empty() {
+        let change = if value.is_null() { Change::Clear } else { Change::Set(value.clone()) };
+        patch.insert(name.to_owned(), change);
+    }
+    issues.extend(wrong.into_iter().map(|issue| part.issue(name, issue.code, issue.message)));
 }
 
 /// An empty text changes nothing, nor does a null where the first value stays.

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tandem_core::domain::consent::{ConsentEntry, ConsentOutcome};
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
+use tandem_core::domain::relationship;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::jobs::message::{MembershipChange, MembershipList};
@@ -132,8 +133,16 @@ impl ContactStore for ContactTable {
     }
 
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()> {
-        let links = self.links(&scope.tenant, key).await?;
-        erasure::erase(&self.parts(scope, key), identities, remote, &links).await
+        let items = self.table.partition(keys::record_partition(&scope.tenant, key), None).await?;
+        let record = rows::stored(items.clone(), &scope.integration)?.record;
+        let named = record.map(|record| relationship::of(key.kind(), &record.fields)).unwrap_or_default();
+        let parts = self.parts(scope, key);
+        erasure::erase(&parts, identities, remote, &rows::links(items)?).await?;
+        // Who was named knows the record no more. An entry that is left behind leads to no record.
+        for one in &named {
+            self.table.delete(keys::relative(&scope.tenant, &one.identity(), key), None).await?;
+        }
+        Ok(())
     }
 
     async fn relink(

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tandem_core::domain::identity::{Email, ExternalId, Identity, RecordKey};
+use tandem_core::domain::identity::{Email, Identity, RecordKey};
+use tandem_core::domain::relationship;
 use tandem_core::domain::scope::{IntegrationId, Scope, TenantId};
 use tandem_core::domain::tenant::{Tenant, TenantStatus};
 use tandem_core::error::{Failure, FailureKind, Result};
@@ -98,20 +99,22 @@ impl Purge {
         Ok(true)
     }
 
-    async fn person(&self, tenant: &TenantId, record: &RecordKey) -> Result<()> {
-        let items = self.table.partition(keys::record_partition(tenant, record), None).await?;
+    async fn person(&self, tenant: &TenantId, key: &RecordKey) -> Result<()> {
+        let items = self.table.partition(keys::record_partition(tenant, key), None).await?;
         if let Some(record) = rows::stored(items, &IntegrationId::mautic())?.record {
             let email = record.email.as_ref().map(Email::identity);
-            let external = record.external_id.as_ref().map(ExternalId::identity);
+            let external = record.external_id.as_ref().map(|id| id.identity_as(key.kind()));
+            let named = relationship::of(key.kind(), &record.fields);
             let of = |identity: &Identity| [keys::identity(tenant, identity), keys::tombstone(tenant, identity)];
             let mut pointers: Vec<Key> = email.iter().chain(&external).flat_map(of).collect();
             pointers.extend(email.iter().map(|email| keys::consent(tenant, email)));
+            pointers.extend(named.iter().map(|one| keys::relative(tenant, &one.identity(), key)));
             if !pointers.is_empty() {
                 self.delete(pointers).await?;
             }
         }
-        self.table.clear(keys::subject_partition(tenant, record)).await?;
-        self.table.clear(keys::record_partition(tenant, record)).await
+        self.table.clear(keys::subject_partition(tenant, key)).await?;
+        self.table.clear(keys::record_partition(tenant, key)).await
     }
 
     /// The application's rows, in both of their orders.

@@ -97,7 +97,7 @@ fn page(items: Vec<Item>, order: SourceOrder, after: &SourceCursor, limit: usize
     let next = match (states.last(), rows.last()) {
         (Some(state), Some(row)) => {
             let arrival = (order == SourceOrder::Changed).then(|| moment(state.arrived_at)).transpose()?;
-            SourceCursor { updated_at: arrival, id: Some(row.id.clone()) }
+            SourceCursor { updated_at: arrival, id: Some(row.qualified_id().into_owned()) }
         }
         _ => after.clone(),
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tandem_app::store::BulkTable;
+use tandem_core::domain::association::{Association, Associations};
 use tandem_core::domain::consent::ConsentStatus::OptedOut;
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::Link;
@@ -289,6 +290,10 @@ async fn who_lost_some_leases_commits_the_others_only() {
     assert_eq!(bulk.commit_many(&scope("a"), &ended).await.unwrap(), [Attempt::Done; 2]);
 }
 
+fn vip() -> Associations {
+    [Association::Segment("VIP".to_owned())].into_iter().collect()
+}
+
 #[tokio::test]
 async fn links_are_replaced_unless_somebody_writes_the_contact_or_changed_the_link() {
     let world = world().await;
@@ -302,13 +307,13 @@ async fn links_are_replaced_unless_somebody_writes_the_contact_or_changed_the_li
 
     let joined = |number: usize| {
         let revision = if number == 8 { 2 } else { 3 };
-        (key(number), Link { segments: ["VIP".to_owned()].into(), ..link(revision) })
+        (key(number), Link { associations: vip(), ..link(revision) })
     };
     let links: Vec<_> = (0..50).chain([60]).map(joined).collect();
     let attempts = bulk.relink_many(&scope("a"), &links, at(START)).await.unwrap();
     assert_eq!(refused(&attempts), [8, 9, 50], "held, changed, not there");
     let stored = bulk.load_many(&scope("a"), &[key(7), key(9), key(8), key(60)]).await.unwrap();
-    let segments = |stored: &Stored| stored.link.as_ref().map(|link| link.segments.len());
+    let segments = |stored: &Stored| stored.link.as_ref().map(|link| link.associations.segments().count());
     assert_eq!(stored.iter().map(segments).collect::<Vec<_>>(), [Some(1), Some(0), Some(0), None]);
     assert_eq!(stored[2].lease, Some(lease("run", START + 120)));
 }

@@ -23,4 +23,5 @@ mod operations;
 mod outbox;
 mod platform_state;
 mod records;
+mod relations;
 mod runs;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tandem_app::local_table::LocalTable;
 use tandem_app::store::{RecordsTable, RowOutcome};
+use tandem_core::domain::kind::Kind;
 use tandem_core::ports::RecordSource;
 use tandem_core::ports::source::{SourceCursor, SourceOrder, SourceRow};
 
@@ -28,7 +29,7 @@ async fn rows() -> Rows {
 /// A row that the application changed at this second.
 fn row(id: &str, second: i64, name: &str) -> SourceRow {
     let fields = [("name".to_owned(), json!(name)), ("spent".to_owned(), json!(0.1))].into();
-    SourceRow { id: id.to_owned(), updated_at: Some(at(START + second)), fields, deleted: false }
+    SourceRow { kind: Kind::Person, id: id.to_owned(), updated_at: Some(at(START + second)), fields, deleted: false }
 }
 
 fn many(count: usize) -> Vec<SourceRow> {
@@ -232,7 +233,8 @@ async fn a_deleted_row_stays_as_a_row_without_fields_until_a_newer_state_comes()
     rows.put_one(row("1", 10, "x")).await;
     let (_, cursor) = rows.read(SourceOrder::Changed, SourceCursor::default(), 5).await;
     rows.clock.advance(60);
-    let gone = SourceRow { id: "1".to_owned(), updated_at: None, fields: BTreeMap::new(), deleted: true };
+    let gone =
+        SourceRow { kind: Kind::Person, id: "1".to_owned(), updated_at: None, fields: BTreeMap::new(), deleted: true };
     assert_eq!(rows.put_one(gone.clone()).await, RowOutcome::Stored);
     assert_eq!(rows.put_one(gone.clone()).await, RowOutcome::Unchanged);
     assert_eq!(rows.put_one(row("1", 11, "late")).await, RowOutcome::Stale);

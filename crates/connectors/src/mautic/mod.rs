@@ -57,10 +57,13 @@ use crate::http::Http;
 /// The field rules that an integration begins with, in the form that `tandem_core::mapping::RuleSet` reads.
 pub const FIELDS: &str = include_str!("fields.toml");
 
+/// The same for organisations, which are companies there.
+pub const COMPANY_FIELDS: &str = include_str!("companies.toml");
+
 /// What mapping sets are held against.
 pub const PLATFORM: Platform = Platform {
     name: "Mautic",
-    objects: &[(Kind::Person, "contact")],
+    objects: &[(Kind::Person, "contact"), (Kind::Organisation, companies::OBJECT)],
     address: "email",
     reserved: reserved::NAMES,
     changes_duplicates: false,
@@ -69,9 +72,9 @@ pub const PLATFORM: Platform = Platform {
 /// The mapping set that an integration begins with.
 ///
 /// # Errors
-/// `Misconfigured` when [`FIELDS`] can't be read, which a test rules out.
+/// `Misconfigured` when [`FIELDS`] or [`COMPANY_FIELDS`] can't be read, which a test rules out.
 pub fn built_in_mappings() -> Result<MappingSet> {
-    MappingSet::built_in("contact", FIELDS)
+    MappingSet::built_in("contact", FIELDS)?.and(Kind::Organisation, companies::OBJECT, COMPANY_FIELDS)
 }
 
 /// The connection of one integration to its Mautic. Share it: it holds the token and what is known of the budget.

@@ -7,6 +7,8 @@ use email_address::{EmailAddress, Options};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::kind::Kind;
+
 /// A checked, trimmed, lower-cased address. Its `Debug` shows a digest: addresses stay out of logs.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -96,10 +98,21 @@ impl ExternalId {
         &self.0
     }
 
-    /// The identity that this id is.
+    /// The identity that this id is of a person.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        Identity::of(IdentityKind::External, &self.0)
+        self.identity_as(Kind::Person)
+    }
+
+    /// The identity that this id is of a record of a kind: the same id of another kind is another one.
+    #[must_use]
+    pub fn identity_as(&self, kind: Kind) -> Identity {
+        let own = match kind {
+            Kind::Person => IdentityKind::External,
+            Kind::Organisation => IdentityKind::Organisation,
+            Kind::Deal => IdentityKind::Deal,
+        };
+        Identity::of(own, &kind.qualified(&self.0))
     }
 }
 
@@ -124,8 +137,12 @@ impl From<ExternalId> for String {
 pub enum IdentityKind {
     /// A normalised email address.
     Email,
-    /// The application's id.
+    /// The application's id of a person.
     External,
+    /// The application's id of an organisation.
+    Organisation,
+    /// The application's id of a deal.
+    Deal,
 }
 
 /// A kind and the digest of a value: enough to find a record, and no personal data in a key or a log.
@@ -141,7 +158,8 @@ impl Identity {
         Self { kind, digest: hex::encode(&digest[..16]) }
     }
 
-    /// The external id that a digest of a roster stands for.
+    /// The external id that a digest of a roster stands for. The digest alone tells ids of different kinds apart, so this finds
+    /// the record whatever its kind is.
     #[must_use]
     pub fn external_of(digest: &[u8; 16]) -> Self {
         Self { kind: IdentityKind::External, digest: hex::encode(digest) }
@@ -151,6 +169,12 @@ impl Identity {
     #[must_use]
     pub fn kind(&self) -> IdentityKind {
         self.kind
+    }
+
+    /// Whether it is that of an organisation or a deal.
+    #[must_use]
+    pub fn is_of_other_kind(&self) -> bool {
+        matches!(self.kind, IdentityKind::Organisation | IdentityKind::Deal)
     }
 
     /// 128 bits of SHA-256 of the value, in hex.
@@ -171,6 +195,8 @@ impl RecordKey {
         let kind = match identity.kind {
             IdentityKind::Email => 'e',
             IdentityKind::External => 'x',
+            IdentityKind::Organisation => 'o',
+            IdentityKind::Deal => 'd',
         };
         Self(format!("{kind}{}", identity.digest))
     }
@@ -184,9 +210,19 @@ impl RecordKey {
     /// A key as a caller writes it; `None` for a text that is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digest = text.strip_prefix(['e', 'x'])?;
+        let digest = text.strip_prefix(['e', 'x', 'o', 'd'])?;
         let sound = digest.len() == 32 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         sound.then(|| Self(text.to_owned()))
+    }
+
+    /// The kind of the record.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.0.as_bytes().first() {
+            Some(b'o') => Kind::Organisation,
+            Some(b'd') => Kind::Deal,
+            Some(_) | None => Kind::Person,
+        }
     }
 
     /// The key as text.
@@ -225,6 +261,16 @@ mod tests {
             assert_eq!(text.parse::<Email>(), Err(InvalidEmail::Malformed), "{text}");
         }
         assert_eq!("zoë@example.com".parse::<Email>(), Err(InvalidEmail::NotAscii));
+    }
+
+    #[test]
+    fn one_id_of_different_kinds_makes_different_records() {
+        let id = ExternalId::try_from("7".to_owned()).unwrap();
+        let keys = Kind::ALL.map(|kind| RecordKey::first_known_by(&id.identity_as(kind)));
+        assert_eq!(keys.each_ref().map(RecordKey::kind), Kind::ALL);
+        assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+        assert_eq!(keys.each_ref().map(|key| RecordKey::parse(key.as_str())), keys.map(Some));
+        assert_ne!(id.identity().digest(), id.identity_as(Kind::Organisation).digest());
     }
 
     #[test]

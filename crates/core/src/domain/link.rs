@@ -7,12 +7,28 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::association::Associations;
 use super::issue::IssueCode;
 
-/// A contact's id on the platform, as text: Mautic's are numbers, SuiteCRM's are UUIDs.
+/// A contact's id on the platform, as text: Mautic's are numbers, SuiteCRM's are UUIDs. That of another object has the object's
+/// name before it: `company/7`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RemoteId(pub String);
+
+impl RemoteId {
+    /// The id of something that is no contact.
+    #[must_use]
+    pub fn of_object(object: &str, id: &str) -> Self {
+        Self(format!("{object}/{id}"))
+    }
+
+    /// The id as the platform knows it, when it is that of such an object.
+    #[must_use]
+    pub fn within(&self, object: &str) -> Option<&str> {
+        self.0.strip_prefix(object)?.strip_prefix('/')
+    }
+}
 
 impl fmt::Display for RemoteId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,11 +65,12 @@ pub struct Link {
     pub state: LinkState,
     /// What was last sent and accepted, by remote field name: the base of the next difference.
     pub snapshot: BTreeMap<String, Value>,
-    /// The campaigns that Tandem put the contact into.
-    pub campaigns: BTreeSet<String>,
-    /// The segments that Tandem put the contact into, by name.
-    #[serde(default)]
-    pub segments: BTreeSet<String>,
+    /// The campaigns and segments that Tandem put the contact into, and what it belongs to of other records.
+    #[serde(default, skip_serializing_if = "Associations::is_empty")]
+    pub associations: Associations,
+    /// Under which id the records that have to do with this one were told of it: their own links are set after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced: Option<RemoteId>,
     /// What the platform was last seen to hold where that can't be known from the snapshot: what only comes from there, by
     /// remote name, and the stage (`@stage`), which the snapshot names also when the platform has none of that name.
     #[serde(default)]
@@ -121,8 +138,8 @@ impl Link {
             duplicates: BTreeSet::new(),
             state: LinkState::Pending,
             snapshot: BTreeMap::new(),
-            campaigns: BTreeSet::new(),
-            segments: BTreeSet::new(),
+            associations: Associations::default(),
+            announced: None,
             seen: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             fields_as_of: Timestamp::UNIX_EPOCH,
@@ -152,7 +169,7 @@ impl Link {
         self.remote_id = None;
         self.duplicates.clear();
         self.snapshot.clear();
-        self.campaigns.clear();
+        self.associations.clear();
         self.seen.clear();
     }
 
@@ -239,6 +256,7 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::association::Association;
 
     #[test]
     fn a_lease_that_a_wrong_clock_dated_years_ahead_holds_nobody_up() {
@@ -264,7 +282,7 @@ mod tests {
         let now: Timestamp = "2026-11-28T10:00:00Z".parse().unwrap();
         let mut link = Link { remote_id: Some(RemoteId("7".to_owned())), ..Link::new(now) };
         link.snapshot.insert("email".to_owned(), "a@example.com".into());
-        link.campaigns.insert("1".to_owned());
+        link.associations.insert(Association::Campaign("1".to_owned()));
         link.lose_contact();
         assert_eq!(link, Link::new(now));
     }

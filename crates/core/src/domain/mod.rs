@@ -1,5 +1,6 @@
 //! The nouns of Tandem: values that are checked when they are made and can be trusted afterwards.
 
+pub mod association;
 pub mod author;
 pub mod catalog;
 pub mod consent;
@@ -11,6 +12,7 @@ pub mod link;
 pub mod operation;
 pub mod platform;
 pub mod record;
+pub mod relationship;
 pub mod role;
 pub mod scope;
 pub mod situation;

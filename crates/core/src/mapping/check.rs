@@ -74,6 +74,10 @@ fn check_mapping(mapping: &Mapping, platform: &Platform, catalog: Option<&FieldC
         Some(_) => {}
     }
     problems.extend(impossible_choice(mapping, platform));
+    if !mapping.kind.is_person() {
+        problems.extend(of_other_kind(mapping));
+        return problems;
+    }
     problems.extend(lacking_roles(mapping));
     let addresses = AddressNames::of(mapping);
     for (index, rule) in mapping.rules.iter().enumerate() {
@@ -90,6 +94,32 @@ fn impossible_choice(mapping: &Mapping, platform: &Platform) -> Option<Problem> 
         format!("{} takes no change of any of several `{}`s with one address: `issue`", platform.name, mapping.object)
     };
     links.then(|| Problem::error("situations.ambiguous", message()))
+}
+
+/// What rules of records that are no people can't say. Their objects' fields are looked at when they are sent.
+fn of_other_kind(mapping: &Mapping) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut wrong = |index: usize, key: &str, what: &str| {
+        problems.push(Problem::error(format!("rules[{index}].{key}"), what));
+    };
+    for (index, rule) in mapping.rules.iter().enumerate() {
+        match rule.target {
+            Target::Field | Target::None => {}
+            Target::Tags | Target::Stage | Target::Segments => {
+                wrong(index, "target", "only people have tags, a stage and segments");
+            }
+        }
+        match rule.role {
+            None | Some(FieldRole::ExternalId | FieldRole::Moment) => {}
+            Some(FieldRole::Address | FieldRole::Consent) => {
+                wrong(index, "role", "only people are mailed: records of this kind have no address and no consent");
+            }
+        }
+        if rule.gives_way_to.is_some() {
+            wrong(index, "gives_way_to", "only a person's field gives way to a relationship");
+        }
+    }
+    problems
 }
 
 fn lacking_roles(mapping: &Mapping) -> Vec<Problem> {

@@ -12,6 +12,7 @@ use super::vocabulary::{Country, Vocabulary};
 use crate::domain::catalog::{FieldCatalog, RemoteField, RemoteFieldKind, USUAL_LIMIT};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::record::{Fields, Record, UPDATED_AT};
+use crate::domain::relationship;
 
 /// What the platform shall hold of a record.
 #[derive(Clone, Default, PartialEq)]
@@ -46,10 +47,12 @@ pub fn map(record: &Record, rules: &RuleSet, vocabulary: &dyn Vocabulary, catalo
     let country = country(&fields, rules, vocabulary);
     let mapping = Mapping { fields: &fields, rules, vocabulary, catalog, country };
     let mut mapped = Mapped::default();
-    for rule in rules.rules().iter().filter(|rule| rule.pushes()) {
+    for rule in rules.rules().iter().filter(|rule| rule.pushes() && !rules.gives_way(rule, &fields)) {
         mapping.apply(rule, &mut mapped);
     }
-    let unknown = fields.keys().filter(|name| *name != UPDATED_AT && rules.rule_of(name).is_none());
+    let is_known =
+        |name: &str| name == UPDATED_AT || rules.rule_of(name).is_some() || relationship::is_any_column(name);
+    let unknown = fields.keys().filter(|name| !is_known(name));
     mapped.issues.extend(unknown.map(|name| {
         FieldIssue::new(rules.path_of(name), IssueCode::UnknownField, "no rule maps this field: it was not sent")
     }));

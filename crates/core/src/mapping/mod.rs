@@ -24,7 +24,7 @@ pub use difference::{changed, is_equal};
 pub use map::{Mapped, map};
 pub use problem::{Problem, Severity};
 pub use reverse::Reader;
-pub use rule_set::{Dates, RuleSet};
+pub use rule_set::{Dates, ObjectRules, RuleSet};
 pub use rules::{FieldRole, FieldRule, Strategy};
 pub use same::is_same;
 pub use set::{Format, Mapping, MappingSet};

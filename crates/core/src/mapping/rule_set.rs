@@ -11,7 +11,9 @@ use super::problem::Problem;
 use super::rules::{FieldRole, FieldRule, Target, Transform};
 use super::situations::Situations;
 use crate::domain::catalog::RemoteFieldKind;
-use crate::domain::record::{Fields, is_blank_text};
+use crate::domain::kind::Kind;
+use crate::domain::record::{Fields, Record, is_blank_text};
+use crate::domain::relationship;
 use crate::error::{Failure, FailureKind, Result};
 
 /// The rules of one platform, checked: names lead to one rule each, and every remote field has one writer.
@@ -22,6 +24,16 @@ pub struct RuleSet {
     when: Condition,
     situations: Situations,
     dates: Dates,
+    objects: BTreeMap<Kind, ObjectRules>,
+}
+
+/// What is sent of the records of a kind that is no person.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObjectRules {
+    /// The platform's name of such things.
+    pub object: String,
+    /// Which field goes where.
+    pub rules: RuleSet,
 }
 
 /// Since when a set is in use, and which of its rules are younger than the sets before it. All is empty for the built-in set.
@@ -102,7 +114,8 @@ impl RuleSet {
         problems.extend(disputed_roles(&rules));
         let by_name = names(&rules, &mut problems);
         problems.extend(lost_sources(&rules, &by_name));
-        let set = Self { rules, by_name, when, situations: Situations::default(), dates: Dates::default() };
+        let (situations, dates, objects) = (Situations::default(), Dates::default(), BTreeMap::new());
+        let set = Self { rules, by_name, when, situations, dates, objects };
         problems.extend(set.when.problems(&set));
         if problems.is_empty() { Ok(set) } else { Err(problems) }
     }
@@ -123,6 +136,38 @@ impl RuleSet {
     #[must_use]
     pub const fn situations(&self) -> &Situations {
         &self.situations
+    }
+
+    /// The rules for people, with those for records of other kinds.
+    #[must_use]
+    pub fn with_objects(self, objects: BTreeMap<Kind, ObjectRules>) -> Self {
+        Self { objects, ..self }
+    }
+
+    /// What is sent of the records of another kind; `None` when nothing is.
+    #[must_use]
+    pub fn object_of(&self, kind: Kind) -> Option<&ObjectRules> {
+        self.objects.get(&kind)
+    }
+
+    /// Whether records of this other kind have an object on the platform, to which people can belong there.
+    #[must_use]
+    pub fn takes(&self, kind: Kind) -> bool {
+        self.objects.contains_key(&kind)
+    }
+
+    /// Whether a relationship of the record decides what stands in the rule's field on the platform.
+    #[must_use]
+    pub fn gives_way(&self, rule: &FieldRule, fields: &Fields) -> bool {
+        let kind = rule.gives_way_to.filter(|kind| self.takes(*kind));
+        kind.is_some_and(|kind| relationship::names(Kind::Person, kind, fields))
+    }
+
+    /// Whether what stands in a field of the platform follows from the record's relationships.
+    #[must_use]
+    pub fn is_set_by_others(&self, remote: &str, record: &Record) -> bool {
+        let mut writers = self.rules.iter().filter(|rule| rule.remote.as_deref() == Some(remote));
+        writers.any(|rule| self.gives_way(rule, &record.fields))
     }
 
     /// Since when the set is in use.

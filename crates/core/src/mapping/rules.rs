@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::catalog::RemoteFieldKind;
+use crate::domain::kind::Kind;
 
 /// One rule. The keys of its table are the fields below; any other key is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,10 @@ pub struct FieldRule {
     /// What happens when both sides changed the field; `None` leaves it to the integration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Strategy>,
+    /// Where the record names another one of this kind, that relationship decides what stands in the field on the platform: then
+    /// the rule neither sends it nor takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gives_way_to: Option<Kind>,
     /// Whether the platform lists this field among its contact fields.
     #[serde(default = "listed", skip_serializing_if = "Clone::clone")]
     pub catalog: bool,

@@ -1,5 +1,6 @@
 //! A mapping set: what an integration sends of each kind of records, as one document that people read and write as JSON or TOML.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::condition::Condition;
 use super::problem::Problem;
-use super::rule_set::RuleSet;
+use super::rule_set::{ObjectRules, RuleSet};
 use super::rules::FieldRule;
 use super::situations::Situations;
 use super::toml_text;
@@ -15,7 +16,7 @@ use crate::domain::kind::Kind;
 use crate::error::Result;
 
 /// All mappings of one integration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MappingSet {
     /// One for each kind of records.
@@ -60,16 +61,18 @@ impl MappingSet {
     /// # Errors
     /// As [`RuleSet::parse`].
     pub fn built_in(object: &str, rules: &str) -> Result<Self> {
-        let rules = RuleSet::read_list(rules)?;
-        Ok(Self {
-            mappings: vec![Mapping {
-                kind: Kind::Person,
-                object: object.to_owned(),
-                when: Condition::Always,
-                situations: Situations::default(),
-                rules,
-            }],
-        })
+        Self::default().and(Kind::Person, object, rules)
+    }
+
+    /// The same with the rules that the connector brings along for another kind of records.
+    ///
+    /// # Errors
+    /// As [`RuleSet::parse`].
+    pub fn and(mut self, kind: Kind, object: &str, rules: &str) -> Result<Self> {
+        let (object, rules) = (object.to_owned(), RuleSet::read_list(rules)?);
+        let (when, situations) = (Condition::Always, Situations::default());
+        self.mappings.push(Mapping { kind, object, when, situations, rules });
+        Ok(self)
     }
 
     /// Reads a document.
@@ -127,13 +130,13 @@ impl MappingSet {
         self.mappings.iter().enumerate().find(|(_, mapping)| mapping.kind == kind)
     }
 
-    /// The rules for people, checked.
+    /// The rules for people, checked; those for other kinds go along with them.
     ///
     /// # Errors
     /// All that is wrong with the set by itself, with its place.
     pub fn people(&self) -> std::result::Result<RuleSet, Vec<Problem>> {
         let mut problems = self.disputed_kinds();
-        let mut people = None;
+        let (mut people, mut objects) = (None, BTreeMap::new());
         for (index, mapping) in self.mappings.iter().enumerate() {
             let place = format!("mappings[{index}]");
             if mapping.rules.len() > MOST_RULES {
@@ -144,7 +147,10 @@ impl MappingSet {
                 Ok(rules) if mapping.kind == Kind::Person => {
                     people = Some(rules.in_situations(mapping.situations.clone()))
                 }
-                Ok(_) => {}
+                Ok(rules) => {
+                    let (object, rules) = (mapping.object.clone(), rules.in_situations(mapping.situations.clone()));
+                    objects.insert(mapping.kind, ObjectRules { object, rules });
+                }
                 Err(wrong) => problems.extend(wrong.into_iter().map(|problem| problem.within(&place))),
             }
         }
@@ -152,7 +158,7 @@ impl MappingSet {
             problems.push(Problem::error("mappings", "there is no mapping of the kind `person`"));
         }
         match people {
-            Some(people) if problems.is_empty() => Ok(people),
+            Some(people) if problems.is_empty() => Ok(people.with_objects(objects)),
             Some(_) | None => Err(problems),
         }
     }

@@ -199,9 +199,9 @@ pub struct RunLog {
     pub deleted: u64,
     /// Rows that were left to the next run, because their record is being changed all the time.
     pub put_off: u64,
-    /// Contacts made.
+    /// Contacts made, and other things on the platform.
     pub created: u64,
-    /// Contacts changed.
+    /// The same of those changed.
     pub updated: u64,
     /// Contacts that could not be written, by this run or, when they are not due again, by one before; they are tried again.
     pub failed: u64,
@@ -215,7 +215,7 @@ pub struct RunLog {
     pub left_out: u64,
     /// Contacts whose rows are gone from the source.
     pub gone: u64,
-    /// Memberships of segments set.
+    /// Memberships of segments set, and relationships.
     pub memberships: u64,
     /// Segments that were made or changed.
     pub segments: u64,

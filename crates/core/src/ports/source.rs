@@ -1,5 +1,6 @@
 //! Where the application's own records live: read by keyset pages, told what became of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -11,6 +12,7 @@ use super::Feedback;
 use super::place::TimePlace;
 use crate::domain::engagement::EngagementEvent;
 use crate::domain::identity::{Email, ExternalId, RecordKey};
+use crate::domain::kind::Kind;
 use crate::domain::link::RemoteId;
 use crate::domain::record::Fields;
 use crate::domain::scope::{IntegrationId, Scope};
@@ -20,6 +22,9 @@ use crate::ports::runs::RunLog;
 /// A local record as its source holds it: the whole state, not a change.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceRow {
+    /// What it is a row of.
+    #[serde(default, skip_serializing_if = "Kind::is_person")]
+    pub kind: Kind,
     /// The application's id.
     pub id: String,
     /// When the application changed it last, as far as the source tells.
@@ -28,6 +33,14 @@ pub struct SourceRow {
     pub fields: Fields,
     /// The application deleted it.
     pub deleted: bool,
+}
+
+impl SourceRow {
+    /// Its id, told apart from the same id of another kind.
+    #[must_use]
+    pub fn qualified_id(&self) -> Cow<'_, str> {
+        self.kind.qualified(&self.id)
+    }
 }
 
 impl fmt::Debug for SourceRow {
@@ -51,7 +64,7 @@ pub enum SourceOrder {
 pub struct SourceCursor {
     /// The last row's place in time: its `updated_at`, or when it was handed over. Unused when reading by id.
     pub updated_at: Option<Timestamp>,
-    /// The last row's id. Absent with an `updated_at`: every row of that moment is still to be read.
+    /// The last row's id, as [`SourceRow::qualified_id`] tells it. Absent with an `updated_at`: every row of that moment is still to be read.
     pub id: Option<String>,
 }
 
@@ -66,7 +79,7 @@ pub struct SourcePage {
     pub more: bool,
 }
 
-/// What became of a row, for the source to show.
+/// What became of a person's row, for the source to show.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowStatus {
     /// The row.
@@ -159,7 +172,7 @@ pub struct RecordChanges {
     pub more: bool,
 }
 
-/// Where the application's own records live. Everything that it is told may be told twice.
+/// Where the application's own records live: rows of all kinds in one order. Everything that it is told may be told twice.
 #[async_trait]
 pub trait RecordSource: Send + Sync {
     /// Whether rows say when they were changed, so that [`SourceOrder::Changed`] can be asked for. One call at most.
@@ -169,7 +182,7 @@ pub trait RecordSource: Send + Sync {
     fn overlap(&self) -> SignedDuration;
     /// At most `limit` rows that come after `after` in `order`. One call.
     async fn page(&self, scope: &Scope, order: SourceOrder, after: &SourceCursor, limit: usize) -> Result<SourcePage>;
-    /// The rows with these ids (at most 200) that are there, in any order. One call.
+    /// The rows with these ids (at most 200; as [`SourceRow::qualified_id`] tells them) that are there, in any order. One call.
     async fn rows(&self, scope: &Scope, ids: &[String]) -> Result<Vec<SourceRow>>;
     /// Tells what became of rows. One call for 500.
     async fn report(&self, scope: &Scope, statuses: &[RowStatus]) -> Result<()>;

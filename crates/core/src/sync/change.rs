@@ -3,6 +3,7 @@
 use crate::domain::consent::ConsentEntry;
 use crate::domain::identity::{Email, ExternalId, RecordKey};
 use crate::domain::issue::FieldIssue;
+use crate::domain::kind::Kind;
 use crate::domain::link::RemoteId;
 use crate::domain::record::Patch;
 use crate::domain::situation::Situation;
@@ -17,6 +18,13 @@ pub enum Subject {
         external_id: Option<ExternalId>,
         /// The address.
         email: Option<Email>,
+    },
+    /// A record of another kind, which is known by its id alone.
+    Other {
+        /// The kind.
+        kind: Kind,
+        /// The application's id.
+        id: ExternalId,
     },
     /// A record that is known already (a queued job).
     Known(RecordKey),

@@ -146,7 +146,8 @@ pub fn merge(
         contested: 0,
         unreadable: 0,
     };
-    for rule in book.rules.rules().iter().filter(|rule| rule.pulls() && reader.has_field(rule)) {
+    let may_come_back = |rule: &&FieldRule| rule.pulls() && !book.rules.gives_way(rule, &record.fields);
+    for rule in book.rules.rules().iter().filter(may_come_back).filter(|rule| reader.has_field(rule)) {
         let sides = question::Sides { record, link, shown, reader: &reader, wanted: &wanted, cleared: &cleared };
         if let Some(question) = sides.of(rule) {
             merging.answer(&question);

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::domain::association::Association;
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentStatus};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::kind::Kind;
 use crate::domain::link::Link;
 use crate::domain::record::{Fields, Record};
+use crate::domain::relationship::{self, Relationship};
 use crate::domain::situation::{self, Known, Shown, Situation};
 use crate::mapping::map::all_fields;
 use crate::mapping::rules::Target;
@@ -98,7 +101,11 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let link_known = stored.link.is_some();
     let link = left_out::trusted(stored.link.unwrap_or_else(|| Link::new(now)), book);
     let opted_in_by_person = opted_in_by_person || opt_in_is_unfinished(&consent, &link);
-    let situation = situation_of(&record, &consent, &link, book);
+    let kind = key.kind();
+    let named = relationship::said(kind, &record.fields);
+    issues.extend(named.issues);
+    let newly_related = newly_related(&named.relationships, stored.record.as_ref(), kind);
+    let situation = situation_of(kind, &record, &consent, &link, book);
     let Content { wanted, clear: clear_wanted, segments } =
         content(situation, &record, &consent, &link, book, &mut issues);
     let withheld = withheld(&link, book.rules);
@@ -129,6 +136,8 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
         withheld,
         refused,
         segments,
+        relationships: named.relationships.into_iter().filter(|one| book.rules.takes(one.kind)).collect(),
+        newly_related,
         enrol,
         visitor: change.visitor.clone(),
         issues,
@@ -136,12 +145,13 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
 }
 
 /// The situation, as far as it is known before the platform is asked.
-fn situation_of(record: &Record, consent: &ConsentLedger, link: &Link, book: &Rulebook<'_>) -> Situation {
+fn situation_of(kind: Kind, record: &Record, consent: &ConsentLedger, link: &Link, book: &Rulebook<'_>) -> Situation {
     let applies = || book.rules.applies_to(&all_fields(&with_consent(record, consent, book.rules), book.rules));
     let known = Known {
         erased: false,
         gone: record.gone_since.is_some(),
-        unmapped: !book.rules.is_for_all() && !applies(),
+        // Without rules for the kind, the platform has no object for it.
+        unmapped: !kind.is_person() && book.rules.rules().is_empty() || !book.rules.is_for_all() && !applies(),
         object: link.remote_id.as_ref(),
         several: !link.duplicates.is_empty(),
         was_deleted: link.missing_since.is_some(),
@@ -176,6 +186,12 @@ fn content(
     let WantedSegments { names, issues: of_segments } = segments::wanted(record, book.rules);
     issues.extend(of_segments);
     Content { wanted, clear, segments: names }
+}
+
+/// The records that are named by now and were not before.
+fn newly_related(now: &[Relationship], before: Option<&Record>, kind: Kind) -> Vec<Identity> {
+    let before = before.map(|record| relationship::of(kind, &record.fields)).unwrap_or_default();
+    now.iter().filter(|one| !before.contains(one)).map(Relationship::identity).collect()
 }
 
 /// What is said about being mailed. An unreadable word changes nothing for who is known; somebody new is not mailed by it.
@@ -242,7 +258,8 @@ fn new_record(
 ) -> (Record, bool) {
     let given = match &change.subject {
         Subject::Person { external_id, .. } if !stale => external_id.clone(),
-        Subject::Person { .. } | Subject::Known(_) => None,
+        Subject::Other { id, .. } if !stale => Some(id.clone()),
+        Subject::Person { .. } | Subject::Other { .. } | Subject::Known(_) => None,
     };
     let awaited = given_address.awaited_after(old, stale);
     let email = given_address.email.filter(|_| !stale || old.is_none_or(|old| old.email.is_none()));
@@ -256,7 +273,7 @@ fn new_record(
         version: old.map_or(0, |old| old.version) + 1,
         gone_since: match change.subject {
             // It is there again, or never was gone.
-            Subject::Person { .. } => None,
+            Subject::Person { .. } | Subject::Other { .. } => None,
             Subject::Known(_) => old.and_then(|old| old.gone_since),
         },
         said: old.map(|old| old.said.clone()).unwrap_or_default(),
@@ -360,5 +377,6 @@ fn clear_of(wanted: Vec<String>, base: Option<&BTreeMap<String, Value>>) -> Vec<
 
 fn enrolment(book: &Rulebook<'_>, fields: &Fields, consent: &ConsentLedger, link: &Link) -> Option<String> {
     let rule = book.enrolment?;
-    (!link.campaigns.contains(&rule.campaign) && rule.takes(fields, consent)).then(|| rule.campaign.clone())
+    let is_enrolled = link.associations.contains(&Association::Campaign(rule.campaign.clone()));
+    (!is_enrolled && rule.takes(fields, consent)).then(|| rule.campaign.clone())
 }

@@ -126,6 +126,7 @@ impl Desk {
 
     /// Takes the lease and stores the record's new state; `None` when somebody else came first.
     async fn begin(&self, draft: &Draft) -> Result<Option<Writing<'_>>> {
+        self.note_relationships(std::iter::once(draft)).await?;
         let now = self.now();
         let mut link = draft.link.clone();
         link.revision += 1;
@@ -278,6 +279,7 @@ impl Desk {
     }
 
     async fn save(&self, draft: &Draft) -> Result<Attempt> {
+        self.note_relationships(std::iter::once(draft)).await?;
         self.services.contacts.save_record(&self.integration.scope, &save_of(draft)).await
     }
 
@@ -334,7 +336,7 @@ fn unchanged(draft: Draft) -> Result<Outcome<Pushed>> {
         action: if is_left_out { PushAction::NotSent } else { PushAction::Unchanged },
         situation: draft.situation,
         case: IdentifyCase::KnownEmail,
-        enrolled_in: draft.link.campaigns.into_iter().collect(),
+        enrolled_in: draft.link.associations.campaigns().map(str::to_owned).collect(),
         issues: draft.issues,
     }))
 }

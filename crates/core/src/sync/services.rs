@@ -14,7 +14,9 @@ use crate::ports::bulk::{BulkPlatform, BulkStore};
 use crate::ports::changes::ChangeLog;
 use crate::ports::integrations::{Doorbell, Peers};
 use crate::ports::lifecycle::LifecycleStore;
+use crate::ports::objects::PlatformObjects;
 use crate::ports::operations::OperationLog;
+use crate::ports::relations::RelationStore;
 use crate::ports::runs::RunStore;
 use crate::ports::{
     CatalogStore, Clock, ContactStore, Entropy, EventStore, FeedbackStore, JobQueue, MarketingPlatform, ParkedJobs,
@@ -46,6 +48,8 @@ pub struct Services {
     pub events: Arc<dyn EventStore>,
     /// Records, links and marks, many at a time.
     pub bulk: Arc<dyn BulkStore>,
+    /// Which records name which others.
+    pub relations: Arc<dyn RelationStore>,
     /// Sync runs.
     pub runs: Arc<dyn RunStore>,
     /// Lifecycle events, and what is remembered of their users.
@@ -87,9 +91,11 @@ pub struct Integration {
     pub platform: Arc<dyn MarketingPlatform>,
     /// The platform's calls on many contacts.
     pub bulk: Arc<dyn BulkPlatform>,
+    /// The platform's things that are no people.
+    pub objects: Arc<dyn PlatformObjects>,
     /// The platform's log of changes.
     pub changes: Arc<dyn ChangeLog>,
-    /// Both once more, for work on all contacts.
+    /// All of them once more, for work on all contacts.
     pub background: Background,
     /// The platform's way of telling what happened.
     pub events: Arc<dyn PlatformEvents>,
@@ -134,6 +140,8 @@ pub struct Background {
     pub platform: Arc<dyn MarketingPlatform>,
     /// As [`Integration::bulk`].
     pub bulk: Arc<dyn BulkPlatform>,
+    /// As [`Integration::objects`].
+    pub objects: Arc<dyn PlatformObjects>,
     /// As [`Integration::changes`].
     pub changes: Arc<dyn ChangeLog>,
 }
@@ -155,8 +163,8 @@ impl Desk {
 
     /// The same desk, for work on all contacts.
     pub(crate) fn in_background(&self) -> Self {
-        let Background { platform, bulk, changes } = self.integration.background.clone();
-        let integration = Integration { platform, bulk, changes, ..self.integration.clone() };
+        let Background { platform, bulk, objects, changes } = self.integration.background.clone();
+        let integration = Integration { platform, bulk, objects, changes, ..self.integration.clone() };
         Self { services: self.services.clone(), integration }
     }
 

@@ -118,6 +118,7 @@ fn is_of_another_row(change: &ContactChange, old: &Record) -> bool {
 fn given_id(change: &ContactChange) -> Option<&str> {
     match &change.subject {
         Subject::Person { external_id, .. } => external_id.as_ref().map(|id| id.as_str()),
+        Subject::Other { id, .. } => Some(id.as_str()),
         Subject::Known(_) => None,
     }
 }
@@ -157,7 +158,7 @@ mod tests {
             (Subject::Person { external_id, .. }, None) => external_id.clone(),
             (Subject::Person { external_id, .. }, Some(_)) if !stale => external_id.clone(),
             (_, Some(old)) => old.external_id.clone(),
-            (Subject::Known(_), None) => None,
+            (Subject::Other { .. } | Subject::Known(_), None) => None,
         };
         Record {
             external_id,

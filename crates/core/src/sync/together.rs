@@ -131,7 +131,7 @@ fn pushed(draft: Draft, contact: Option<RemoteId>, action: PushAction) -> Pushed
         PushAction::Created => IdentifyCase::Created,
         PushAction::Updated | PushAction::Unchanged | PushAction::NotSent => IdentifyCase::KnownEmail,
     };
-    let (situation, enrolled_in) = (draft.situation, draft.link.campaigns.into_iter().collect());
+    let (situation, enrolled_in) = (draft.situation, draft.link.associations.campaigns().map(str::to_owned).collect());
     Pushed { contact, action, situation, case, enrolled_in, issues: draft.issues }
 }
 

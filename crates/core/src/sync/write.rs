@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::association::Association;
 use crate::domain::identity::RecordKey;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::{Lease, Link, RemoteId};
@@ -354,7 +355,7 @@ impl<'a> Writing<'a> {
         let list = MembershipList::Campaign(campaign.clone());
         match self.platform().set_membership(contact, &list, true).await {
             Ok(()) => {
-                self.link.campaigns.insert(campaign);
+                self.link.associations.insert(Association::Campaign(campaign));
                 Ok(None)
             }
             Err(failure) => {

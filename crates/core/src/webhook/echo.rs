@@ -10,7 +10,7 @@ use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::{Email, RecordKey};
 use crate::domain::link::RemoteId;
 use crate::error::Result;
-use crate::mapping::{RuleSet, is_same};
+use crate::mapping::{FieldRule, RuleSet, is_same};
 use crate::ports::Stored;
 use crate::sync::plan;
 use crate::sync::services::Desk;
@@ -30,8 +30,12 @@ impl Desk {
         let Some((key, consent)) = self.writer_of(entry, known).await? else { return Ok(false) };
         let stored = contacts.load(scope, &key).await?;
         let Some(link) = &stored.link else { return Ok(false) };
-        // What a person has to decide is known to differ.
-        let contested = plan::withheld(link, &self.integration.rules);
+        // What a person has to decide, and what relationships decide, is known to differ.
+        let rules = &self.integration.rules;
+        let mut contested = plan::withheld(link, rules);
+        let gives_way =
+            |rule: &&FieldRule| stored.record.as_ref().is_some_and(|record| rules.gives_way(rule, &record.fields));
+        contested.extend(rules.rules().iter().filter(gives_way).filter_map(plan::key_of));
         let fields = &fields.iter().filter(|(name, _)| !contested.contains(*name)).map(owned).collect::<Fields>();
         let shows_ours = match link.base() {
             Some(_) => shows_all(&without(snapshot_of(&stored), &contested), fields),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tandem_app::rows::read_row;
 use tandem_core::domain::identity::Email;
 use tandem_core::domain::issue::FieldIssue;
+use tandem_core::domain::kind::Kind;
 use tandem_core::mapping::RuleSet;
 use tandem_core::ports::source::SourceRow;
 
@@ -27,6 +28,8 @@ pub struct Told {
     pub separator: Option<u8>,
     /// Its columns.
     pub columns: Said,
+    /// What its lines are records of.
+    pub kind: Kind,
 }
 
 /// What a file turned out to be.
@@ -45,6 +48,7 @@ pub struct Shape {
 /// A file with a header, in which nothing is wrong.
 pub struct CsvFile {
     reader: Reader<BufReader<File>>,
+    kind: Kind,
     shape: Shape,
     length: u64,
     record: StringRecord,
@@ -84,10 +88,10 @@ impl CsvFile {
         lines.rewind(&mut source).map_err(failed())?;
         let mut reader = ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(source);
         let named: Vec<String> = reader.headers().map_err(|error| lines.broken(&error))?.iter().map(plain).collect();
-        let columns = header::read(&named, rules, &told.columns)
+        let columns = header::read(&named, told.kind, rules, &told.columns)
             .map_err(|why| CommandError::Undone(format!("{}: {why}", path.display())))?;
         let shape = Shape { encoding: text.encoding, guessed: text.guessed, separator, columns };
-        let mut file = Self { reader, shape, length, record: StringRecord::new(), lines };
+        let mut file = Self { reader, kind: told.kind, shape, length, record: StringRecord::new(), lines };
         file.look_at_all()?;
         Ok(file)
     }
@@ -136,7 +140,8 @@ impl CsvFile {
     /// The next line; `None` after the last.
     pub fn next_line(&mut self) -> Result<Option<Line>, CommandError> {
         let more = self.read_record()?;
-        let line = || Line { number: self.number(), row: read_row(&object(&self.shape.columns, &self.record)) };
+        let line =
+            || Line { number: self.number(), row: read_row(&object(&self.shape.columns, &self.record), self.kind) };
         Ok(more.then(line))
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use tandem_core::domain::identity::Email;
+use tandem_core::domain::kind::Kind;
+use tandem_core::domain::relationship;
 use tandem_core::mapping::{FieldRole, RuleSet};
 use tandem_core::sync::tells_when_made;
 
@@ -59,18 +61,19 @@ const SYNONYMS: &[(&str, &str)] = &[
 ];
 
 /// Reads a header; or says why it can't be used.
-pub fn read(header: &[String], rules: &RuleSet, said: &Said) -> Result<Columns, String> {
+pub fn read(header: &[String], kind: Kind, rules: &RuleSet, said: &Said) -> Result<Columns, String> {
     if header.iter().all(String::is_empty) {
         return Err("the file has no header: its first line must name the columns".to_owned());
     }
     if header.iter().any(|name| name.parse::<Email>().is_ok()) {
         return Err("line 1: it holds an address, and must name the columns".to_owned());
     }
-    let mut reading = Reading { header, rules, kept: vec![Vec::new(); header.len()], left_out: HashSet::new() };
+    let mut reading = Reading { header, kind, rules, kept: vec![Vec::new(); header.len()], left_out: HashSet::new() };
     reading.by_what_was_said(&said.map)?;
     let id = reading.id(said.id_column.as_deref())?;
     reading.by_exact_names()?;
     reading.by_loose_names()?;
+    reading.by_their_own_names()?;
     reading.kept[id].insert(0, "id".to_owned());
     reading.needs_an_address()?;
     Ok(reading.columns())
@@ -78,6 +81,7 @@ pub fn read(header: &[String], rules: &RuleSet, said: &Said) -> Result<Columns, 
 
 struct Reading<'a> {
     header: &'a [String],
+    kind: Kind,
     rules: &'a RuleSet,
     kept: Vec<Vec<String>>,
     left_out: HashSet<usize>,
@@ -89,7 +93,7 @@ impl Reading<'_> {
             let place = self.place(column).ok_or_else(|| format!("--map: no column is named {column}"))?;
             if field.is_empty() {
                 self.left_out.insert(place);
-            } else if self.is_field(field) {
+            } else if self.is_field(field) || self.takes_all() {
                 self.kept[place].push(field.clone());
             } else {
                 return Err(format!("--map: no field rule knows {field}"));
@@ -99,7 +103,13 @@ impl Reading<'_> {
     }
 
     fn is_field(&self, name: &str) -> bool {
-        name == DELETED || tells_when_made(name) || self.rules.rule_of(name).is_some()
+        let is_known = || self.rules.rule_of(name).is_some() || relationship::is_column(self.kind, name);
+        name == DELETED || tells_when_made(name) || is_known()
+    }
+
+    /// Of records that are no people every column is kept: what is not mapped here may be on another platform.
+    fn takes_all(&self) -> bool {
+        !self.kind.is_person()
     }
 
     /// The place of a column, by its name or one that differs in nothing but case, blanks and signs.
@@ -140,7 +150,7 @@ impl Reading<'_> {
     }
 
     fn is_id(&self, name: &str) -> bool {
-        self.rules.role_of(name) == Some(FieldRole::ExternalId)
+        name == "id" || self.rules.role_of(name) == Some(FieldRole::ExternalId)
     }
 
     fn is_open(&self, place: usize) -> bool {
@@ -168,6 +178,15 @@ impl Reading<'_> {
         self.no_name_twice()
     }
 
+    fn by_their_own_names(&mut self) -> Result<(), String> {
+        for (place, name) in self.header.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+            if self.takes_all() && self.is_open(place) && !self.is_id(name) {
+                self.kept[place].push(name.clone());
+            }
+        }
+        self.no_name_twice()
+    }
+
     fn local(&self, name: &str) -> String {
         self.rules.rule_of(name).map_or(name, |rule| rule.local.as_str()).to_owned()
     }
@@ -176,6 +195,7 @@ impl Reading<'_> {
         let given = loose(name);
         let names = self.rules.rules().iter().flat_map(|rule| rule.names());
         let known = names.chain([DELETED]).find(|known| loose(known) == given);
+        let known = known.or_else(|| relationship::columns_of(self.kind).find(|known| loose(known) == given));
         let synonym = || SYNONYMS.iter().find(|(synonym, _)| *synonym == given).map(|(_, field)| *field);
         known.or_else(synonym).filter(|field| self.is_field(field)).map(str::to_owned)
     }
@@ -202,7 +222,7 @@ impl Reading<'_> {
 
     fn needs_an_address(&self) -> Result<(), String> {
         let has = |local: &str| self.kept.iter().flatten().any(|name| self.local(name) == local);
-        if has("email") || has(DELETED) {
+        if has("email") || has(DELETED) || !self.kind.is_person() {
             return Ok(());
         }
         Err("line 1: no column holds addresses: --map \"COLUMN=email\" says which one does".to_owned())
@@ -239,7 +259,7 @@ mod tests {
     fn columns(header: &[&str], id_column: Option<&str>, map: &[(&str, &str)]) -> Result<Columns, String> {
         let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
         let map = map.iter().map(|(column, field)| ((*column).to_owned(), (*field).to_owned())).collect();
-        read(&header, &rules(), &Said { id_column: id_column.map(str::to_owned), map })
+        read(&header, Kind::Person, &rules(), &Said { id_column: id_column.map(str::to_owned), map })
     }
 
     fn recognised(header: &[&str]) -> Vec<(String, String)> {

@@ -163,6 +163,33 @@ pub(crate) async fn create(
     })
 }
 
+/// `PATCH /api/companies/{id}/edit`. Not recorded: as the edit of a contact, it changes what it carries, and blanks with
+/// `overwriteWithBlank` alone.
+pub(crate) async fn edit(
+    State(mautic): State<MauticSimulator>,
+    PathParts(id): PathParts<u64>,
+    payload: Payload,
+) -> Answer {
+    let params = payload.params();
+    let name = params.get("companyname").map(php::text);
+    if name.is_some_and(|name| name.is_empty()) {
+        let message = "companyname: This value should not be blank.";
+        return Answer::error(400, message, json!({"companyname": ["This value should not be blank."]}));
+    }
+    mautic.write(|store| {
+        if !store.companies.contains(id) {
+            return Answer::not_found();
+        }
+        set_values(store, id, &params);
+        if params.get("overwriteWithBlank").is_some_and(php::boolean) {
+            blank_values(store, id, &params);
+        }
+        emit_saved(store, id);
+        let view = store.companies.get(id).map(|company| company.view(store, id, false));
+        Answer::ok(json!({"company": view}))
+    })
+}
+
 /// `DELETE /api/companies/{id}/delete`. Not recorded; it answers as the deletions of other things do.
 pub(crate) async fn remove(State(mautic): State<MauticSimulator>, PathParts(id): PathParts<u64>) -> Answer {
     mautic.write(|store| {
@@ -187,11 +214,16 @@ fn set_values(store: &mut Store, id: u64, params: &Map<String, Value>) {
     }
 }
 
+fn blank_values(store: &mut Store, id: u64, params: &Map<String, Value>) {
+    let Some(company) = store.companies.edit(id) else { return };
+    company.values.retain(|alias, _| !params.get(alias).is_some_and(|value| php::text(value).is_empty()));
+}
+
 fn by_name(store: &Store, name: &str) -> Option<u64> {
     store.companies.find(|company| company.name().eq_ignore_ascii_case(name)).map(|(id, _)| id)
 }
 
-fn make(store: &mut Store, name: &str, actor: &Actor) -> u64 {
+pub(crate) fn make(store: &mut Store, name: &str, actor: &Actor) -> u64 {
     let values = BTreeMap::from([("companyname".to_owned(), json!(name))]);
     let by = store.authorship(actor);
     let id = store.companies.add(Company { by, score: 0, values });

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     auth::Actor,
-    engage,
+    companies, engage,
     faults::FaultRule,
     options::WebhookMode,
     rows::{Contact, Membership},
@@ -96,6 +96,9 @@ pub struct ContactDump {
     pub tags: Vec<String>,
     /// Its do-not-contact entries: channel, reason, comments.
     pub dnc: Vec<Value>,
+    /// The companies it belongs to; the last one is the primary one.
+    #[serde(default)]
+    pub companies: Vec<u64>,
     /// The segments it is in.
     pub segments: Vec<u64>,
     /// The campaigns it is in.
@@ -118,6 +121,7 @@ impl ContactDump {
             dnc: dnc
                 .map(|row| json!({"channel": row.channel, "reason": row.reason, "comments": row.comments}))
                 .collect(),
+            companies: contact.companies.clone(),
             segments: current(&contact.segments),
             campaigns: current(&contact.campaigns),
             campaign_entries: contact.campaigns.iter().map(|(id, member)| (*id, member.rotation)).collect(),
@@ -231,6 +235,13 @@ impl MauticSimulator {
     pub fn plant_contacts(&self, contacts: &[Map<String, Value>]) -> Vec<u64> {
         let planter = Actor { id: Some(1), name: self.inner.options.user_name.clone(), way: None };
         self.write(|store| contacts.iter().map(|fields| plant(store, fields, &planter)).collect())
+    }
+
+    /// Puts companies of these names into the database, several of one name among them, as Mautic's races leave them. Gives their
+    /// ids, in the order given. No hook hears of it.
+    pub fn plant_companies(&self, names: &[&str]) -> Vec<u64> {
+        let planter = Actor { id: Some(1), name: self.inner.options.user_name.clone(), way: None };
+        self.write(|store| names.iter().map(|name| companies::make(store, name, &planter)).collect())
     }
 
     /// Makes a field of contacts a unique identifier, or an ordinary one. Says whether there is such a field.

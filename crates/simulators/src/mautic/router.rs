@@ -103,6 +103,7 @@ fn member_routes() -> Router<MauticSimulator> {
         .route("/api/companies", get(companies::list))
         .route("/api/companies/new", post(companies::create))
         .route("/api/companies/{id}", get(companies::get_one))
+        .route("/api/companies/{id}/edit", patch(companies::edit))
         .route("/api/companies/{id}/delete", delete(companies::remove))
         .route("/api/companies/{id}/contact/{contact}/{action}", post(companies::change_member))
         .route("/api/stages", get(stages::list))

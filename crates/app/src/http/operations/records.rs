@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::domain::kind::Kind;
 use tandem_core::error::Result;
 use tandem_core::ports::source::SourceRow;
 use tracing::Instrument;
@@ -103,7 +104,7 @@ fn read_item(index: usize, item: &Value) -> Result<SourceRow, Vec<FieldIssue>> {
     let Some(object) = item.as_object() else {
         return Err(vec![FieldIssue::new(place, IssueCode::WrongType, "A record must be an object.")]);
     };
-    read_row(object).map_err(|issues| issues.into_iter().map(|issue| placed(&place, issue)).collect())
+    read_row(object, Kind::Person).map_err(|issues| issues.into_iter().map(|issue| placed(&place, issue)).collect())
 }
 
 fn placed(place: &str, issue: FieldIssue) -> FieldIssue {
@@ -116,16 +117,16 @@ fn told(items: &[Value], read: Vec<Result<SourceRow, Vec<FieldIssue>>>, outcomes
     let mut counts: BTreeMap<&str, u64> = ["stored", "unchanged", "stale", "rejected"].map(|name| (name, 0)).into();
     let (mut outcomes, mut results) = (outcomes.into_iter(), Vec::new());
     for (index, (item, row)) in items.iter().zip(read).enumerate() {
-        let (id, status, issues) = match row {
+        let (id, kind, status, issues) = match row {
             Ok(row) => {
                 let (status, issues) =
                     outcomes.next().map_or(("rejected", Vec::new()), |outcome| told_of(index, outcome));
-                (json!(row.id), status, issues)
+                (json!(row.id), json!(row.kind), status, issues)
             }
-            Err(issues) => (given_id(item), "rejected", issues),
+            Err(issues) => (given_id(item), Value::Null, "rejected", issues),
         };
         *counts.entry(status).or_default() += 1;
-        results.push(json!({"index": index, "id": id, "status": status, "issues": issues}));
+        results.push(json!({"index": index, "kind": kind, "id": id, "status": status, "issues": issues}));
     }
     let mut data: Map<String, Value> =
         counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();

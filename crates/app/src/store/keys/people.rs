@@ -12,8 +12,11 @@ pub const RECORD: &str = "record";
 /// What the sort keys of a record's links begin with.
 pub const LINKS: &str = "link#";
 
-/// Into how many partitions an integration's outbox is spread: DynamoDB takes 1,000 write units a second of each.
-pub const OUTBOX_SHARDS: usize = 4;
+/// Into how many partitions the people of an integration's outbox are spread: DynamoDB takes 1,000 write units a second of each.
+const PEOPLE_SHARDS: usize = 4;
+
+/// The partitions of an outbox: one for organisations and deals, which is read first, and those of people.
+pub const OUTBOX_SHARDS: usize = PEOPLE_SHARDS + 1;
 
 /// Into how many partitions the list of a tenant's records is spread.
 pub const RECORD_SHARDS: usize = 16;
@@ -58,6 +61,18 @@ fn shard_of(record: &RecordKey, shards: usize) -> usize {
     record.as_str().bytes().map(usize::from).sum::<usize>() % shards
 }
 
+/// The partition of the records that name another one, by the other one's identity.
+#[must_use]
+pub fn relatives(tenant: &TenantId, of: &Identity) -> String {
+    of_tenant(tenant, &format!("related#{}", of.digest()))
+}
+
+/// That a record names another one.
+#[must_use]
+pub fn relative(tenant: &TenantId, of: &Identity, record: &RecordKey) -> Key {
+    key(relatives(tenant, of), record.as_str())
+}
+
 /// What the source of a record was last told.
 #[must_use]
 pub fn feedback(tenant: &TenantId, record: &RecordKey) -> Key {
@@ -79,7 +94,8 @@ pub fn tombstone(tenant: &TenantId, identity: &Identity) -> Key {
 fn named(identity: &Identity) -> String {
     let kind = match identity.kind() {
         IdentityKind::Email => "email",
-        IdentityKind::External => "external",
+        // The digest tells ids of different kinds apart.
+        IdentityKind::External | IdentityKind::Organisation | IdentityKind::Deal => "external",
     };
     format!("{kind}#{}", identity.digest())
 }
@@ -117,13 +133,17 @@ pub fn contested(scope: &Scope, record: &RecordKey) -> Key {
 /// A partition of an integration's outbox: of the records whose links have to be brought up to them.
 #[must_use]
 pub fn outbox_partition(scope: &Scope, shard: usize) -> String {
-    of_integration(scope, &format!("outbox#{shard}"))
+    match shard.checked_sub(1) {
+        None => of_integration(scope, "outbox#others"),
+        Some(shard) => of_integration(scope, &format!("outbox#{shard}")),
+    }
 }
 
 /// The outbox entry of a record.
 #[must_use]
 pub fn outbox(scope: &Scope, record: &RecordKey) -> Key {
-    key(outbox_partition(scope, shard_of(record, OUTBOX_SHARDS)), record.as_str())
+    let shard = if record.kind().is_person() { 1 + shard_of(record, PEOPLE_SHARDS) } else { 0 };
+    key(outbox_partition(scope, shard), record.as_str())
 }
 
 /// The newest wish about a contact's membership of a list.

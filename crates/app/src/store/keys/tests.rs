@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use tandem_core::automation::event::Customer;
-use tandem_core::domain::identity::{Email, Identity, RecordKey};
+use tandem_core::domain::identity::{Email, ExternalId, Identity, RecordKey};
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::scope::Scope;
 use tandem_core::jobs::message::MembershipList;
@@ -10,6 +11,10 @@ use super::*;
 
 fn scope(tenant: &str, integration: &str) -> Scope {
     Scope { tenant: tenant.to_owned().try_into().unwrap(), integration: integration.to_owned().try_into().unwrap() }
+}
+
+fn id_as(kind: Kind) -> Identity {
+    ExternalId::try_from("7".to_owned()).unwrap().identity_as(kind)
 }
 
 fn address() -> Identity {
@@ -25,6 +30,8 @@ fn key_formats_are_what_they_were() {
     let at: Timestamp = "2026-11-21T10:20:30.000001Z".parse().unwrap();
     let customer_of = Customer { provider: "stripe".to_owned(), id: "cus_1".to_owned() };
     let list = MembershipList::Segment("3".to_owned());
+    let organisation = RecordKey::first_known_by(&id_as(Kind::Organisation));
+    assert_eq!(organisation.as_str(), "oac0a722f7c6b47972069b941780dc32b");
     let golden: &[(Key, &str, &str)] = &[
         (record(tenant, &record_key), "T#acme#record#x-1", "record"),
         (link(&scope, &record_key), "T#acme#record#x-1", "link#mautic"),
@@ -33,6 +40,24 @@ fn key_formats_are_what_they_were() {
         (identity(tenant, &address()), "T#acme#identity#email#b5fc85e55755f9e0d030a10ab4429b6b", "pointer"),
         (tombstone(tenant, &address()), "T#acme#gone#email#b5fc85e55755f9e0d030a10ab4429b6b", "gone"),
         (consent(tenant, &address()), "T#acme#consent#b5fc85e55755f9e0d030a10ab4429b6b", "email"),
+        (
+            identity(tenant, &id_as(Kind::Person)),
+            "T#acme#identity#external#7902699be42c8a8e46fbbb4501726517",
+            "pointer",
+        ),
+        (
+            identity(tenant, &id_as(Kind::Organisation)),
+            "T#acme#identity#external#ac0a722f7c6b47972069b941780dc32b",
+            "pointer",
+        ),
+        (identity(tenant, &id_as(Kind::Deal)), "T#acme#identity#external#662daed2af85c8e4c132fc1b2da4ac2a", "pointer"),
+        (
+            relative(tenant, &id_as(Kind::Organisation), &record_key),
+            "T#acme#related#ac0a722f7c6b47972069b941780dc32b",
+            "x-1",
+        ),
+        (outbox(&scope, &organisation), "I#acme#mautic#outbox#others", organisation.as_str()),
+        (remote(&scope, &RemoteId::of_object("company", "7")), "I#acme#mautic#remote#company/7", "pointer"),
         (remote(&scope, &contact), "I#acme#mautic#remote#7", "pointer"),
         (contact_tombstone(&scope, &contact), "I#acme#mautic#gone#contact#7902699be42c8a8e46fbbb4501726517", "gone"),
         (contested(&scope, &record_key), "I#acme#mautic#contested", "x-1"),
@@ -54,6 +79,7 @@ fn key_formats_are_what_they_were() {
         (run_issues(&scope, "r1", "p1"), "I#acme#mautic#run-issues#r1", "p1"),
         (roster(tenant, 4, "d1"), "T#acme#roster#4", "d1"),
         (row(tenant, &row_digest("7")), "T#acme#rows#7", "7902699be42c8a8e46fbbb4501726517"),
+        (row(tenant, &row_digest(&Kind::Deal.qualified("7"))), "T#acme#rows#6", "662daed2af85c8e4c132fc1b2da4ac2a"),
         (arrival(tenant, at, "d1"), "T#acme#arrivals#2026-11", "001795256430000001#d1"),
         (arrival_months(tenant), "T#acme#arrivals", "months"),
         (delivery(&scope, "d1"), "I#acme#mautic#delivery#d1", "head"),

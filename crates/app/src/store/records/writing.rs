@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
@@ -113,7 +114,10 @@ impl RecordsTable {
 
     /// The stored states of rows, by their digests.
     async fn known(&self, scope: &Scope, rows: &[SourceRow], open: &[usize]) -> Result<HashMap<String, State>> {
-        let keys = open.iter().map(|index| keys::row(&scope.tenant, &keys::row_digest(&rows[*index].id))).collect();
+        let keys = open
+            .iter()
+            .map(|index| keys::row(&scope.tenant, &keys::row_digest(&rows[*index].qualified_id())))
+            .collect();
         let found = self.table.get_many(keys).await?;
         found.into_iter().map(|(key, item)| Ok((key.sk, row(item)?))).collect()
     }
@@ -167,10 +171,10 @@ impl RecordsTable {
 
 /// The indices of the rows that no other state of the same row supersedes, in order.
 fn newest_of_each(rows: &[SourceRow], now: Timestamp) -> Vec<usize> {
-    let mut newest: HashMap<&str, usize> = HashMap::new();
+    let mut newest: HashMap<(Kind, &str), usize> = HashMap::new();
     for (index, row) in rows.iter().enumerate() {
         let rank = |row: &SourceRow| made_at(row, now).unwrap_or(Timestamp::MAX);
-        let known = newest.entry(&row.id).or_insert(index);
+        let known = newest.entry((row.kind, &row.id)).or_insert(index);
         if rank(row) >= rank(&rows[*known]) {
             *known = index;
         }
@@ -192,7 +196,7 @@ fn made_at(row: &SourceRow, now: Timestamp) -> Option<Timestamp> {
 }
 
 fn decide(row: &SourceRow, known: &HashMap<String, State>, now: Timestamp) -> Result<Decision> {
-    let digest = keys::row_digest(&row.id);
+    let digest = keys::row_digest(&row.qualified_id());
     let made_at = made_at(row, now);
     let Some(stored) = known.get(&digest) else {
         let document = document(&SourceRow { updated_at: made_at.or(Some(now)), ..row.clone() })?;

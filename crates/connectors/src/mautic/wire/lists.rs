@@ -88,6 +88,8 @@ pub(in crate::mautic) struct BulkAdded {
 /// `{"total": "1", "companies": …}` (recording `101-company-list`).
 #[derive(Deserialize)]
 pub(in crate::mautic) struct Companies {
+    #[serde(default)]
+    pub total: Loosely<usize>,
     pub companies: Listed<Company>,
 }
 

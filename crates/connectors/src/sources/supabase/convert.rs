@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::Value;
+use tandem_core::domain::kind::Kind;
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::source::SourceRow;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::wire::Row;
 
 /// A row of the view. A column `deleted_at` says whether the row is deleted, and is no field.
-pub(super) fn source_row(mut row: Row) -> Result<SourceRow> {
+pub(super) fn source_row(kind: Kind, mut row: Row) -> Result<SourceRow> {
     let id = match row.remove("id") {
         Some(Value::String(id)) => id,
         Some(Value::Number(id)) => id.to_string(),
@@ -20,7 +21,7 @@ pub(super) fn source_row(mut row: Row) -> Result<SourceRow> {
     };
     let deleted = row.remove("deleted_at").is_some_and(|moment| !moment.is_null());
     let updated_at = row.get("updated_at").filter(|moment| !moment.is_null()).map(updated_at).transpose()?;
-    Ok(SourceRow { id, updated_at, fields: row.into_iter().collect(), deleted })
+    Ok(SourceRow { kind, id, updated_at, fields: row.into_iter().collect(), deleted })
 }
 
 /// PostgreSQL's `infinity` is no moment either: pages could not be told apart by it.
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     fn row(value: Value) -> Result<SourceRow> {
-        source_row(serde_json::from_value(value).unwrap())
+        source_row(Kind::Person, serde_json::from_value(value).unwrap())
     }
 
     #[test]

@@ -6,20 +6,21 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Url;
 use serde::Deserialize;
+use tandem_core::domain::kind::Kind;
 use tandem_core::error::{Failure, FailureKind, Result};
 
-/// The view that is read unless another is named.
+/// The view of people that is read unless another is named.
 pub const VIEW: &str = "customers_crm_v";
 
 /// Below which path a Supabase project has its PostgREST.
 const PREFIX: &str = "/rest/v1";
 
-/// The address of a project, its key, and the view that is read.
+/// The address of a project, its key, and the views that are read.
 #[derive(Clone)]
 pub struct Settings {
     base: Url,
     key: String,
-    view: String,
+    views: Vec<(Kind, String)>,
 }
 
 /// What a key that is a JWT says of itself.
@@ -43,17 +44,23 @@ impl Settings {
                 "The key is not the service role's: with it, Tandem would see no rows and take them all for deleted.",
             ));
         }
-        let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        if view.is_empty() || !view.bytes().all(sound) {
-            return Err(misconfigured("The view's name takes letters, digits, '_' and '-'."));
-        }
-        Ok(Self { base: base(url)?, key: key.to_owned(), view: view.to_owned() })
+        Ok(Self { base: base(url)?, key: key.to_owned(), views: vec![(Kind::Person, checked(view)?)] })
     }
 
-    /// The view that is read.
+    /// The same with a view for records of another kind.
+    ///
+    /// # Errors
+    /// `Misconfigured` when the view's name holds other characters than letters, digits, `_` and `-`.
+    pub fn with_view(mut self, kind: Kind, view: &str) -> Result<Self> {
+        self.views.push((kind, checked(view.trim())?));
+        self.views.sort_unstable();
+        Ok(self)
+    }
+
+    /// The views that are read, in the order of their kinds: of people there is always one.
     #[must_use]
-    pub fn view(&self) -> &str {
-        &self.view
+    pub fn views(&self) -> &[(Kind, String)] {
+        &self.views
     }
 
     pub(super) fn key(&self) -> &str {
@@ -72,6 +79,14 @@ impl Settings {
         address.set_path(&format!("{prefix}/{table}"));
         address
     }
+}
+
+fn checked(view: &str) -> Result<String> {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if view.is_empty() || !view.bytes().all(sound) {
+        return Err(misconfigured("The view's name takes letters, digits, '_' and '-'."));
+    }
+    Ok(view.to_owned())
 }
 
 fn base(url: &str) -> Result<Url> {
@@ -110,7 +125,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("host", &self.base.host_str())
-            .field("view", &self.view)
+            .field("views", &self.views)
             .finish_non_exhaustive()
     }
 }

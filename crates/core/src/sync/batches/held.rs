@@ -168,7 +168,6 @@ impl Item {
     pub(super) fn disown(&mut self, choices: &Situations) {
         let link = &mut self.draft.link;
         link.lose_contact();
-        link.segments.clear();
         link.state = LinkState::Pending;
         self.draft.withheld.clear();
         self.draft.turn_out(Shown::Unasked, choices);

@@ -90,10 +90,10 @@ impl Desk {
         let identities: Vec<_> = stored.iter().map(|stored| (None, email(stored))).collect();
         let resolved = bulk.resolve_many(scope, &identities).await?;
         let catalog = self.catalog().await;
-        let book = self.rulebook(catalog.as_deref());
         let plan = |((mark, stored), consent): ((Mark, Stored), ConsentLedger)| {
             let draft = stored.record.is_some().then(|| {
                 let key = mark.record.clone();
+                let book = self.rulebook_of(key.kind(), catalog.as_deref());
                 let change = ContactChange::refresh(key.clone());
                 let found = Found::known(key, stored, consent);
                 plan::plan(&change, found, &book, self.now())

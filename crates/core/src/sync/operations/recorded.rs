@@ -16,6 +16,7 @@ use crate::jobs::message::MembershipList;
 use crate::ports::bulk::{
     BulkPlatform, ChangeCursor, ChangedContact, ChangedPage, Outcomes, RemoteList, Rewrite, Usage,
 };
+use crate::ports::objects::{ObjectOutcomes, ObjectWrite, PlatformObjects, RemoteObject};
 use crate::ports::{
     Feed, FeedCursor, FeedPage, GuardedHook, HookCheck, HookDelivery, MarketingPlatform, PlatformEvents,
 };
@@ -340,5 +341,71 @@ impl<P: PlatformEvents + ?Sized> PlatformEvents for Recorded<P> {
 
     async fn page(&self, feed: Feed, cursor: &FeedCursor) -> Result<FeedPage> {
         self.inner.page(feed, cursor).await
+    }
+}
+
+/// Names of an object's fields that a write carries.
+fn object_names(write: &ObjectWrite) -> Vec<String> {
+    write.fields.keys().chain(&write.clear).cloned().collect()
+}
+
+fn settle_objects(outcomes: &ObjectOutcomes, call: &mut WriteCall) {
+    for (part, outcome) in call.parts.iter_mut().zip(outcomes) {
+        match outcome {
+            Ok(written) => part.remote_id = Some(written.id.clone()),
+            Err(failure) => part.fail(failure),
+        }
+    }
+}
+
+/// The object's name before an id; that of contacts when none is.
+fn object_of(id: &RemoteId) -> &str {
+    id.0.split_once('/').map_or(CONTACT, |(object, _)| object)
+}
+
+#[async_trait]
+impl<P: PlatformObjects + ?Sized> PlatformObjects for Recorded<P> {
+    fn known_by(&self, object: &str) -> Option<&'static str> {
+        self.inner.known_by(object)
+    }
+
+    async fn object_fields(&self, object: &str) -> Result<FieldCatalog> {
+        self.inner.object_fields(object).await
+    }
+
+    async fn find_objects(&self, object: &str, names: &[String]) -> Result<Vec<RemoteObject>> {
+        self.inner.find_objects(object, names).await
+    }
+
+    async fn create_objects(&self, object: &str, writes: &[ObjectWrite]) -> Result<ObjectOutcomes> {
+        let parts = writes.iter().map(|write| part(None, object_names(write))).collect();
+        let call = self.inner.create_objects(object, writes);
+        self.noted(What::to(OperationKind::Create, object), parts, call, settle_objects).await
+    }
+
+    async fn update_objects(&self, writes: &[(RemoteId, ObjectWrite)]) -> Result<ObjectOutcomes> {
+        let object = writes.first().map_or(CONTACT, |(id, _)| object_of(id));
+        let parts = writes.iter().map(|(id, write)| part(Some(id), object_names(write))).collect();
+        let call = self.inner.update_objects(writes);
+        self.noted(What::to(OperationKind::Update, object), parts, call, settle_objects).await
+    }
+
+    async fn delete_object(&self, id: &RemoteId) -> Result<bool> {
+        let settle = |was_there: &bool, call: &mut WriteCall| {
+            if !was_there {
+                call.parts.iter_mut().for_each(not_there);
+            }
+        };
+        let (what, parts) = (What::to(OperationKind::Delete, object_of(id)), vec![part(Some(id), Vec::new())]);
+        self.noted(what, parts, self.inner.delete_object(id), settle).await
+    }
+
+    /// Noted as a list is: `company 7`.
+    async fn set_related(&self, contact: &RemoteId, to: &RemoteId, related: bool) -> Result<()> {
+        let kind = if related { OperationKind::AddToList } else { OperationKind::RemoveFromList };
+        let list = to.0.replace('/', " ");
+        let what = What { list: Some(&list), ..What::to(kind, CONTACT) };
+        let call = self.inner.set_related(contact, to, related);
+        self.noted(what, vec![part(Some(contact), Vec::new())], call, nothing_more).await
     }
 }

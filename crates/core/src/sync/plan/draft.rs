@@ -9,6 +9,7 @@ use crate::domain::identity::{Identity, RecordKey};
 use crate::domain::issue::FieldIssue;
 use crate::domain::link::{Lease, Link, RemoteId};
 use crate::domain::record::Record;
+use crate::domain::relationship::Relationship;
 use crate::domain::situation::{self, Known, Shown, Situation};
 use crate::mapping::{Response, Situations};
 
@@ -57,6 +58,11 @@ pub struct Draft {
     pub(crate) refused: Refusals,
     /// The segments that the contact shall be in; `None` when the record says nothing of segments.
     pub segments: Option<BTreeSet<String>>,
+    /// The other records that this one has to do with, as far as their kinds have an object on the platform; the primary one
+    /// first.
+    pub relationships: Vec<Relationship>,
+    /// Identities of records that the new state names and the stored one does not.
+    pub newly_related: Vec<Identity>,
     /// The campaign to put the contact into.
     pub enrol: Option<String>,
     /// The visitor that the person was.
@@ -141,15 +147,31 @@ impl Draft {
     #[must_use]
     pub fn segment_changes(&self) -> (Vec<String>, Vec<String>) {
         let Some(wanted) = &self.segments else { return (Vec::new(), Vec::new()) };
-        let held = &self.link.segments;
-        (wanted.difference(held).cloned().collect(), held.difference(wanted).cloned().collect())
+        let held: BTreeSet<String> = self.link.associations.segments().map(str::to_owned).collect();
+        (wanted.difference(&held).cloned().collect(), held.difference(wanted).cloned().collect())
     }
 
-    /// Whether the contact is to be put into segments, or taken out of some.
+    /// Whether something that the contact belongs to is to be set: segments that it is to be in or not, or relationships.
     #[must_use]
     pub fn has_open_memberships(&self) -> bool {
-        let differs = self.segments.as_ref().is_some_and(|wanted| *wanted != self.link.segments);
+        let (add, remove) = self.segment_changes();
+        let differs = !add.is_empty() || !remove.is_empty() || self.has_open_relationships();
         differs && self.follows != Response::Ignore
+    }
+
+    /// Whether the record has to do with others than the link says; what these are on the platform is not known here.
+    fn has_open_relationships(&self) -> bool {
+        let wanted: BTreeSet<_> =
+            self.relationships.iter().enumerate().filter_map(|(place, one)| Some((one.key()?, place == 0))).collect();
+        let held: BTreeSet<_> = self.link.associations.related().map(|one| (one.record.clone(), one.primary)).collect();
+        wanted != held
+    }
+
+    /// Whether the record has to do with others, or had: then what stands on the platform is looked at.
+    #[must_use]
+    pub fn relates(&self) -> bool {
+        let has_some = !self.relationships.is_empty() || self.link.associations.related().next().is_some();
+        has_some && self.follows != Response::Ignore
     }
 
     /// The contact on the platform, when it is known.

@@ -123,8 +123,14 @@ impl Desk {
                 self.mail_was_allowed(contact, lifted.at, &lifted.author, correlation_id).await?;
             }
             let is_lift = |edit: &Edit| edit.mail == Some(MailChange::Allowed);
-            let rest = |edit: &Edit| Edit { mail: edit.mail.clone().filter(|_| !is_lift(edit)), ..edit.clone() };
             let rules = &self.integration.rules;
+            let rest = |edit: &Edit| {
+                let mut rest = Edit { mail: edit.mail.clone().filter(|_| !is_lift(edit)), ..edit.clone() };
+                rest.fields.retain(|name, _| {
+                    !stored.record.as_ref().is_some_and(|record| rules.is_set_by_others(name, record))
+                });
+                rest
+            };
             if told.edits.iter().all(|edit| conflict::is_explained(link, &rest(edit), rules)) {
                 counts.contacts += 1;
                 counts.echoes += 1;

@@ -16,6 +16,7 @@ impl Desk {
     pub(crate) async fn find(&self, change: &ContactChange) -> Result<Found> {
         match &change.subject {
             Subject::Known(key) => self.find_known(key).await,
+            Subject::Other { kind, id } => self.find_known(&RecordKey::first_known_by(&id.identity_as(*kind))).await,
             Subject::Person { external_id, email } => self.find_person(external_id.as_ref(), email.as_ref()).await,
         }
     }
@@ -156,6 +157,11 @@ pub(in crate::sync) fn choose(
 }
 
 fn choose_new(external: Option<Identity>, email: Option<Identity>) -> Result<Choice> {
+    if let Some(other) = external.as_ref().filter(|identity| identity.is_of_other_kind()) {
+        // Records that are no people are known by their ids alone.
+        let key = RecordKey::first_known_by(other);
+        return Ok(Choice { key, unclaimed: vec![other.clone()], keep_old_email: false, issues: Vec::new() });
+    }
     let Some(email) = email else {
         let missing = FieldIssue::new(
             "contact.email",

@@ -165,6 +165,7 @@ impl Desk {
             }
         }
         let saves: Vec<_> = changed.iter().map(|one| (planned::save_of(&one.draft), true)).collect();
+        self.note_relationships(changed.iter().map(|one| &one.draft)).await?;
         let attempts = self.services.bulk.save_many(&self.integration.scope, &saves, self.now()).await?;
         for (one, attempt) in changed.into_iter().zip(attempts) {
             match attempt {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::domain::identity::RecordKey;
 use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::record::Record;
 use crate::domain::situation::Situation;
 use crate::error::Result;
 use crate::mapping::{Response, Vanished};
@@ -181,12 +182,12 @@ impl<'a> Planner<'a> {
             let entry = row::entry(&row);
             self.seen.insert(entry.id);
             if !self.thorough && self.is_as_before(&entry) {
-                sink(bare(&row.id, PlannedAction::Unchanged, Vec::new()));
+                sink(bare(&row.kind.named(&row.id), PlannedAction::Unchanged, Vec::new()));
                 continue;
             }
             match row::read(&row, &self.desk.integration.rules, self.desk.now()) {
                 Ok(row) => incoming.push(row),
-                Err(issue) => sink(self.unfit(&row.id, &entry, issue)),
+                Err(issue) => sink(self.unfit(&row.kind.named(&row.id), &entry, issue)),
             }
         }
         let Round { planned, unfit, waiting } = self.desk.plan_rows(incoming).await?;
@@ -199,7 +200,7 @@ impl<'a> Planner<'a> {
         for planned in planned {
             sink(self.shown(planned));
         }
-        self.plan_gone(&deleted.iter().map(|row| row::digest(&row.id)).collect::<Vec<_>>(), sink).await
+        self.plan_gone(&deleted.iter().map(|row| row::digest(row.kind, &row.id)).collect::<Vec<_>>(), sink).await
     }
 
     fn is_as_before(&self, entry: &RosterEntry) -> bool {
@@ -255,10 +256,10 @@ impl<'a> Planner<'a> {
         for (key, record) in self.desk.records_of(ids).await? {
             self.losses.met += 1;
             self.losses.lost += u64::from(*self.desk.integration.situations().when_gone() != Vanished::Keep);
+            let id = named(&key, &record);
             self.planned.insert(key);
-            let id = record.external_id.as_ref().map_or("", |id| id.as_str());
             let follows = Some(self.desk.integration.situations().response(Situation::Gone, true));
-            let gone = bare(id, PlannedAction::Gone, Vec::new());
+            let gone = bare(&id, PlannedAction::Gone, Vec::new());
             sink(PlannedChange { situation: Some(Situation::Gone), follows, ..gone });
         }
         Ok(())
@@ -277,7 +278,7 @@ impl<'a> Planner<'a> {
             let due = due.into_iter().filter(|mark| !self.planned.contains(&mark.record)).collect();
             for (_, draft) in self.desk.plan_marked(due).await? {
                 let Some(draft) = draft else { continue };
-                let id = draft.record.external_id.as_ref().map_or("", |id| id.as_str()).to_owned();
+                let id = named(&draft.key, &draft.record);
                 sink(change_of(id, action_of_known(&draft), draft));
             }
             match next {
@@ -323,6 +324,11 @@ pub(super) fn change_of(id: String, action: PlannedAction, draft: Draft) -> Plan
     let fields = if is_written { fields_of(&draft) } else { Vec::new() };
     let (situation, follows) = (Some(draft.situation), Some(draft.follows));
     PlannedChange { id, action, situation, follows, fields, join, leave, issues: draft.issues }
+}
+
+/// A record's id, as people are told it.
+fn named(key: &RecordKey, record: &Record) -> String {
+    record.external_id.as_ref().map_or_else(String::new, |id| key.kind().named(id.as_str()).into_owned())
 }
 
 fn bare(id: &str, action: PlannedAction, issues: Vec<FieldIssue>) -> PlannedChange {

@@ -46,11 +46,13 @@ impl Run<'_> {
             self.in_time()?;
             let (records, next) = bulk.records(&scope.tenant, &cursor, BATCH).await?;
             let now = self.now();
-            let looked_at = records.into_iter().map(|record| Mark::new(record, FIRST, now)).collect();
-            let planned = self.desk.plan_marked(looked_at).await?;
-            let concerned = planned.into_iter().filter(|(_, draft)| draft.as_ref().is_some_and(is_to_be_sent));
-            let marks: Vec<Mark> = concerned.map(|(mark, _)| mark).collect();
-            bulk.mark_many(scope, &marks).await?;
+            let marks = records.into_iter().map(|record| Mark::new(record, FIRST, now));
+            let (people, mut concerned): (Vec<Mark>, Vec<Mark>) = marks.partition(|mark| mark.record.kind().is_person());
+            let planned = self.desk.plan_marked(people).await?;
+            let differ = planned.into_iter().filter(|(_, draft)| draft.as_ref().is_some_and(is_to_be_sent));
+            // The others are compared when they are sent, and cost no call when they are settled.
+            concerned.extend(differ.map(|(mark, _)| mark));
+            bulk.mark_many(scope, &concerned).await?;
             self.state.comparing = next.clone();
             let Some(next) = next else { return Ok(()) };
             cursor = next;

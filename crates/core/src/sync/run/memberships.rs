@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use crate::domain::association::Association;
 use crate::domain::link::{Link, RemoteId};
 use crate::error::{FailureKind, Result};
 use crate::jobs::message::ListKind;
@@ -205,9 +206,12 @@ impl Done {
     }
 
     fn noted(&self, contact: &RemoteId, mut link: Link) -> Link {
-        let added = self.added.iter().filter(|(_, contacts)| contacts.contains(contact));
-        link.segments.extend(added.map(|(name, _)| name.clone()));
-        link.segments.retain(|name| !self.removed.get(name).is_some_and(|contacts| contacts.contains(contact)));
+        for (name, _) in self.added.iter().filter(|(_, contacts)| contacts.contains(contact)) {
+            link.associations.insert(Association::Segment(name.clone()));
+        }
+        for (name, _) in self.removed.iter().filter(|(_, contacts)| contacts.contains(contact)) {
+            link.associations.remove(&Association::Segment(name.clone()));
+        }
         link.revision += 1;
         link
     }

@@ -1,6 +1,7 @@
 //! Rows as plans of their contacts: read and planned many at a time, without writing anything.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -9,9 +10,10 @@ use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::kind::Kind;
 use crate::domain::record::{Change, Record, is_blank_text};
 use crate::error::{Failure, Result};
-use crate::mapping::Vanished;
+use crate::mapping::{RuleSet, Vanished};
 use crate::ports::{Resolved, Save, Stored};
 use crate::sync::plan::{self, Draft, Rulebook};
 use crate::sync::push::{self, Choice};
@@ -28,6 +30,9 @@ pub(super) struct Planned {
     /// Whether the row's id was known before.
     pub(super) known: bool,
 }
+
+/// Of records that are not mapped nothing is sent.
+static NO_RULES: LazyLock<RuleSet> = LazyLock::new(RuleSet::default);
 
 /// Rows of a round: planned, unfit to be contacts, and those that have to wait for another row's change.
 #[derive(Default)]
@@ -75,6 +80,7 @@ impl Desk {
         let keys: Vec<RecordKey> = chosen.iter().map(|(_, _, choice)| choice.key.clone()).collect();
         let stored = self.services.bulk.load_many(&self.integration.scope, &keys).await?;
         let new = chosen.iter().zip(&stored).filter(|(_, stored)| stored.record.is_none()).map(|((row, ..), _)| row);
+        let new = new.filter(|row| row.kind.is_person());
         let tombstones = self.tombstones_of(new).await?;
         for ((row, resolved, choice), stored) in chosen.into_iter().zip(stored) {
             let may_begin = if stored.record.is_some() { Ok(()) } else { may_begin(&row, &resolved, &tombstones) };
@@ -112,7 +118,7 @@ impl Desk {
         };
         settle_blanks(&mut row, stored.record.as_ref());
         let found = choice.found(stored, consent, Some(&row.id), row.email.as_ref());
-        let draft = plan::plan(&row.change, found, &self.rulebook(catalog), self.now());
+        let draft = plan::plan(&row.change, found, &self.rulebook_of(row.kind, catalog), self.now());
         Ok(Planned { row, draft, known })
     }
 
@@ -128,6 +134,17 @@ impl Desk {
         }
     }
 
+    /// The rules that plans of records of a kind follow. `catalog` is the platform's list of contact fields.
+    pub(crate) fn rulebook_of<'a>(&'a self, kind: Kind, catalog: Option<&'a FieldCatalog>) -> Rulebook<'a> {
+        if kind.is_person() {
+            return self.rulebook(catalog);
+        }
+        let integration = &self.integration;
+        let rules = integration.rules.object_of(kind).map_or(&*NO_RULES, |object| &object.rules);
+        let situations = rules.situations().clone().or_when_gone(&integration.vanished);
+        Rulebook { rules, vocabulary: &*integration.vocabulary, catalog: None, enrolment: None, situations }
+    }
+
     /// The records that belong to rows, by the digests of the rows' ids, and to no other row by now.
     pub(super) async fn records_of(&self, ids: &[[u8; 16]]) -> Result<Vec<(RecordKey, Record)>> {
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
@@ -140,8 +157,8 @@ impl Desk {
             let keys: Vec<RecordKey> = keys.into_iter().collect();
             let stored = bulk.load_many(scope, &keys).await?;
             let there = keys.into_iter().zip(stored).filter_map(|(key, stored)| Some((key, stored.record?)));
-            let mine = there.filter(|(_, record)| {
-                let id = record.external_id.as_ref().map(|id| row::digest(id.as_str()));
+            let mine = there.filter(|(key, record)| {
+                let id = record.external_id.as_ref().map(|id| row::digest(key.kind(), id.as_str()));
                 record.gone_since.is_none() && id.is_some_and(|id| ids.contains(&id))
             });
             records.extend(mine);

@@ -1,4 +1,4 @@
-//! A row of the source as a change of its contact. Pure.
+//! A row of the source as a change of its record. Pure.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 use crate::domain::consent::{self, ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::identity::{Email, ExternalId, Identity};
 use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::kind::Kind;
 use crate::domain::record::{Change, Patch, UPDATED_AT};
+use crate::domain::relationship;
 use crate::mapping::RuleSet;
 use crate::mapping::rules::{FieldRole, FieldRule};
 use crate::ports::runs::RosterEntry;
@@ -15,10 +17,12 @@ use crate::ports::source::SourceRow;
 use crate::sync::change::{ContactChange, Subject};
 use crate::sync::tombstone::{made_at, tells_when_made};
 
-/// A row that can be a contact.
+/// A row that can be taken.
 #[derive(Clone, Debug)]
 pub(super) struct Incoming {
-    /// The application's id, as the source wrote it.
+    /// What it is a row of.
+    pub(super) kind: Kind,
+    /// The application's id, as the source wrote it, told apart from that of another kind: for people.
     pub(super) row: String,
     /// The row's id.
     pub(super) id: ExternalId,
@@ -34,7 +38,7 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) fn identities(&self) -> (Option<Identity>, Option<Identity>) {
-        (Some(self.id.identity()), self.email.as_ref().map(Email::identity))
+        (Some(self.id.identity_as(self.kind)), self.email.as_ref().map(Email::identity))
     }
 }
 
@@ -45,6 +49,9 @@ pub(super) fn read(row: &SourceRow, rules: &RuleSet, now: Timestamp) -> Result<I
     };
     let id = ExternalId::try_from(row.id.clone()).map_err(invalid)?;
     let entry = entry(row);
+    if !row.kind.is_person() {
+        return Ok(of_other_kind(row, id, entry));
+    }
     let mut reading = Reading { rules, fields: Patch::new(), issues: Vec::new(), email: None, consent: None };
     for (name, value) in &row.fields {
         reading.take(name, value);
@@ -66,7 +73,29 @@ pub(super) fn read(row: &SourceRow, rules: &RuleSet, now: Timestamp) -> Result<I
     };
     let subject = Subject::Person { external_id: Some(id.clone()), email: email.clone() };
     let change = ContactChange { subject, fields, consent, visitor: None, issues };
-    Ok(Incoming { row: row.id.clone(), id, email, change, entry, made_at: made_at(&row.fields) })
+    let made_at = made_at(&row.fields);
+    Ok(Incoming { kind: row.kind, row: row.id.clone(), id, email, change, entry, made_at })
+}
+
+/// Of an organisation or a deal every column is taken: the record is one for all integrations, and each sends what it maps.
+fn of_other_kind(row: &SourceRow, id: ExternalId, entry: RosterEntry) -> Incoming {
+    let change_of = |value: &Value| if is_blank(value) { Change::Clear } else { Change::Set(value.clone()) };
+    let columns = row.fields.iter().filter(|(name, _)| *name != UPDATED_AT);
+    let mut fields: Patch = columns.map(|(name, value)| (name.clone(), change_of(value))).collect();
+    if let Some(at) = row.updated_at {
+        fields.insert(UPDATED_AT.to_owned(), Change::Set(json!(at.to_string())));
+    }
+    let subject = Subject::Other { kind: row.kind, id: id.clone() };
+    let change = ContactChange { subject, fields, consent: None, visitor: None, issues: Vec::new() };
+    Incoming {
+        kind: row.kind,
+        row: row.kind.named(&row.id).into_owned(),
+        id,
+        email: None,
+        change,
+        entry,
+        made_at: None,
+    }
 }
 
 struct Reading<'a> {
@@ -79,6 +108,11 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn take(&mut self, name: &str, value: &Value) {
+        if relationship::is_column(Kind::Person, name) {
+            let change = if is_blank(value) { Change::Clear } else { Change::Set(value.clone()) };
+            self.fields.insert(name.to_owned(), change);
+            return;
+        }
         let Some(rule) = self.rules.rule_of(name) else {
             if !is_blank(value) && !tells_when_made(name) {
                 self.issue(name, IssueCode::UnknownField, "No rule maps this column: it was not taken.");
@@ -136,13 +170,13 @@ fn is_blank(value: &Value) -> bool {
 
 /// A row's entry in the roster.
 pub(super) fn entry(row: &SourceRow) -> RosterEntry {
-    RosterEntry { id: digest(&row.id), content: content(row) }
+    RosterEntry { id: digest(row.kind, &row.id), content: content(row) }
 }
 
 /// The digest of an id, as [`Identity`] makes it.
-pub(super) fn digest(id: &str) -> [u8; 16] {
+pub(super) fn digest(kind: Kind, id: &str) -> [u8; 16] {
     let mut digest = [0; 16];
-    digest.copy_from_slice(&Sha256::digest(id.trim().as_bytes())[..16]);
+    digest.copy_from_slice(&Sha256::digest(kind.qualified(id.trim()).as_bytes())[..16]);
     digest
 }
 

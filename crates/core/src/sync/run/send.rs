@@ -16,6 +16,7 @@ use crate::ports::source::RowStatus;
 use crate::sync::batches::{Ended, Item, Joining, Queues, Sender};
 use crate::sync::decision;
 use crate::sync::left_out;
+use crate::sync::objects::ObjectSender;
 use crate::sync::plan::{self, Draft};
 use crate::sync::services::Desk;
 
@@ -25,21 +26,24 @@ use super::{Run, Step};
 struct Sending<'a> {
     sender: Sender<'a>,
     queues: Queues,
+    objects: ObjectSender<'a>,
     /// Contacts whose memberships are open.
     joining: Vec<Joining>,
 }
 
 /// What follows from the results of a call, before it is written.
 #[derive(Default)]
-struct Following {
-    finished: Vec<Mark>,
-    put_off: Vec<Mark>,
+pub(super) struct Following {
+    pub(super) finished: Vec<Mark>,
+    pub(super) put_off: Vec<Mark>,
     /// Their records wait for an address that another one has.
-    awaiting: Vec<Mark>,
+    pub(super) awaiting: Vec<Mark>,
     alone: Vec<Mark>,
     failed: Vec<(Item, Failure)>,
     synced: Vec<(Draft, RemoteId)>,
-    joining: Vec<Joining>,
+    pub(super) joining: Vec<Joining>,
+    /// Contacts that belong to what other records are, or did.
+    pub(super) relating: Vec<(Mark, RemoteId)>,
 }
 
 /// Memberships are set when so many contacts wait for theirs: a few bytes each.
@@ -62,7 +66,8 @@ impl Run<'_> {
     /// Looks at so many marks, in whole pages, and sends those that are due; gives how many were, and whether there are more.
     pub(super) async fn send_some(&mut self, most: usize) -> Step<(usize, bool)> {
         let sender = Sender::of_run(self.desk, &self.log.id);
-        let mut sending = Sending { sender, queues: Queues::default(), joining: Vec::new() };
+        let objects = ObjectSender::new(self.desk);
+        let mut sending = Sending { sender, objects, queues: Queues::default(), joining: Vec::new() };
         let sent = self.send_marked(&mut sending, most).await;
         // What was written is settled, whatever came then: or its memberships would be set once more.
         let joined = self.settle_memberships(&mut sending.joining).await;
@@ -111,6 +116,9 @@ impl Run<'_> {
             self.wait_for(mark.due_at);
         }
         let count = due.len();
+        // Their part of the outbox is the first: people come after what they belong to.
+        let (due, others): (Vec<Mark>, Vec<Mark>) = due.into_iter().partition(|mark| mark.record.kind().is_person());
+        self.send_objects(others, &mut sending.objects).await?;
         sending.sender.place_all(due, false, &mut sending.queues).await?;
         self.note_ended(sending).await?;
         Ok(count)
@@ -127,7 +135,8 @@ impl Run<'_> {
         for one in ended {
             self.note(one, &mut following);
         }
-        let Following { finished, mut put_off, awaiting, alone, failed, synced, joining } = following;
+        self.settle_relationships(&mut following).await?;
+        let Following { finished, mut put_off, awaiting, alone, failed, synced, joining, .. } = following;
         for mark in alone {
             let task = Task::PushContact { record: mark.record };
             self.desk.defer(task, &self.log.id, Duration::ZERO).await?;
@@ -194,7 +203,7 @@ impl Run<'_> {
     }
 
     /// Another writer has the contact until then.
-    fn held(&mut self, mark: Mark, until: Timestamp) -> Mark {
+    pub(super) fn held(&mut self, mark: Mark, until: Timestamp) -> Mark {
         let due_at = until.max(policy::after(self.now(), HELD));
         self.log.waiting += 1;
         self.wait_for(due_at);
@@ -202,7 +211,7 @@ impl Run<'_> {
     }
 
     /// A run that ends soon before this moment is continued at it.
-    fn wait_for(&mut self, moment: Timestamp) {
+    pub(super) fn wait_for(&mut self, moment: Timestamp) {
         if moment <= policy::after(self.now(), WORTH_WAITING) {
             self.held_until = Some(self.held_until.map_or(moment, |held| held.min(moment)));
         }
@@ -272,6 +281,9 @@ impl Following {
 
     /// The platform has all of the contact's values; its mark stays while memberships are open.
     fn leave(&mut self, mark: Mark, draft: &Draft, contact: &RemoteId) {
+        if draft.relates() {
+            self.relating.push((mark.clone(), contact.clone()));
+        }
         let (add, remove) = draft.segment_changes();
         let awaits = draft.record.awaited.is_some();
         match (add.is_empty() && remove.is_empty(), awaits) {

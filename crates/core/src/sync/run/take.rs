@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use crate::domain::identity::ExternalId;
 use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::kind::Kind;
 use crate::error::{Failure, Result};
 use crate::mapping::{Response, Vanished};
 use crate::policy;
@@ -35,8 +36,9 @@ pub(super) type OldNews<'a> = dyn Fn(&RosterEntry) -> bool + Send + Sync + 'a;
 /// How many rejected rows are remembered from one run to the next: those that are read once more.
 const MOST_REJECTED: usize = 1_000;
 
-/// A row that is no contact.
+/// A row that can't be taken.
 struct Rejected {
+    kind: Kind,
     /// The application's id, as the source wrote it.
     row: String,
     entry: RosterEntry,
@@ -46,7 +48,7 @@ struct Rejected {
 impl Rejected {
     fn unfit((row, failure): (Incoming, Failure)) -> Self {
         let issue = first_issue(&row, &failure);
-        Self { row: row.row, entry: row.entry, issue }
+        Self { kind: row.kind, row: row.row, entry: row.entry, issue }
     }
 
     fn status(&self) -> RowStatus {
@@ -115,7 +117,10 @@ impl Run<'_> {
         for row in rows {
             match row::read(&row, &self.desk.integration.rules, self.now()) {
                 Ok(incoming) => waiting.push(incoming),
-                Err(issue) => unreadable.push(Rejected { entry: row::entry(&row), row: row.id, issue }),
+                Err(issue) => {
+                    let named = row.kind.named(&row.id).into_owned();
+                    unreadable.push(Rejected { kind: row.kind, entry: row::entry(&row), row: named, issue });
+                }
             }
         }
         self.reject(unreadable, is_old_news).await?;
@@ -127,7 +132,7 @@ impl Run<'_> {
             }
             self.take_some(some, is_old_news).await?;
         }
-        let gone: Vec<[u8; 16]> = gone.iter().map(|row| row::digest(&row.id)).collect();
+        let gone: Vec<[u8; 16]> = gone.iter().map(|row| row::digest(row.kind, &row.id)).collect();
         self.take_gone(&gone).await
     }
 
@@ -232,6 +237,7 @@ impl Run<'_> {
     async fn store(&self, changed: Vec<Planned>) -> Result<Vec<(Planned, Attempt)>> {
         let saves: Vec<(Save, bool)> =
             changed.iter().map(|planned| (save_of(&planned.draft), is_to_be_sent(&planned.draft))).collect();
+        self.desk.note_relationships(changed.iter().map(|planned| &planned.draft)).await?;
         let attempts = self.desk.services.bulk.save_many(&self.desk.integration.scope, &saves, self.now()).await?;
         Ok(changed.into_iter().zip(attempts).collect())
     }
@@ -282,8 +288,10 @@ impl Run<'_> {
         };
         let (old, new): (Vec<Rejected>, Vec<Rejected>) = rejected.into_iter().partition(is_old);
         self.log.unchanged += old.len() as u64;
-        if !new.is_empty() {
-            let statuses: Vec<RowStatus> = new.iter().map(Rejected::status).collect();
+        // What became of a row the source shows of people.
+        let people = new.iter().filter(|one| one.kind.is_person());
+        let statuses: Vec<RowStatus> = people.map(Rejected::status).collect();
+        if !statuses.is_empty() {
             self.desk.services.source.report(&self.desk.integration.scope, &statuses).await?;
         }
         // Not before the source knows: or a row that is read once more would pass for one that was reported.

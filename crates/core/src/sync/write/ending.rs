@@ -57,7 +57,7 @@ impl Writing<'_> {
             action: wrote.action,
             situation: self.draft.situation,
             case: if self.visitor_is_another { IdentifyCase::OtherPerson } else { wrote.case },
-            enrolled_in: self.link.campaigns.into_iter().collect(),
+            enrolled_in: self.link.associations.campaigns().map(str::to_owned).collect(),
             issues: self.draft.issues,
         };
         (commit, pushed, wrote.not_enrolled)

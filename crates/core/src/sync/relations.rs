@@ -1,0 +1,51 @@
+//! Who names whom is noted before a record says so, and read when the record that is named has come to a platform: so the two
+//! may arrive in any order, and whoever waited is sent once more.
+
+use crate::domain::identity::{ExternalId, RecordKey};
+use crate::domain::kind::Kind;
+use crate::error::Result;
+use crate::ports::bulk::Mark;
+use crate::ports::relations::Relation;
+
+use super::plan::Draft;
+use super::services::Desk;
+
+/// How many relatives are read and marked at a time.
+const AT_ONCE: usize = 100;
+
+impl Desk {
+    /// Notes whom drafts name that their stored records do not. Before these are stored: who dies in between leaves an entry
+    /// that nobody needs, and never a record that nobody finds. One write for 100; none for drafts that name nobody new.
+    pub(super) async fn note_relationships<'a>(&self, drafts: impl Iterator<Item = &'a Draft> + Send) -> Result<()> {
+        let named = |draft: &'a Draft| {
+            let from = &draft.key;
+            draft.newly_related.iter().map(move |to| Relation { from: from.clone(), to: to.clone() })
+        };
+        let relations: Vec<Relation> = drafts.flat_map(named).collect();
+        if relations.is_empty() {
+            return Ok(());
+        }
+        self.services.relations.relate(&self.integration.scope.tenant, &relations).await
+    }
+
+    /// Has the records sent once more that name this one: it is on the platform by now, under an id that they were not told.
+    /// For 100 of them two reads and one write. Their marks carry the versions of now, so that one that was read before, and is
+    /// being worked off, does not stand for them.
+    pub(super) async fn announce(&self, kind: Kind, id: &ExternalId) -> Result<()> {
+        let (services, scope) = (&self.services, &self.integration.scope);
+        let identity = id.identity_as(kind);
+        let mut after: Option<RecordKey> = None;
+        loop {
+            let found = services.relations.relatives(&scope.tenant, &identity, after.as_ref(), AT_ONCE).await?;
+            let Some(last) = found.last().cloned() else { return Ok(()) };
+            // Of deals nothing is set here, whom they name.
+            let found: Vec<RecordKey> = found.into_iter().filter(|key| key.kind().is_person()).collect();
+            let stored = services.bulk.load_many(scope, &found).await?;
+            let now = self.now();
+            let there = found.into_iter().zip(stored).filter_map(|(key, stored)| Some((key, stored.record?.version)));
+            let marks: Vec<Mark> = there.map(|(key, version)| Mark::new(key, version, now)).collect();
+            services.bulk.mark_many(scope, &marks).await?;
+            after = Some(last);
+        }
+    }
+}
