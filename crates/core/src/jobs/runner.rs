@@ -62,6 +62,7 @@ impl Desk {
             Task::WriteBack { contact } => self.write_back(contact).await,
             Task::TakeBack { record, at } => self.take_back(record, *at).await,
             Task::Sync => self.continue_sync(&job.correlation_id).await,
+            Task::StartRun(order) => Box::pin(self.run_ordered(order, &job.correlation_id)).await,
             Task::LookAfter => Box::pin(self.look_after(&job.correlation_id)).await,
             Task::ApplyEvent { event } => self.apply_event(event).await,
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
