@@ -47,7 +47,8 @@ impl Run<'_> {
             let (records, next) = bulk.records(&scope.tenant, &cursor, BATCH).await?;
             let now = self.now();
             let marks = records.into_iter().map(|record| Mark::new(record, FIRST, now));
-            let (people, mut concerned): (Vec<Mark>, Vec<Mark>) = marks.partition(|mark| mark.record.kind().is_person());
+            let (people, mut concerned): (Vec<Mark>, Vec<Mark>) =
+                marks.partition(|mark| mark.record.kind().is_person());
             let planned = self.desk.plan_marked(people).await?;
             let differ = planned.into_iter().filter(|(_, draft)| draft.as_ref().is_some_and(is_to_be_sent));
             // The others are compared when they are sent, and cost no call when they are settled.
