@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tandem_core::domain::association::Related;
 use tandem_core::domain::consent::{ConsentEntry, ConsentLedger};
 use tandem_core::domain::identity::{Email, ExternalId, RecordKey};
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::link::{self, FieldConflict, Link, RemoteId};
 use tandem_core::domain::record::{Fields, Record, Said};
 use tandem_core::domain::scope::IntegrationId;
@@ -18,6 +20,8 @@ use tandem_core::ports::{Feedback, LinkOf};
 pub struct ListedRecord {
     /// Its key in Tandem.
     pub key: RecordKey,
+    /// What it is of.
+    pub kind: Kind,
     /// The application's id.
     pub id: Option<ExternalId>,
     /// The address.
@@ -59,6 +63,8 @@ pub struct OneRecord {
 pub struct RecordView {
     /// Its key in Tandem.
     pub key: RecordKey,
+    /// What it is of.
+    pub kind: Kind,
     /// The application's id.
     pub id: Option<ExternalId>,
     /// The address.
@@ -98,6 +104,8 @@ pub struct LinkView {
     pub segments: BTreeSet<String>,
     /// Campaigns that Tandem put the contact into.
     pub campaigns: BTreeSet<String>,
+    /// What other records are there, as far as Tandem tied the two.
+    pub related: Vec<Related>,
     /// What both sides last agreed on, by the platform's names.
     pub snapshot: BTreeMap<String, Value>,
     /// What the platform was last seen to hold where the snapshot does not say it.
@@ -126,7 +134,7 @@ impl ListedRecord {
     #[must_use]
     pub fn of(key: &RecordKey, record: Record) -> Self {
         let Record { external_id, email, updated_at, gone_since, .. } = record;
-        Self { key: key.clone(), id: external_id, email, updated_at, gone_since, links: Vec::new() }
+        Self { key: key.clone(), kind: key.kind(), id: external_id, email, updated_at, gone_since, links: Vec::new() }
     }
 }
 
@@ -150,8 +158,9 @@ impl LinkView {
             link: LinkState::of(&integration, &link),
             aliases: link.aliases,
             duplicates: link.duplicates,
-            segments: link.segments,
-            campaigns: link.campaigns,
+            segments: link.associations.segments().map(str::to_owned).collect(),
+            campaigns: link.associations.campaigns().map(str::to_owned).collect(),
+            related: link.associations.related().cloned().collect(),
             snapshot: link.snapshot,
             seen: link.seen,
             conflicts: link.conflicts,
@@ -174,6 +183,7 @@ impl RecordView {
     ) -> Self {
         Self {
             key: key.clone(),
+            kind: key.kind(),
             id: record.external_id,
             email: record.email,
             awaited_email: record.awaited,

@@ -161,7 +161,9 @@ impl Task {
             Self::CheckAllowed { .. } => "check_consent",
             Self::WriteBack { .. } => "write_back",
             Self::TakeBack { .. } => "take_back",
+            Self::TakeNewcomer { .. } => "newcomer",
             Self::Sync | Self::StartRun(_) => "sync",
+            Self::SendOutbox => "send",
             Self::LookAfter => "look_after",
             Self::ApplyEvent { .. } => "event",
             Self::Identify { .. } => "identify",
@@ -192,9 +194,7 @@ impl Task {
             | Self::Identify { .. } => false,
         }
     }
-}
 
-impl Task {
     /// Whether a run does the same anyway: such a job does not wait for an integration that is paused, and needs no person.
     #[must_use]
     pub const fn is_done_by_runs(&self) -> bool {
