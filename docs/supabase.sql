@@ -77,6 +77,19 @@ create or replace trigger mautic_contact_changes_keep_newest
     before update on public.mautic_contact_changes
     for each row execute function public.mautic_contact_changes_keep_newest();
 
+-- People who appeared in Mautic (a form, an import by marketing) and became records of Tandem's, where its rule takes people in.
+-- The application makes customers of them; one with the address joins the record. It sets `taken_at` and leaves the row.
+create table if not exists public.mautic_new_contacts (
+    record      text primary key,
+    email       text,
+    fields      jsonb not null default '{}',
+    integration text not null,
+    appeared_at timestamptz not null,
+    taken_at    timestamptz,
+    created_at  timestamptz not null default now()
+);
+create index if not exists mautic_new_contacts_open on public.mautic_new_contacts (appeared_at) where taken_at is null;
+
 create or replace function public.mautic_sync_status_touch() returns trigger
 language plpgsql set search_path = '' as $$
 begin
@@ -95,7 +108,8 @@ declare
     name text;
 begin
     foreach name in array array[
-        'mautic_sync_status', 'customer_email_engagement', 'mautic_sync_logs', 'mautic_contact_changes'
+        'mautic_sync_status', 'customer_email_engagement', 'mautic_sync_logs', 'mautic_contact_changes',
+        'mautic_new_contacts'
     ] loop
         execute format('alter table public.%I enable row level security', name);
         execute format('revoke all on public.%I from anon, authenticated', name);

@@ -1205,6 +1205,8 @@ export interface components {
             pullIntervalMinutes?: number | null;
             /** @description `refuse`, `accept`. */
             adminOptIn?: string | null;
+            /** @description `none`, `all`, `with_consent`, `segment:NAME`. */
+            newcomers?: string | null;
             /** @description `auto`, `off`, or a number. */
             callsPerMinute?: string | null;
             interactiveReserve?: number | null;
@@ -1262,6 +1264,11 @@ export interface components {
         Change: {
             /** @description Its place: `after` of a reader that has dealt with it. */
             cursor: string;
+            /**
+             * @description `appeared`: somebody came by the platform and is a record since then; `fields` are all that is known.
+             * @enum {unknown}
+             */
+            change: "changed" | "appeared";
             /** @enum {unknown} */
             kind: "person";
             /** @description The record's key. */

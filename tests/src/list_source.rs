@@ -11,7 +11,9 @@ use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::ports::runs::RunLog;
-use tandem_core::ports::source::{Person, Pulled, RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow};
+use tandem_core::ports::source::{
+    Appeared, Person, Pulled, RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow,
+};
 use tandem_core::ports::{Feedback, RecordSource};
 
 use crate::customers::Row;
@@ -32,6 +34,7 @@ struct Held {
     statuses: BTreeMap<String, RowStatus>,
     runs: Vec<RunLog>,
     pulled: Vec<Pulled>,
+    appeared: Vec<Appeared>,
 }
 
 impl ListSource {
@@ -93,6 +96,12 @@ impl ListSource {
     #[must_use]
     pub fn pulled(&self) -> Vec<Pulled> {
         self.held().pulled.clone()
+    }
+
+    /// The people who appeared on the platform.
+    #[must_use]
+    pub fn appeared(&self) -> Vec<Appeared> {
+        self.held().appeared.clone()
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -166,6 +175,11 @@ impl RecordSource for ListSource {
 
     async fn report_run(&self, _: &Scope, run: &RunLog) -> Result<()> {
         self.called()?.runs.push(run.clone());
+        Ok(())
+    }
+
+    async fn appeared(&self, _: &Scope, people: &[Appeared]) -> Result<()> {
+        self.called()?.appeared.extend_from_slice(people);
         Ok(())
     }
 

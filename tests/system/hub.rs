@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tandem_app::desks::FixedDesks;
 use tandem_app::queue::local_worker::LocalWorker;
 use tandem_core::domain::scope::{IntegrationId, TenantId};
-use tandem_core::error::Result;
+use tandem_core::error::{FailureKind, Result};
 use tandem_core::jobs::message::{Job, Task};
 use tandem_core::ports::JobQueue;
 use tandem_core::ports::integrations::Peers;
@@ -62,13 +62,27 @@ impl Hub {
         hub
     }
 
+    /// Both take in who appears there, by this rule, and call Tandem.
+    pub(super) async fn taking_in(rule: &str) -> Self {
+        let hub = Self::over(Some(rule)).await;
+        hub.integrations.add("second");
+        hub.settle().await;
+        hub.one.guard().await;
+        hub.other.guard().await;
+        hub
+    }
+
     /// The second Mautic is there, and no integration yet.
     pub(super) async fn with_one() -> Self {
+        Self::over(None).await
+    }
+
+    async fn over(newcomers: Option<&str>) -> Self {
         let integrations = Arc::new(Integrations::default());
         integrations.add("mautic");
-        let options = |version| Options {
-            peers: Some(integrations.clone()),
-            ..Options::default().mautic_version(version).without_worker()
+        let options = |version| {
+            let options = Options::default().with("TANDEM_NEWCOMERS", newcomers.unwrap_or("none"));
+            Options { peers: Some(integrations.clone()), ..options.mautic_version(version).without_worker() }
         };
         let one = System::with(options(MauticVersion::V5_1)).await;
         let other = one.beside("second", options(MauticVersion::V7_0)).await;
@@ -127,8 +141,15 @@ pub(super) fn writes(system: &System) -> u64 {
 
 /// A run that also looks for what marketing changed.
 pub(super) async fn run(desk: &Desk) -> RunLog {
-    let ran = desk.sync(SyncOptions { pull: true, ..SyncOptions::default() }).await.expect("no other run");
-    ran.log
+    loop {
+        match desk.sync(SyncOptions { pull: true, ..SyncOptions::default() }).await {
+            // A job just sends what the other side changed.
+            Err(failure) if failure.kind == FailureKind::Conflict => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            ran => return ran.expect("a run").log,
+        }
+    }
 }
 
 pub(super) fn person(number: usize) -> Value {

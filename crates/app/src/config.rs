@@ -17,6 +17,7 @@ use tandem_core::mapping::Strategy;
 use tandem_core::mapping::Vanished;
 use tandem_core::sync::enrolment::Enrolment;
 use tandem_core::sync::lift::AdminOptIn;
+use tandem_core::sync::newcomers::Newcomers;
 use tandem_core::webhook::proof::Secrets;
 use tandem_core::webhook::repair::Hook;
 
@@ -125,6 +126,8 @@ pub struct Config {
     pub identify_budget: Duration,
     /// Whether a user of Mautic may take an opt-out away.
     pub admin_opt_in: AdminOptIn,
+    /// Which people who appear in Mautic become records.
+    pub newcomers: Newcomers,
     /// How long another caller waits for Mautic before its write is queued.
     pub call_budget: Duration,
     /// What becomes of contacts whose records are gone.
@@ -191,6 +194,7 @@ impl Config {
                 parsed(environment, "TANDEM_IDENTIFY_BUDGET_MS", &mut problems).unwrap_or(2000),
             ),
             admin_opt_in: admin_opt_in(environment, &mut problems),
+            newcomers: newcomers(environment, &mut problems),
             call_budget: Duration::from_millis(
                 parsed(environment, "TANDEM_CALL_BUDGET_MS", &mut problems).unwrap_or(5000),
             ),
@@ -290,6 +294,15 @@ fn admin_opt_in(environment: &Environment, problems: &mut Vec<String>) -> AdminO
             AdminOptIn::default()
         }
     }
+}
+
+fn newcomers(environment: &Environment, problems: &mut Vec<String>) -> Newcomers {
+    let read = environment.get(&["TANDEM_NEWCOMERS"]).map(str::parse).transpose();
+    read.unwrap_or_else(|what: &str| {
+        problems.push(format!("TANDEM_NEWCOMERS {what}"));
+        None
+    })
+    .unwrap_or_default()
 }
 
 fn vanished(environment: &Environment, problems: &mut Vec<String>) -> Vanished {

@@ -131,6 +131,8 @@ impl JobRunner {
     async fn desk_for(&self, job: &Job, attempt: u32) -> std::result::Result<Desk, Verdict> {
         match self.desks.of(&job.scope).await {
             Ok(Some(desk)) => Ok(desk),
+            // Once the integration is there again, its run does it.
+            Ok(None) | Err(_) if job.task.is_done_by_runs() => Err(Verdict::Done),
             Ok(None) => Err(self.park_unknown(job, attempt).await),
             Err(failure) => {
                 tracing::warn!(job = %job.id, kind = ?failure.kind, "the job's integration can't be had: {failure}");

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod config;
 pub mod data_key;
 pub mod desks;
+mod doorbell;
 pub mod events;
 pub mod functions;
 pub mod http;

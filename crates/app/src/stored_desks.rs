@@ -201,6 +201,7 @@ impl StoredDesks {
             pull_interval: tuning.pull_interval,
             enrolment: tuning.enrolment,
             admin_opt_in: tuning.admin_opt_in,
+            newcomers: tuning.newcomers,
             vanished: tuning.vanished,
             hook: base.config.hook.as_ref().map(|own| hook(own, stored, secret.webhook_secret)),
             ..base.config.clone()

@@ -13,7 +13,7 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::jobs::message::{Job, Task};
 use tandem_core::mapping::RuleSet;
-use tandem_core::ports::integrations::Peers;
+use tandem_core::ports::integrations::{Doorbell, Peers};
 use tandem_core::ports::{BudgetStore, Clock, Entropy, JobQueue, RecordSource, Sleep};
 use tandem_core::sync::operations::{Recorded, Recorder};
 use tandem_core::sync::services::{Background, Desk, Integration, Services};
@@ -22,6 +22,7 @@ use crate::admin::Admin;
 use crate::admin::integrations::Integrations;
 use crate::config::{Config, SourceConfig};
 use crate::desks::{CurrentDesks, Desks, JobRunner};
+use crate::doorbell::QueueDoorbell;
 use crate::http::{AppState, KeyRing};
 use crate::lifecycle_rules::LifecycleRules;
 use crate::mappings::{self, Mappings};
@@ -29,8 +30,8 @@ use crate::rules_in_use::{InUse, RulesInUse};
 use crate::sealing::Sealer;
 use crate::store::{
     BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
-    IdempotencyStore, LifecycleTable, OperationTable, ParkedTable, RecordsTable, RunTable, SpellingTable, Table,
-    TokenTable, forget_integration,
+    IdempotencyStore, LifecycleTable, OperationTable, ParkedTable, RecordsTable, RingTable, RunTable, SpellingTable,
+    Table, TokenTable, forget_integration,
 };
 use crate::stored_desks::{StoredDesks, StoredPeers, Tenancies};
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
@@ -240,6 +241,7 @@ impl Foundation {
             lifecycle: Arc::clone(&self.lifecycle),
             enrolment: self.config.enrolment.clone(),
             admin_opt_in: self.config.admin_opt_in,
+            newcomers: self.config.newcomers.clone(),
             vanished: self.config.vanished.clone(),
             hook: self.config.hook.clone(),
             reference: Arc::default(),
@@ -264,19 +266,29 @@ impl Foundation {
         Arc::clone(&self.peers)
     }
 
+    fn doorbell(&self) -> Arc<dyn Doorbell> {
+        let rings = RingTable::new(self.table.clone());
+        Arc::new(QueueDoorbell::new(rings, Arc::clone(&self.queue), Arc::clone(&self.clock), entropy()))
+    }
+
     fn services(&self) -> Services {
+        let doorbell = self.doorbell();
+        let contacts = ContactTable::new(self.table.clone(), Arc::clone(&self.clock), self.peers());
+        let bulk = BulkTable::new(self.table.clone(), self.peers());
+        let lifecycle = LifecycleTable::new(self.table.clone(), self.peers());
         Services {
             clock: Arc::clone(&self.clock),
             entropy: entropy(),
             sleep: sleep(),
-            contacts: Arc::new(ContactTable::new(self.table.clone(), Arc::clone(&self.clock), self.peers())),
+            contacts: Arc::new(contacts.with_doorbell(Arc::clone(&doorbell))),
             catalogs: Arc::new(CatalogTable::new(self.table.clone())),
             events: Arc::new(EventTable::new(self.table.clone())),
-            bulk: Arc::new(BulkTable::new(self.table.clone(), self.peers())),
-            lifecycle: Arc::new(LifecycleTable::new(self.table.clone(), self.peers())),
+            bulk: Arc::new(bulk.with_doorbell(Arc::clone(&doorbell))),
+            lifecycle: Arc::new(lifecycle.with_doorbell(Arc::clone(&doorbell))),
             runs: Arc::new(RunTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
             peers: self.peers(),
+            doorbell,
             source: Arc::clone(&self.source),
             queue: Arc::clone(&self.queue),
             parked: Arc::new(ParkedTable::new(self.table.clone())),

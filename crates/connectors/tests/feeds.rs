@@ -216,7 +216,7 @@ async fn a_table_that_the_role_may_not_read_holds_no_other_up() {
     let cursor = FeedCursor { after: 7, until: None };
     let page = client.page(Feed::Audit, &cursor).await.unwrap();
     assert_eq!((page.entries.len(), page.next, page.more), (0, cursor, false));
-    assert!(client.log_page(LogPlace::Behind(7)).await.unwrap().is_none());
+    assert!(client.log_page(LogPlace::Behind(7), false).await.unwrap().is_none());
 }
 
 #[tokio::test]

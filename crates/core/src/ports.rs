@@ -76,6 +76,8 @@ pub trait MarketingPlatform: Send + Sync {
     /// Ids of the campaigns in use that the contact is a member of now, in any order; one that is not in use may be missing.
     /// [`crate::error::FailureKind::NotFound`] for a contact that is not there. One call.
     async fn campaigns_of(&self, contact: &RemoteId) -> Result<Vec<String>>;
+    /// The segments that a contact is in. [`crate::error::FailureKind::NotFound`] for a contact that is not there. One call.
+    async fn segments_of(&self, contact: &RemoteId) -> Result<Vec<bulk::RemoteList>>;
     /// Forbids mail. One call.
     async fn forbid_mail(&self, contact: &RemoteId, entry: &DoNotContact) -> Result<()>;
     /// Allows mail again, whatever the reason was that forbade it. One call.

@@ -18,10 +18,12 @@ pub fn kind(task: &Task) -> &'static str {
         Task::ApplyDelivery { .. } => "apply delivery",
         Task::CheckGone { .. } => "check contact",
         Task::CheckAllowed { .. } => "check consent",
+        Task::TakeNewcomer { .. } => "newcomer",
         Task::WriteBack { .. } => "write back",
         Task::TakeBack { .. } => "take back",
         Task::Sync => "sync",
         Task::LookAfter => "look after",
+        Task::SendOutbox => "send",
         Task::ApplyEvent { .. } => "event",
         Task::Identify { .. } => "identify",
     }
@@ -38,6 +40,7 @@ pub async fn people_of(desk: &Desk, jobs: &[ParkedJob]) -> Result<Vec<Option<Str
             Task::DeleteContact { contact }
             | Task::CheckGone { contact }
             | Task::CheckAllowed { contact, .. }
+            | Task::TakeNewcomer { contact }
             | Task::WriteBack { contact } => Some(person_of_contact(desk, contact).await?),
             Task::SetMembership(change) => Some(person_of_contact(desk, &change.contact).await?),
             Task::RequestMembership(MembershipRequest { whom, .. }) | Task::Erase { whom, .. } => match &whom.contact {
@@ -49,7 +52,8 @@ pub async fn people_of(desk: &Desk, jobs: &[ParkedJob]) -> Result<Vec<Option<Str
                 Some(event) => person_of_event(desk, &event).await?,
                 None => None,
             },
-            Task::TakeDelivery { .. } | Task::ApplyDelivery { .. } | Task::Sync | Task::LookAfter => None,
+            Task::TakeDelivery { .. } | Task::ApplyDelivery { .. } => None,
+            Task::Sync | Task::LookAfter | Task::SendOutbox => None,
         });
     }
     Ok(people)

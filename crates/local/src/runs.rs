@@ -124,6 +124,7 @@ pub fn summary(run: &RunLog) -> String {
         ("failed", run.failed),
         ("memberships", run.memberships),
         ("pulled", run.pulled),
+        ("appeared", run.appeared),
         ("conflicts", run.conflicts),
         ("waiting", run.waiting),
         ("Mautic calls", run.calls),

@@ -9,8 +9,8 @@ use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
-use tandem_core::ports::bulk::{BulkStore, Mark, MarkCursor, Taken};
-use tandem_core::ports::integrations::Peers;
+use tandem_core::ports::bulk::{Adoption, BulkStore, Mark, MarkCursor, Taken};
+use tandem_core::ports::integrations::{Doorbell, Peers};
 use tandem_core::ports::{Attempt, Commit, Resolved, Save, Stored};
 
 use super::consent;
@@ -34,6 +34,12 @@ impl BulkTable {
     #[must_use]
     pub fn new(table: Table, peers: Arc<dyn Peers>) -> Self {
         Self { outbox: Outbox::new(table.clone(), peers), table }
+    }
+
+    /// The same, which wakes the integrations that a change concerns.
+    #[must_use]
+    pub fn with_doorbell(self, doorbell: Arc<dyn Doorbell>) -> Self {
+        Self { outbox: self.outbox.with_doorbell(doorbell), ..self }
     }
 
     fn parts<'a>(&'a self, scope: &'a Scope, key: &'a RecordKey) -> Parts<'a> {
@@ -83,7 +89,24 @@ impl BulkStore for BulkTable {
         let others = self.outbox.others(scope).await?;
         let all: Vec<Scope> = others.iter().chain([scope]).cloned().collect();
         let groups = saves.iter().map(|(save, mark)| self.save(scope, save, if *mark { &all } else { &others }, now));
-        self.table.transact_many(groups.collect::<Result<_>>()?).await
+        let attempts = self.table.transact_many(groups.collect::<Result<_>>()?).await?;
+        self.outbox.wake_after(&others, &attempts).await;
+        Ok(attempts)
+    }
+
+    async fn adopt_many(&self, scope: &Scope, adoptions: &[Adoption], now: Timestamp) -> Result<Vec<Attempt>> {
+        let others = self.outbox.others(scope).await?;
+        let all: Vec<Scope> = others.iter().chain([scope]).cloned().collect();
+        let group = |one: &Adoption| {
+            let mut group = self.save(scope, &one.save, if one.is_due { &all } else { &others }, now)?;
+            group.extend(self.parts(scope, &one.save.key).adopted(&one.link)?);
+            Ok(group)
+        };
+        let groups = adoptions.iter().map(group).collect::<Result<_>>()?;
+        let attempts = self.table.transact_many(groups).await?;
+        let woken = if adoptions.iter().any(|one| one.is_due) { &all } else { &others };
+        self.outbox.wake_after(woken, &attempts).await;
+        Ok(attempts)
     }
 
     async fn take_many(&self, scope: &Scope, taken: &[Taken], now: Timestamp) -> Result<Vec<Attempt>> {
@@ -98,7 +121,11 @@ impl BulkStore for BulkTable {
             group.extend(self.outbox.of_commit(&others, commit)?);
             Ok(group)
         });
-        self.table.transact_many(groups.collect::<Result<_>>()?).await
+        let attempts = self.table.transact_many(groups.collect::<Result<_>>()?).await?;
+        if commits.iter().any(|commit| commit.consent.is_some()) {
+            self.outbox.wake_after(&others, &attempts).await;
+        }
+        Ok(attempts)
     }
 
     async fn relink_many(&self, scope: &Scope, links: &[(RecordKey, Link)], now: Timestamp) -> Result<Vec<Attempt>> {

@@ -15,7 +15,7 @@ use tandem_core::domain::link::{Link, RemoteId};
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::jobs::message::{MembershipChange, MembershipList};
-use tandem_core::ports::integrations::Peers;
+use tandem_core::ports::integrations::{Doorbell, Peers};
 use tandem_core::ports::{Attempt, Begin, Clock, Commit, ContactStore, Exchange, LinkOf, Resolved, Save, Stored};
 
 use super::condition::Condition;
@@ -36,6 +36,19 @@ impl ContactTable {
     #[must_use]
     pub fn new(table: Table, clock: Arc<dyn Clock>, peers: Arc<dyn Peers>) -> Self {
         Self { outbox: Outbox::new(table.clone(), peers), table, clock }
+    }
+
+    /// The same, which wakes the integrations that a change concerns.
+    #[must_use]
+    pub fn with_doorbell(self, doorbell: Arc<dyn Doorbell>) -> Self {
+        Self { outbox: self.outbox.with_doorbell(doorbell), ..self }
+    }
+
+    /// Writes, and wakes those whom there are entries for.
+    async fn write_and_wake(&self, writes: Vec<TransactWriteItem>, others: &[Scope]) -> Result<Attempt> {
+        let attempt: Attempt = self.table.transact(writes).await?.into();
+        self.outbox.wake_after(others, &[attempt]).await;
+        Ok(attempt)
     }
 }
 
@@ -80,35 +93,34 @@ impl ContactStore for ContactTable {
             writes.push(parts.claim(identity)?);
         }
         writes.extend(parts.consent(begin.consent.as_ref())?);
-        if begin.is_news {
-            writes.extend(self.entries(scope, &begin.key, begin.record.version).await?);
-        }
-        self.table.transact(writes).await.map(Attempt::from)
+        let others = if begin.is_news { self.outbox.others(scope).await? } else { Vec::new() };
+        writes.extend(self.entries(&others, &begin.key, begin.record.version)?);
+        self.write_and_wake(writes, &others).await
     }
 
     async fn commit(&self, scope: &Scope, commit: &Commit) -> Result<Attempt> {
         let mut writes = self.parts(scope, &commit.key).commit(commit)?;
-        if commit.consent.is_some() {
-            writes.extend(self.outbox.of_commit(&self.outbox.others(scope).await?, commit)?);
-        }
-        self.table.transact(writes).await.map(Attempt::from)
+        let others = if commit.consent.is_some() { self.outbox.others(scope).await? } else { Vec::new() };
+        writes.extend(self.outbox.of_commit(&others, commit)?);
+        self.write_and_wake(writes, &others).await
     }
 
     async fn save_record(&self, scope: &Scope, save: &Save) -> Result<Attempt> {
         let mut writes = self.parts(scope, &save.key).save(save)?;
-        writes.extend(self.entries(scope, &save.key, save.record.version).await?);
-        self.table.transact(writes).await.map(Attempt::from)
+        let others = self.outbox.others(scope).await?;
+        writes.extend(self.entries(&others, &save.key, save.record.version)?);
+        self.write_and_wake(writes, &others).await
     }
 
     async fn exchange(&self, scope: &Scope, moves: &[Exchange]) -> Result<Attempt> {
-        let mut writes = Vec::new();
+        let (mut writes, others) = (Vec::new(), self.outbox.others(scope).await?);
         for one in moves {
             let parts = self.parts(scope, &one.key);
             writes.push(parts.record(&one.record)?);
             writes.push(parts.taken_over(&one.address, &one.holder)?);
-            writes.extend(self.entries(scope, &one.key, one.record.version).await?);
+            writes.extend(self.entries(&others, &one.key, one.record.version)?);
         }
-        self.table.transact(writes).await.map(Attempt::from)
+        self.write_and_wake(writes, &others).await
     }
 
     async fn let_go(&self, scope: &Scope, key: &RecordKey, owner: &str) -> Result<()> {
@@ -169,8 +181,8 @@ impl ContactStore for ContactTable {
 
 impl ContactTable {
     /// Outbox entries of the tenant's other integrations.
-    async fn entries(&self, scope: &Scope, key: &RecordKey, version: u64) -> Result<Vec<TransactWriteItem>> {
-        self.outbox.entries(&self.outbox.others(scope).await?, key, version, self.clock.now())
+    fn entries(&self, others: &[Scope], key: &RecordKey, version: u64) -> Result<Vec<TransactWriteItem>> {
+        self.outbox.entries(others, key, version, self.clock.now())
     }
 
     /// Whose the address is may change while its ledger is written: then the entry goes to the new holder as well.
@@ -183,13 +195,16 @@ impl ContactTable {
     ) -> Result<ConsentOutcome> {
         let holder = self.holder(scope, email).await?;
         let entries = |key: &Option<RecordKey>| match key {
-            Some(key) => self.outbox.entries(others, key, outbox::UNKNOWN, self.clock.now()),
+            Some(key) => self.entries(others, key, outbox::UNKNOWN),
             None => Ok(Vec::new()),
         };
         let outcome = consent::amend(&self.table, &scope.tenant, email, entry, entries(&holder)?).await?;
         let holder_since = self.holder(scope, email).await?;
         if holder_since != holder && holder_since.is_some() {
             self.table.transact(entries(&holder_since)?).await?;
+        }
+        if outcome == ConsentOutcome::Changed && holder_since.is_some() {
+            self.outbox.wake(others).await;
         }
         Ok(outcome)
     }

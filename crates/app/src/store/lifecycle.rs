@@ -16,7 +16,7 @@ use tandem_core::domain::link::{Lease, RemoteId};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
-use tandem_core::ports::integrations::Peers;
+use tandem_core::ports::integrations::{Doorbell, Peers};
 use tandem_core::ports::lifecycle::{Accepted, Admission, Burial, LifecycleStore};
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -51,6 +51,12 @@ impl LifecycleTable {
         Self { outbox: Outbox::new(table.clone(), peers), table }
     }
 
+    /// The same, which wakes the integrations that an event's change of a record concerns.
+    #[must_use]
+    pub fn with_doorbell(self, doorbell: Arc<dyn Doorbell>) -> Self {
+        Self { outbox: self.outbox.with_doorbell(doorbell), ..self }
+    }
+
     /// A new event, its place in the list of its day, and that in the list of what is not on the queue.
     fn arrival(&self, scope: &Scope, event: &StoredEvent) -> Result<Group> {
         let digest = keys::event_digest(&event.by.id);
@@ -77,7 +83,13 @@ impl LifecycleTable {
         ])
     }
 
-    async fn admission(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Vec<TransactWriteItem>> {
+    fn admission(
+        &self,
+        scope: &Scope,
+        others: &[Scope],
+        admission: &Admission,
+        now: Timestamp,
+    ) -> Result<Vec<TransactWriteItem>> {
         let Admission { key, event, subject, lease, save, customers } = admission;
         let mut writes = self.event_and_place(scope, event)?;
         let held = event.completed_at.is_none().then_some(lease);
@@ -92,8 +104,7 @@ impl LifecycleTable {
         let parts = Parts { table: &self.table, scope, key };
         if let Some(save) = save {
             writes.extend(parts.save(save)?);
-            let others = self.outbox.others(scope).await?;
-            writes.extend(self.outbox.entries(&others, key, save.record.version, now)?);
+            writes.extend(self.outbox.entries(others, key, save.record.version, now)?);
         }
         for customer in customers {
             writes.push(parts.pointer(keys::customer(&scope.tenant, customer))?);
@@ -185,7 +196,10 @@ impl LifecycleStore for LifecycleTable {
     }
 
     async fn admit(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Attempt> {
-        self.table.transact(self.admission(scope, admission, now).await?).await.map(Attempt::from)
+        let others = if admission.save.is_some() { self.outbox.others(scope).await? } else { Vec::new() };
+        let attempt: Attempt = self.table.transact(self.admission(scope, &others, admission, now)?).await?.into();
+        self.outbox.wake_after(&others, &[attempt]).await;
+        Ok(attempt)
     }
 
     async fn take(

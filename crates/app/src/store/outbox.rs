@@ -2,6 +2,7 @@
 //! what the person said about mail, puts one for each other integration of the tenant into its own transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
@@ -10,8 +11,8 @@ use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::bulk::Mark;
-use tandem_core::ports::integrations::Peers;
-use tandem_core::ports::{Commit, Entropy};
+use tandem_core::ports::integrations::{Doorbell, Peers};
+use tandem_core::ports::{Attempt, Commit, Entropy};
 
 use super::condition::Condition;
 use super::keys;
@@ -32,15 +33,38 @@ struct EntryRow {
     entry_stamp: String,
 }
 
+/// How long the job waits that sends new entries, so that it sends those of a burst together.
+const GATHERING: Duration = Duration::from_secs(3);
+
 /// Makes entries, and knows who else has to hear of a change.
 pub(super) struct Outbox {
     table: Table,
     peers: Arc<dyn Peers>,
+    doorbell: Option<Arc<dyn Doorbell>>,
 }
 
 impl Outbox {
     pub(super) fn new(table: Table, peers: Arc<dyn Peers>) -> Self {
-        Self { table, peers }
+        Self { table, peers, doorbell: None }
+    }
+
+    /// The same, and whom entries were made for is woken.
+    pub(super) fn with_doorbell(self, doorbell: Arc<dyn Doorbell>) -> Self {
+        Self { doorbell: Some(doorbell), ..self }
+    }
+
+    /// Wakes those whom entries were made for, once these are stored.
+    pub(super) async fn wake(&self, others: &[Scope]) {
+        if let Some(doorbell) = &self.doorbell {
+            doorbell.ring(others, GATHERING).await;
+        }
+    }
+
+    /// The same after writes of which some may not have come through.
+    pub(super) async fn wake_after(&self, others: &[Scope], attempts: &[Attempt]) {
+        if attempts.contains(&Attempt::Done) {
+            self.wake(others).await;
+        }
     }
 
     /// The other integrations of the tenant. No call of the table but now and then.

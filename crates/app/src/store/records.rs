@@ -20,7 +20,7 @@ use tandem_core::error::Result;
 use tandem_core::ports::place::TimePlace;
 use tandem_core::ports::runs::RunLog;
 use tandem_core::ports::source::{
-    Person, Pulled, RecordChange, RecordChanges, RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow,
+    Appeared, Person, Pulled, RecordChange, RecordChanges, RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow,
 };
 use tandem_core::ports::{Clock, Feedback, RecordSource};
 
@@ -142,6 +142,17 @@ impl RecordSource for RecordsTable {
     /// would hand them over as the application's. They are in the record's link, where `tandem contact show` finds them.
     async fn take_back(&self, _: &Scope, _: &[Pulled]) -> Result<()> {
         Ok(())
+    }
+
+    async fn appeared(&self, scope: &Scope, people: &[Appeared]) -> Result<()> {
+        let change = |one: &Appeared| RecordChange {
+            record: one.record.clone(),
+            fields: one.fields.keys().cloned().collect(),
+            integration: one.integration.clone(),
+            at: one.at,
+            appeared: true,
+        };
+        self.note(scope, &people.iter().map(change).collect::<Vec<_>>()).await
     }
 
     fn keeps_rows(&self) -> bool {

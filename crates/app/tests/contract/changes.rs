@@ -18,6 +18,7 @@ fn change(record: &str) -> RecordChange {
         fields: ["city".to_owned()].into(),
         integration: "mautic".to_owned().try_into().unwrap(),
         at: at(START),
+        appeared: false,
     }
 }
 

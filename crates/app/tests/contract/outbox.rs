@@ -1,14 +1,18 @@
 //! Who hears of a change: the tenant's other integrations, by entries in their outboxes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use tandem_app::desks::FixedPeers;
-use tandem_app::store::{BulkTable, ContactTable};
+use tandem_app::store::{BulkTable, ContactTable, RingTable};
 use tandem_core::domain::consent::ConsentStatus::OptedOut;
 use tandem_core::domain::consent::{ConsentEntry, ConsentSource};
 use tandem_core::domain::record::Record;
 use tandem_core::domain::scope::Scope;
+use tandem_core::error::Result;
 use tandem_core::ports::bulk::{BulkStore, Mark, MarkCursor};
+use tandem_core::ports::integrations::Doorbell;
 use tandem_core::ports::{Attempt, Begin, Commit, ContactStore, Exchange, Save};
 
 use crate::fixture::{
@@ -140,6 +144,59 @@ async fn an_entry_that_came_since_is_neither_taken_away_nor_put_off() {
     assert_eq!(hub.outbox(&second()).await, since);
     hub.bulk.unmark_many(&second(), &since).await.unwrap();
     assert_eq!(hub.outbox(&second()).await, []);
+}
+
+/// Notes who is woken.
+#[derive(Default)]
+struct Bell(Mutex<Vec<Scope>>);
+
+#[async_trait]
+impl Doorbell for Bell {
+    async fn ring(&self, scopes: &[Scope], _: Duration) {
+        self.0.lock().unwrap().extend_from_slice(scopes);
+    }
+
+    async fn answer(&self, _: &Scope) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn whom_a_change_concerns_is_woken_and_nobody_by_one_that_is_none_or_did_not_come_through() {
+    let Hub { _world: world, contacts, bulk } = hub().await;
+    let bell = Arc::new(Bell::default());
+    let (contacts, bulk) = (contacts.with_doorbell(bell.clone()), bulk.with_doorbell(bell.clone()));
+    let woken = || std::mem::take(&mut *bell.0.lock().unwrap());
+    let begin = first_begin(ADA, "me");
+    contacts.begin(&scope("a"), &begin).await.unwrap();
+    assert_eq!(woken(), [second()]);
+    assert_eq!(contacts.begin(&scope("a"), &begin).await.unwrap(), Attempt::Contended);
+    contacts.commit(&scope("a"), &commit_of(&begin, "7")).await.unwrap();
+    assert_eq!(woken(), []);
+    let save = changed(&Save::of(&begin.key, &begin.record), 2);
+    contacts.save_record(&second(), &save).await.unwrap();
+    assert_eq!(woken(), [scope("a")]);
+    assert_eq!(bulk.save_many(&scope("a"), &[(save, true)], at(START)).await.unwrap(), [Attempt::Contended]);
+    assert_eq!(woken(), []);
+    contacts.begin(&scope("b"), &first_begin(ADA, "me")).await.unwrap();
+    assert_eq!(woken(), [], "it is alone");
+    drop(world);
+}
+
+#[tokio::test]
+async fn it_is_rung_once_until_somebody_answers_or_the_job_counts_as_lost() {
+    let world = world().await;
+    let rings = RingTable::new(world.local.table().clone());
+    let ring = async |now: i64| rings.ring(&scope("a"), at(now + 33), at(now)).await.unwrap();
+    assert!(ring(START).await && !ring(START + 1).await && !ring(START + 33).await);
+    assert!(rings.ring(&second(), at(START + 33), at(START)).await.unwrap(), "that is another's");
+    rings.answer(&scope("a")).await.unwrap();
+    assert!(ring(START + 2).await);
+    assert!(ring(START + 2 + 34).await, "the job was lost");
+    rings.answer(&scope("a")).await.unwrap();
+    rings.answer(&scope("a")).await.unwrap();
+    let a_year = 31_536_000;
+    assert!(ring(START + a_year).await && ring(START).await, "a clock that is wrong keeps nobody waiting");
 }
 
 #[tokio::test]

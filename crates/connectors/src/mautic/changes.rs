@@ -32,13 +32,13 @@ const NOBODY: &str = "System";
 
 #[async_trait]
 impl ChangeLog for Mautic {
-    async fn log_page(&self, place: LogPlace) -> Result<Option<LogPage>> {
+    async fn log_page(&self, place: LogPlace, with_made: bool) -> Result<Option<LogPage>> {
         let request = match place {
             LogPlace::Behind(row) => log().filtered(0, "id", "gt", row.saturating_sub(NUMBERS_AGAIN)),
             LogPlace::From(moment) => log().filtered(0, "date_added", "gte", utc(moment)),
         };
-        // Not `create`: what Tandem makes itself it knows, and of what others make it has no record.
-        let request = ordered(request.filtered(2, "action", "in", "update,merge,delete"), &["id"]);
+        let actions = if with_made { "update,merge,delete,create" } else { "update,merge,delete" };
+        let request = ordered(request.filtered(2, "action", "in", actions), &["id"]);
         let Some(rows) = self.log_rows(request, PAGE).await? else { return Ok(None) };
         let more = rows.len() >= PAGE;
         let last = rows.iter().filter_map(|row| Part::new(row, LOG).id("id").ok().flatten()).max();
@@ -110,6 +110,7 @@ fn change(row: &Part<'_>) -> Read<Option<Change>> {
             None => News::Gone,
         },
         Some("delete") => News::Gone,
+        Some("create") => News::Made,
         Some(_) | None => return Ok(None),
     };
     Ok(Some(Change { row: number, contact: RemoteId(contact.to_string()), at, author: author(row)?, news }))
@@ -233,6 +234,7 @@ mod tests {
         let change = read(&row("merge", ("0", "System"), r#"a:1:{s:11:"merged_into";i:361;}"#));
         assert_eq!(change.news, News::Merged { into: RemoteId("361".to_owned()) });
         assert_eq!(read(&row("delete", ("1", "Ada"), "cut off a:1:{")).news, News::Gone);
+        assert_eq!(read(&row("create", ("1", "Ada"), "a:0:{}")).news, News::Made);
     }
 
     #[test]

@@ -6,11 +6,12 @@
 use tandem_core::domain::link::RemoteId;
 use tandem_core::error::Result;
 use tandem_core::jobs::message::MembershipList;
+use tandem_core::ports::bulk::RemoteList;
 
 use super::Mautic;
 use super::client::Request;
-use super::convert::{contact_number, number};
-use super::wire::JoinedCampaigns;
+use super::convert::{contact_number, decoded, number};
+use super::wire::{JoinedCampaigns, JoinedSegment, JoinedSegments};
 
 impl Mautic {
     /// Puts a contact into a list or takes it out (recordings `078-segment-contact-add`, `098-campaign-contact-remove`).
@@ -27,6 +28,20 @@ impl Mautic {
         let verb = if member { "add" } else { "remove" };
         let path = format!("{lists}/{id}/contact/{}/{verb}", contact_number(contact)?);
         self.done(Request::post(path)).await
+    }
+
+    /// The segments that the contact is in (recording `083-contact-segments`); none that it was taken out of by hand.
+    pub(super) async fn joined_segments(&self, contact: &RemoteId) -> Result<Vec<RemoteList>> {
+        let path = format!("contacts/{}/segments", contact_number(contact)?);
+        let answer: JoinedSegments = self.client.call(Request::get(path)).await?;
+        let joined = answer.lists.into_values().filter(|joined| !joined.manually_removed.is_truthy());
+        let list = |joined: JoinedSegment| RemoteList {
+            id: joined.id.0,
+            name: decoded(&joined.name),
+            alias: joined.alias,
+            published: true,
+        };
+        Ok(joined.map(list).collect())
     }
 
     /// Ids of the campaigns that the contact is in (recording `097-contact-campaigns`). Mautic lists published ones only, of

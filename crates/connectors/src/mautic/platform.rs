@@ -9,6 +9,7 @@ use tandem_core::domain::platform::{ContactWrite, DoNotContact, PlatformInfo, Re
 use tandem_core::error::Result;
 use tandem_core::jobs::message::MembershipList;
 use tandem_core::ports::MarketingPlatform;
+use tandem_core::ports::bulk::RemoteList;
 
 use super::{Mautic, errors};
 
@@ -49,6 +50,10 @@ impl MarketingPlatform for Mautic {
 
     async fn campaigns_of(&self, contact: &RemoteId) -> Result<Vec<String>> {
         self.joined_campaigns(contact).await
+    }
+
+    async fn segments_of(&self, contact: &RemoteId) -> Result<Vec<RemoteList>> {
+        self.joined_segments(contact).await
     }
 
     async fn forbid_mail(&self, contact: &RemoteId, entry: &DoNotContact) -> Result<()> {

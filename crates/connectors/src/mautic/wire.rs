@@ -15,8 +15,8 @@ pub(super) use contact::{Contact, DoNotContact, FieldValues, Reference};
 pub(super) use field::{Field, Fields, OneField};
 pub(super) use hook::{Hook, Hooks, OneHook, Triggers};
 pub(super) use lists::{
-    Activity, BulkAdded, Campaigns, Companies, Company, JoinedCampaigns, Named, OneCompany, OneSegment, Segments,
-    Stages, Stats, Tags, User,
+    Activity, BulkAdded, Campaigns, Companies, Company, JoinedCampaigns, JoinedSegment, JoinedSegments, Named,
+    OneCompany, OneSegment, Segments, Stages, Stats, Tags, User,
 };
 pub(super) use loose::{Listed, Loose, Loosely};
 

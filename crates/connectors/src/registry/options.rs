@@ -7,6 +7,7 @@ use tandem_core::mapping::Strategy;
 use tandem_core::mapping::Vanished;
 use tandem_core::sync::enrolment::Enrolment;
 use tandem_core::sync::lift::AdminOptIn;
+use tandem_core::sync::newcomers::Newcomers;
 
 use crate::mautic::settings::{Calls, CallsAMinute};
 
@@ -26,6 +27,9 @@ pub struct Options {
     /// Whether a user of the platform may take an opt-out away: `refuse`, `accept`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_opt_in: Option<String>,
+    /// Which people who appear on the platform become records: `none`, `all`, `with_consent`, `segment:NAME`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newcomers: Option<String>,
     /// How many calls a process makes: `auto`, `off`, or a number a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls_per_minute: Option<String>,
@@ -62,6 +66,8 @@ pub struct Tuning {
     pub pull_interval: SignedDuration,
     /// Whether a user of the platform may take an opt-out away.
     pub admin_opt_in: AdminOptIn,
+    /// Which people who appear on the platform become records.
+    pub newcomers: Newcomers,
     /// How many calls are made.
     pub calls: Calls,
     /// High-value enrolment, when it is on.
@@ -87,6 +93,7 @@ impl Options {
         let conflict = parsed(self.conflict_strategy.as_deref(), "conflictStrategy", &mut wrong);
         let vanished = parsed(self.vanished.as_deref(), "vanished", &mut wrong);
         let admin_opt_in = parsed(self.admin_opt_in.as_deref(), "adminOptIn", &mut wrong);
+        let newcomers = parsed(self.newcomers.as_deref(), "newcomers", &mut wrong);
         let minutes = self.pull_interval_minutes.unwrap_or(60);
         if !(1..=LONGEST_INTERVAL).contains(&minutes) {
             wrong("pullIntervalMinutes", format!("must be 1 to {LONGEST_INTERVAL}"));
@@ -94,7 +101,7 @@ impl Options {
         let calls = self.calls(&mut wrong);
         let enrolment = self.enrolment.as_ref().map(|rule| rule.check(&mut wrong));
         let pull_interval = SignedDuration::from_mins(minutes.into());
-        let tuning = Tuning { conflict, vanished, pull_interval, admin_opt_in, calls, enrolment };
+        let tuning = Tuning { conflict, vanished, pull_interval, admin_opt_in, newcomers, calls, enrolment };
         if issues.is_empty() { Ok(tuning) } else { Err(issues) }
     }
 
@@ -167,6 +174,7 @@ mod tests {
         assert_eq!((tuning.conflict, &tuning.vanished), (Strategy::LastWriteWins, &Vanished::Keep));
         assert_eq!((tuning.pull_interval, tuning.admin_opt_in), (SignedDuration::from_mins(60), AdminOptIn::Refuse));
         assert_eq!((tuning.calls, tuning.enrolment), (Calls::default(), None));
+        assert_eq!(tuning.newcomers, Newcomers::None);
         assert_eq!(json!(Options::default()), json!({}), "the stored form");
     }
 
@@ -174,7 +182,7 @@ mod tests {
     fn every_option_that_can_not_be_used_is_named_at_once() {
         let options = json!({
             "conflictStrategy": "mine", "vanished": "burn", "pullIntervalMinutes": 0, "adminOptIn": "maybe",
-            "callsPerMinute": "0", "interactiveReserve": 91, "enrolment": {"campaign": "x", "stages": [""]},
+            "newcomers": "some", "callsPerMinute": "0", "interactiveReserve": 91, "enrolment": {"campaign": "x", "stages": [""]},
         });
         let options: Options = serde_json::from_value(options).unwrap();
         let issues = options.check().unwrap_err();
@@ -183,6 +191,7 @@ mod tests {
             "conflictStrategy",
             "vanished",
             "adminOptIn",
+            "newcomers",
             "pullIntervalMinutes",
             "callsPerMinute",
             "interactiveReserve",

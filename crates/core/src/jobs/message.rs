@@ -1,5 +1,7 @@
 //! What lies on the queue: tagged and versioned, so that a message written by an older release stays readable.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +86,12 @@ pub enum Task {
         /// Which contact.
         contact: RemoteId,
     },
+    /// Make a record of somebody who appeared on the platform, if the integration's rule takes the person in.
+    #[serde(rename = "take_newcomer_v1")]
+    TakeNewcomer {
+        /// Which contact.
+        contact: RemoteId,
+    },
     /// See who allowed mail to a contact again, for whom an opt-out stands.
     #[serde(rename = "check_allowed_v1")]
     CheckAllowed {
@@ -105,6 +113,9 @@ pub enum Task {
         record: RecordKey,
         /// When the platform says that it was changed.
         at: Timestamp,
+        /// The application's names of what came back: also what was changed back, and stands in no other value's place any more.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        fields: BTreeSet<String>,
     },
     /// Go on with the sync run of the integration.
     #[serde(rename = "sync_v1")]
@@ -112,6 +123,9 @@ pub enum Task {
     /// Do what the schedule does for the integration: a sync run, and a look at its webhook.
     #[serde(rename = "look_after_v1")]
     LookAfter,
+    /// Send what waits in the integration's outbox, apart from its runs.
+    #[serde(rename = "send_outbox_v1")]
+    SendOutbox,
     /// Do what a stored lifecycle event asks for.
     #[serde(rename = "apply_event_v1")]
     ApplyEvent {
@@ -135,7 +149,9 @@ impl Task {
     #[must_use]
     pub const fn is_done_together(&self) -> bool {
         match self {
-            Self::PushContact { .. } | Self::ApplyEvent { .. } | Self::SetMembership(_) => true,
+            Self::PushContact { .. } | Self::ApplyEvent { .. } | Self::SetMembership(_) | Self::TakeNewcomer { .. } => {
+                true
+            }
             Self::DeleteContact { .. }
             | Self::DeletePerson { .. }
             | Self::TakeDelivery { .. }
@@ -145,11 +161,20 @@ impl Task {
             | Self::TakeBack { .. }
             | Self::Sync
             | Self::LookAfter
+            | Self::SendOutbox
             | Self::RequestMembership(_)
             | Self::Erase { .. }
             | Self::CheckAllowed { .. }
             | Self::Identify { .. } => false,
         }
+    }
+}
+
+impl Task {
+    /// Whether a run does the same anyway: such a job does not wait for an integration that is paused, and needs no person.
+    #[must_use]
+    pub const fn is_done_by_runs(&self) -> bool {
+        matches!(self, Self::SendOutbox)
     }
 }
 

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use tracing::Instrument;
 
 use crate::domain::identity::RecordKey;
+use crate::domain::link::RemoteId;
 use crate::error::Result;
 use crate::policy;
+use crate::ports::bulk::BATCH;
 use crate::sync::services::Desk;
 use crate::sync::together::{Together, side_by_side};
 
@@ -39,7 +41,7 @@ impl Desk {
     async fn perform_together(&self, jobs: &[(Job, u32)]) -> Results {
         let until = policy::after(self.now(), policy::RUN_SLICE);
         let (mut pushes, mut events, mut wishes, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut foreign = Vec::new();
+        let (mut foreign, mut newcomers) = (Vec::new(), Vec::new());
         for (index, (job, _)) in jobs.iter().enumerate() {
             if let Err(failure) = self.is_ours(job) {
                 foreign.push((index, Err(failure)));
@@ -49,6 +51,7 @@ impl Desk {
                 Task::PushContact { record } => pushes.push((index, job, record.clone())),
                 Task::ApplyEvent { event } => events.push((index, event.as_str())),
                 Task::SetMembership(wish) => wishes.push((index, wish)),
+                Task::TakeNewcomer { contact } => newcomers.push((index, job, contact.clone())),
                 _ => others.push((index, job)),
             }
         }
@@ -57,6 +60,7 @@ impl Desk {
             let mut results = self.push_all(pushes, until).await;
             results.extend(self.apply_events(events, until).await);
             results.extend(self.carry_out_all(wishes).await);
+            results.extend(self.take_all_newcomers(newcomers).await);
             results
         };
         let others = others.into_iter().map(|(index, job)| async move { (index, self.perform(job).await) });
@@ -87,6 +91,20 @@ impl Desk {
             results
         });
         results.extend(side_by_side(single.collect()).await.into_iter().flatten());
+        results
+    }
+
+    /// One call for all of them; what fails for one is found out by itself.
+    async fn take_all_newcomers(&self, newcomers: Vec<(usize, &Job, RemoteId)>) -> Results {
+        let mut results = Vec::new();
+        for some in newcomers.chunks(BATCH) {
+            let contacts: Vec<RemoteId> = some.iter().map(|(_, _, contact)| contact.clone()).collect();
+            let id = some.first().map_or("", |(_, job, _)| job.correlation_id.as_str());
+            let arrived = self.look_at_newcomers(&contacts, id).await;
+            for (index, _, contact) in some {
+                results.push((*index, arrived.as_ref().map_err(Clone::clone).and_then(|one| one.settled(contact))));
+            }
+        }
         results
     }
 

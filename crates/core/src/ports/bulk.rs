@@ -179,6 +179,17 @@ pub struct Taken {
     pub lease: Lease,
 }
 
+/// A record that is made of a contact which the platform has already: both begin together.
+#[derive(Clone, Debug)]
+pub struct Adoption {
+    /// The record; its `version` is 1.
+    pub save: Save,
+    /// The link to the contact; its `revision` is 1.
+    pub link: Link,
+    /// Whether the platform lacks something of it.
+    pub is_due: bool,
+}
+
 /// Records, links and marks, many at a time. Results are in the order of what was given.
 #[async_trait]
 pub trait BulkStore: Send + Sync {
@@ -195,6 +206,10 @@ pub trait BulkStore: Send + Sync {
     /// Stores records' newer states, and marks those whose flag is set; all are marked for the tenant's other integrations. One
     /// write call for about 20.
     async fn save_many(&self, scope: &Scope, saves: &[(Save, bool)], now: Timestamp) -> Result<Vec<Attempt>>;
+    /// Stores records with the links and the pointers of the contacts that they were made of, and marks those that are due; all are
+    /// marked for the tenant's other integrations. `Contended` where a record of the address is there, or the contact belongs to
+    /// one. One write call for about 14.
+    async fn adopt_many(&self, scope: &Scope, adoptions: &[Adoption], now: Timestamp) -> Result<Vec<Attempt>>;
     /// Takes leases. One write call for 100.
     async fn take_many(&self, scope: &Scope, taken: &[Taken], now: Timestamp) -> Result<Vec<Attempt>>;
     /// Ends writes. One write call for about 50.

@@ -29,6 +29,8 @@ pub struct Change {
 /// What was done to a contact.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
+    /// It was made.
+    Made,
     /// It was changed.
     Edited(Edit),
     /// It was merged into another one, and is no more.
@@ -105,8 +107,8 @@ pub struct LogPage {
 /// The platform's log of changes. `None` instead of an answer where the role may not read it.
 #[async_trait]
 pub trait ChangeLog: Send + Sync {
-    /// Edits, merges and deletions of contacts, in order; contacts that were made are not among them. One call.
-    async fn log_page(&self, place: LogPlace) -> Result<Option<LogPage>>;
+    /// Edits, merges and deletions of contacts, in order, and on demand also which were made. One call.
+    async fn log_page(&self, place: LogPlace, with_made: bool) -> Result<Option<LogPage>>;
     /// The newest edits of these contacts (at most [`super::bulk::BATCH`]), the newest first. One call.
     async fn edits_of(&self, contacts: &[RemoteId]) -> Result<Option<Vec<Change>>>;
 }

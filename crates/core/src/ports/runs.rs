@@ -221,6 +221,8 @@ pub struct RunLog {
     pub segments: u64,
     /// Contacts that marketing changed.
     pub pulled: u64,
+    /// People who appeared on the platform and became records.
+    pub appeared: u64,
     /// Fields that both sides changed and a person has to decide.
     pub conflicts: u64,
     /// Calls of the platform, token requests included.

@@ -119,6 +119,30 @@ pub struct RecordChange {
     pub integration: IntegrationId,
     /// When it happened, as far as the platform tells.
     pub at: Timestamp,
+    /// Whether the record was made of somebody who appeared on the platform.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub appeared: bool,
+}
+
+/// Somebody who appeared on a platform, and whom the application does not know.
+#[derive(Clone, PartialEq)]
+pub struct Appeared {
+    /// The record that is made of the person.
+    pub record: RecordKey,
+    /// The address.
+    pub email: Option<Email>,
+    /// Values by the application's names.
+    pub fields: Fields,
+    /// The integration that told it.
+    pub integration: IntegrationId,
+    /// When the contact was made or changed last, as far as the platform tells.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for Appeared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Appeared").field("record", &self.record).field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 /// Whether the person may be mailed, among the fields of a [`RecordChange`].
@@ -153,6 +177,9 @@ pub trait RecordSource: Send + Sync {
     async fn report_run(&self, scope: &Scope, run: &RunLog) -> Result<()>;
     /// Hands over what people changed on the platform. One call for 500.
     async fn take_back(&self, scope: &Scope, pulled: &[Pulled]) -> Result<()>;
+    /// Tells of people who appeared on a platform, before their records are stored. One call for 500; where changes are kept,
+    /// one write for each.
+    async fn appeared(&self, scope: &Scope, people: &[Appeared]) -> Result<()>;
     /// Whether the rows are Tandem's own to keep and to forget.
     fn keeps_rows(&self) -> bool {
         false

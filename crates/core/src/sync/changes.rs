@@ -23,6 +23,8 @@ use super::services::Desk;
 pub struct SeenChange {
     /// Its place: a reader that has dealt with it goes on behind it.
     pub cursor: String,
+    /// What happened: `changed`; `appeared` for somebody who came by the platform, and whom the application may not know.
+    pub change: &'static str,
     /// What kind of record it is.
     pub kind: &'static str,
     /// The record's key in Tandem.
@@ -92,6 +94,7 @@ impl SeenChange {
             && feedback.and_then(|told| told.consent.as_ref()).is_some_and(|consent| consent.source.may_undo());
         Self {
             cursor: place.to_string(),
+            change: if change.appeared { "appeared" } else { "changed" },
             kind: "person",
             record: change.record,
             id: record.external_id.clone(),

@@ -89,7 +89,7 @@ fn put_back_issue(author: &Author) -> FieldIssue {
 pub(crate) fn newest_of_mail<'a>(edits: &'a [Change], contact: &RemoteId) -> Option<(&'a Change, &'a MailChange)> {
     edits.iter().filter(|change| change.contact == *contact).find_map(|change| match &change.news {
         News::Edited(edit) => Some((change, edit.mail.as_ref()?)),
-        News::Merged { .. } | News::Gone => None,
+        News::Made | News::Merged { .. } | News::Gone => None,
     })
 }
 

@@ -20,6 +20,7 @@ mod left_out;
 pub mod lift;
 pub mod lists;
 pub mod membership;
+pub mod newcomers;
 pub mod operations;
 pub mod overlay;
 mod owners;

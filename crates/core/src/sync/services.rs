@@ -12,7 +12,7 @@ use crate::jobs::message::{Job, Task};
 use crate::mapping::{RuleSet, Situations, Strategy, Vanished, Vocabulary};
 use crate::ports::bulk::{BulkPlatform, BulkStore};
 use crate::ports::changes::ChangeLog;
-use crate::ports::integrations::Peers;
+use crate::ports::integrations::{Doorbell, Peers};
 use crate::ports::lifecycle::LifecycleStore;
 use crate::ports::operations::OperationLog;
 use crate::ports::runs::RunStore;
@@ -25,6 +25,7 @@ use crate::webhook::repair::Hook;
 
 use super::enrolment::Enrolment;
 use super::lift::AdminOptIn;
+use super::newcomers::Newcomers;
 use super::operations::Recorder;
 use super::reference::ReferenceData;
 
@@ -53,6 +54,8 @@ pub struct Services {
     pub feedback: Arc<dyn FeedbackStore>,
     /// Which integrations a tenant has.
     pub peers: Arc<dyn Peers>,
+    /// Wakes the others when a record changed.
+    pub doorbell: Arc<dyn Doorbell>,
     /// Where the application's records live.
     pub source: Arc<dyn RecordSource>,
     /// The queue.
@@ -106,6 +109,8 @@ pub struct Integration {
     pub enrolment: Option<Enrolment>,
     /// Whether a user of the platform may take an opt-out away.
     pub admin_opt_in: AdminOptIn,
+    /// Which people who appear on the platform become records.
+    pub newcomers: Newcomers,
     /// What becomes of contacts whose records the application does not have any more, unless the mapping says it.
     pub vanished: Vanished,
     /// Where its webhook leads; `None` when nobody set one up.

@@ -1,5 +1,7 @@
 //! Handing over to the source what people changed on the platform.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::domain::identity::RecordKey;
@@ -28,14 +30,17 @@ impl HandedOver {
 
 impl Desk {
     /// Hands over the values of the platform that stand in a record's place, as far as the application did not say anything
-    /// since; `at` is when the platform says that they were changed.
+    /// since, and those of `came` as they are now: what was changed back stands in nobody's place, and may have been handed over as
+    /// it was in between. `at` is when the platform says that they were changed.
     ///
     /// # Errors
     /// As table and source fail.
-    pub async fn take_back(&self, key: &RecordKey, at: Timestamp) -> Result<()> {
+    pub async fn take_back(&self, key: &RecordKey, at: Timestamp, came: &BTreeSet<String>) -> Result<()> {
         let scope = &self.integration.scope;
         let Some(record) = self.services.contacts.load(scope, key).await?.record else { return Ok(()) };
-        let fields = standing_in(&record, &self.integration.rules);
+        let mut fields = standing_in(&record, &self.integration.rules);
+        let now = |name: &String| Some((name.clone(), record.fields.get(name)?.clone()));
+        fields.extend(came.iter().filter_map(now));
         self.hand_over(HandedOver::of(key, &record, fields, at).into_iter().collect()).await
     }
 
@@ -61,6 +66,7 @@ impl Desk {
             fields: handed.fields.into_keys().collect(),
             integration: self.integration.scope.integration.clone(),
             at: handed.at,
+            appeared: false,
         }
     }
 }

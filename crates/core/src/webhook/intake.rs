@@ -46,6 +46,8 @@ pub struct EntryReceipt {
 const LARGEST_QUEUED: usize = 180 * 1024;
 /// How long the source waits to be told, so that one telling covers many events.
 const WRITE_BACK_DELAY: Duration = Duration::from_secs(2);
+/// How long a job waits that looks at a contact which nobody knows: by then, who made it for Tandem has said so.
+const STRANGER_DELAY: Duration = Duration::from_secs(5);
 /// A delivery that is not finished with after this time was left by a process that died.
 const ABANDONED: SignedDuration = SignedDuration::from_secs(60);
 /// How many abandoned deliveries one look picks up.
@@ -205,8 +207,29 @@ impl Desk {
     async fn take_note(&self, entry: &Entry, contact: &RemoteId, correlation_id: &str) -> Result<()> {
         if self.services.events.observe(&self.integration.scope, contact, entry).await? {
             self.merge_told(entry, contact, correlation_id).await?;
+            self.notice_stranger(entry, contact, correlation_id).await?;
         }
         Ok(())
+    }
+
+    /// A contact that no record belongs to may be somebody who appeared: a job looks, once a write of Tandem's own that made it
+    /// is over. One read, if any rule takes people in.
+    async fn notice_stranger(&self, entry: &Entry, contact: &RemoteId, correlation_id: &str) -> Result<()> {
+        let rule = &self.integration.newcomers;
+        let may_appear = match &entry.kind {
+            EntryKind::Saved { .. } => !rule.is_nobody() && entry.email.is_some(),
+            EntryKind::Segment { alias, member } => *member && rule.may_mean(alias),
+            EntryKind::Engagement(_)
+            | EntryKind::Points { .. }
+            | EntryKind::Company { .. }
+            | EntryKind::Gone
+            | EntryKind::Noted => false,
+        };
+        let contacts = &self.services.contacts;
+        if !may_appear || contacts.by_remote_id(&self.integration.scope, contact).await?.is_some() {
+            return Ok(());
+        }
+        self.defer(Task::TakeNewcomer { contact: contact.clone() }, correlation_id, STRANGER_DELAY).await.map(drop)
     }
 
     /// The contact's number; for older shapes that carry an address only, by the record that has it.

@@ -78,7 +78,8 @@ impl Desk {
             if self.services.source.keeps_changes() {
                 self.hand_over(HandedOver::of(key, record, merged.pulled.clone(), at).into_iter().collect()).await?;
             } else if record.external_id.is_some() {
-                let task = Task::TakeBack { record: key.clone(), at };
+                let fields = merged.pulled.keys().cloned().collect();
+                let task = Task::TakeBack { record: key.clone(), at, fields };
                 self.defer(task, correlation_id, TAKE_BACK_DELAY).await?;
             }
             if contacts.save_record(scope, &Save::of(key, record)).await? == Attempt::Contended {

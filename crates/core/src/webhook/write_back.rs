@@ -81,7 +81,7 @@ impl Desk {
         let said = feedback.consent.as_ref().map(|consent| consent.at).filter(|_| fields.contains(MARKETING_OPT_IN));
         let at = said.or(feedback.standing.last_event_at).unwrap_or_else(|| self.now());
         let integration = scope.integration.clone();
-        let change = RecordChange { record: key.clone(), fields, integration, at };
+        let change = RecordChange { record: key.clone(), fields, integration, at, appeared: false };
         services.source.note_changes(scope, &[change]).await
     }
 

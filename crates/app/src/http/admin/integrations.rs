@@ -263,6 +263,7 @@ const OPTIONS: &[&str] = &[
     "vanished",
     "pullIntervalMinutes",
     "adminOptIn",
+    "newcomers",
     "callsPerMinute",
     "interactiveReserve",
     "enrolment",

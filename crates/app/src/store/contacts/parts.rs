@@ -115,6 +115,19 @@ impl Parts<'_> {
         self.table.putting(item(keys::link(self.scope, self.key), &row)?, Some(unheld))
     }
 
+    /// The first link of a record that is made of a contact, with the contact's pointer, if it leads to no other.
+    pub(in crate::store) fn adopted(&self, link: &Link) -> Result<Vec<TransactWriteItem>> {
+        let row =
+            LinkRow { link_revision: link.revision, document: document(link)?, lease_owner: None, lease_until: None };
+        let link_item = item(keys::link(self.scope, self.key), &row)?;
+        let mut writes = vec![self.table.putting(link_item, Some(Condition::absent()))?];
+        if let Some(contact) = &link.remote_id {
+            let pointer = item(keys::remote(self.scope, contact), &self.to_record())?;
+            writes.push(self.table.putting(pointer, Some(self.nobody_elses()))?);
+        }
+        Ok(writes)
+    }
+
     /// The record's place in the list of those with a field that a person has to decide.
     pub(super) fn listing(&self, link: &Link) -> Result<TransactWriteItem> {
         let place = keys::contested(self.scope, self.key);

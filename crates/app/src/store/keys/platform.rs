@@ -33,6 +33,12 @@ pub fn circuit(scope: &Scope) -> Key {
     platform(scope, "circuit")
 }
 
+/// That a job is queued which sends the integration's outbox.
+#[must_use]
+pub fn ring(scope: &Scope) -> Key {
+    platform(scope, "ring")
+}
+
 /// The platform's answer to the last health check.
 #[must_use]
 pub fn health(scope: &Scope) -> Key {

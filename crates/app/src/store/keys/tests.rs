@@ -42,6 +42,7 @@ fn key_formats_are_what_they_were() {
         (budget(&scope), "I#acme#mautic#platform", "budget"),
         (spellings(&scope), "I#acme#mautic#platform", "spellings"),
         (circuit(&scope), "I#acme#mautic#platform", "circuit"),
+        (ring(&scope), "I#acme#mautic#platform", "ring"),
         (health(&scope), "I#acme#mautic#platform", "health"),
         (catalog(&scope), "I#acme#mautic#platform", "catalog"),
         (cursor(&scope, Feed::DoNotContact), "I#acme#mautic#platform", "cursor#do-not-contact"),

@@ -50,6 +50,23 @@ pub(in crate::mautic) struct JoinedCampaign {
     pub manually_removed: Loose,
 }
 
+/// `{"total": 1, "lists": …}` of a contact (recording `083-contact-segments`).
+#[derive(Deserialize)]
+pub(in crate::mautic) struct JoinedSegments {
+    pub lists: Listed<JoinedSegment>,
+}
+
+/// A segment as a contact's membership.
+#[derive(Deserialize)]
+pub(in crate::mautic) struct JoinedSegment {
+    pub id: Loose,
+    pub name: String,
+    #[serde(default)]
+    pub alias: Option<String>,
+    #[serde(default, rename = "manuallyRemoved")]
+    pub manually_removed: Loose,
+}
+
 /// `{"total": 1, "stages": …}`.
 #[derive(Deserialize)]
 pub(in crate::mautic) struct Stages {

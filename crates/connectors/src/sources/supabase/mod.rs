@@ -9,6 +9,7 @@ mod client;
 mod convert;
 mod engagement;
 mod errors;
+mod newcomers;
 mod people;
 mod reading;
 mod runs;

@@ -7,7 +7,9 @@ use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::runs::RunLog;
-use tandem_core::ports::source::{Person, Pulled, RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow};
+use tandem_core::ports::source::{
+    Appeared, Person, Pulled, RowStatus, SourceCursor, SourceOrder, SourcePage, SourceRow,
+};
 use tandem_core::ports::{Feedback, RecordSource};
 
 use super::Supabase;
@@ -43,6 +45,10 @@ impl RecordSource for Supabase {
 
     async fn take_back(&self, _: &Scope, pulled: &[Pulled]) -> Result<()> {
         self.write_changes(pulled).await
+    }
+
+    async fn appeared(&self, _: &Scope, people: &[Appeared]) -> Result<()> {
+        self.write_newcomers(people).await
     }
 
     async fn forget(&self, _: &Scope, _: &ExternalId) -> Result<()> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tandem_core::domain::engagement::EngagementEvent;
 use tandem_core::domain::issue::FieldIssue;
+use tandem_core::domain::record::Fields;
 use tandem_core::ports::runs::RunEnd;
 use uuid::Uuid;
 
@@ -83,4 +84,14 @@ pub(super) struct Change<'a> {
     pub field: &'a str,
     pub value: &'a Value,
     pub changed_at: Timestamp,
+}
+
+/// A row of `mautic_new_contacts`.
+#[derive(Serialize)]
+pub(super) struct Newcomer<'a> {
+    pub record: &'a str,
+    pub email: Option<&'a str>,
+    pub fields: &'a Fields,
+    pub integration: String,
+    pub appeared_at: Timestamp,
 }

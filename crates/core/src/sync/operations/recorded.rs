@@ -199,6 +199,10 @@ impl<P: MarketingPlatform + ?Sized> MarketingPlatform for Recorded<P> {
         self.inner.campaigns_of(contact).await
     }
 
+    async fn segments_of(&self, contact: &RemoteId) -> Result<Vec<RemoteList>> {
+        self.inner.segments_of(contact).await
+    }
+
     async fn forbid_mail(&self, contact: &RemoteId, entry: &DoNotContact) -> Result<()> {
         let (what, parts) = (What::to(OperationKind::ForbidMail, CONTACT), vec![part(Some(contact), Vec::new())]);
         self.noted(what, parts, self.inner.forbid_mail(contact, entry), nothing_more).await

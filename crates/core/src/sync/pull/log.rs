@@ -44,14 +44,16 @@ impl Desk {
     ) -> Result<bool> {
         look.newest = page.changes.iter().map(|change| change.at).max().max(look.newest);
         let mut left = self.follow_ends(&page.changes).await?;
+        let mut strangers = made(&page.changes);
         let mut told = told(page.changes).into_iter();
         loop {
             let some: BTreeMap<RemoteId, Told> = told.by_ref().take(AT_ONCE).collect();
             if some.is_empty() {
                 break;
             }
-            left.extend(self.take_in_edits(some, counts, correlation_id).await?);
+            left.extend(self.take_in_edits(some, &mut strangers, counts, correlation_id).await?);
         }
+        left.extend(self.take_in_strangers(strangers, counts, correlation_id).await?);
         look.left_row = left.into_iter().chain(look.left_row).min();
         cursor.row = cursor.row.max(page.last);
         cursor.open = page.more;
@@ -67,7 +69,7 @@ impl Desk {
                 News::Merged { .. } | News::Gone => {
                     ended.entry(&change.contact).or_insert(change.row);
                 }
-                News::Edited(_) => {}
+                News::Edited(_) | News::Made => {}
             }
         }
         let mut left = Vec::new();
@@ -81,14 +83,37 @@ impl Desk {
         Ok(left)
     }
 
-    /// Gives the first rows of contacts that somebody writes just now.
+    /// People who appeared: made, or changed, and no record belongs to them. Gives the rows of those of whom somebody makes a
+    /// record just now. Where no rule takes anybody in, nothing is read.
+    async fn take_in_strangers(
+        &self,
+        strangers: BTreeMap<RemoteId, u64>,
+        counts: &mut PullCounts,
+        correlation_id: &str,
+    ) -> Result<Vec<u64>> {
+        let mut left = Vec::new();
+        let contacts: Vec<RemoteId> = strangers.keys().cloned().collect();
+        for some in contacts.chunks(BATCH) {
+            let arrived = self.look_at_newcomers(some, correlation_id).await?;
+            counts.appeared += arrived.taken;
+            left.extend(arrived.left.iter().filter_map(|contact| strangers.get(contact)));
+        }
+        Ok(left)
+    }
+
+    /// Gives the first rows of contacts that somebody writes just now; those that no record belongs to go to `strangers`.
     async fn take_in_edits(
         &self,
         told: BTreeMap<RemoteId, Told>,
+        strangers: &mut BTreeMap<RemoteId, u64>,
         counts: &mut PullCounts,
         correlation_id: &str,
     ) -> Result<Vec<u64>> {
         let known = self.known_of(told.keys().cloned().collect()).await?;
+        let is_known = |contact: &RemoteId| known.iter().any(|(one, _)| one == contact);
+        for (contact, told) in told.iter().filter(|(contact, _)| !is_known(contact)) {
+            strangers.entry(contact.clone()).and_modify(|row| *row = told.row.min(*row)).or_insert(told.row);
+        }
         counts.contacts += (told.len() - known.len()) as u64;
         counts.unknown += (told.len() - known.len()) as u64;
         let mut news: Vec<RemoteId> = Vec::new();
@@ -141,6 +166,12 @@ impl Desk {
         let edits = self.integration.changes.edits_of(contacts).await?.unwrap_or_default();
         Ok(told(edits).into_iter().map(|(contact, told)| (contact, told.times)).collect())
     }
+}
+
+/// The contacts that were made, and the rows that tell it.
+fn made(changes: &[Change]) -> BTreeMap<RemoteId, u64> {
+    let made = changes.iter().filter(|change| change.news == News::Made);
+    made.map(|change| (change.contact.clone(), change.row)).collect()
 }
 
 /// What a page tells, contact by contact.

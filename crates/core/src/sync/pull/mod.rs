@@ -48,6 +48,8 @@ pub struct PullCounts {
     pub echoes: u64,
     /// Of them: no record belongs to them; they were made on the platform.
     pub unknown: u64,
+    /// Of them: people who are records since now.
+    pub appeared: u64,
     /// Of them: left for the next look, because somebody was writing them.
     pub left: u64,
     /// Contacts from which something came back to the record.
@@ -133,7 +135,9 @@ impl Desk {
     ) -> Result<bool> {
         if cursor.after.is_none() {
             let place = cursor.row.map_or(LogPlace::From(cursor.since), LogPlace::Behind);
-            if let Some(page) = self.integration.changes.log_page(place).await? {
+            // What Tandem makes itself it knows; whom others make is of interest only where that may become a record.
+            let with_made = !self.integration.newcomers.is_nobody();
+            if let Some(page) = self.integration.changes.log_page(place, with_made).await? {
                 return self.look_at_log(page, cursor, look, counts, correlation_id).await;
             }
             tracing::warn!("the platform's log can't be read: changes are looked for by the contacts' own dates");

@@ -46,8 +46,9 @@ impl Desk {
         correlation_id: &str,
     ) -> Result<Vec<Left>> {
         let seen = page.len();
-        let mut left = Vec::new();
-        let known = self.known(page, &mut left).await?;
+        let (mut left, mut strangers) = (Vec::new(), Vec::new());
+        let known = self.known(page, &mut left, &mut strangers).await?;
+        left.extend(self.welcome_strangers(strangers, counts, correlation_id).await?);
         self.learn_opt_outs(&known, counts, correlation_id).await?;
         let merged = self.merged(known, counts).await?;
         let handed = merged.iter().filter_map(|(known, merged)| {
@@ -62,13 +63,38 @@ impl Desk {
         Ok(left.into_iter().chain(held_up).collect())
     }
 
-    /// The contacts that a record belongs to and that nobody writes just now.
-    async fn known(&self, page: Vec<ChangedContact>, left: &mut Vec<Left>) -> Result<Vec<Known>> {
+    /// Where no rule takes anybody in, nothing is read.
+    async fn welcome_strangers(
+        &self,
+        strangers: Vec<ChangedContact>,
+        counts: &mut PullCounts,
+        correlation_id: &str,
+    ) -> Result<Vec<Left>> {
+        let times: BTreeMap<RemoteId, Timestamp> =
+            strangers.iter().map(|changed| (changed.contact.id.clone(), changed.at)).collect();
+        let arrived = self.take_newcomers(strangers, correlation_id).await?;
+        counts.appeared += arrived.taken;
+        Ok(times.into_iter().filter(|(contact, _)| arrived.left.contains(contact)).collect())
+    }
+
+    /// The contacts that a record belongs to and that nobody writes just now; those that none belongs to go to `strangers`.
+    async fn known(
+        &self,
+        page: Vec<ChangedContact>,
+        left: &mut Vec<Left>,
+        strangers: &mut Vec<ChangedContact>,
+    ) -> Result<Vec<Known>> {
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
         let ids: Vec<RemoteId> = page.iter().map(|changed| changed.contact.id.clone()).collect();
         let mut keys = bulk.by_remote_ids(scope, &ids).await?;
         self.follow_merges(&page, &mut keys, left).await?;
-        let found: Vec<_> = page.into_iter().zip(keys).filter_map(|(changed, key)| Some((changed, key?))).collect();
+        let mut found = Vec::new();
+        for (changed, key) in page.into_iter().zip(keys) {
+            match key {
+                Some(key) => found.push((changed, key)),
+                None => strangers.push(changed),
+            }
+        }
         let keys: Vec<RecordKey> = found.iter().map(|(_, key)| key.clone()).collect();
         let stored = bulk.load_many(scope, &keys).await?;
         let now = self.now();

@@ -46,6 +46,10 @@ impl Run<'_> {
 
     /// Keeps what was noted. A run that crashes before has noted it in vain: the rows are read again, and told of again.
     pub(super) async fn keep_issues(&mut self) -> Result<()> {
+        if self.is_prompt {
+            // No log names them.
+            self.row_issues.clear();
+        }
         for part in self.row_issues.chunks(PART) {
             let (services, scope) = (&self.desk.services, &self.desk.integration.scope);
             services.runs.keep_issues(scope, &self.log, &services.entropy.id(), part).await?;

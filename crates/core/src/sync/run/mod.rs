@@ -15,6 +15,7 @@ mod losses;
 mod memberships;
 mod pass;
 mod planned;
+mod prompt;
 pub mod proposed;
 mod row;
 mod send;
@@ -123,6 +124,8 @@ struct Run<'a> {
     held_until: Option<Timestamp>,
     /// A field of the platform that the rows were not compared with.
     new_field: Option<Timestamp>,
+    /// Whether it only sends what waits, and keeps no log of its own.
+    is_prompt: bool,
 }
 
 impl Desk {
@@ -145,17 +148,20 @@ impl Desk {
         let mut run = Run::new(&desk, options, lease.clone(), state, &taking);
         let id = run.log.id.clone();
         let noted = async {
-            let worked = {
-                let work = Box::pin(run.work());
-                let lost = pin!(self.keep_alive(&lease, &taking));
-                match select(work, lost).await {
-                    Either::Left((worked, _)) => worked,
-                    Either::Right(((), _)) => return Err(taking::took_over()),
-                }
-            };
+            let worked = self.while_held(&lease, &taking, run.work()).await?;
             run.conclude(worked).await
         };
         self.services.recorder().during(&id, Some(&id), noted.boxed()).await
+    }
+
+    /// Works while the run's leases are its own.
+    async fn while_held<T>(&self, lease: &RunLease, taking: &Taking, work: impl Future<Output = T>) -> Result<T> {
+        let work = Box::pin(work);
+        let lost = pin!(self.keep_alive(lease, taking));
+        match select(work, lost).await {
+            Either::Left((worked, _)) => Ok(worked),
+            Either::Right(((), _)) => Err(taking::took_over()),
+        }
     }
 
     /// Prolongs a run's leases again and again; returns when one of them is another run's.
@@ -214,6 +220,7 @@ impl<'a> Run<'a> {
             began_at: now,
             held_until: None,
             new_field: None,
+            is_prompt: false,
         }
     }
 
@@ -276,6 +283,7 @@ impl<'a> Run<'a> {
 
     fn note_pulled(&mut self, counts: &PullCounts) {
         self.log.pulled += counts.changed;
+        self.log.appeared += counts.appeared;
         self.log.conflicts += counts.contested;
     }
 
@@ -368,7 +376,9 @@ impl<'a> Run<'a> {
     async fn note_progress(&mut self) -> Result<()> {
         self.keep_issues().await?;
         self.count_use();
-        self.state.run = Some(self.log.clone());
+        if !self.is_prompt {
+            self.state.run = Some(self.log.clone());
+        }
         self.lease.until = policy::after(self.now(), policy::RUN_LEASE);
         Ok(())
     }

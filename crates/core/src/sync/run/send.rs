@@ -56,32 +56,35 @@ const WORTH_WAITING: SignedDuration = SignedDuration::from_mins(3);
 impl Run<'_> {
     /// Sends what is marked and due.
     pub(super) async fn send_all(&mut self) -> Step<()> {
-        let sender = Sender::of_run(self.desk, &self.log.id);
-        let mut sending = Sending { sender, queues: Queues::default(), joining: Vec::new() };
-        let sent = self.send_marked(&mut sending).await;
-        // What was written is settled, whatever came then: or its memberships would be set once more.
-        let joined = self.settle_memberships(&mut sending.joining).await;
-        sent.and(joined)
+        self.send_some(usize::MAX).await.map(drop)
     }
 
-    async fn send_marked(&mut self, sending: &mut Sending<'_>) -> Step<()> {
-        let mut cursor = MarkCursor::default();
-        loop {
+    /// Looks at so many marks, in whole pages, and sends those that are due; gives how many were, and whether there are more.
+    pub(super) async fn send_some(&mut self, most: usize) -> Step<(usize, bool)> {
+        let sender = Sender::of_run(self.desk, &self.log.id);
+        let mut sending = Sending { sender, queues: Queues::default(), joining: Vec::new() };
+        let sent = self.send_marked(&mut sending, most).await;
+        // What was written is settled, whatever came then: or its memberships would be set once more.
+        let joined = self.settle_memberships(&mut sending.joining).await;
+        sent.and_then(|sent| joined.map(|()| sent))
+    }
+
+    async fn send_marked(&mut self, sending: &mut Sending<'_>, most: usize) -> Step<(usize, bool)> {
+        let (mut cursor, mut read, mut due) = (Some(MarkCursor::default()), 0, 0);
+        while let Some(after) = cursor.take_if(|_| read < most) {
             let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
-            let (marks, next) = bulk.marks(scope, &cursor, BATCH).await?;
-            self.sort_in(marks, sending).await?;
+            let (marks, next) = bulk.marks(scope, &after, BATCH).await?;
+            read += marks.len();
+            due += self.sort_in(marks, sending).await?;
             while sending.queues.enough() {
                 self.flush(sending).await?;
             }
-            match next {
-                Some(next) => cursor = next,
-                None => break,
-            }
+            cursor = next;
         }
         while !sending.queues.is_empty() {
             self.flush(sending).await?;
         }
-        Ok(())
+        Ok((due, cursor.is_some()))
     }
 
     /// Makes a batch call.
@@ -97,8 +100,8 @@ impl Run<'_> {
         self.save().await
     }
 
-    /// Plans marked records anew and sorts them by what they need.
-    async fn sort_in(&mut self, marks: Vec<Mark>, sending: &mut Sending<'_>) -> Step<()> {
+    /// Plans marked records anew and sorts them by what they need; gives how many are due.
+    async fn sort_in(&mut self, marks: Vec<Mark>, sending: &mut Sending<'_>) -> Step<usize> {
         let now = self.now();
         let (due, early): (Vec<Mark>, Vec<Mark>) = marks.into_iter().partition(|mark| mark.due_at <= now);
         self.log.waiting += early.len() as u64;
@@ -107,9 +110,10 @@ impl Run<'_> {
         for mark in early {
             self.wait_for(mark.due_at);
         }
+        let count = due.len();
         sending.sender.place_all(due, false, &mut sending.queues).await?;
         self.note_ended(sending).await?;
-        Ok(())
+        Ok(count)
     }
 
     /// Notes what became of contacts: on their marks, in the log and at the source.
