@@ -489,6 +489,448 @@ export interface paths {
         patch: operations["changeIntegration"];
         trace?: never;
     };
+    "/api/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What waits, since when, and what stands still. */
+        get: operations["getStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How all tenants stand, in numbers; at most 50 a page. */
+        get: operations["listStatusOfTenants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The sync runs of an integration, the newest first; kept for 90 days. */
+        get: operations["listRuns"];
+        put?: never;
+        /**
+         * Orders a sync run; a job does it.
+         * @description A dry run changes nothing; what it would do is kept for a day, with its run.
+         */
+        post: operations["startRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One run, with the first rows that something is wrong with. */
+        get: operations["getRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of a run that something is wrong with, by field and id. Personal data. */
+        get: operations["listRowsOfRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a dry run would do, change by change. Personal data, kept for a day. */
+        get: operations["listPlanOfRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stops a run before its next step.
+         * @description What it did stays done. What is left waits for the next run; to keep that from beginning, pause the integration.
+         */
+        post: operations["stopRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is known of people, in an order that means nothing and stays. Personal data. */
+        get: operations["listRecords"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/records/find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finds a record by address, id or contact.
+         * @description In the body, so that no address stands in a log of addresses.
+         */
+        post: operations["findRecord"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/records/{record}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One record, with links, lists, who said what, and consent. Personal data. */
+        get: operations["getRecord"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/records/{record}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a person, the newest first. Personal data.
+         * @description Events, writes to platforms, what the person did with mail, and what was said of being mailed. A page can be short, and even empty, before the end.
+         */
+        get: operations["getTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conflicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Fields that the application and the platform both changed, and that a person has to decide. Personal data. */
+        get: operations["listConflicts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conflicts/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decides one; the chosen value goes to the other side. */
+        post: operations["resolveConflict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/issues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What needs a person, folded by cause, the last seen first. */
+        get: operations["listIssues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/issues/{issue}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One issue. */
+        get: operations["getIssue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Acknowledges, resolves, ignores or opens an issue again.
+         * @description One that was resolved is open again when it is seen again.
+         */
+        patch: operations["changeIssue"];
+        trace?: never;
+    };
+    "/api/v1/issues/{issue}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts the parked jobs of an issue on the queue again, a hundred a call. */
+        post: operations["replayIssue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Jobs that wait for a person, those that were queued first before others. Personal data. */
+        get: operations["listJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One parked job. */
+        get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts a parked job on the queue again. */
+        post: operations["replayJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lifecycle events, the newest first. Personal data. */
+        get: operations["listEventsOfTenant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One event with its steps, and whom it is about. Personal data. */
+        get: operations["getEventOfTenant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Queues an event again; it goes on with the steps that are left. */
+        post: operations["replayEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Deliveries of the webhook that are not done with. What they hold is not shown. */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One delivery, finished or not; kept for 35 days. */
+        get: operations["getDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{digest}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has a delivery applied again; what it tells is done once all the same. */
+        post: operations["replayDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -690,6 +1132,229 @@ export interface components {
                 key: components["schemas"]["Key"];
                 /** @description The key itself. It is not shown again. */
                 secret: string;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        StatusAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["Status"];
+            correlationId: string;
+            durationMs: number;
+        };
+        TenantSummariesAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                tenants: components["schemas"]["TenantSummary"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        RunsAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                runs: components["schemas"]["Run"][];
+                underWay: components["schemas"]["Run"] | null;
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        RunAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                run: components["schemas"]["Run"];
+                underWay: boolean;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        RunRowsAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                rows: components["schemas"]["RunRow"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        PlanAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                changes: components["schemas"]["PlannedChange"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        OrderedRunAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                run: string;
+                dryRun: boolean;
+                /** @constant */
+                queued: true;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        StoppedRunAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                run: string;
+                stopped: boolean;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        RecordsPageAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                records: components["schemas"]["ListedRecord"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        RecordAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                record: components["schemas"]["KnownRecord"];
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        TimelineAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                entries: components["schemas"]["TimelineEntry"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        ConflictsAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                conflicts: components["schemas"]["Contested"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        ResolvedAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                resolved: string;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        IssuesAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                issues: components["schemas"]["Issue"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        IssueAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                issue: components["schemas"]["Issue"];
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        ReplayedAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                replayed: string[];
+                more: boolean;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        JobsAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                jobs: components["schemas"]["ParkedJob"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        JobAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                job: components["schemas"]["ParkedJob"];
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        EventsOfTenantAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                events: components["schemas"]["EventOfTenant"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        EventOfTenantAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                event: components["schemas"]["EventOfTenant"];
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        DeliveriesAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                deliveries: components["schemas"]["Delivery"][];
+                next: string | null;
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        DeliveryAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                delivery: components["schemas"]["Delivery"];
+            };
+            correlationId: string;
+            durationMs: number;
+        };
+        QueuedDeliveryAnswer: {
+            /** @constant */
+            ok: true;
+            data: {
+                jobId: string;
             };
             correlationId: string;
             durationMs: number;
@@ -1154,6 +1819,352 @@ export interface components {
             /** @enum {unknown} */
             severity: "error" | "warning";
             message: string;
+        };
+        Status: {
+            queue: components["schemas"]["QueueDepth"];
+            parked: number;
+            events: number;
+            integrations: components["schemas"]["IntegrationState"][];
+        };
+        QueueDepth: {
+            waiting: number;
+            inFlight: number;
+            /** Format: date-time */
+            oldestQueuedAt: string | null;
+        };
+        IntegrationState: {
+            id: string;
+            name: string;
+            platform: string;
+            /** @enum {unknown} */
+            status: "active" | "paused" | "error" | "removing" | "not_configured";
+            /** Format: date-time */
+            since: string | null;
+            reason: string | null;
+            outbox: components["schemas"]["Outbox"];
+            deliveries: number;
+            runs: components["schemas"]["RunStatus"];
+            runUnderWay: boolean;
+            /** Format: date-time */
+            budgetExhaustedUntil: string | null;
+            /** Format: date-time */
+            silentUntil: string | null;
+        };
+        Outbox: {
+            waiting: number;
+            due: number;
+            failing: number;
+            /** Format: date-time */
+            dueSince: string | null;
+            more: boolean;
+        };
+        RunStatus: {
+            /** Format: date-time */
+            lastSuccess: string | null;
+            /** Format: date-time */
+            haltedSince: string | null;
+            error: string | null;
+            /** Format: date-time */
+            goesOnAt: string | null;
+        };
+        TenantSummary: {
+            tenant: string;
+            name: string;
+            /** @enum {unknown} */
+            status: "active" | "suspended" | "deleting";
+            integrations: number;
+            failing: number;
+            parked: number;
+            waiting: number;
+            /** Format: date-time */
+            haltedSince: string | null;
+            /** Format: date-time */
+            lastSuccess: string | null;
+        };
+        Run: {
+            id: string;
+            /** Format: date-time */
+            startedAt: string;
+            /** Format: date-time */
+            finishedAt: string | null;
+            /** @enum {unknown} */
+            end: "running" | "finished" | "incomplete" | "paused" | "halted" | "failed" | "stopped" | "planned";
+            continuations: number;
+            rows: number;
+            unchanged: number;
+            stale: number;
+            taken: number;
+            deleted: number;
+            putOff: number;
+            created: number;
+            updated: number;
+            failed: number;
+            rejected: number;
+            skipped: number;
+            shared: number;
+            gone: number;
+            memberships: number;
+            segments: number;
+            pulled: number;
+            conflicts: number;
+            calls: number;
+            bytes: number;
+            waiting: number;
+            busyMs: number;
+            issues: {
+                [key: string]: number;
+            };
+            problems: {
+                id: string;
+                issue: components["schemas"]["FieldIssue"];
+            }[];
+            error: string | null;
+            plan?: components["schemas"]["Plan"];
+        };
+        Plan: {
+            counts: {
+                [key: string]: number;
+            };
+            /** @description How many of the changes are in which situation. */
+            situations: {
+                [key: string]: number;
+            };
+            wouldHalt: string | null;
+            due: number;
+            waiting: number;
+            kept: number;
+            complete: boolean;
+        };
+        RunRow: {
+            id: string;
+            email: string;
+            field: string;
+            code: components["schemas"]["IssueCode"];
+            value: string;
+        };
+        PlannedChange: {
+            id: string;
+            action: string;
+            fields?: {
+                [key: string]: unknown;
+            }[];
+            join?: string[];
+            leave?: string[];
+            issues?: components["schemas"]["FieldIssue"][];
+        } & {
+            [key: string]: unknown;
+        };
+        RunOrder: {
+            /**
+             * @description Read all rows and compare each with what was sent.
+             * @default false
+             */
+            full: boolean;
+            /**
+             * @description Change nothing.
+             * @default false
+             */
+            dryRun: boolean;
+            /**
+             * @description Deletions and blanks are meant, however many.
+             * @default false
+             */
+            acceptLosses: boolean;
+            /**
+             * @description Look now for what was changed on the platform.
+             * @default false
+             */
+            pull: boolean;
+        };
+        LinkState: {
+            integration: string;
+            contact: string | null;
+            /** @enum {unknown} */
+            state: "pending" | "synced" | "error" | "conflict";
+            error: string | null;
+            /** Format: date-time */
+            updatedAt: string;
+        };
+        ListedRecord: {
+            key: string;
+            id: string | null;
+            email: string | null;
+            /** Format: date-time */
+            updatedAt: string;
+            /** Format: date-time */
+            goneSince: string | null;
+            links: components["schemas"]["LinkState"][];
+        };
+        KnownRecord: {
+            key: string;
+            id: string | null;
+            email: string | null;
+            awaitedEmail: string | null;
+            fields: {
+                [key: string]: unknown;
+            };
+            said: {
+                [key: string]: {
+                    by: string;
+                    /** Format: date-time */
+                    at: string;
+                };
+            };
+            /** Format: date-time */
+            updatedAt: string;
+            version: number;
+            /** Format: date-time */
+            goneSince: string | null;
+            links: components["schemas"]["Link"][];
+            consent: components["schemas"]["ConsentLedger"];
+            feedback: {
+                [key: string]: unknown;
+            } | null;
+        };
+        Link: {
+            integration: string;
+            contact: string | null;
+            /** @enum {unknown} */
+            state: "pending" | "synced" | "error" | "conflict";
+            error: string | null;
+            /** Format: date-time */
+            updatedAt: string;
+            aliases: string[];
+            duplicates: string[];
+            segments: string[];
+            campaigns: string[];
+            snapshot: {
+                [key: string]: unknown;
+            };
+            seen: {
+                [key: string]: unknown;
+            };
+            conflicts: {
+                [key: string]: unknown;
+            };
+            refused: {
+                [key: string]: unknown;
+            };
+            /** Format: date-time */
+            leasedUntil: string | null;
+            revision: number;
+        };
+        ConsentLedger: {
+            standing: components["schemas"]["ConsentStatement"] | null;
+            entries: components["schemas"]["ConsentStatement"][];
+        };
+        ConsentStatement: {
+            /** @enum {unknown} */
+            status: "opted_in" | "opted_out" | "unclear";
+            /** @enum {unknown} */
+            source: "application" | "person" | "platform" | "administrator";
+            /** Format: date-time */
+            at: string;
+            proof: string | null;
+        };
+        RecordSearch: {
+            email?: components["schemas"]["Email"];
+            externalId?: components["schemas"]["ExternalId"];
+            /** @description The contact's number on the platform. */
+            contact?: string;
+            /** @description The application's id, or the record's key. */
+            name?: string;
+        };
+        TimelineEntry: {
+            /** Format: date-time */
+            at: string;
+            id: string;
+            integration: string | null;
+            /** @enum {unknown} */
+            kind: "event" | "operation" | "engagement" | "consent";
+            what: {
+                [key: string]: unknown;
+            };
+        };
+        Contested: {
+            record: string;
+            email: string | null;
+            contact: string | null;
+            fields: {
+                [key: string]: unknown;
+            };
+        };
+        ConflictChoice: {
+            record: string;
+            field: string;
+            /**
+             * @description Whose value stands.
+             * @enum {unknown}
+             */
+            side: "application" | "platform";
+        };
+        /** @enum {unknown} */
+        IssueState: "open" | "acknowledged" | "resolved" | "ignored";
+        Issue: {
+            id: string;
+            /** @enum {unknown} */
+            kind: "parked_jobs" | "halted_run" | "failed_run" | "missing_field" | "refused_field";
+            integration: string | null;
+            message: string;
+            advice: string;
+            count: number;
+            /** Format: date-time */
+            firstSeen: string;
+            /** Format: date-time */
+            lastSeen: string;
+            /** @description The id of a job or a run. */
+            example: string;
+            state: components["schemas"]["IssueState"];
+            decidedBy: string | null;
+            /** Format: date-time */
+            decidedAt: string | null;
+            note: string | null;
+            revision: number;
+        };
+        IssueChange: {
+            state: components["schemas"]["IssueState"];
+            note?: string;
+        };
+        ParkedJob: {
+            id: string;
+            task: string;
+            integration: string;
+            person: string | null;
+            reason: {
+                kind: components["schemas"]["FailureKind"];
+                message: string;
+                fields: components["schemas"]["FieldIssue"][];
+            };
+            advice: string;
+            attempts: number;
+            /** Format: date-time */
+            queuedAt: string;
+            /** Format: date-time */
+            parkedAt: string;
+            correlationId: string;
+            issue: string;
+        };
+        EventOfTenant: {
+            id: string;
+            name: string;
+            /** Format: date-time */
+            time: string;
+            /** Format: date-time */
+            receivedAt: string;
+            status: components["schemas"]["EventStatus"];
+            contactId: components["schemas"]["ContactId"] | null;
+            attempts: number;
+            steps: components["schemas"]["EventStep"][];
+            note: string | null;
+            /** Format: date-time */
+            completedAt: string | null;
+            person: string | null;
+        };
+        Delivery: {
+            digest: string;
+            /** Format: date-time */
+            keptAt: string;
+            finished: boolean;
         };
         AuditEntry: {
             id: string;
@@ -2077,6 +3088,20 @@ export interface components {
         PageAfter: string;
         /** @description The tenant's id. */
         Tenant: string;
+        /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+        WantedIntegration: string;
+        /** @description The run's id. */
+        Run: string;
+        /** @description The record's key, as lists show it. */
+        RecordKey: string;
+        /** @description The issue's id. */
+        Issue: string;
+        /** @description The job's id. */
+        Job: string;
+        /** @description The event's id. */
+        EventId: string;
+        /** @description The digest of the delivery's bytes. */
+        DeliveryDigest: string;
         /** @description The key's digest, as lists show it. */
         KeyDigest: string;
         /** @description The integration's id; `mautic` is the one that environment variables set up. */
@@ -3521,6 +4546,1045 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getStatus: {
+        parameters: {
+            query?: {
+                /** @description What waits is counted up to about this. */
+                most?: number;
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the tenant stands. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatusAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listStatusOfTenants: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tenants. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantSummariesAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listRuns: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of runs, and the one that is under way. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    startRun: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunOrder"];
+            };
+        };
+        responses: {
+            /** @description It is on the queue. */
+            202: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderedRunAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getRun: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path: {
+                /** @description The run's id. */
+                run: components["parameters"]["Run"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listRowsOfRun: {
+        parameters: {
+            query?: {
+                /** @description Only those with this field, as the run counts it: `contact.mobile: invalid`, `contact.mobile` or `mobile`. */
+                issue?: string;
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path: {
+                /** @description The run's id. */
+                run: components["parameters"]["Run"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of rows. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunRowsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listPlanOfRun: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path: {
+                /** @description The run's id. */
+                run: components["parameters"]["Run"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of changes. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    stopRun: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path: {
+                /** @description The run's id. */
+                run: components["parameters"]["Run"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It had paused, and is over now. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoppedRunAnswer"];
+                };
+            };
+            /** @description It stops when the call of the platform that is under way has ended, a minute or so at most. */
+            202: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoppedRunAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listRecords: {
+        parameters: {
+            query?: {
+                /** @description Only those that wait to be brought to the integration (`pending`), those of them that were tried in vain (`error`), or those with a field that a person has to decide (`conflict`). A page can be short, and even empty, before the end. */
+                state?: "pending" | "error" | "conflict";
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of records. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordsPageAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    findRecord: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordSearch"];
+            };
+        };
+        responses: {
+            /** @description The record. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getRecord: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The record's key, as lists show it. */
+                record: components["parameters"]["RecordKey"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The record. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getTimeline: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The record's key, as lists show it. */
+                record: components["parameters"]["RecordKey"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of it. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimelineAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listConflicts: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of people. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConflictsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    resolveConflict: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConflictChoice"];
+            };
+        };
+        responses: {
+            /** @description It is decided. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResolvedAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listIssues: {
+        parameters: {
+            query?: {
+                /** @description Only those in this state; else those that are open or acknowledged. */
+                state?: components["schemas"]["IssueState"];
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of issues. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuesAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getIssue: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The issue's id. */
+                issue: components["parameters"]["Issue"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The issue. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssueAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    changeIssue: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The issue's id. */
+                issue: components["parameters"]["Issue"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IssueChange"];
+            };
+        };
+        responses: {
+            /** @description The issue as it stands. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssueAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    replayIssue: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The issue's id. */
+                issue: components["parameters"]["Issue"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them are on the queue. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayedAnswer"];
+                };
+            };
+            /** @description There are more of them; call again. */
+            202: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayedAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listJobs: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of jobs. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The job's id. */
+                job: components["parameters"]["Job"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    replayJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The job's id. */
+                job: components["parameters"]["Job"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on the queue. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayedAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listEventsOfTenant: {
+        parameters: {
+            query?: {
+                /** @description Only those that came on this day, in UTC. */
+                day?: string;
+                /** @description Only those of the user with this id. */
+                userId?: string;
+                /** @description Only those of the user with this address. */
+                email?: string;
+                /** @description Only those in this state; of the newest 2,000. */
+                status?: components["schemas"]["EventStatus"];
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsOfTenantAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getEventOfTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path: {
+                /** @description The event's id. */
+                id: components["parameters"]["EventId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventOfTenantAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    replayEvent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path: {
+                /** @description The event's id. */
+                id: components["parameters"]["EventId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on the queue. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayedAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: components["parameters"]["PageLimit"];
+                /** @description Go on after `next` of the answer before. */
+                after?: components["parameters"]["PageAfter"];
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deliveries. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveriesAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path: {
+                /** @description The digest of the delivery's bytes. */
+                digest: components["parameters"]["DeliveryDigest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    replayDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path: {
+                /** @description The digest of the delivery's bytes. */
+                digest: components["parameters"]["DeliveryDigest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on the queue. */
+            202: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedDeliveryAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["Throttled"];
             500: components["responses"]["Misconfigured"];
             503: components["responses"]["StorageUnavailable"];

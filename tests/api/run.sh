@@ -35,8 +35,9 @@ done
 TANDEM_URL=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["url"])' "$work/started.json")
 TANDEM_API_KEY=$(<"$work/data/api-key")
 TANDEM_WEBHOOK_SECRET=$(<"$work/data/webhook-secret")
-export TANDEM_URL TANDEM_API_KEY TANDEM_WEBHOOK_SECRET
 "$tandem" --data-dir "$work/data" connect mautic --create-missing >"$work/connect" || { cat "$work/connect" >&2; exit 1; }
+# Not before: with an address in the environment, the command would work over HTTP.
+export TANDEM_URL TANDEM_API_KEY TANDEM_WEBHOOK_SECRET
 
 echo "The client's tests against $TANDEM_URL"
 (cd docs/client && node_modules/.bin/tsc --noEmit false --outDir "$work/client")

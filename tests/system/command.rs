@@ -132,14 +132,16 @@ async fn the_status_tells_what_waits_and_the_health_check_tells_it_to_callers_wi
     let home = Home::new(&[("TANDEM_API_KEY", KEY)]);
     let (_server, caller) = home.serve(&["--simulate"]).await;
     let before = home.json(&["status"]).await;
-    assert_eq!((&before["runs"]["lastSuccess"], &before["outbox"]["waiting"]), (&Value::Null, &json!(0)), "{before}");
+    let own = &before["integrations"][0];
+    assert_eq!((&own["runs"]["lastSuccess"], &own["outbox"]["waiting"]), (&Value::Null, &json!(0)), "{before}");
     let file = home.path().join("people.csv");
     std::fs::write(&file, "id,email\n1,a@example.com\n2,b@example.com\n").unwrap();
     assert!(home.run(&["import", file.to_str().unwrap()]).await.success);
     let synced = home.run(&["sync"]).await;
     assert!(synced.success && synced.out.contains("2 = 2 taken"), "{synced:?}");
     let after = home.json(&["status"]).await;
-    assert!(after["runs"]["lastSuccess"].is_string() && after["queue"]["waiting"].is_u64(), "{after}");
+    let own = &after["integrations"][0];
+    assert!(own["runs"]["lastSuccess"].is_string() && after["queue"]["waiting"].is_u64(), "{after}");
     let open = caller.send(caller.bare(Method::GET, "/health")).await.unwrap();
     assert_eq!(open.data()["waiting"], Value::Null, "nobody else learns it");
     let told = caller.send(caller.bare(Method::GET, "/health").bearer_auth(KEY)).await.unwrap();

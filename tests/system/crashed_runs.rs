@@ -74,7 +74,7 @@ impl Shop {
     async fn told(&self) -> (u64, BTreeSet<String>, BTreeSet<String>) {
         let runs = RunTable::new(self.system.table.table().clone());
         let scope = &self.system.foundation.scope;
-        let logs = runs.runs(scope, 10).await.expect("logs");
+        let logs = runs.runs(scope, None, 10).await.expect("logs");
         let mut named = BTreeSet::new();
         for log in &logs {
             named.extend(runs.issues(scope, &log.id).await.expect("issues").into_iter().map(|issue| issue.id));

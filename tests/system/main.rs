@@ -1,6 +1,8 @@
 //! The whole-system tests: what callers of the functions are promised, and what they get when something is wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on has failed")]
 
+mod admin_api;
+mod afar;
 mod auth;
 mod bad_input;
 mod billing;

@@ -232,7 +232,7 @@ async fn a_conflict_waits_for_a_person_and_holds_nothing_else_back() {
     let calls = office.system.calls();
     office.says(json!({"city": "Hobart", "first_name": "Eve"})).await;
     assert_eq!(office.system.calls(), calls);
-    let listed = office.desk.contested(10).await.unwrap();
+    let listed = office.desk.contested(None, 10).await.unwrap().0;
     assert_eq!((listed.len(), listed[0].fields.contains_key("city")), (1, true));
 }
 
@@ -245,7 +245,7 @@ async fn a_person_can_choose_either_side() {
         assert_eq!((office.field("city").await, office.in_mautic("city")), (json!(stands), json!(stands)));
         assert_eq!(office.stored().await.2.state, LinkState::Synced);
         assert_eq!(office.handed().len(), usize::from(side == Side::Platform));
-        assert!(office.desk.contested(10).await.unwrap().is_empty());
+        assert!(office.desk.contested(None, 10).await.unwrap().0.is_empty());
         assert!(office.desk.decide(&whom(), "city", side, "test").await.is_err());
     }
 }

@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 use tandem_app::http::{Access, ROUTES, Route, Verb};
 use tandem_core::domain::role::Role;
 use tandem_core::domain::scope::TenantId;
+use tandem_core::error::{Failure, FailureKind};
+use tandem_core::jobs::message::{Job, ParkedJob, Task};
+use tandem_core::sync::issues::issue_of;
+use tandem_core::sync::run::SyncOptions;
 use tandem_tests::client::{Answer, Caller};
 use tandem_tests::system::{KEY, Options, System};
 
@@ -24,7 +28,25 @@ struct Ids<'a> {
     key: &'a str,
     tenant: &'a str,
     integration: &'a str,
+    record: &'a str,
+    run: &'a str,
+    job: &'a str,
+    issue: &'a str,
+    delivery: &'a str,
 }
+
+/// Of a tenant that has nothing.
+const NOTHING: Ids<'static> = Ids {
+    event: "evt-of-nobody",
+    key: "0000000000000000000000000000000000000000000000000000000000000000",
+    tenant: "nobody",
+    integration: "nobody",
+    record: "x00000000000000000000000000000000",
+    run: "r0",
+    job: "j0",
+    issue: "00000000000000000000000000000000",
+    delivery: "0000000000000000000000000000000000000000000000000000000000000000",
+};
 
 /// How a route is called so that it would do something: its path, and its body.
 fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
@@ -67,6 +89,42 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
             let body = if route.verb == Verb::Get { Value::Null } else { json!({"mappings": [], "version": 1}) };
             (path.replace("{id}", "mautic"), body)
         }
+        (Verb::Post, "/api/v1/records/find") => (route.path.to_owned(), json!({"email": EMAIL})),
+        (Verb::Post, "/api/v1/conflicts/resolve") => {
+            (route.path.to_owned(), json!({"record": ids.record, "field": "city", "side": "platform"}))
+        }
+        (Verb::Patch, "/api/v1/issues/{issue}") => {
+            (format!("/api/v1/issues/{}", ids.issue), json!({"state": "ignored"}))
+        }
+        (Verb::Post, "/api/v1/runs") => (route.path.to_owned(), json!({"dryRun": true})),
+        (
+            _,
+            "/api/v1/status"
+            | "/api/v1/status/tenants"
+            | "/api/v1/runs"
+            | "/api/v1/records"
+            | "/api/v1/conflicts"
+            | "/api/v1/issues"
+            | "/api/v1/jobs"
+            | "/api/v1/events"
+            | "/api/v1/deliveries",
+        ) => (route.path.to_owned(), Value::Null),
+        (verb, path)
+            if [
+                "/api/v1/runs/",
+                "/api/v1/records/",
+                "/api/v1/issues/",
+                "/api/v1/jobs/",
+                "/api/v1/events/",
+                "/api/v1/deliveries/",
+            ]
+            .iter()
+            .any(|part| path.starts_with(part)) =>
+        {
+            let path = path.replace("{run}", ids.run).replace("{record}", ids.record).replace("{issue}", ids.issue);
+            let path = path.replace("{job}", ids.job).replace("{id}", ids.event).replace("{digest}", ids.delivery);
+            (path, if verb == Verb::Get { Value::Null } else { json!({}) })
+        }
         (Verb::Post, "/mautic-sync/campaigns")
         | (
             Verb::Get,
@@ -98,22 +156,71 @@ fn with_keys() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().filter(|route| route.access.right().is_some())
 }
 
-/// A system whose default tenant has a contact, an event and a key; and the key's digest.
-async fn inhabited() -> (System, String) {
+/// What the default tenant has.
+struct Mine {
+    key: String,
+    record: String,
+    run: String,
+    job: String,
+    issue: String,
+    delivery: String,
+}
+
+impl Mine {
+    fn ids<'a>(&'a self, tenant: &'a str) -> Ids<'a> {
+        Ids {
+            event: EVENT,
+            key: &self.key,
+            tenant,
+            integration: "mautic",
+            record: &self.record,
+            run: &self.run,
+            job: &self.job,
+            issue: &self.issue,
+            delivery: &self.delivery,
+        }
+    }
+
+    /// The default tenant's record, run, parked job with its issue, and delivery.
+    async fn of(system: &System, key: String) -> Self {
+        let desk = system.desk();
+        let (services, scope) = (&desk.services, &desk.integration.scope);
+        let run = desk.sync(SyncOptions::default()).await.unwrap().log.id;
+        let record = services.record_named(scope, "1").await.unwrap().unwrap();
+        let job = Job {
+            id: "job-of-mine".to_owned(),
+            scope: scope.clone(),
+            correlation_id: "c".to_owned(),
+            queued_at: system.now(),
+            task: Task::PushContact { record: record.clone() },
+        };
+        let reason = Failure::new(FailureKind::NotFound, "it is not there");
+        let parked = ParkedJob { job, reason, advice: "Mend it.".to_owned(), attempts: 1, parked_at: system.now() };
+        services.parked.park(&parked).await.unwrap();
+        let delivery = "d".repeat(64);
+        services.events.keep(scope, &delivery, b"{}", system.now()).await.unwrap();
+        let (record, issue) = (record.as_str().to_owned(), issue_of(&parked));
+        Self { key, record, run, job: parked.job.id, issue, delivery }
+    }
+}
+
+/// A system whose default tenant has a contact, an event, a key, a run, a parked job and a delivery.
+async fn inhabited() -> (System, Mine) {
     let system = System::with(Options::default().without_worker()).await;
     system.caller.upsert(json!({"id": "1", "contact": {"email": EMAIL}})).await.unwrap();
     let signup = json!({"id": EVENT, "name": "user_signup", "user": {"id": "1", "email": EMAIL}});
     let post = system.caller.bare(Method::POST, "/events").bearer_auth(KEY).json(&signup);
     assert!(system.caller.send(post).await.unwrap().is_taken());
     let (key, _) = system.make_key(&TenantId::default(), KEY_NAME, Role::Operator, None).await;
-    (system, key.hash)
+    let mine = Mine::of(&system, key.hash).await;
+    (system, mine)
 }
 
 #[tokio::test]
 async fn every_route_refuses_keys_that_are_unknown_expired_revoked_of_a_suspended_tenant_or_of_the_wrong_role() {
     let (system, key) = inhabited().await;
     let (admin, tenant) = (system.admin(), system.tenant("another").await);
-    let ids = Ids { event: EVENT, key: &key, tenant: "another", integration: "mautic" };
+    let ids = key.ids("another");
     let soon = system.now() + SignedDuration::from_millis(50);
     let (_, expired) = system.make_key(&tenant, "short", Role::Operator, Some(soon)).await;
     let (revoked_key, revoked) = system.make_key(&tenant, "lost", Role::Operator, None).await;
@@ -178,12 +285,16 @@ async fn a_key_of_another_tenant_is_told_nothing_and_changes_nothing_by_any_rout
     let (system, key) = inhabited().await;
     let tenant = system.tenant("another").await;
     let (_, operator) = system.make_key(&tenant, "theirs", Role::Operator, None).await;
-    let ids = Ids { event: EVENT, key: &key, tenant: "default", integration: "mautic" };
+    let ids = key.ids("default");
     let calls = system.calls();
     for route in ROUTES {
         let answer = call(&system.caller, operator.reveal(), route, &ids).await;
         let body = answer.body.to_string();
-        assert!(!SECRETS.iter().chain([&key.as_str()]).any(|secret| body.contains(secret)), "{}: {body}", named(route));
+        assert!(
+            !SECRETS.iter().chain([&key.key.as_str()]).any(|secret| body.contains(secret)),
+            "{}: {body}",
+            named(route)
+        );
         assert!(answer.status < 500, "{}: {body}", named(route));
         assert_eq!(answer.body["data"]["waiting"], Value::Null, "{}", named(route));
     }
@@ -198,8 +309,8 @@ async fn an_id_of_another_tenant_is_answered_as_one_that_nobody_has() {
     let (system, key) = inhabited().await;
     let tenant = system.tenant("another").await;
     let (_, operator) = system.make_key(&tenant, "theirs", Role::Operator, None).await;
-    let nobody = Ids { event: "evt-of-nobody", key: &"0".repeat(64), tenant: "nobody", integration: "nobody" };
-    let theirs = Ids { event: EVENT, key: &key, tenant: "default", integration: "mautic" };
+    let nobody = NOTHING;
+    let theirs = key.ids("default");
     let mut compared = BTreeSet::new();
     for route in with_keys().filter(|route| route.path.contains('{')) {
         let one = call(&system.caller, operator.reveal(), route, &nobody).await;

@@ -10,7 +10,9 @@ use tandem_core::domain::tenant::{Label, Tenant, TenantStatus};
 use tandem_core::error::Failure;
 use tandem_core::ports::Attempt;
 
-use crate::store::{Act, ApiKey, ApiKeySecret, ApiKeys, AuditTable, Created, NewKey, Purge, Table, TenantTable};
+use crate::store::{
+    Act, ApiKey, ApiKeySecret, ApiKeys, AuditTable, Created, IssueTable, NewKey, Purge, Table, TenantTable,
+};
 
 /// Who does something.
 #[derive(Clone, Debug)]
@@ -69,6 +71,8 @@ pub struct Admin {
     pub keys: Arc<ApiKeys>,
     /// Who changed what.
     pub audit: Arc<AuditTable>,
+    /// What people decided of issues.
+    pub issues: Arc<IssueTable>,
     purge: Arc<Purge>,
 }
 
@@ -80,6 +84,7 @@ impl Admin {
             tenants: TenantTable::new(table.clone()),
             keys: Arc::new(ApiKeys::new(table.clone())),
             audit: Arc::new(AuditTable::new(table.clone())),
+            issues: Arc::new(IssueTable::new(table.clone())),
             purge: Arc::new(Purge::new(table.clone())),
         }
     }

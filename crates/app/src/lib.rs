@@ -1,6 +1,8 @@
 //! Configuration, DynamoDB, queues, the HTTP edge and the wiring: everything between the business and AWS.
 
+pub mod about;
 pub mod admin;
+pub mod api;
 pub mod config;
 pub mod data_key;
 pub mod desks;
@@ -8,6 +10,8 @@ mod doorbell;
 pub mod events;
 pub mod functions;
 pub mod http;
+#[cfg(feature = "local")]
+pub mod in_process;
 pub mod lifecycle_rules;
 #[cfg(feature = "local")]
 pub mod local_table;
@@ -17,6 +21,7 @@ pub mod private_files;
 pub mod queue;
 pub mod rows;
 pub mod rules_in_use;
+pub mod run_rows;
 pub mod sealing;
 pub mod secrets;
 #[cfg(feature = "local")]

@@ -336,6 +336,8 @@ impl Foundation {
         Ok(AppState {
             desk: self.callers_desk()?,
             recorder: self.services().recorder(),
+            services: self.services(),
+            circuits: Arc::new(CircuitTable::new(self.table.clone())),
             desks: Arc::new(StoredDesks::new(self, true)?),
             tenants_records: Arc::new(RecordsTable::new(self.table.clone(), Arc::clone(&self.clock))),
             rules: Arc::clone(&self.rules),

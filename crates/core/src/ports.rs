@@ -217,6 +217,8 @@ pub trait ContactStore: Send + Sync {
     async fn load(&self, scope: &Scope, key: &RecordKey) -> Result<Stored>;
     /// All links of a record, in no order. One read call.
     async fn links(&self, tenant: &TenantId, key: &RecordKey) -> Result<Vec<LinkOf>>;
+    /// A record with all its links, in no order. One read call.
+    async fn whole(&self, tenant: &TenantId, key: &RecordKey) -> Result<Option<(Record, Vec<LinkOf>)>>;
     /// The record that a contact of the platform belongs to. One read call.
     async fn by_remote_id(&self, scope: &Scope, id: &RemoteId) -> Result<Option<RecordKey>>;
     /// Begins a write. One write call.
@@ -244,8 +246,8 @@ pub trait ContactStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Attempt>;
     /// Records with a field that a person has to decide, as far as [`ContactStore::relink`] noted it; some may be decided by
-    /// now. At most `limit`. One read call.
-    async fn contested(&self, scope: &Scope, limit: usize) -> Result<Vec<RecordKey>>;
+    /// now. In the order of their keys, behind `after`, at most `limit`. One read call.
+    async fn contested(&self, scope: &Scope, after: Option<&RecordKey>, limit: usize) -> Result<Vec<RecordKey>>;
     /// Takes a statement into the consent ledger of an address. One read call and, when it changes something, one write; two
     /// reads more where the tenant has other integrations.
     async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome>;
@@ -272,7 +274,7 @@ pub trait JobQueue: Send + Sync {
 }
 
 /// What lies on the queue, about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueDepth {
     /// Jobs to be done, now or after their delay.
@@ -290,6 +292,8 @@ pub trait ParkedJobs: Send + Sync {
     async fn park(&self, parked: &ParkedJob) -> Result<()>;
     /// Parked jobs of a tenant, oldest first, at most `limit`.
     async fn list(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ParkedJob>>;
+    /// The same, of those behind the job of an id. One read call a megabyte.
+    async fn list_behind(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<ParkedJob>>;
     /// One parked job.
     async fn get(&self, tenant: &TenantId, id: &str) -> Result<Option<ParkedJob>>;
     /// Forgets a parked job, after it was put on the queue again.
@@ -368,6 +372,18 @@ pub enum Kept {
     Finished,
 }
 
+/// A delivery that is kept, without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptDelivery {
+    /// The digest of its bytes: by it the jobs name it.
+    pub digest: String,
+    /// When it came.
+    pub kept_at: Timestamp,
+    /// Whether all of it was applied.
+    pub finished: bool,
+}
+
 /// Deliveries as they came, and what people did.
 #[async_trait]
 pub trait EventStore: Send + Sync {
@@ -380,6 +396,10 @@ pub trait EventStore: Send + Sync {
     /// Digests of deliveries that were kept before `before` and not finished with, at most `limit`: whoever took them died.
     /// (The list of the unfinished is written with the delivery and shortened by `finish`.) One read call.
     async fn unfinished(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>>;
+    /// Deliveries that were not finished with, in the order of their digests, behind one of them, at most `limit`. One read call.
+    async fn unfinished_behind(&self, scope: &Scope, after: Option<&str>, limit: usize) -> Result<Vec<KeptDelivery>>;
+    /// A delivery that is kept, without its bytes. One read call.
+    async fn delivery(&self, scope: &Scope, digest: &str, now: Timestamp) -> Result<Option<KeptDelivery>>;
     /// Adds an event to a contact's ledger; `false` when it is there already. One write call.
     async fn add(&self, scope: &Scope, contact: &RemoteId, event: &EngagementEvent) -> Result<bool>;
     /// Deletes all that is kept of a contact: events, what follows from them, what was observed. One read call and one write

@@ -1,14 +1,10 @@
 //! `tandem audit`: who changed tenants, keys and settings, and when.
 
-use std::path::Path;
-
 use clap::Args;
-use tandem_app::admin::Admin;
-use tandem_app::config::Environment;
 use tandem_app::store::AuditEntry;
 
+use crate::api::{Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::Installation;
 use crate::keys::Whose;
 use crate::output::Output;
 
@@ -23,17 +19,9 @@ pub struct Audit {
 }
 
 /// Runs the command.
-pub async fn audit(
-    options: &Audit,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    let admin = Admin::new(&installation.foundation.table);
-    let tenant = &options.whose.tenant;
-    admin.tenant(tenant).await?;
-    let entries = admin.audit.list(tenant, None, options.limit).await?;
+pub async fn audit(options: &Audit, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let api = target.api(&options.whose.tenant).await?;
+    let entries: Vec<AuditEntry> = api.all_as("entries", options.limit, || Ask::get(&["audit"])).await?;
     output.result(&entries, table(&entries));
     Ok(())
 }

@@ -1,15 +1,13 @@
 //! `tandem changes`: what came from the platforms, for an application that reads it from Tandem.
 
-use std::path::Path;
-
 use clap::Args;
-use serde_json::json;
-use tandem_app::config::Environment;
+use jiff::Timestamp;
+use serde_json::Value;
+use tandem_core::domain::scope::TenantId;
 use tandem_core::ports::place::TimePlace;
-use tandem_core::sync::changes::{SeenChange, SeenChanges};
 
+use crate::api::{Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::Installation;
 use crate::output::Output;
 
 /// Options of `tandem changes`.
@@ -24,25 +22,20 @@ pub struct Changes {
 }
 
 /// Runs the command.
-pub async fn changes(
-    options: &Changes,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    let desk = installation.foundation.table_desk()?;
-    let found = desk.changes(options.after.as_ref(), options.limit).await?;
-    let SeenChanges { changes, next, more } = found.ok_or_else(|| {
-        CommandError::Undone("the application's records live in its own database: changes are written there".to_owned())
-    })?;
-    let next = next.map(|next| next.to_string());
-    let shown = json!({"changes": changes, "next": next, "more": more});
-    output.result(&shown, table(&changes, next.as_deref()));
+pub async fn changes(options: &Changes, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let api = target.api(&TenantId::default()).await?;
+    let limit = options.limit.clamp(1, PAGE);
+    let ask = Ask::get(&["changes"]).with("limit", Some(limit)).with("after", options.after.as_ref());
+    let shown = api.ask(ask).await?;
+    let changes = shown["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    output.result(&shown, table(changes, shown["next"].as_str()));
     Ok(())
 }
 
-fn table(changes: &[SeenChange], next: Option<&str>) -> String {
+/// The most changes of an answer.
+const PAGE: usize = 500;
+
+fn table(changes: &[Value], next: Option<&str>) -> String {
     let mut lines: Vec<String> = changes.iter().map(line).collect();
     if lines.is_empty() {
         lines.push("no change".to_owned());
@@ -51,10 +44,13 @@ fn table(changes: &[SeenChange], next: Option<&str>) -> String {
     lines.join("\n")
 }
 
-fn line(change: &SeenChange) -> String {
-    let at = change.changed_at.strftime("%Y-%m-%d %H:%M:%S");
-    let email = change.email.as_ref().map(|email| email.as_str());
-    let who = email.or_else(|| change.id.as_ref().map(|id| id.as_str())).unwrap_or("?");
-    let fields: Vec<String> = change.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{at}  {who}  {}  {}  {}", change.integration, change.said_by, fields.join(" "))
+fn line(change: &Value) -> String {
+    let text = |name: &str| change[name].as_str();
+    let at = text("changedAt").and_then(|text| text.parse::<Timestamp>().ok());
+    let at = at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
+    let who = text("email").or_else(|| text("id")).unwrap_or("?");
+    let fields = change["fields"].as_object().into_iter().flatten();
+    let fields: Vec<String> = fields.map(|(name, value)| format!("{name}={value}")).collect();
+    let (integration, by) = (text("integration").unwrap_or_default(), text("saidBy").unwrap_or_default());
+    format!("{at}  {who}  {integration}  {by}  {}", fields.join(" "))
 }

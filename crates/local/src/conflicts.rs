@@ -1,18 +1,14 @@
 //! `tandem conflicts`: fields that the application and people in Mautic both changed, and that a person has to decide.
 
-use std::path::Path;
-
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
-use tandem_app::config::Environment;
-use tandem_app::system::SystemEntropy;
-use tandem_core::ports::Entropy;
-use tandem_core::sync::conflict::Side;
+use tandem_app::api::records::OneRecord;
+use tandem_core::domain::scope::TenantId;
 use tandem_core::sync::contested::Contested;
 
-use crate::contact::whom;
+use crate::api::{Ask, Target};
+use crate::contact::found;
 use crate::failure::CommandError;
-use crate::installation::Installation;
 use crate::output::Output;
 
 /// The most people that a list shows.
@@ -44,28 +40,22 @@ pub enum Chosen {
 }
 
 /// Runs the command.
-pub async fn conflicts(
-    command: &Conflicts,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    // Whatever is decided, a job takes it to Mautic.
-    let desk = installation.foundation.table_desk()?;
+pub async fn conflicts(command: &Conflicts, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let api = target.api(&TenantId::default()).await?;
     match command {
         Conflicts::List => {
-            let listed = desk.contested(MOST).await?;
+            let listed: Vec<Contested> = api.all_as("conflicts", MOST, || Ask::get(&["conflicts"])).await?;
             output.result(&listed, table(&listed));
         }
         Conflicts::Resolve { email, field, side } => {
             let (side, told) = match side {
-                Chosen::Application => {
-                    (Side::Application, "the application's value stands, and a job takes it to Mautic")
-                }
-                Chosen::Platform => (Side::Platform, "Mautic's value stands, and the application has it"),
+                Chosen::Application => ("application", "the application's value stands, and a job takes it to Mautic"),
+                Chosen::Platform => ("platform", "Mautic's value stands, and the application has it"),
             };
-            desk.decide(&whom(email)?, field, side, &SystemEntropy.id()).await?;
+            let undisputed = || CommandError::Undone("nobody has to decide such a field of this person".to_owned());
+            let OneRecord { record } = found(&api, email).await?.ok_or_else(undisputed)?;
+            let choice = json!({"record": record.key, "field": field, "side": side});
+            api.ask(Ask::post(&["conflicts", "resolve"], choice)).await?;
             output.result(&json!({"resolved": field}), told);
         }
     }

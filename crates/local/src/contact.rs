@@ -1,24 +1,27 @@
 //! `tandem contact`: one person's data.
 
+mod timeline;
+
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tandem_app::config::Environment;
+use tandem_app::api::records::OneRecord;
 use tandem_app::system::{SystemClock, SystemEntropy};
 use tandem_core::domain::identity::Email;
+use tandem_core::domain::scope::TenantId;
 use tandem_core::domain::whom::Whom;
 use tandem_core::ports::{Clock, Entropy};
 use tandem_core::sync::change::Outcome;
 use tandem_core::sync::erase::Erasure;
-use tandem_core::sync::operations::listing::OperationQuery;
 use tandem_core::sync::services::Desk;
+use tandem_core::sync::timeline::Happened;
 use tandem_core::sync::whom::Known;
 
+use crate::api::{Api, Ask, Target};
 use crate::failure::CommandError;
 use crate::installation::Installation;
-use crate::operations;
+use crate::operations::{self, Wanted};
 use crate::output::Output;
 
 /// What to do with a contact.
@@ -34,6 +37,14 @@ pub enum Contact {
         /// The person's address.
         email: String,
         /// How many operations.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// What happened to the person, the newest first: events, what was written, what they did, what was said of being mailed.
+    Timeline {
+        /// The person's address.
+        email: String,
+        /// How many things.
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
@@ -60,38 +71,73 @@ pub struct Delete {
 }
 
 /// Runs the command.
-pub async fn contact(
-    command: &Contact,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
+pub async fn contact(command: &Contact, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
     match command {
         Contact::Show { email } => {
-            let desk = installation.foundation.table_desk()?;
-            let known = desk.remember(&whom(email)?).await?;
-            let (key, stored) =
-                known.record.ok_or_else(|| CommandError::Undone("nobody has this address".to_owned()))?;
-            let feedback = desk.services.feedback.feedback(&desk.integration.scope, &key).await?;
-            let shown = json!({
-                "contacts": known.contacts, "record": stored.record, "link": stored.link, "feedback": feedback,
-            });
-            output.result(&shown, &shown);
+            let api = target.api(&TenantId::default()).await?;
+            let OneRecord { record } = found(&api, email).await?.ok_or_else(nobody)?;
+            let shown = json!(record);
+            output.result(&shown, format!("{shown:#}"));
+            Ok(())
         }
         Contact::Log { email, limit } => {
-            let desk = installation.foundation.table_desk()?;
-            let known = desk.remember(&whom(email)?).await?;
-            let (key, _) = known.record.ok_or_else(|| CommandError::Undone("nobody has this address".to_owned()))?;
-            let query = OperationQuery { record: Some(key), ..OperationQuery::default() };
-            operations::show(&desk, &query, *limit, output).await?;
+            let api = target.api(&TenantId::default()).await?;
+            let OneRecord { record } = found(&api, email).await?.ok_or_else(nobody)?;
+            let wanted = Wanted { record: Some(record.key.as_str().to_owned()), ..Wanted::default() };
+            operations::show(&api, &wanted, *limit, output).await
+        }
+        Contact::Timeline { email, limit } => {
+            let api = target.api(&TenantId::default()).await?;
+            let OneRecord { record } = found(&api, email).await?.ok_or_else(nobody)?;
+            let path = ["records", record.key.as_str(), "timeline"];
+            let entries: Vec<Happened> = api.all_as("entries", *limit, || Ask::get(&path)).await?;
+            output.result(&entries, timeline::text(&entries));
+            Ok(())
         }
         Contact::Export { email } => {
-            let export = installation.desk()?.export(&whom(email)?).await?;
+            let address = whom(email)?.email;
+            let api = target.api(&TenantId::default()).await?;
+            let export = api.ask(Ask::action(json!({"action": "export_contact", "email": address}))).await?;
             output.result(&export, &export);
+            Ok(())
         }
-        Contact::Delete(options) => delete(&installation.desk()?, options, output).await?,
+        Contact::Delete(options) if target.url.is_some() => delete_afar(options, target, output).await,
+        Contact::Delete(options) => {
+            let installation = Installation::open(target.data_dir, target.environment).await?;
+            delete(&installation.desk()?, options, output).await
+        }
     }
+}
+
+/// The record of the person who has an address.
+pub async fn found(api: &Api, email: &str) -> Result<Option<OneRecord>, CommandError> {
+    let address = whom(email)?.email;
+    let found = api.find(Ask::post(&["records", "find"], json!({"email": address}))).await?;
+    found.map(|found| api.read(found)).transpose()
+}
+
+fn nobody() -> CommandError {
+    CommandError::Undone("nobody has this address".to_owned())
+}
+
+/// Deletes a person of an installation that is called over HTTP: it knows what goes, and this process does not.
+async fn delete_afar(options: &Delete, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let address = whom(&options.email)?.email;
+    let api = target.api(&TenantId::default()).await?;
+    if options.keep_row {
+        return Err(CommandError::Undone("--keep-row can't be asked for over HTTP: nothing was deleted".to_owned()));
+    }
+    output.note(what_stays(false));
+    if !options.yes && !asked("Delete the person, with contact, record, and what is kept of opens, clicks and events?")?
+    {
+        return Err(CommandError::Undone("nothing was deleted".to_owned()));
+    }
+    let deleted = api.ask(Ask::action(json!({"action": "delete_contact", "email": address}))).await?;
+    let text = match deleted["queued"].as_bool() {
+        Some(true) => "deleted there; the platform can't be reached just now, and a job goes on with it",
+        _ => "deleted everywhere",
+    };
+    output.result(&deleted, text);
     Ok(())
 }
 
@@ -99,7 +145,7 @@ async fn delete(desk: &Desk, options: &Delete, output: &Output) -> Result<(), Co
     let whom = whom(&options.email)?;
     let known = desk.know(&whom).await?;
     if known.contacts.is_empty() && known.record.is_none() {
-        return Err(CommandError::Undone("nobody has this address".to_owned()));
+        return Err(nobody());
     }
     let has_row = row_of(desk, &known).await?;
     output.note(what_goes(&known));

@@ -1,21 +1,16 @@
 //! `tandem events`: lifecycle events, how far they have come, and queueing them again.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use tandem_app::config::Environment;
-use tandem_app::http::event_view;
-use tandem_app::system::SystemEntropy;
-use tandem_core::automation::stored::{EventStatus, StoredEvent};
-use tandem_core::domain::identity::{Email, ExternalId};
-use tandem_core::ports::Entropy;
-use tandem_core::sync::services::Desk;
+use tandem_core::automation::stored::EventStatus;
+use tandem_core::domain::identity::Email;
+use tandem_core::domain::scope::TenantId;
 
-use crate::about;
+use crate::api::{Api, Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::Installation;
 use crate::jobs::ALL;
 use crate::output::Output;
 
@@ -45,6 +40,9 @@ pub struct List {
     /// Only those of this user: an address, or the application's id.
     #[arg(long)]
     user: Option<String>,
+    /// Only those that came on this day (in UTC), such as 2026-11-28.
+    #[arg(long)]
+    day: Option<String>,
     /// How many.
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -69,45 +67,26 @@ pub struct Replay {
     /// The events' ids; `all` for every parked one.
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     ids: Vec<String>,
-    /// Every parked one, of the oldest 1,000 parked jobs.
+    /// Every parked one among the newest 2,000 events.
     #[arg(long, visible_alias = "parked")]
     all: bool,
 }
 
 /// Runs the command.
-pub async fn events(
-    command: &Events,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    let desk = installation.foundation.table_desk()?;
+pub async fn events(command: &Events, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let api = target.api(&TenantId::default()).await?;
     match command {
         Events::List(options) => {
-            let listed = list(&desk, options).await?;
-            let mut people = Vec::with_capacity(listed.len());
-            for event in &listed {
-                people.push(about::person_of_event(&desk, event).await?);
-            }
-            let shown = |(event, person): (&StoredEvent, &Option<String>)| {
-                let mut shown = event_view(event);
-                shown["person"] = json!(person);
-                shown
-            };
-            output.result(&listed.iter().zip(&people).map(shown).collect::<Vec<_>>(), table(&listed, &people));
+            let listed = list(&api, options).await?;
+            output.result(&listed, table(&listed));
         }
         Events::Show { id } => {
-            let found = desk.stored_event(id).await?;
-            let event = found.ok_or_else(|| CommandError::Undone("no event has this id".to_owned()))?;
-            let mut shown = event_view(&event);
-            let person = about::person_of_event(&desk, &event).await?;
-            shown["person"] = json!(person);
-            let text = detail(&event, person.as_deref(), &shown);
-            output.result(&shown, text);
+            let unknown = || CommandError::Undone("no event has this id".to_owned());
+            let event = api.find(Ask::get(&["events", id])).await?.ok_or_else(unknown)?;
+            output.result(&event["event"], detail(&event["event"]));
         }
         Events::Replay(options) => {
-            let replayed = replay(&desk, options).await?;
+            let replayed = replay(&api, options).await?;
             let text = format!("{} events are on the queue again", replayed.len());
             output.result(&json!({"replayed": replayed}), text);
         }
@@ -115,69 +94,86 @@ pub async fn events(
     Ok(())
 }
 
-async fn list(desk: &Desk, options: &List) -> Result<Vec<StoredEvent>, CommandError> {
-    let (status, limit) = (options.status.map(EventStatus::from), options.limit.clamp(1, MOST));
-    let Some(user) = &options.user else { return Ok(desk.newest_events(status, None, limit).await?) };
-    let (id, email) = (ExternalId::try_from(user.clone()).ok(), user.parse::<Email>().ok());
-    Ok(desk.events_of_user(id.as_ref(), email.as_ref(), status, None, limit).await?)
+async fn list(api: &Api, options: &List) -> Result<Vec<Value>, CommandError> {
+    let limit = options.limit.clamp(1, MOST);
+    let status = options.status.map(|status| json!(EventStatus::from(status)));
+    let status = status.as_ref().and_then(Value::as_str);
+    let day = options.day.as_deref();
+    // Whoever can be an address is one: no application's id looks like it by chance.
+    let email = options.user.as_deref().filter(|user| user.parse::<Email>().is_ok());
+    let id = options.user.as_deref().filter(|_| email.is_none());
+    let ask = || Ask::get(&["events"]).with("status", status).with("day", day).with("userId", id).with("email", email);
+    api.all("events", limit, ask).await
 }
 
-async fn replay(desk: &Desk, options: &Replay) -> Result<Vec<String>, CommandError> {
-    let correlation_id = SystemEntropy.id();
+async fn replay(api: &Api, options: &Replay) -> Result<Vec<String>, CommandError> {
     if options.all || options.ids == [ALL] {
-        return Ok(desk.replay_parked_events(&correlation_id).await?);
+        return replay_parked(api).await;
     }
     for (done, id) in options.ids.iter().enumerate() {
-        let replayed = desk.replay_event(id, &correlation_id).await;
+        let replayed = api.ask(Ask::post(&["events", id, "replay"], json!({}))).await;
         replayed.map_err(|failure| CommandError::Undone(format!("{id}: {failure} ({done} before it are queued)")))?;
     }
     Ok(options.ids.clone())
 }
 
-fn table(events: &[StoredEvent], people: &[Option<String>]) -> String {
+/// By their jobs: of an event that was done meanwhile, or forgotten with its user, nothing is left to do.
+async fn replay_parked(api: &Api) -> Result<Vec<String>, CommandError> {
+    let parked = api.all("events", MOST, || Ask::get(&["events"]).with("status", Some("parked"))).await?;
+    let mut replayed = Vec::new();
+    for id in parked.iter().filter_map(|event| event["id"].as_str()) {
+        if api.find(Ask::post(&["events", id, "replay"], json!({}))).await?.is_some() {
+            replayed.push(id.to_owned());
+        }
+    }
+    replayed.sort();
+    Ok(replayed)
+}
+
+fn table(events: &[Value]) -> String {
     if events.is_empty() {
         return "no such event".to_owned();
     }
-    let line = |(event, person): (&StoredEvent, &Option<String>)| line(event, person.as_deref());
-    events.iter().zip(people).map(line).collect::<Vec<_>>().join("\n")
+    events.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn line(event: &StoredEvent, person: Option<&str>) -> String {
-    let left = event.steps.iter().filter(|step| step.is_open()).count();
-    let steps = match (event.steps.len(), left) {
+fn line(event: &Value) -> String {
+    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let steps = event["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_open = |step: &&Value| matches!(step["status"].as_str(), Some("pending" | "failed"));
+    let steps = match (steps.len(), steps.iter().filter(is_open).count()) {
         (0, _) => "no steps".to_owned(),
         (all, 0) => format!("{all} steps"),
         (all, left) => format!("{left} of {all} steps left"),
     };
-    let note = event.note.as_ref().map(|note| format!("\n    {note}")).unwrap_or_default();
-    let at = event.by.at.strftime("%Y-%m-%d %H:%M:%S");
-    let (status, name, person) = (status(event.status), event.name.as_str(), person.unwrap_or("nobody known"));
-    format!("{at}  {status:<10}  {name:<24}  {person}  {}  {steps}{note}", event.by.id)
+    let note = event["note"].as_str().map(|note| format!("\n    {note}")).unwrap_or_default();
+    let (at, status, name) = (moment(&event["time"]), text("status"), text("name"));
+    let person = event["person"].as_str().unwrap_or("nobody known");
+    format!("{at}  {status:<10}  {name:<24}  {person}  {}  {steps}{note}", text("id"))
 }
 
-/// The steps are shown by the names that callers of the API see.
-fn detail(event: &StoredEvent, person: Option<&str>, shown: &Value) -> String {
-    let mut text = line(event, person);
-    let contact = event.contact.as_ref().map_or("not known yet", |contact| contact.0.as_str());
-    let received = event.received_at.strftime("%Y-%m-%d %H:%M:%S");
+fn moment(value: &Value) -> String {
+    let at = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+}
+
+fn detail(event: &Value) -> String {
+    let mut text = line(event);
+    let contact = match &event["contactId"] {
+        Value::Null => "not known yet".to_owned(),
+        Value::String(id) => id.clone(),
+        other => other.to_string(),
+    };
+    let received = moment(&event["receivedAt"]);
     // Writing to a string can't fail, here and below.
-    let _infallible = write!(text, "\n  received {received}, contact {contact}, attempts {}", event.attempts);
-    for step in shown["steps"].as_array().into_iter().flatten() {
+    let _infallible = write!(text, "\n  received {received}, contact {contact}, attempts {}", event["attempts"]);
+    for step in event["steps"].as_array().into_iter().flatten() {
         let part = |name: &str| step[name].as_str().unwrap_or_default().to_owned();
         let note = if step["note"].is_null() { String::new() } else { format!("  {}", part("note")) };
         let what = if step["target"].is_null() { part("kind") } else { part("target") };
         let _infallible = write!(text, "\n  {:<10}  {:<8}  {what}{note}", part("status"), part("action"));
     }
     text
-}
-
-fn status(status: EventStatus) -> &'static str {
-    match status {
-        EventStatus::Pending => "pending",
-        EventStatus::Processing => "processing",
-        EventStatus::Completed => "completed",
-        EventStatus::Parked => "parked",
-    }
 }
 
 impl From<Status> for EventStatus {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tandem_app::admin::Actor;
 use tandem_app::config::{Config, Environment};
 use tandem_app::local_table::{LocalAccess, LocalTable};
 use tandem_app::private_files;
@@ -14,7 +13,6 @@ use tandem_app::queue::sqs::{self, SqsQueue};
 use tandem_app::store::{Act, Table, table};
 use tandem_app::system::{SystemClock, SystemEntropy, new_key};
 use tandem_app::wiring::Foundation;
-use tandem_core::domain::scope::TenantId;
 use tandem_core::error::{Failure, FailureKind};
 use tandem_core::ports::{Clock, Entropy};
 use tandem_core::sync::services::Desk;
@@ -220,11 +218,10 @@ impl Installation {
     }
 }
 
-/// Who works at this command, for audit entries.
-pub fn at_the_command(tenant: &TenantId) -> Actor {
+/// Who works at this command now, for audit entries.
+pub fn at_the_command() -> Act {
     let id = SystemEntropy.id();
-    let act = Act { by: "tandem".to_owned(), at: SystemClock.now(), id: id.clone(), correlation_id: id };
-    Actor { tenant: tenant.clone(), act }
+    Act { by: "tandem".to_owned(), at: SystemClock.now(), id: id.clone(), correlation_id: id }
 }
 
 fn webhook_secret(environment: &Environment) -> Option<String> {

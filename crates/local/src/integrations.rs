@@ -1,22 +1,16 @@
 //! `tandem integrations`: the platforms that a tenant's records are kept in step with.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-use tandem_app::admin::Refused;
-use tandem_app::admin::integrations::{IntegrationChange, Integrations, Known, NewIntegration, Tried};
-use tandem_app::config::Environment;
-use tandem_app::http::{connection_view, integration_view, read_credentials, read_options};
-use tandem_app::store::{IntegrationStatus, StoredIntegration};
-use tandem_connectors::registry::{Credentials, IntegrationSettings, Options, Platform};
-use tandem_core::domain::scope::TenantId;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tandem_connectors::registry::Platform;
 use tandem_core::domain::tenant::Label;
 
+use crate::api::{Api, Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::{Installation, at_the_command};
 use crate::keys::{Whose, label};
 use crate::output::Output;
 
@@ -59,7 +53,7 @@ pub struct Add {
     platform: Platform,
     /// Where it is.
     #[arg(long)]
-    url: String,
+    base_url: String,
     #[command(flatten)]
     given: Given,
     #[command(flatten)]
@@ -76,7 +70,7 @@ pub struct Set {
     name: Option<Label>,
     /// Its new address; credentials must be given with it.
     #[arg(long)]
-    url: Option<String>,
+    base_url: Option<String>,
     #[command(flatten)]
     given: Given,
     #[command(flatten)]
@@ -116,118 +110,121 @@ fn platform(text: &str) -> Result<Platform, &'static str> {
 /// Runs the command.
 pub async fn integrations(
     command: &IntegrationsCommand,
-    data_dir: &Path,
-    environment: &Environment,
+    target: &Target<'_>,
     output: &Output,
 ) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    let all = Integrations::new(&installation.foundation);
-    let paused = |paused| IntegrationChange { paused: Some(paused), ..IntegrationChange::default() };
+    let status = |status: &str| json!({"status": status});
     match command {
         IntegrationsCommand::List(whose) => {
-            let listed = all.list(&whose.tenant).await?;
-            let text = listed.iter().map(line).collect::<Vec<_>>().join("\n");
+            let listed = list(&target.api(&whose.tenant).await?).await?;
             let text = if listed.is_empty() {
                 "no integrations: `tandem integrations add` makes one".to_owned()
             } else {
-                text
+                listed.iter().map(line).collect::<Vec<_>>().join("\n")
             };
-            output.result(&listed.iter().map(integration_view).collect::<Vec<_>>(), text);
+            output.result(&listed, text);
             Ok(())
         }
         IntegrationsCommand::Show(named) => {
-            let found = find(&all, &named.whose.tenant, &named.integration).await?;
-            let view = integration_view(&found);
-            output.result(&view, format!("{view:#}"));
+            let found = find(&target.api(&named.whose.tenant).await?, &named.integration).await?;
+            output.result(&found, format!("{found:#}"));
             Ok(())
         }
-        IntegrationsCommand::Add(options) => add(&all, options, output).await,
-        IntegrationsCommand::Set(options) => set(&all, options, output).await,
-        IntegrationsCommand::Pause(named) => change(&all, named, paused(true), output).await,
-        IntegrationsCommand::Resume(named) => change(&all, named, paused(false), output).await,
-        IntegrationsCommand::Remove(options) => {
-            let tenant = &options.whose.tenant;
-            let found = find(&all, tenant, &options.integration).await?;
-            all.remove(tenant, found.id(), &options.name, None, &at_the_command(tenant), Duration::MAX).await?;
-            output.result(&json!({"removed": found.id()}), format!("removed {}", options.name));
-            Ok(())
+        IntegrationsCommand::Add(options) => add(options, target, output).await,
+        IntegrationsCommand::Set(options) => {
+            let mut change = options.given.wish()?;
+            change.extend(options.name.as_ref().map(|name| ("name".to_owned(), json!(name))));
+            change.extend(options.base_url.as_ref().map(|url| ("baseUrl".to_owned(), json!(url.trim()))));
+            let api = target.api(&options.whose.tenant).await?;
+            changed(&api, &options.integration, Value::Object(change), output).await
+        }
+        IntegrationsCommand::Pause(named) => {
+            changed(&target.api(&named.whose.tenant).await?, &named.integration, status("paused"), output).await
+        }
+        IntegrationsCommand::Resume(named) => {
+            changed(&target.api(&named.whose.tenant).await?, &named.integration, status("active"), output).await
+        }
+        IntegrationsCommand::Remove(options) => remove(options, target, output).await,
+    }
+}
+
+async fn add(options: &Add, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let mut wish = options.given.wish()?;
+    if !wish.contains_key("credentials") {
+        return Err(CommandError::Undone("give --credentials FILE, or - for standard input".to_owned()));
+    }
+    wish.insert("platform".to_owned(), json!(options.platform.to_string()));
+    wish.insert("name".to_owned(), json!(options.name));
+    wish.insert("baseUrl".to_owned(), json!(options.base_url.trim()));
+    let api = target.api(&options.whose.tenant).await?;
+    told(&api.ask(Ask::post(&["integrations"], Value::Object(wish))).await.map_err(unconnected)?, output);
+    Ok(())
+}
+
+async fn changed(api: &Api, wanted: &str, change: Value, output: &Output) -> Result<(), CommandError> {
+    let id = id_of(&find(api, wanted).await?);
+    told(&api.ask(Ask::patch(&["integrations", &id], change)).await.map_err(unconnected)?, output);
+    Ok(())
+}
+
+/// As many calls as it takes: each goes on for some seconds.
+async fn remove(options: &Remove, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let api = target.api(&options.whose.tenant).await?;
+    let id = id_of(&find(&api, &options.integration).await?);
+    loop {
+        let told = api.ask(Ask::delete(&["integrations", &id]).with("name", Some(&options.name))).await?;
+        if told["deleted"] == json!(true) {
+            output.result(&json!({"removed": id}), format!("removed {}", options.name));
+            return Ok(());
         }
     }
 }
 
-async fn add(all: &Integrations, options: &Add, output: &Output) -> Result<(), CommandError> {
-    let tenant = &options.whose.tenant;
-    let credentials = options.given.credentials()?;
-    let credentials = credentials
-        .ok_or_else(|| CommandError::Undone("give --credentials FILE, or - for standard input".to_owned()))?;
-    let settings = IntegrationSettings {
-        platform: options.platform,
-        base_url: options.url.trim().to_owned(),
-        options: options.given.options(&Options::default())?.unwrap_or_default(),
-    };
-    let new = NewIntegration { name: options.name.clone(), settings, credentials, webhook_secret: None };
-    let made = all.create(tenant, new, options.given.force, &at_the_command(tenant)).await;
-    told(made.map_err(unconnected)?, output);
-    Ok(())
-}
-
-async fn set(all: &Integrations, options: &Set, output: &Output) -> Result<(), CommandError> {
-    let tenant = &options.whose.tenant;
-    let found = find(all, tenant, &options.integration).await?;
-    let now = match &found {
-        Known::Stored(stored) => stored.settings.options.clone(),
-        Known::Environment { .. } => Options::default(),
-    };
-    let change = IntegrationChange {
-        name: options.name.clone(),
-        base_url: options.url.as_ref().map(|url| url.trim().to_owned()),
-        options: options.given.options(&now)?,
-        credentials: options.given.credentials()?,
-        ..IntegrationChange::default()
-    };
-    let done = all.change(tenant, found.id(), change, options.given.force, None, &at_the_command(tenant)).await;
-    told(done.map_err(unconnected)?, output);
-    Ok(())
-}
-
-async fn change(
-    all: &Integrations,
-    named: &Named,
-    change: IntegrationChange,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let tenant = &named.whose.tenant;
-    let found = find(all, tenant, &named.integration).await?;
-    told(all.change(tenant, found.id(), change, false, None, &at_the_command(tenant)).await?, output);
-    Ok(())
-}
-
-fn told((stored, tried): (StoredIntegration, Tried), output: &Output) {
-    let known = Known::Stored(Box::new(stored));
-    let connection = tried.as_ref().map(connection_view);
-    output.result(&json!({"integration": integration_view(&known), "connection": connection}), line(&known));
+fn told(done: &Value, output: &Output) {
+    output.result(done, line(&done["integration"]));
 }
 
 /// What helps when the platform did not take what was given.
-fn unconnected(refused: Refused) -> CommandError {
-    match refused {
-        Refused::NotConnected(failure) => {
-            CommandError::Undone(format!("{failure} Nothing was stored; --force stores it all the same."))
+fn unconnected(error: CommandError) -> CommandError {
+    match error {
+        CommandError::Undone(message) if message.contains("nothing was stored") => {
+            CommandError::Undone(format!("{message} --force stores it all the same."))
         }
-        refused => refused.into(),
+        error => error,
     }
 }
 
-async fn find(all: &Integrations, tenant: &TenantId, wanted: &str) -> Result<Known, CommandError> {
-    let listed = all.list(tenant).await?;
-    let is_wanted = |known: &Known| known.id().to_string() == wanted || known.name() == wanted;
-    listed.into_iter().find(is_wanted).ok_or_else(|| {
+async fn list(api: &Api) -> Result<Vec<Value>, CommandError> {
+    let mut answer = api.ask(Ask::get(&["integrations"])).await?;
+    api.read(answer["integrations"].take())
+}
+
+async fn find(api: &Api, wanted: &str) -> Result<Value, CommandError> {
+    let is_wanted = |known: &Value| known["id"] == wanted || known["name"] == wanted;
+    list(api).await?.into_iter().find(is_wanted).ok_or_else(|| {
         CommandError::Undone("no integration has this id or name: see `tandem integrations list`".to_owned())
     })
 }
 
+fn id_of(integration: &Value) -> String {
+    integration["id"].as_str().unwrap_or_default().to_owned()
+}
+
 impl Given {
-    fn credentials(&self) -> Result<Option<Credentials>, CommandError> {
+    /// What goes into the body of a call.
+    fn wish(&self) -> Result<Map<String, Value>, CommandError> {
+        let mut wish = Map::new();
+        wish.extend(self.credentials()?.map(|given| ("credentials".to_owned(), given)));
+        if !self.settings.is_empty() {
+            wish.insert("settings".to_owned(), self.options());
+        }
+        if self.force {
+            wish.insert("force".to_owned(), json!(true));
+        }
+        Ok(wish)
+    }
+
+    fn credentials(&self) -> Result<Option<Value>, CommandError> {
         let Some(path) = &self.credentials else { return Ok(None) };
         let text = if path.as_os_str() == "-" {
             let mut text = String::new();
@@ -236,15 +233,11 @@ impl Given {
         } else {
             std::fs::read_to_string(path).map_err(CommandError::file(path))?
         };
-        let unreadable = || CommandError::Undone("the credentials are no JSON that can be read".to_owned());
-        let given: Value = serde_json::from_str(&text).map_err(|_| unreadable())?;
-        read_credentials(&given).map(Some).map_err(|issues| Refused::Invalid(issues).into())
+        let unreadable = |_| CommandError::Undone("the credentials are no JSON that can be read".to_owned());
+        serde_json::from_str(&text).map(Some).map_err(unreadable)
     }
 
-    fn options(&self, now: &Options) -> Result<Option<Options>, CommandError> {
-        if self.settings.is_empty() {
-            return Ok(None);
-        }
+    fn options(&self) -> Value {
         let value = |text: &str| match text {
             "" => Value::Null,
             text => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
@@ -253,25 +246,20 @@ impl Given {
             let (name, text) = setting.split_once('=').unwrap_or((setting, ""));
             (name.to_owned(), value(text))
         };
-        let given = Value::Object(self.settings.iter().map(entry).collect());
-        Ok(Some(read_options(&given, now).map_err(Refused::Invalid)?))
+        Value::Object(self.settings.iter().map(entry).collect())
     }
 }
 
 /// The most that is read of credentials.
 const LARGEST: u64 = 64 * 1024;
 
-fn line(known: &Known) -> String {
-    let (status, reason) = match known {
-        Known::Environment { .. } => ("active (environment)".to_owned(), String::new()),
-        Known::Stored(stored) => match &stored.status {
-            IntegrationStatus::Active => ("active".to_owned(), String::new()),
-            IntegrationStatus::Paused { since } => (format!("paused since {since:.0}"), String::new()),
-            IntegrationStatus::Error { since, reason } => {
-                (format!("error since {since:.0}"), format!("\n    {reason}"))
-            }
-            IntegrationStatus::Removing { since } => (format!("removing since {since:.0}"), String::new()),
-        },
+fn line(known: &Value) -> String {
+    let text = |name: &str| known[name].as_str().unwrap_or_default();
+    let since = text("since").parse::<Timestamp>().map(|at| format!(" since {at:.0}")).unwrap_or_default();
+    let status = match (text("origin"), text("status")) {
+        ("environment", status) => format!("{status} (environment)"),
+        (_, status) => format!("{status}{since}"),
     };
-    format!("{}  {}  {}  {status}  {}{reason}", known.id(), known.platform(), known.base_url(), known.name())
+    let reason = known["reason"].as_str().map(|reason| format!("\n    {reason}")).unwrap_or_default();
+    format!("{}  {}  {}  {status}  {}{reason}", text("id"), text("platform"), text("baseUrl"), text("name"))
 }

@@ -1,19 +1,12 @@
 //! `tandem jobs`: what could not be done without a person.
 
-use std::path::Path;
-
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-use tandem_app::config::Environment;
-use tandem_app::store::ParkedTable;
+use serde_json::json;
+use tandem_app::api::jobs::{JobView, OneJob};
 use tandem_core::domain::scope::TenantId;
-use tandem_core::jobs::message::ParkedJob;
-use tandem_core::jobs::replay::replay;
-use tandem_core::ports::ParkedJobs;
 
-use crate::about;
+use crate::api::{Api, Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::Installation;
 use crate::output::Output;
 
 /// The most jobs that a list shows, or that are replayed at once.
@@ -48,77 +41,63 @@ pub struct Replay {
 pub const ALL: &str = "all";
 
 /// Runs the command.
-pub async fn jobs(
-    command: &Jobs,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    let queue = &*installation.foundation.queue;
-    let parked = ParkedTable::new(installation.foundation.table.clone());
-    let tenant = TenantId::default();
+pub async fn jobs(command: &Jobs, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let api = target.api(&TenantId::default()).await?;
     match command {
         Jobs::List => {
-            let listed = parked.list(&tenant, MOST).await?;
-            let desk = installation.foundation.table_desk()?;
-            let people = about::people_of(&desk, &listed).await?;
-            let shown: Vec<Value> = listed.iter().zip(&people).map(|(job, person)| shown(job, person)).collect();
-            output.result(&shown, table(&listed, &people));
+            let listed: Vec<JobView> = api.all_as("jobs", MOST, || Ask::get(&["jobs"])).await?;
+            output.result(&listed, table(&listed));
         }
         Jobs::Show { id } => {
-            let job = find(&parked, &tenant, id).await?;
-            output.result(&job, json!(job));
+            let found = api.find(Ask::get(&["jobs", id])).await?.ok_or_else(unknown)?;
+            let OneJob { job } = api.read(found)?;
+            output.result(&job, format!("{:#}", json!(job)));
         }
         Jobs::Replay(options) => {
-            let jobs = chosen(options, &parked, &tenant).await?;
-            for job in &jobs {
-                replay(queue, &parked, job).await?;
-            }
-            let ids: Vec<&str> = jobs.iter().map(|job| job.job.id.as_str()).collect();
-            output.result(&json!({"replayed": ids}), format!("{} jobs are on the queue again", jobs.len()));
+            let replayed = replay(&api, options).await?;
+            let text = format!("{} jobs are on the queue again", replayed.len());
+            output.result(&json!({"replayed": replayed}), text);
         }
     }
     Ok(())
 }
 
-async fn chosen(options: &Replay, parked: &ParkedTable, tenant: &TenantId) -> Result<Vec<ParkedJob>, CommandError> {
-    if options.all || options.ids == [ALL] {
-        return Ok(parked.list(tenant, MOST).await?);
+async fn replay(api: &Api, options: &Replay) -> Result<Vec<String>, CommandError> {
+    let ids = if options.all || options.ids == [ALL] {
+        let jobs: Vec<JobView> = api.all_as("jobs", MOST, || Ask::get(&["jobs"])).await?;
+        jobs.into_iter().map(|job| job.id).collect()
+    } else {
+        for id in &options.ids {
+            api.find(Ask::get(&["jobs", id])).await?.ok_or_else(unknown)?;
+        }
+        options.ids.clone()
+    };
+    for id in &ids {
+        // Somebody else may have replayed it meanwhile.
+        api.find(Ask::post(&["jobs", id, "replay"], json!({}))).await?;
     }
-    let mut jobs = Vec::new();
-    for id in &options.ids {
-        jobs.push(find(parked, tenant, id).await?);
-    }
-    Ok(jobs)
+    Ok(ids)
 }
 
-fn shown(job: &ParkedJob, person: &Option<String>) -> Value {
-    let mut shown = json!(job);
-    shown["person"] = json!(person);
-    shown
+fn unknown() -> CommandError {
+    CommandError::Undone("no parked job has this id: see `tandem jobs list`".to_owned())
 }
 
-async fn find(parked: &ParkedTable, tenant: &TenantId, id: &str) -> Result<ParkedJob, CommandError> {
-    let found = parked.get(tenant, id).await?;
-    found.ok_or_else(|| CommandError::Undone("no parked job has this id: see `tandem jobs list`".to_owned()))
-}
-
-fn table(jobs: &[ParkedJob], people: &[Option<String>]) -> String {
+fn table(jobs: &[JobView]) -> String {
     if jobs.is_empty() {
         return "no job waits for a person".to_owned();
     }
-    let line = |(job, person): (&ParkedJob, &Option<String>)| {
+    let line = |job: &JobView| {
         format!(
             "{}  {}  {:<14}  {}  after {} attempts: {}\n    {}",
-            job.job.id,
+            job.id,
             job.parked_at.strftime("%Y-%m-%d %H:%M:%S"),
-            about::kind(&job.job.task),
-            person.as_deref().unwrap_or("nobody in particular"),
+            job.task.replace('_', " "),
+            job.person.as_deref().unwrap_or("nobody in particular"),
             job.attempts,
-            job.reason,
+            job.reason.message,
             job.advice
         )
     };
-    jobs.iter().zip(people).map(line).collect::<Vec<_>>().join("\n")
+    jobs.iter().map(line).collect::<Vec<_>>().join("\n")
 }

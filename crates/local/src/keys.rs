@@ -1,21 +1,16 @@
 //! `tandem keys`: who may call, as whom, and what for.
 
-use std::path::Path;
-
 use clap::{Args, Subcommand};
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde_json::{Value, json};
-use tandem_app::admin::Admin;
-use tandem_app::config::Environment;
-use tandem_app::store::{ApiKey, NewKey};
-use tandem_app::system::{SystemClock, new_key};
+use tandem_app::system::SystemClock;
 use tandem_core::domain::role::Role;
 use tandem_core::domain::scope::TenantId;
 use tandem_core::domain::tenant::Label;
 use tandem_core::ports::Clock;
 
+use crate::api::{Api, Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::{Installation, at_the_command};
 use crate::output::Output;
 
 /// What to do with keys.
@@ -77,34 +72,36 @@ fn time(text: &str) -> Result<Span, String> {
 }
 
 /// Runs the command.
-pub async fn keys(
-    command: &Keys,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    let admin = Admin::new(&installation.foundation.table);
+pub async fn keys(command: &Keys, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
     match command {
-        Keys::Create(options) => create(&admin, options, output).await,
+        Keys::Create(options) => create(target, options, output).await,
         Keys::List(whose) => {
-            let listed = all(&admin, &whose.tenant).await?;
-            output.result(&listed.iter().map(key_json).collect::<Vec<_>>(), table(&listed));
+            let listed = all(&target.api(&whose.tenant).await?).await?;
+            output.result(&listed, table(&listed));
             Ok(())
         }
-        Keys::Revoke { key, whose } => revoke(&admin, &whose.tenant, key, output).await,
+        Keys::Revoke { key, whose } => revoke(&target.api(&whose.tenant).await?, key, output).await,
     }
 }
 
-async fn create(admin: &Admin, options: &Create, output: &Output) -> Result<(), CommandError> {
+async fn create(target: &Target<'_>, options: &Create, output: &Output) -> Result<(), CommandError> {
     let tenant = &options.whose.tenant;
-    let (name, role) = (options.name.clone(), options.role);
-    let expires_at = options.expires.map(ends).transpose()?;
-    let (secret, new) = (new_key(), NewKey { tenant: tenant.clone(), name, role, expires_at });
-    let made = admin.create_key(new, &secret, &at_the_command(tenant)).await?;
-    let mut told = key_json(&made);
-    told["key"] = json!(secret.reveal());
-    output.result(&told, format!("{}\nKeep it: it is not shown again.", secret.reveal()));
+    let mut wish = json!({"name": options.name, "role": options.role});
+    if let Some(span) = options.expires {
+        wish["expiresAt"] = json!(ends(span)?);
+    }
+    // Over HTTP, a key of another tenant is what an administrator makes.
+    let id = tenant.to_string();
+    let is_afar = target.url.is_some() && !tenant.is_default();
+    let made = if is_afar {
+        target.api(&TenantId::default()).await?.ask(Ask::post(&["tenants", &id, "keys"], wish)).await?
+    } else {
+        target.api(tenant).await?.ask(Ask::post(&["keys"], wish)).await?
+    };
+    let secret = made["secret"].as_str().unwrap_or_default();
+    let mut told = made["key"].clone();
+    told["key"] = json!(secret);
+    output.result(&told, format!("{secret}\nKeep it: it is not shown again."));
     Ok(())
 }
 
@@ -119,10 +116,11 @@ fn ends(span: Span) -> Result<Timestamp, CommandError> {
     now.checked_add(all).map_err(|_| unusable())
 }
 
-async fn revoke(admin: &Admin, tenant: &TenantId, wanted: &str, output: &Output) -> Result<(), CommandError> {
-    let listed = all(admin, tenant).await?;
-    let named = listed.iter().find(|key| key.revoked_at.is_none() && key.name.as_str() == wanted);
-    let mut matching = listed.iter().filter(|key| key.hash.starts_with(wanted));
+async fn revoke(api: &Api, wanted: &str, output: &Output) -> Result<(), CommandError> {
+    let listed = all(api).await?;
+    let text = |key: &Value, name: &str| key[name].as_str().unwrap_or_default().to_owned();
+    let named = listed.iter().find(|key| key["revokedAt"].is_null() && text(key, "name") == wanted);
+    let mut matching = listed.iter().filter(|key| text(key, "digest").starts_with(wanted));
     let key = match (named, matching.next(), matching.next()) {
         (Some(key), _, _) | (None, Some(key), None) => key,
         (None, None, _) => {
@@ -134,40 +132,39 @@ async fn revoke(admin: &Admin, tenant: &TenantId, wanted: &str, output: &Output)
             return Err(CommandError::Undone(message.to_owned()));
         }
     };
-    admin.revoke_key(tenant, &key.hash, &at_the_command(tenant)).await?;
-    output.result(&json!({"revoked": key.name}), format!("revoked {}", key.name));
+    let (digest, name) = (text(key, "digest"), text(key, "name"));
+    api.ask(Ask::delete(&["keys", &digest])).await?;
+    output.result(&json!({"revoked": name}), format!("revoked {name}"));
     Ok(())
 }
 
 /// All keys of a tenant, by and by.
-async fn all(admin: &Admin, tenant: &TenantId) -> Result<Vec<ApiKey>, CommandError> {
-    admin.tenant(tenant).await?;
-    Ok(admin.keys.list(tenant, None, usize::MAX).await?)
+async fn all(api: &Api) -> Result<Vec<Value>, CommandError> {
+    api.all("keys", usize::MAX, || Ask::get(&["keys"])).await
 }
 
-fn key_json(key: &ApiKey) -> Value {
-    json!({
-        "digest": key.hash, "name": key.name, "role": key.role, "createdAt": key.created_at, "expiresAt": key.expires_at,
-        "revokedAt": key.revoked_at, "lastUsedAt": key.used_at,
-    })
-}
-
-fn table(keys: &[ApiKey]) -> String {
-    let now = SystemClock.now();
-    let line = |key: &ApiKey| {
-        let state = match (key.revoked_at, key.expires_at) {
-            (Some(at), _) => format!("revoked {at:.0}"),
-            (None, Some(end)) if end <= now => format!("expired {end:.0}"),
-            (None, Some(end)) => format!("active until {end:.0}"),
-            (None, None) => "active".to_owned(),
-        };
-        let used = key.used_at.map_or_else(|| "never used".to_owned(), |at| format!("used {at:.0}"));
-        let digest = key.hash.get(..12).unwrap_or(&key.hash);
-        format!("{digest}  {:<8}  made {:.0}  {state}  {used}  {}", key.role.as_str(), key.created_at, key.name)
-    };
+fn table(keys: &[Value]) -> String {
     if keys.is_empty() {
-        "no keys: `tandem keys create NAME` makes one".to_owned()
-    } else {
-        keys.iter().map(line).collect::<Vec<_>>().join("\n")
+        return "no keys: `tandem keys create NAME` makes one".to_owned();
     }
+    keys.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn line(key: &Value) -> String {
+    let text = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
+    let moment = |name: &str| {
+        let at = key[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        at.map(|at| format!("{at:.0}"))
+    };
+    let state = match (text("status").as_str(), moment("revokedAt"), moment("expiresAt")) {
+        (_, Some(at), _) => format!("revoked {at}"),
+        ("expired", None, Some(end)) => format!("expired {end}"),
+        (_, None, Some(end)) => format!("active until {end}"),
+        (_, None, None) => "active".to_owned(),
+    };
+    let used = moment("lastUsedAt").map_or_else(|| "never used".to_owned(), |at| format!("used {at}"));
+    let digest = text("digest");
+    let digest = digest.get(..12).unwrap_or(&digest);
+    let made = moment("createdAt").unwrap_or_default();
+    format!("{digest}  {:<8}  made {made}  {state}  {used}  {}", text("role"), text("name"))
 }

@@ -13,7 +13,7 @@ use tandem_app::mappings::{Mappings, Setting, StoredMappings, Taken};
 use tandem_app::store::{Act, Version};
 use tandem_core::domain::catalog::FieldCatalog;
 use tandem_core::domain::identity::ExternalId;
-use tandem_core::domain::scope::{Scope, TenantId};
+use tandem_core::domain::scope::Scope;
 use tandem_core::mapping::set_difference::differences;
 use tandem_core::mapping::{MappingSet, Problem};
 
@@ -245,7 +245,7 @@ impl Stand {
 
 /// What is done at this terminal now, and by whom.
 pub fn act(environment: &Environment) -> Act {
-    let act = at_the_command(&TenantId::default()).act;
+    let act = at_the_command();
     let user = environment.get(&["USER", "LOGNAME"]).filter(|user| !user.is_empty());
     let by = user.map_or_else(|| act.by.clone(), |user| format!("{user}, by the tandem command"));
     Act { by, ..act }

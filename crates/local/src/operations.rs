@@ -1,17 +1,13 @@
 //! `tandem operations`: what was written to the platform, thing by thing.
 
-use std::path::Path;
-
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serde_json::Value;
-use tandem_app::config::Environment;
+use serde_json::{Value, json};
 use tandem_core::domain::operation::Operation;
-use tandem_core::sync::operations::listing::OperationQuery;
-use tandem_core::sync::services::Desk;
+use tandem_core::domain::scope::TenantId;
 
+use crate::api::{Api, Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::Installation;
 use crate::output::Output;
 
 /// What to do with the operation log.
@@ -41,41 +37,56 @@ pub struct List {
     limit: usize,
 }
 
+/// Which operations are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Those of this record.
+    pub record: Option<String>,
+    /// Those of this run.
+    pub run: Option<String>,
+    /// Those that began after this moment.
+    pub after: Option<Timestamp>,
+    /// Those that began before this moment.
+    pub before: Option<Timestamp>,
+}
+
 /// Runs the command.
-pub async fn operations(
-    command: &Operations,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
+pub async fn operations(command: &Operations, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
     let Operations::List(options) = command;
-    let installation = Installation::open(data_dir, environment).await?;
-    let desk = installation.foundation.table_desk()?;
-    let record = match &options.record {
-        None => None,
-        Some(name) => {
-            let known = desk.record_named(name).await?;
-            Some(known.ok_or_else(|| CommandError::Undone("no record has this id".to_owned()))?)
-        }
-    };
-    let query = OperationQuery { record, run: options.run.clone(), after: options.after, before: options.before };
-    show(&desk, &query, options.limit, output).await
+    let api = target.api(&TenantId::default()).await?;
+    if let Some(record) = &options.record {
+        let found = api.find(Ask::post(&["records", "find"], json!({"name": record}))).await?;
+        found.ok_or_else(|| CommandError::Undone("no record has this id".to_owned()))?;
+    }
+    let List { record, run, after, before, .. } = options;
+    let wanted = Wanted { record: record.clone(), run: run.clone(), after: *after, before: *before };
+    show(&api, &wanted, options.limit, output).await
 }
 
 /// Prints operations, the newest first.
-pub async fn show(desk: &Desk, query: &OperationQuery, limit: usize, output: &Output) -> Result<(), CommandError> {
-    let (mut found, mut next) = (Vec::new(), None);
+pub async fn show(api: &Api, wanted: &Wanted, limit: usize, output: &Output) -> Result<(), CommandError> {
+    let (mut found, mut cursor) = (Vec::<Operation>::new(), None::<String>);
     while found.len() < limit {
-        let page = desk.operations(query, next.as_ref(), limit - found.len()).await?;
-        found.extend(page.operations);
-        next = page.next;
-        if next.is_none() {
+        let ask = Ask::get(&["operations"])
+            .with("record", wanted.record.as_ref())
+            .with("run", wanted.run.as_ref())
+            .with("after", wanted.after)
+            .with("before", wanted.before)
+            .with("limit", Some((limit - found.len()).min(PAGE)))
+            .with("cursor", cursor.take());
+        let mut page = api.ask(ask).await?;
+        found.extend(api.read::<Vec<Operation>>(page["operations"].take())?);
+        cursor = page["next"].as_str().map(str::to_owned);
+        if cursor.is_none() {
             break;
         }
     }
     output.result(&found, table(&found));
     Ok(())
 }
+
+/// The most operations of a page.
+const PAGE: usize = 500;
 
 fn table(operations: &[Operation]) -> String {
     if operations.is_empty() {

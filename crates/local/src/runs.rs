@@ -1,24 +1,23 @@
-//! `tandem runs`: what sync runs did.
+//! `tandem runs`: what sync runs did, and stopping one.
 
-mod issues;
+mod rows;
 
 use std::fmt::Write;
-use std::path::Path;
 
 use clap::Args;
-use tandem_app::config::Environment;
-use tandem_app::store::RunTable;
-use tandem_core::domain::scope::Scope;
-use tandem_core::ports::runs::{RunEnd, RunLog, RunStore};
-use tandem_core::sync::operations::listing::OperationQuery;
+use serde_json::{Value, json};
+use tandem_app::api::runs::{OneRun, RunRow, StoppedRun};
+use tandem_core::domain::scope::TenantId;
+use tandem_core::ports::runs::{RunEnd, RunLog};
 
+use crate::api::{Api, Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::Installation;
-use crate::operations;
+use crate::operations::{self, Wanted};
 use crate::output::Output;
+use crate::sync;
 
-/// How many runs are looked through for one.
-const MOST: usize = 200;
+/// The most rows of a run, or changes of a plan, that are shown.
+const MOST: usize = 1_000_000;
 
 /// Options of `tandem runs`.
 #[derive(Args)]
@@ -38,37 +37,55 @@ pub struct Runs {
     /// What the run wrote to the platform, thing by thing, the newest first; at most so many as --limit.
     #[arg(long, requires = "id", conflicts_with_all = ["issue", "csv"])]
     operations: bool,
+    /// What a dry run found that was ordered from afar, change by change: personal data.
+    #[arg(long, requires = "id", conflicts_with_all = ["issue", "csv", "operations"])]
+    plan: bool,
+    /// Stop the run, when its next step is done. What is left waits for the next one.
+    #[arg(long, requires = "id", conflicts_with_all = ["issue", "csv", "operations", "plan"])]
+    stop: bool,
 }
 
 /// Runs the command.
-pub async fn runs(
-    command: &Runs,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    let store = RunTable::new(installation.foundation.table.clone());
-    let limit = if command.id.is_some() { MOST } else { command.limit.clamp(1, MOST) };
-    let listed = store.runs(&Scope::default_mautic(), limit).await?;
-    match &command.id {
-        None => output.result(&listed, table(&listed)),
-        Some(id) => {
-            let found = listed.iter().find(|run| run.id == *id);
-            let run =
-                found.ok_or_else(|| CommandError::Undone("there is no such run: see `tandem runs`".to_owned()))?;
-            if command.operations {
-                let query = OperationQuery { run: Some(run.id.clone()), ..OperationQuery::default() };
-                operations::show(&installation.foundation.table_desk()?, &query, command.limit, output).await?;
-            } else if command.csv || command.issue.is_some() {
-                let rows = issues::rows(&installation.foundation, &store, &run.id, command.issue.as_deref()).await?;
-                let text = if command.csv { issues::csv(&rows)? } else { issues::table(&rows) };
-                output.result(&rows, text);
-            } else {
-                output.result(run, detail(run));
-            }
-        }
+pub async fn runs(command: &Runs, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let api = target.api(&TenantId::default()).await?;
+    let Some(id) = &command.id else {
+        let listed: Vec<RunLog> = api.all_as("runs", command.limit.max(1), || Ask::get(&["runs"])).await?;
+        output.result(&listed, table(&listed));
+        return Ok(());
+    };
+    if command.stop {
+        return stop(&api, id, output).await;
     }
+    let unknown = || CommandError::Undone("there is no such run: see `tandem runs`".to_owned());
+    let found = api.find(Ask::get(&["runs", id])).await?.ok_or_else(unknown)?;
+    let OneRun { run, .. } = api.read(found)?;
+    if command.operations {
+        let wanted = Wanted { run: Some(run.id), ..Wanted::default() };
+        operations::show(&api, &wanted, command.limit, output).await?;
+    } else if command.csv || command.issue.is_some() {
+        let issue = command.issue.as_deref();
+        let found: Vec<RunRow> =
+            api.all_as("rows", MOST, || Ask::get(&["runs", id, "rows"]).with("issue", issue)).await?;
+        let text = if command.csv { rows::csv(&found)? } else { rows::table(&found) };
+        output.result(&found, text);
+    } else if command.plan {
+        let changes: Vec<Value> = api.all_as("changes", MOST, || Ask::get(&["runs", id, "plan"])).await?;
+        let text = changes.iter().map(sync::change_text).collect::<Vec<_>>().join("\n");
+        output.result(&json!({"plan": run.plan, "changes": changes}), text);
+    } else {
+        output.result(&run, detail(&run));
+    }
+    Ok(())
+}
+
+async fn stop(api: &Api, id: &str, output: &Output) -> Result<(), CommandError> {
+    let stopped: StoppedRun = api.ask_as(Ask::post(&["runs", id, "stop"], json!({}))).await?;
+    let text = if stopped.stopped {
+        "stopped: what is left waits for the next run"
+    } else {
+        "asked to stop: it does when the call that is under way has ended, a minute at most"
+    };
+    output.result(&stopped, text);
     Ok(())
 }
 
@@ -161,5 +178,7 @@ fn end(end: RunEnd) -> &'static str {
         RunEnd::Paused => "paused",
         RunEnd::Halted => "halted",
         RunEnd::Failed => "failed",
+        RunEnd::Stopped => "stopped",
+        RunEnd::Planned => "planned",
     }
 }

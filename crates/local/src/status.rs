@@ -1,100 +1,101 @@
 //! `tandem status`: what waits, since when, and what stands still.
 
-use std::fmt::Write;
-use std::path::Path;
-
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::json;
-use tandem_app::config::Environment;
-use tandem_app::queue::local::Counts;
+use tandem_app::api::status::{IntegrationState, Status};
 use tandem_app::system::SystemClock;
+use tandem_core::domain::scope::TenantId;
 use tandem_core::ports::Clock;
-use tandem_core::sync::status::Status;
 
+use crate::api::{Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::Installation;
 use crate::output::Output;
 
 /// What waits is counted up to this.
 const MOST: usize = 100_000;
 
-/// What the command found.
-struct Found {
-    status: Status,
-    exhausted_until: Option<Timestamp>,
-    /// Messages of the local queue that were no jobs.
-    buried: Option<u64>,
-    mautic: bool,
-    now: Timestamp,
-}
-
 /// Runs the command.
-pub async fn status(data_dir: &Path, environment: &Environment, output: &Output) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    let foundation = &installation.foundation;
-    let desk = foundation.table_desk()?;
-    let now = SystemClock.now();
-    let exhausted_until = foundation.budgets().exhausted_until(&desk.integration.scope).await?;
-    let buried = match &installation.local_queue {
-        Some(queue) => {
-            let Counts { buried, .. } = queue.counts().await?;
-            Some(buried)
-        }
-        None => None,
-    };
-    let found = Found {
-        status: desk.status(MOST).await?,
-        exhausted_until: exhausted_until.filter(|until| *until > now),
-        buried,
-        mautic: foundation.config.mautic.is_some(),
-        now,
-    };
-    let mut shown = json!(found.status);
-    shown["budgetExhaustedUntil"] = json!(found.exhausted_until);
-    shown["buried"] = json!(found.buried);
-    output.result(&shown, found.text());
+pub async fn status(target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let api = target.api(&TenantId::default()).await?;
+    let status: Status = api.ask_as(Ask::get(&["status"]).with("most", Some(MOST))).await?;
+    let buried = api.buried().await?;
+    let mut shown = json!(status);
+    shown["buried"] = json!(buried);
+    output.result(&shown, Told { status: &status, buried, now: SystemClock.now() }.text());
     Ok(())
 }
 
-impl Found {
+/// What is told, and when.
+struct Told<'a> {
+    status: &'a Status,
+    /// Messages of the local queue that were no jobs.
+    buried: Option<u64>,
+    now: Timestamp,
+}
+
+impl Told<'_> {
     fn text(&self) -> String {
-        let Status { queue, outbox, parked, deliveries, events, runs } = &self.status;
-        let mut text = String::new();
-        let mut line = |name: &str, told: String| {
-            // Writing to a string can't fail.
-            let _infallible = writeln!(text, "{name:<14}{told}");
-        };
-        if !self.mautic {
-            line("Mautic", "not configured here: demo mode".to_owned());
+        let Status { work, integrations } = self.status;
+        let mut lines = Vec::new();
+        for one in integrations {
+            if integrations.len() > 1 || !matches!(one.status.as_str(), "active" | "not_configured") {
+                lines.push(format!("{} ({})", one.name, one.id));
+            }
+            lines.extend(self.of_integration(one));
         }
-        line("last success", runs.last_success.map_or_else(|| "no run has finished yet".to_owned(), |at| self.ago(at)));
-        if let Some(since) = runs.halted_since {
-            line("HALTED", format!("{}: {}", self.ago(since), runs.error.as_deref().unwrap_or_default()));
-        } else if let Some(error) = &runs.error {
-            line("failed", error.clone());
+        let queue = &work.queue;
+        let oldest = queue.oldest_queued_at.map(|at| format!(", the oldest from {}", self.ago(at))).unwrap_or_default();
+        lines.push(line("queue", format!("{} jobs wait, {} under way{oldest}", queue.waiting, queue.in_flight)));
+        let advice = if work.parked == 0 { "" } else { ": `tandem issues list`" };
+        lines.push(line("parked", format!("{} jobs wait for a person{advice}", work.parked)));
+        lines.push(line("events", format!("{} stored and not begun", work.events)));
+        if let Some(buried) = self.buried.filter(|count| *count > 0) {
+            lines.push(line("buried", format!("{buried} messages were no jobs")));
         }
-        if let Some(until) = self.exhausted_until {
-            line("budget", format!("Mautic takes no more calls until {}: `tandem budget show`", shown(until)));
+        lines.join("\n")
+    }
+
+    fn of_integration(&self, one: &IntegrationState) -> Vec<String> {
+        let mut lines = Vec::new();
+        match (one.status.as_str(), one.since) {
+            ("active", _) => {}
+            ("not_configured", _) => lines.push(line("Mautic", "not configured here: demo mode".to_owned())),
+            (status, since) => {
+                let since = since.map(|at| format!(" since {}", self.ago(at))).unwrap_or_default();
+                let reason = one.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                lines.push(line(&status.to_uppercase(), format!("{}{reason}", since.trim_start())));
+            }
+        }
+        let runs = &one.work.runs;
+        let never = || "no run has finished yet".to_owned();
+        lines.push(line("last success", runs.last_success.map_or_else(never, |at| self.ago(at))));
+        if one.run_under_way {
+            lines.push(line("run", "one is under way: `tandem runs`".to_owned()));
+        }
+        match (runs.halted_since, &runs.error) {
+            (Some(since), why) => {
+                lines.push(line("HALTED", format!("{}: {}", self.ago(since), why.as_deref().unwrap_or_default())));
+            }
+            (None, Some(why)) => lines.push(line("failed", why.clone())),
+            (None, None) => {}
+        }
+        if let Some(until) = one.budget_exhausted_until {
+            let until = shown(until);
+            lines.push(line("budget", format!("Mautic takes no more calls until {until}: `tandem budget show`")));
+        }
+        if let Some(until) = one.silent_until {
+            lines.push(line("silent", format!("the platform does not answer and is called again at {}", shown(until))));
         }
         if let Some(at) = runs.goes_on_at {
-            line("paused", format!("the run goes on at {}", shown(at)));
+            lines.push(line("paused", format!("the run goes on at {}", shown(at))));
         }
+        let outbox = &one.work.outbox;
         let more = if outbox.more { " or more" } else { "" };
         let since = outbox.due_since.map(|at| format!(", due since {}", self.ago(at))).unwrap_or_default();
-        line(
-            "outbox",
-            format!("{}{more} contacts, {} due, {} failing{since}", outbox.waiting, outbox.due, outbox.failing),
-        );
-        let oldest = queue.oldest_queued_at.map(|at| format!(", the oldest from {}", self.ago(at))).unwrap_or_default();
-        line("queue", format!("{} jobs wait, {} under way{oldest}", queue.waiting, queue.in_flight));
-        line("parked", format!("{parked} jobs wait for a person{}", advice(*parked, "tandem jobs list")));
-        line("deliveries", format!("{deliveries} stored and not done"));
-        line("events", format!("{events} stored and not begun"));
-        if let Some(buried) = self.buried.filter(|count| *count > 0) {
-            line("buried", format!("{buried} messages were no jobs"));
-        }
-        text.truncate(text.trim_end().len());
-        text
+        let told = format!("{}{more} contacts, {} due, {} failing{since}", outbox.waiting, outbox.due, outbox.failing);
+        lines.push(line("outbox", told));
+        lines.push(line("deliveries", format!("{} stored and not done", one.work.deliveries)));
+        lines
     }
 
     /// A moment and how long ago it was: `2026-11-28 10:00:00 (3m ago)`.
@@ -105,10 +106,10 @@ impl Found {
     }
 }
 
-fn shown(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+fn line(name: &str, told: String) -> String {
+    format!("{name:<14}{told}")
 }
 
-fn advice(count: u64, command: &str) -> String {
-    if count == 0 { String::new() } else { format!(": `{command}`") }
+fn shown(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

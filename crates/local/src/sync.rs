@@ -1,24 +1,25 @@
 //! `tandem sync`: a sync run at the terminal, or what it would do.
 
+mod afar;
+
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tandem_app::config::Environment;
 use tandem_app::system::SystemClock;
-use tandem_core::domain::scope::Scope;
+use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::{Failure, FailureKind};
 use tandem_core::policy;
 use tandem_core::ports::Clock;
 use tandem_core::ports::runs::{RunEnd, RunLog};
-use tandem_core::sync::run::dry_run::{DryRun, FieldPlan, PlannedAction, PlannedChange};
+use tandem_core::sync::run::dry_run::{DryRun, PlannedAction, PlannedChange};
 use tandem_core::sync::run::{Ran, Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
 
+use crate::api::Target;
 use crate::failure::CommandError;
 use crate::installation::Installation;
 use crate::output::Output;
@@ -51,23 +52,20 @@ pub struct Sync {
     /// Deletions and blanks are meant, however many they are.
     #[arg(long)]
     accept_losses: bool,
-    /// The integration to sync.
-    #[arg(long, default_value = "mautic")]
-    integration: String,
 }
 
 /// Runs the command.
-pub async fn sync(
-    command: &Sync,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
+pub async fn sync(command: &Sync, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    if target.url.is_some() {
+        return afar::sync(command, &target.api(&TenantId::default()).await?, output).await;
+    }
+    let installation = Installation::open(target.data_dir, target.environment).await?;
     let desk = installation.desk()?;
     let known = Scope::default_mautic().integration.to_string();
-    if command.integration != known {
-        return Err(CommandError::Undone(format!("there is no such integration; there is {known}")));
+    if target.integration.is_some_and(|wanted| wanted != known) {
+        return Err(CommandError::Undone(format!(
+            "the run of this process is {known}'s: `tandem sync --url` and --integration order one of another integration"
+        )));
     }
     if command.dry_run {
         return dry_run(&desk, command, output).await;
@@ -108,7 +106,7 @@ async fn run(desk: &Desk, command: &Sync, progress: &ProgressBar) -> Result<Ran,
                 failures += 1;
                 Some(PAUSE)
             }
-            Some(Stopped::Failed(_) | Stopped::Halted(_)) | None => None,
+            Some(Stopped::Failed(_) | Stopped::Halted(_) | Stopped::Asked) | None => None,
         };
         match wait {
             Some(wait) => desk.services.sleep.sleep(wait).await,
@@ -136,22 +134,31 @@ fn progress_line(log: &RunLog) -> String {
 fn conclude(ran: Ran, output: &Output) -> Result<(), CommandError> {
     output.result(&ran.log, summary(&ran.log));
     match ran.stopped {
-        None if ran.log.end == RunEnd::Incomplete => Err(CommandError::Undone(format!(
-            "{} contacts could not be written and are tried again: `tandem runs {}` names those of this run",
-            ran.log.failed, ran.log.id
-        ))),
+        None if ran.log.end == RunEnd::Incomplete => Err(incomplete(&ran.log)),
         None => Ok(()),
         Some(Stopped::Paused(moment)) => Err(CommandError::Undone(format!(
             "Mautic takes no more calls until {moment}: the schedule goes on then, or this command"
         ))),
         Some(Stopped::Halted(reason)) => Err(CommandError::Undone(reason)),
+        Some(Stopped::Asked) => Err(stopped()),
         Some(Stopped::Failed(failure)) => Err(failure.into()),
     }
 }
 
+fn incomplete(log: &RunLog) -> CommandError {
+    CommandError::Undone(format!(
+        "{} contacts could not be written and are tried again: `tandem runs {}` names those of this run",
+        log.failed, log.id
+    ))
+}
+
+fn stopped() -> CommandError {
+    CommandError::Undone("somebody stopped the run: what is left waits for the next one".to_owned())
+}
+
 /// Begins with what it all comes to; the changes follow, as many as are asked for.
 async fn dry_run(desk: &Desk, command: &Sync, output: &Output) -> Result<(), CommandError> {
-    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let (mut changes, mut left_out) = (Vec::new(), 0_u64);
     let mut sink = |change: PlannedChange| {
         *counts.entry(name(change.action)).or_default() += 1;
@@ -181,7 +188,7 @@ async fn dry_run(desk: &Desk, command: &Sync, output: &Output) -> Result<(), Com
     Ok(())
 }
 
-fn planned(counts: &BTreeMap<&'static str, u64>, told: &DryRun) -> String {
+fn planned(counts: &BTreeMap<String, u64>, told: &DryRun) -> String {
     let mut lines = Vec::new();
     if let Some(why) = &told.would_halt {
         lines.push(format!("WOULD HALT: {why}"));
@@ -202,38 +209,37 @@ fn planned(counts: &BTreeMap<&'static str, u64>, told: &DryRun) -> String {
     lines.join("\n")
 }
 
-fn name(action: PlannedAction) -> &'static str {
-    match action {
-        PlannedAction::Create => "create",
-        PlannedAction::Update => "update",
-        PlannedAction::Store => "store",
-        PlannedAction::Unchanged => "unchanged",
-        PlannedAction::Join => "join",
-        PlannedAction::Reject => "reject",
-        PlannedAction::Gone => "gone",
-        PlannedAction::LeaveOut => "leave_out",
-        PlannedAction::Unlink => "unlink",
-    }
+/// The word that answers have for it.
+fn name(action: PlannedAction) -> String {
+    json!(action).as_str().unwrap_or_default().to_owned()
 }
 
 /// A planned change, field by field.
 pub fn shown(change: &PlannedChange) -> String {
-    let situation = match (change.situation, change.follows) {
+    change_text(&json!(change))
+}
+
+/// The same, as an answer has it.
+pub fn change_text(change: &Value) -> String {
+    let of = |name: &str| change[name].as_array().into_iter().flatten();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let situation = match (change["situation"].as_str(), change["follows"].as_str()) {
         (Some(situation), Some(follows)) => format!(" ({situation}: {follows})"),
         _ => String::new(),
     };
-    let mut lines = vec![format!("{:<8}{}{situation}", name(change.action), change.id)];
-    lines.extend(change.fields.iter().map(field_line));
-    lines.extend(change.join.iter().map(|segment| format!("    + segment {segment}")));
-    lines.extend(change.leave.iter().map(|segment| format!("    - segment {segment}")));
-    lines.extend(change.issues.iter().map(|issue| format!("    ! {}: {}", issue.field, issue.message)));
+    let mut lines = vec![format!("{:<8}{}{situation}", text(&change["action"]), text(&change["id"]))];
+    lines.extend(of("fields").map(field_line));
+    lines.extend(of("join").map(|segment| format!("    + segment {}", text(segment))));
+    lines.extend(of("leave").map(|segment| format!("    - segment {}", text(segment))));
+    lines.extend(of("issues").map(|issue| format!("    ! {}: {}", text(&issue["field"]), text(&issue["message"]))));
     lines.join("\n")
 }
 
-fn field_line(field: &FieldPlan) -> String {
-    match (&field.before, &field.after) {
-        (Value::Null, after) => format!("    + {} = {after}", field.field),
-        (before, Value::Null) => format!("    - {} (was {before})", field.field),
-        (before, after) => format!("    ~ {} = {after} (was {before})", field.field),
+fn field_line(field: &Value) -> String {
+    let name = field["field"].as_str().unwrap_or_default();
+    match (&field["before"], &field["after"]) {
+        (Value::Null, after) => format!("    + {name} = {after}"),
+        (before, Value::Null) => format!("    - {name} (was {before})"),
+        (before, after) => format!("    ~ {name} = {after} (was {before})"),
     }
 }

@@ -1,16 +1,13 @@
 //! `tandem tenants`: who owns records, integrations and keys.
 
-use std::path::Path;
-
 use clap::Subcommand;
 use serde_json::{Value, json};
-use tandem_app::admin::{Admin, TenantChange};
-use tandem_app::config::Environment;
+use tandem_app::api::status::TenantSummary;
 use tandem_core::domain::scope::TenantId;
-use tandem_core::domain::tenant::{Label, Tenant, TenantStatus};
+use tandem_core::domain::tenant::Label;
 
+use crate::api::{Api, Ask, Target};
 use crate::failure::CommandError;
-use crate::installation::{Installation, at_the_command};
 use crate::keys::{label, tenant};
 use crate::output::Output;
 
@@ -19,6 +16,8 @@ use crate::output::Output;
 pub enum Tenants {
     /// List them.
     List,
+    /// How all of them stand, in numbers.
+    Status,
     /// Make one.
     Create {
         /// By what it is named in calls and commands, for good: letters, digits, `-` and `_`.
@@ -61,58 +60,60 @@ pub enum Tenants {
 }
 
 /// Runs the command.
-pub async fn tenants(
-    command: &Tenants,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
-    let installation = Installation::open(data_dir, environment).await?;
-    let admin = Admin::new(&installation.foundation.table);
-    let by = at_the_command(&TenantId::default());
-    let suspended = |suspended| TenantChange { suspended: Some(suspended), ..TenantChange::default() };
-    let tenant = match command {
-        Tenants::List => {
-            let listed = admin.list_tenants(None, usize::MAX).await?;
-            let text = listed.iter().map(line).collect::<Vec<_>>().join("\n");
-            output.result(&listed.iter().map(tenant_json).collect::<Vec<_>>(), text);
-            return Ok(());
-        }
-        Tenants::Delete { id, name } => {
-            admin.delete_tenant(id, name, &by, &|| true).await?;
-            output.result(&json!({"deleted": id}), format!("deleted {id} and what it owned"));
-            return Ok(());
-        }
-        Tenants::Create { id, name } => {
-            let name = match name {
-                Some(name) => name.clone(),
-                None => Label::try_from(id.to_string()).map_err(|error| CommandError::Undone(error.to_string()))?,
-            };
-            admin.create_tenant(id.clone(), name, &by).await?
-        }
-        Tenants::Rename { id, name } => {
-            let change = TenantChange { name: Some(name.clone()), ..TenantChange::default() };
-            admin.change_tenant(id, change, None, &by).await?
-        }
-        Tenants::Suspend { id } => admin.change_tenant(id, suspended(true), None, &by).await?,
-        Tenants::Resume { id } => admin.change_tenant(id, suspended(false), None, &by).await?,
+pub async fn tenants(command: &Tenants, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    let api = target.api(&TenantId::default()).await?;
+    let changed = async |id: &TenantId, change: Value| {
+        let id = id.to_string();
+        api.ask(Ask::patch(&["tenants", &id], change)).await
     };
-    output.result(&tenant_json(&tenant), line(&tenant));
+    let told = match command {
+        Tenants::List => {
+            let listed = api.all("tenants", usize::MAX, || Ask::get(&["tenants"])).await?;
+            output.result(&listed, listed.iter().map(line).collect::<Vec<_>>().join("\n"));
+            return Ok(());
+        }
+        Tenants::Status => {
+            let found = api.all_as("tenants", usize::MAX, || Ask::get(&["status", "tenants"])).await?;
+            output.result(&found, found.iter().map(summary).collect::<Vec<_>>().join("\n"));
+            return Ok(());
+        }
+        Tenants::Delete { id, name } => return delete(&api, id, name, output).await,
+        Tenants::Create { id, name } => {
+            let name = name.as_ref().map_or_else(|| id.to_string(), ToString::to_string);
+            api.ask(Ask::post(&["tenants"], json!({"id": id, "name": name}))).await?
+        }
+        Tenants::Rename { id, name } => changed(id, json!({"name": name})).await?,
+        Tenants::Suspend { id } => changed(id, json!({"status": "suspended"})).await?,
+        Tenants::Resume { id } => changed(id, json!({"status": "active"})).await?,
+    };
+    output.result(&told["tenant"], line(&told["tenant"]));
     Ok(())
 }
 
-fn status(tenant: &Tenant) -> &'static str {
-    match tenant.status {
-        TenantStatus::Active => "active",
-        TenantStatus::Suspended { .. } => "suspended",
-        TenantStatus::Deleting { .. } => "deleting",
+/// As many calls as it takes: each goes on for some seconds.
+async fn delete(api: &Api, id: &TenantId, name: &str, output: &Output) -> Result<(), CommandError> {
+    let tenant = id.to_string();
+    loop {
+        let told = api.ask(Ask::delete(&["tenants", &tenant]).with("name", Some(name))).await?;
+        if told["deleted"] == json!(true) {
+            output.result(&json!({"deleted": id}), format!("deleted {id} and what it owned"));
+            return Ok(());
+        }
     }
 }
 
-fn tenant_json(tenant: &Tenant) -> Value {
-    json!({"id": tenant.id, "name": tenant.name, "status": status(tenant), "createdAt": tenant.created_at})
+fn line(tenant: &Value) -> String {
+    let text = |name: &str| tenant[name].as_str().unwrap_or_default();
+    format!("{:<20}  {:<9}  {}", text("id"), text("status"), text("name"))
 }
 
-fn line(tenant: &Tenant) -> String {
-    format!("{:<20}  {:<9}  {}", tenant.id.to_string(), status(tenant), tenant.name)
+fn summary(tenant: &TenantSummary) -> String {
+    let TenantSummary { integrations, failing, parked, waiting, .. } = tenant;
+    let success = tenant.last_success.map_or_else(|| "no run yet".to_owned(), |at| format!("last success {at:.0}"));
+    let halted = tenant.halted_since.map(|at| format!("  HALTED since {at:.0}")).unwrap_or_default();
+    format!(
+        "{:<20}  {:<9}  {integrations} integrations, {failing} failing  {parked} parked  {waiting} waiting  {success}{halted}",
+        tenant.tenant.to_string(),
+        tenant.status
+    )
 }

@@ -44,7 +44,7 @@ pub async fn run(size: Size) -> Proof {
     let tries = until_finished(&sync).await?;
     system.mautic.clear_faults();
     let runs = RunTable::new(system.table.table().clone());
-    let logs = runs.runs(&Scope::default_mautic(), 200).await.map_err(told)?;
+    let logs = runs.runs(&Scope::default_mautic(), None, 200).await.map_err(told)?;
     let mut main = logs.iter().max_by_key(|log| (log.rejected, log.rows)).ok_or("no run was logged")?.clone();
     // What is wrong with a row is told by the run that took it, which may not be the one that took the others.
     main.issues.extend(logs.iter().flat_map(|log| log.issues.clone()));

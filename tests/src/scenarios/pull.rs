@@ -254,7 +254,7 @@ impl Office {
 
     /// A person decides what is contested: half for each side. Gives their number.
     async fn decide_all(&mut self) -> Result<usize, String> {
-        let listed = self.desk.contested(1_000).await.map_err(told)?;
+        let listed = self.desk.contested(None, 1_000).await.map_err(told)?.0;
         let listed: usize = listed.iter().map(|person| person.fields.len()).sum();
         let open: Vec<(usize, &'static str)> = self
             .people

@@ -142,6 +142,7 @@ async fn until_finished(desk: &Arc<Desk>) -> Result<usize, String> {
         match sync(Arc::clone(desk)).await?.stopped {
             None => return Ok(attempt),
             Some(Stopped::Halted(why)) => return Err(format!("the run halted: {why}")),
+            Some(Stopped::Asked) => return Err("nobody asks it to stop".to_owned()),
             Some(Stopped::Paused(_) | Stopped::Failed(_)) => tokio::time::sleep(Duration::from_millis(500)).await,
         }
     }
@@ -151,7 +152,7 @@ async fn until_finished(desk: &Arc<Desk>) -> Result<usize, String> {
 /// The log of the import: what failed goes on under it.
 async fn only_log(system: &System) -> Result<RunLog, String> {
     let runs = RunTable::new(system.table.table().clone());
-    let logs = runs.runs(&Scope::default_mautic(), 200).await.map_err(told)?;
+    let logs = runs.runs(&Scope::default_mautic(), None, 200).await.map_err(told)?;
     logs.into_iter().max_by_key(|log| log.rows).ok_or_else(|| "no run was logged".to_owned())
 }
 

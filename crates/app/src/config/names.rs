@@ -9,10 +9,10 @@ use super::Environment;
 const SETTINGS: &[&str] = &["TANDEM_", "MAUTIC_", "SUPABASE_", "STRIPE_", "LEMONSQUEEZY_", "AWS_ENDPOINT_URL_"];
 
 /// Names that say something of one process, and nothing of the installation.
-const OF_A_PROCESS: &[&str] = &["TANDEM_DATA_DIR", "TANDEM_LOG"];
+const OF_A_PROCESS: &[&str] = &["TANDEM_DATA_DIR", "TANDEM_LOG", "TANDEM_URL"];
 
 /// Names that programs beside Tandem use: its client, its tests.
-const OF_OTHERS: &[&str] = &["TANDEM_URL", "TANDEM_RELEASE_DIR"];
+const OF_OTHERS: &[&str] = &["TANDEM_RELEASE_DIR"];
 
 /// A name of another program that is no more alike than this to one of Tandem's is the other program's.
 const ALIKE: f64 = 0.9;

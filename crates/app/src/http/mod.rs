@@ -24,18 +24,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use tandem_core::domain::scope::TenantId;
-use tandem_core::ports::{BudgetStore, Clock, Entropy};
+use tandem_core::ports::{BudgetStore, CircuitStore, Clock, Entropy};
 use tandem_core::sync::operations::Recorder;
-use tandem_core::sync::services::Desk;
+use tandem_core::sync::services::{Desk, Services};
 use tandem_core::webhook::proof::Secrets;
 
 use envelope::ApiError;
 
-pub use admin::integrations::{
-    connection as connection_view, known as integration_view, read_credentials, read_options,
-};
 pub use auth::KeyRing;
-pub use operations::event_view::event as event_view;
 pub use routes::{Access, Function, ROUTES, Route, Verb};
 
 use crate::admin::Admin;
@@ -49,6 +45,10 @@ use crate::stored_desks::StoredDesks;
 /// What the operations work with. Cloning is cheap.
 #[derive(Clone)]
 pub struct AppState {
+    /// Table and queue, for what needs no platform.
+    pub services: Services,
+    /// Which platforms are silent just now.
+    pub circuits: Arc<dyn CircuitStore>,
     /// The desk of the default integration; `None` is demo mode.
     pub desk: Option<Desk>,
     /// Notes what is written to platforms while a request is under way.

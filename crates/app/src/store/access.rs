@@ -79,12 +79,7 @@ impl Table {
         self.query(keys.text(":pk", pk), Some(limit), true).await
     }
 
-    /// The items of a partition against the order of their sort keys, at most `limit`. One read call per megabyte.
-    pub(super) async fn partition_from_end(&self, pk: String, limit: usize) -> Result<Vec<Item>> {
-        self.query(Condition::new("pk = :pk").text(":pk", pk), Some(limit), false).await
-    }
-
-    /// The same, of items that come before a sort key.
+    /// Items of a partition that come before a sort key, against their order, at most `limit`. One read call per megabyte.
     pub(super) async fn partition_before(&self, pk: String, before: Option<&str>, limit: usize) -> Result<Vec<Item>> {
         let keys = match before {
             None => Condition::new("pk = :pk"),

@@ -87,6 +87,14 @@ impl AuditTable {
         Self { table }
     }
 
+    /// Notes what is done where no transaction is. One write call.
+    ///
+    /// # Errors
+    /// `Storage` when the table fails.
+    pub async fn note(&self, tenant: &TenantId, entry: &AuditEntry) -> Result<()> {
+        self.table.transact(vec![noting(&self.table, tenant, entry)?]).await.map(drop)
+    }
+
     /// A tenant's entries before the one of this id, at most `limit`, the newest first. One read call.
     ///
     /// # Errors

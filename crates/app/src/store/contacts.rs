@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tandem_core::domain::consent::{ConsentEntry, ConsentOutcome};
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
+use tandem_core::domain::record::Record;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::jobs::message::{MembershipChange, MembershipList};
@@ -78,6 +79,10 @@ impl ContactStore for ContactTable {
 
     async fn links(&self, tenant: &TenantId, key: &RecordKey) -> Result<Vec<LinkOf>> {
         rows::links(self.table.partition(keys::record_partition(tenant, key), None).await?)
+    }
+
+    async fn whole(&self, tenant: &TenantId, key: &RecordKey) -> Result<Option<(Record, Vec<LinkOf>)>> {
+        rows::whole(self.table.partition(keys::record_partition(tenant, key), None).await?)
     }
 
     async fn by_remote_id(&self, scope: &Scope, id: &RemoteId) -> Result<Option<RecordKey>> {
@@ -152,8 +157,9 @@ impl ContactStore for ContactTable {
         self.table.transact(writes).await.map(Attempt::from)
     }
 
-    async fn contested(&self, scope: &Scope, limit: usize) -> Result<Vec<RecordKey>> {
-        let items = self.table.partition(keys::contested_partition(scope), Some(limit)).await?;
+    async fn contested(&self, scope: &Scope, after: Option<&RecordKey>, limit: usize) -> Result<Vec<RecordKey>> {
+        let after = after.map(RecordKey::as_str);
+        let items = self.table.partition_after(keys::contested_partition(scope), after, limit).await?;
         items.into_iter().map(rows::pointed_to).collect()
     }
 

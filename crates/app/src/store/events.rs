@@ -10,7 +10,7 @@ use tandem_core::domain::engagement::{EngagementEvent, Standing};
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
-use tandem_core::ports::{EventStore, Feed, FeedCursor, Kept};
+use tandem_core::ports::{EventStore, Feed, FeedCursor, Kept, KeptDelivery};
 use tandem_core::webhook::entry::{Entry, Observed};
 
 use super::keys;
@@ -51,6 +51,14 @@ impl EventStore for EventTable {
 
     async fn unfinished(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>> {
         deliveries::unfinished(&self.table, scope, before, limit).await
+    }
+
+    async fn unfinished_behind(&self, scope: &Scope, after: Option<&str>, limit: usize) -> Result<Vec<KeptDelivery>> {
+        deliveries::unfinished_behind(&self.table, scope, after, limit).await
+    }
+
+    async fn delivery(&self, scope: &Scope, digest: &str, now: Timestamp) -> Result<Option<KeptDelivery>> {
+        deliveries::delivery(&self.table, scope, digest, now).await
     }
 
     async fn add(&self, scope: &Scope, contact: &RemoteId, event: &EngagementEvent) -> Result<bool> {

@@ -39,8 +39,7 @@ pub(super) async fn begin<T: Default + Serialize + DeserializeOwned>(
 ) -> Result<Option<(RunLease, T)>> {
     let stored = stored(table, key.clone()).await?;
     let ends = stored.as_ref().and_then(|row| row.lease_until);
-    let held = ends.is_some_and(|ends| ends > now.as_microsecond() && ends <= Lease::farthest(now).as_microsecond());
-    if held {
+    if ends.is_some_and(|ends| is_ahead(ends, now)) {
         return Ok(None);
     }
     let as_read = as_read(stored.as_ref());
@@ -60,6 +59,17 @@ pub(super) async fn begin<T: Default + Serialize + DeserializeOwned>(
         Put::Done => Ok(Some((lease(), state))),
         Put::Refused(there) => Ok(begun_by(there, owner, fence)?.then(|| (lease(), state))),
     }
+}
+
+/// Whether a lease that ends then holds: one that ends too far ahead was written by a clock that is wrong.
+fn is_ahead(ends: i64, now: Timestamp) -> bool {
+    ends > now.as_microsecond() && ends <= Lease::farthest(now).as_microsecond()
+}
+
+/// Whether somebody has the lease. One read call.
+pub(super) async fn is_held(table: &Table, key: Key, now: Timestamp) -> Result<bool> {
+    let ends = stored(table, key).await?.and_then(|row| row.lease_until);
+    Ok(ends.is_some_and(|ends| is_ahead(ends, now)))
 }
 
 /// A state as it is stored, and the lease without which it is not.

@@ -46,6 +46,11 @@ impl ParkedJobs for ParkedTable {
         items.into_iter().map(parked).collect()
     }
 
+    async fn list_behind(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<ParkedJob>> {
+        let items = self.table.partition_after(keys::parked_partition(tenant), Some(after), limit).await?;
+        items.into_iter().map(parked).collect()
+    }
+
     async fn get(&self, tenant: &TenantId, id: &str) -> Result<Option<ParkedJob>> {
         self.table.get(keys::parked(tenant, id)).await?.map(parked).transpose()
     }

@@ -168,7 +168,7 @@ impl Purge {
 }
 
 /// The partitions of a tenant itself.
-fn partitions(tenant: &TenantId) -> [String; 7] {
+fn partitions(tenant: &TenantId) -> [String; 8] {
     [
         keys::api_key_name_partition(tenant),
         keys::integration_name_partition(tenant),
@@ -176,6 +176,7 @@ fn partitions(tenant: &TenantId) -> [String; 7] {
         keys::unqueued_partition(tenant),
         keys::arrival_months(tenant).pk,
         keys::take_state(tenant).pk,
+        keys::issue_partition(tenant),
         keys::audit_partition(tenant),
     ]
 }

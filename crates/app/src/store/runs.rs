@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
@@ -32,6 +33,16 @@ struct LogRow {
     fence_number: Option<u64>,
 }
 
+/// The run that was asked to stop.
+#[derive(Serialize, Deserialize)]
+struct StopRow {
+    run_id: String,
+    expires_at: i64,
+}
+
+/// How long it is kept that a run was asked to stop: no run goes on for longer under one lease.
+const STOP_KEPT_SECONDS: i64 = 86_400;
+
 /// How long a run's log is kept: 90 days.
 const KEPT_SECONDS: i64 = 90 * 86_400;
 
@@ -57,6 +68,20 @@ impl RunStore for RunTable {
 
     async fn save(&self, scope: &Scope, lease: &RunLease, state: &SendState) -> Result<Attempt> {
         leased::save(&self.table, keys::run_state(scope), Leased { lease, state }).await
+    }
+
+    async fn is_under_way(&self, scope: &Scope, now: Timestamp) -> Result<bool> {
+        leased::is_held(&self.table, keys::run_state(scope), now).await
+    }
+
+    async fn ask_to_stop(&self, scope: &Scope, run: &str, now: Timestamp) -> Result<()> {
+        let row = StopRow { run_id: run.to_owned(), expires_at: now.as_second().saturating_add(STOP_KEPT_SECONDS) };
+        self.table.put(item(keys::run_stop(scope), &row)?).await
+    }
+
+    async fn asked_to_stop(&self, scope: &Scope) -> Result<Option<String>> {
+        let asked = self.table.get(keys::run_stop(scope)).await?.map(row::<StopRow>).transpose()?;
+        Ok(asked.map(|asked| asked.run_id))
     }
 
     async fn prolong(&self, scope: &Scope, lease: &RunLease, until: Timestamp) -> Result<Attempt> {
@@ -145,11 +170,30 @@ impl RunStore for RunTable {
         Ok(parts?.into_iter().flatten().filter(|issue| seen.insert(issue.clone())).collect())
     }
 
-    async fn runs(&self, scope: &Scope, limit: usize) -> Result<Vec<RunLog>> {
-        let items = self.table.partition_from_end(keys::run_partition(scope), limit).await?;
+    async fn runs(&self, scope: &Scope, before: Option<&str>, limit: usize) -> Result<Vec<RunLog>> {
+        let items = self.table.partition_before(keys::run_partition(scope), before, limit).await?;
         items.into_iter().map(|item| parsed(&row::<LogRow>(item)?.document)).collect()
     }
+
+    async fn run(&self, scope: &Scope, id: &str) -> Result<Option<RunLog>> {
+        let Some(item) = self.table.get(keys::run_log(scope, id)).await? else { return Ok(None) };
+        parsed(&row::<LogRow>(item)?.document).map(Some)
+    }
+
+    async fn keep_plan(&self, scope: &Scope, run: &RunLog, part: u32, changes: &[Value]) -> Result<()> {
+        let expires_at = run.started_at.as_second().saturating_add(PLAN_KEPT_SECONDS);
+        let row = LogRow { document: document(&changes)?, expires_at, fence_number: None };
+        self.table.put(item(keys::run_plan(scope, &run.id, part), &row)?).await
+    }
+
+    async fn plan(&self, scope: &Scope, run: &str, part: u32) -> Result<Option<Vec<Value>>> {
+        let Some(item) = self.table.get(keys::run_plan(scope, run, part)).await? else { return Ok(None) };
+        parsed(&row::<LogRow>(item)?.document).map(Some)
+    }
 }
+
+/// How long a dry run's plan is kept: it holds values of people, and is old by tomorrow.
+const PLAN_KEPT_SECONDS: i64 = 86_400;
 
 fn expires_at(run: &RunLog) -> i64 {
     run.started_at.as_second().saturating_add(KEPT_SECONDS)

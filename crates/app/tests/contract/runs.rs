@@ -339,10 +339,10 @@ async fn logs_are_listed_newest_first_and_a_run_has_one() {
     let later = RunLog { continuations: 2, end: RunEnd::Paused, ..log("run-4", START + 4) };
     runs.log(&scope("a"), &lease(1), &later).await.unwrap();
     runs.log(&scope("b"), &lease(1), &log("run-9", START)).await.unwrap();
-    let listed = runs.runs(&scope("a"), 3).await.unwrap();
+    let listed = runs.runs(&scope("a"), None, 3).await.unwrap();
     assert_eq!(listed, [log("run-5", START + 5), later, log("run-3", START + 3)]);
-    assert_eq!(runs.runs(&scope("a"), 100).await.unwrap().len(), 5);
-    assert_eq!(runs.runs(&scope("c"), 100).await.unwrap(), []);
+    assert_eq!(runs.runs(&scope("a"), None, 100).await.unwrap().len(), 5);
+    assert_eq!(runs.runs(&scope("c"), None, 100).await.unwrap(), []);
 }
 
 /// Such logs are more than the megabyte that one query gives.
@@ -354,7 +354,7 @@ async fn a_log_is_not_set_back_by_a_run_that_lost_its_lease() {
     assert_eq!(runs.log(&scope("a"), &lease(7), &early).await.unwrap(), Attempt::Done);
     assert_eq!(runs.log(&scope("a"), &lease(8), &late).await.unwrap(), Attempt::Done);
     assert_eq!(runs.log(&scope("a"), &lease(7), &early).await.unwrap(), Attempt::Contended);
-    assert_eq!(runs.runs(&scope("a"), 9).await.unwrap(), [late]);
+    assert_eq!(runs.runs(&scope("a"), None, 9).await.unwrap(), [late]);
 }
 
 #[tokio::test]
@@ -370,7 +370,7 @@ async fn logs_with_as_many_problems_as_they_take_are_listed_whole() {
         let problems = (0..MOST_PROBLEMS).map(problem).collect();
         runs.log(&scope("a"), &lease(1), &RunLog { problems, ..log(&format!("run-{number}"), START) }).await.unwrap();
     }
-    let listed = runs.runs(&scope("a"), 9).await.unwrap();
+    let listed = runs.runs(&scope("a"), None, 9).await.unwrap();
     let ids: Vec<&str> = listed.iter().map(|run| run.id.as_str()).collect();
     assert_eq!(ids, ["run-19", "run-18", "run-17", "run-16", "run-15", "run-14", "run-13", "run-12", "run-11"]);
     assert!(listed.iter().all(|run| run.problems.len() == MOST_PROBLEMS));
@@ -388,9 +388,9 @@ async fn names_from_outside_reach_nothing_but_their_own_place() {
         runs.log(&scope("a"), &lease, &run).await.unwrap();
         assert_eq!(runs.end(&scope("a"), &lease, &reached(name)).await.unwrap(), Attempt::Done);
         assert_eq!(runs.state(&scope("a")).await.unwrap(), reached(name));
-        assert!(runs.runs(&scope("a"), 100).await.unwrap().contains(&run));
+        assert!(runs.runs(&scope("a"), None, 100).await.unwrap().contains(&run));
     }
-    assert_eq!(runs.runs(&scope("a"), 100).await.unwrap().len(), HOSTILE.len());
+    assert_eq!(runs.runs(&scope("a"), None, 100).await.unwrap().len(), HOSTILE.len());
     assert_eq!(runs.roster(&scope("a").tenant, 0).await.unwrap(), []);
 }
 
@@ -411,5 +411,5 @@ async fn what_is_wrong_with_rows_is_kept_in_parts_and_read_as_one() {
     let mut meant: Vec<String> = HOSTILE.iter().map(|id| (*id).to_owned()).collect();
     meant.sort();
     assert_eq!((found, runs.issues(&scope, "other").await.unwrap()), (meant, Vec::new()));
-    assert!(runs.runs(&scope, 10).await.unwrap().is_empty(), "it is no log of a run");
+    assert!(runs.runs(&scope, None, 10).await.unwrap().is_empty(), "it is no log of a run");
 }

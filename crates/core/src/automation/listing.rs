@@ -1,7 +1,10 @@
 //! Looking at events and how far they have come.
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::domain::identity::{Email, ExternalId};
 use crate::error::Result;
+use crate::policy;
 use crate::sync::services::Desk;
 
 use super::stored::{EventStatus, StoredEvent};
@@ -31,6 +34,23 @@ impl Desk {
     ) -> Result<Vec<StoredEvent>> {
         let looked_at = looked_at(status, limit);
         let events = self.services.lifecycle.events(&self.integration.scope, self.now(), after, looked_at).await?;
+        Ok(chosen(events, status, limit))
+    }
+
+    /// The same of those that came before a moment.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn events_before(
+        &self,
+        moment: Timestamp,
+        status: Option<EventStatus>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        let just_before = policy::after(moment, SignedDuration::from_micros(-1));
+        let from = just_before.min(self.now());
+        let looked_at = looked_at(status, limit);
+        let events = self.services.lifecycle.events(&self.integration.scope, from, None, looked_at).await?;
         Ok(chosen(events, status, limit))
     }
 

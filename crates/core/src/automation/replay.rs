@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::domain::scope::Scope;
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::{ParkedJob, Task};
 use crate::jobs::replay::replay;
-use crate::sync::services::Desk;
+use crate::sync::services::{Desk, Services};
 
 use super::stored::{EventStatus, StoredEvent};
 
@@ -60,7 +61,7 @@ impl Desk {
             EventStatus::Completed => {
                 return Err(Failure::new(FailureKind::Invalid, "the event is completed: nothing of it is left to do"));
             }
-            EventStatus::Parked => self.unpark(event).await?,
+            EventStatus::Parked => self.services.unpark(&self.integration.scope, event).await?,
             EventStatus::Pending | EventStatus::Processing => {}
         }
         match job {
@@ -68,15 +69,28 @@ impl Desk {
             None => self.queue_event(id, correlation_id, Duration::ZERO).await.map(drop),
         }
     }
+}
+
+impl Services {
+    /// Has a parked event say again that something is under way, before its job is put on the queue again.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn reopen_event(&self, scope: &Scope, id: &str) -> Result<()> {
+        match self.lifecycle.event(scope, id).await? {
+            Some(event) if event.status == EventStatus::Parked => self.unpark(scope, event).await,
+            _ => Ok(()),
+        }
+    }
 
     /// Its status says again that something is under way. Should somebody else have changed it meanwhile, that stands.
-    async fn unpark(&self, mut event: StoredEvent) -> Result<()> {
+    async fn unpark(&self, scope: &Scope, mut event: StoredEvent) -> Result<()> {
         if event.subject.is_some() {
             event.reopen();
         } else {
             (event.status, event.note) = (EventStatus::Pending, None);
         }
         event.revision += 1;
-        self.services.lifecycle.save(&self.integration.scope, &event).await.map(drop)
+        self.lifecycle.save(scope, &event).await.map(drop)
     }
 }

@@ -71,7 +71,7 @@ impl OperationStatus {
 }
 
 /// Which way an operation went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From Tandem to the platform: every write of a platform.
@@ -139,7 +139,7 @@ impl WrittenPart {
 }
 
 /// One thing that was done to one thing, as it is read: a part of a call with what it shares with the others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
     /// When the call began.

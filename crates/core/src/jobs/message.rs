@@ -120,6 +120,9 @@ pub enum Task {
     /// Go on with the sync run of the integration.
     #[serde(rename = "sync_v1")]
     Sync,
+    /// Do a sync run that a person ordered.
+    #[serde(rename = "start_run_v1")]
+    StartRun(RunOrder),
     /// Do what the schedule does for the integration: a sync run, and a look at its webhook.
     #[serde(rename = "look_after_v1")]
     LookAfter,
@@ -145,6 +148,28 @@ pub enum Task {
 }
 
 impl Task {
+    /// What it does, in a word for answers.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::PushContact { .. } => "push_contact",
+            Self::SetMembership(_) | Self::RequestMembership(_) => "membership",
+            Self::DeleteContact { .. } | Self::DeletePerson { .. } | Self::Erase { .. } => "delete_contact",
+            Self::TakeDelivery { .. } => "take_delivery",
+            Self::ApplyDelivery { .. } => "apply_delivery",
+            Self::CheckGone { .. } => "check_contact",
+            Self::CheckAllowed { .. } => "check_consent",
+            Self::TakeNewcomer { .. } => "newcomer",
+            Self::WriteBack { .. } => "write_back",
+            Self::TakeBack { .. } => "take_back",
+            Self::Sync | Self::StartRun(_) => "sync",
+            Self::LookAfter => "look_after",
+            Self::SendOutbox => "send",
+            Self::ApplyEvent { .. } => "event",
+            Self::Identify { .. } => "identify",
+        }
+    }
+
     /// Whether the platform can do several of this kind with fewer calls than one each.
     #[must_use]
     pub const fn is_done_together(&self) -> bool {
@@ -160,6 +185,7 @@ impl Task {
             | Self::WriteBack { .. }
             | Self::TakeBack { .. }
             | Self::Sync
+            | Self::StartRun(_)
             | Self::LookAfter
             | Self::SendOutbox
             | Self::RequestMembership(_)
@@ -176,6 +202,21 @@ impl Task {
     pub const fn is_done_by_runs(&self) -> bool {
         matches!(self, Self::SendOutbox)
     }
+}
+
+/// A sync run that a person ordered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOrder {
+    /// The id of the run: it is carried out once.
+    pub run: String,
+    /// Read all rows and compare each with what was sent.
+    pub full: bool,
+    /// Deletions and blanks are meant, however many.
+    pub accept_losses: bool,
+    /// Look for what was changed on the platform, though the last look was not long ago.
+    pub pull: bool,
+    /// Change nothing, and keep what would be done.
+    pub dry_run: bool,
 }
 
 /// One contact's membership of one list.

@@ -63,6 +63,7 @@ impl Desk {
             Task::WriteBack { contact } => self.write_back(contact).await,
             Task::TakeBack { record, at, fields } => self.take_back(record, *at, fields).await,
             Task::Sync => self.continue_sync(&job.correlation_id).await,
+            Task::StartRun(order) => Box::pin(self.run_ordered(order, &job.correlation_id)).await,
             Task::LookAfter => Box::pin(self.look_after(&job.correlation_id)).await,
             Task::SendOutbox => self.send_outbox(&job.correlation_id).await,
             Task::ApplyEvent { event } => self.apply_event(event).await,

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Attempt;
 use super::bulk::{ChangeCursor, MarkCursor};
 use super::source::SourceCursor;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::scope::{IntegrationId, Scope, TenantId};
+use crate::domain::situation::Situation;
 use crate::error::Result;
 
 /// How far the rows of a tenant's source were taken. Written with the take's lease, so that a run that lost it can't set it
@@ -170,11 +172,26 @@ pub enum RunEnd {
     Halted,
     /// It failed.
     Failed,
+    /// A person stopped it: what is left is done by the next one.
+    Stopped,
+    /// It was a dry run, and nothing was changed: its plan says what a run would do.
+    Planned,
+}
+
+impl RunEnd {
+    /// Whether nothing follows: runs that paused, halted or failed are gone on with.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::Finished | Self::Incomplete | Self::Stopped | Self::Planned => true,
+            Self::Running | Self::Paused | Self::Halted | Self::Failed => false,
+        }
+    }
 }
 
 /// The log of a run, its continuations included.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct RunLog {
     /// Names the run; time-ordered.
     pub id: String,
@@ -239,6 +256,29 @@ pub struct RunLog {
     pub problems: Vec<RowProblem>,
     /// Why it failed or halted.
     pub error: Option<String>,
+    /// What a dry run found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanLog>,
+}
+
+/// What a dry run found, in numbers; the changes themselves are kept beside the log for a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PlanLog {
+    /// How many rows each thing would be done about, by its name.
+    pub counts: BTreeMap<String, u64>,
+    /// How many of the changes are in which situation.
+    pub situations: BTreeMap<Situation, u64>,
+    /// Why the run would halt before it sends anything.
+    pub would_halt: Option<String>,
+    /// Contacts that wait from runs before and are due: they are among the counts.
+    pub due: u64,
+    /// Contacts that wait from runs before and are not due yet.
+    pub waiting: u64,
+    /// How many changes are kept; a plan of more is counted and not told in full.
+    pub kept: u64,
+    /// Whether all was looked at: else the time ran out before.
+    pub complete: bool,
 }
 
 /// The most problems that a run's log names.
@@ -277,6 +317,12 @@ pub trait RunStore: Send + Sync {
     ) -> Result<Option<(RunLease, SendState)>>;
     /// Stores the state and prolongs the lease; `Contended` when the lease is another run's by now. One write call.
     async fn save(&self, scope: &Scope, lease: &RunLease, state: &SendState) -> Result<Attempt>;
+    /// Whether a run has the lease. One read call.
+    async fn is_under_way(&self, scope: &Scope, now: Timestamp) -> Result<bool>;
+    /// Notes that this run is to stop. One write call.
+    async fn ask_to_stop(&self, scope: &Scope, run: &str, now: Timestamp) -> Result<()>;
+    /// The run that is to stop, as it was noted last. One read call.
+    async fn asked_to_stop(&self, scope: &Scope) -> Result<Option<String>>;
     /// Prolongs the lease and nothing else. One write call.
     async fn prolong(&self, scope: &Scope, lease: &RunLease, until: Timestamp) -> Result<Attempt>;
     /// Stores the state and gives the lease back. One write call.
@@ -319,6 +365,12 @@ pub trait RunStore: Send + Sync {
     async fn keep_issues(&self, scope: &Scope, run: &RunLog, part: &str, issues: &[RowIssue]) -> Result<()>;
     /// All issues of a run's rows, each once, in no order. One read call per MB.
     async fn issues(&self, scope: &Scope, run: &str) -> Result<Vec<RowIssue>>;
-    /// The last runs, the newest first. One read call.
-    async fn runs(&self, scope: &Scope, limit: usize) -> Result<Vec<RunLog>>;
+    /// The last runs, the newest first; with `before` those that came before the one of this id. One read call.
+    async fn runs(&self, scope: &Scope, before: Option<&str>, limit: usize) -> Result<Vec<RunLog>>;
+    /// The log of one run. One read call.
+    async fn run(&self, scope: &Scope, id: &str) -> Result<Option<RunLog>>;
+    /// Keeps a part of a dry run's plan for a day, as JSON; parts are read in the order of their numbers. One write call.
+    async fn keep_plan(&self, scope: &Scope, run: &RunLog, part: u32, changes: &[Value]) -> Result<()>;
+    /// A part of a dry run's plan; `None` behind the last, and when its day is over. One read call.
+    async fn plan(&self, scope: &Scope, run: &str, part: u32) -> Result<Option<Vec<Value>>>;
 }

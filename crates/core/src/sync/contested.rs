@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::identity::Email;
+use crate::domain::identity::{Email, RecordKey};
 use crate::domain::link::{FieldConflict, RemoteId};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
-use crate::ports::{Attempt, Save};
+use crate::ports::{Attempt, Save, Stored};
 
 use super::conflict::{self, Side};
 use super::services::Desk;
@@ -17,8 +17,10 @@ use super::take_back::HandedOver;
 use crate::domain::whom::Whom;
 
 /// A person with fields that have to be decided.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contested {
+    /// The record.
+    pub record: RecordKey,
     /// The address.
     pub email: Option<Email>,
     /// The contact on the platform.
@@ -28,19 +30,31 @@ pub struct Contested {
 }
 
 impl Desk {
-    /// Whose fields have to be decided, at most `limit` people.
+    /// Whose fields have to be decided, of the `limit` people behind `after` in the list of those of whom it was noted; and where
+    /// the list goes on. Who was decided since is passed over. One read, and one for 50 people.
     ///
     /// # Errors
     /// As the table fails.
-    pub async fn contested(&self, limit: usize) -> Result<Vec<Contested>> {
+    pub async fn contested(
+        &self,
+        after: Option<&RecordKey>,
+        limit: usize,
+    ) -> Result<(Vec<Contested>, Option<RecordKey>)> {
         let scope = &self.integration.scope;
-        let keys = self.services.contacts.contested(scope, limit).await?;
+        let keys = self.services.contacts.contested(scope, after, limit).await?;
+        let next = keys.last().filter(|_| keys.len() >= limit).cloned();
         let stored = self.services.bulk.load_many(scope, &keys).await?;
-        let people = stored.into_iter().filter_map(|stored| stored.record.zip(stored.link));
-        let people = people.filter(|(_, link)| !link.conflicts.is_empty());
-        Ok(people
-            .map(|(record, link)| Contested { email: record.email, contact: link.remote_id, fields: link.conflicts })
-            .collect())
+        let people = keys.into_iter().zip(stored).filter_map(|(record, stored)| {
+            let (known, link) = stored.record.zip(stored.link)?;
+            let contested = !link.conflicts.is_empty();
+            contested.then_some(Contested {
+                record,
+                email: known.email,
+                contact: link.remote_id,
+                fields: link.conflicts,
+            })
+        });
+        Ok((people.collect(), next))
     }
 
     /// Ends the conflict of a field: the chosen side's value goes to the other side, to the platform by a job.
@@ -49,8 +63,28 @@ impl Desk {
     /// `NotFound` when nobody has such a conflict; `Conflict` while the contact is being written; as table, source and queue
     /// fail. Done again, it goes on where it stopped.
     pub async fn decide(&self, whom: &Whom, field: &str, side: Side, correlation_id: &str) -> Result<()> {
-        let (services, scope) = (&self.services, &self.integration.scope);
         let (key, stored) = self.remember(whom).await?.record.ok_or_else(undisputed)?;
+        self.decide_of(key, stored, field, side, correlation_id).await
+    }
+
+    /// The same of a record that is known by its key.
+    ///
+    /// # Errors
+    /// As [`Desk::decide`].
+    pub async fn decide_record(&self, key: &RecordKey, field: &str, side: Side, correlation_id: &str) -> Result<()> {
+        let stored = self.services.contacts.load(&self.integration.scope, key).await?;
+        self.decide_of(key.clone(), stored, field, side, correlation_id).await
+    }
+
+    async fn decide_of(
+        &self,
+        key: RecordKey,
+        stored: Stored,
+        field: &str,
+        side: Side,
+        correlation_id: &str,
+    ) -> Result<()> {
+        let (services, scope) = (&self.services, &self.integration.scope);
         let (record, link) = stored.record.zip(stored.link).ok_or_else(undisputed)?;
         let rule = self.integration.rules.rule_of(field).ok_or_else(undisputed)?;
         let now = self.now();

@@ -25,7 +25,7 @@ impl Desk {
             ran => ran?,
         };
         if !take_only && let Some(Stopped::Paused(moment)) = &ran.stopped {
-            self.continue_at(*moment, correlation_id).await?;
+            self.defer_until(*moment, Task::Sync, correlation_id).await?;
         }
         self.failure_of(&ran).map_or(Ok(Some(ran)), Err)
     }
@@ -43,12 +43,17 @@ impl Desk {
             ran => ran?,
         };
         match &ran.stopped {
-            Some(Stopped::Paused(moment)) if *moment > policy::after(self.now(), SOON) => {
-                Err(Failure::new(FailureKind::RateLimited, "the run goes on later").not_before(*moment))
-            }
-            Some(Stopped::Paused(moment)) => self.continue_at(*moment, correlation_id).await,
+            Some(Stopped::Paused(moment)) => self.go_on_at(*moment, Task::Sync, correlation_id).await,
             _ => self.failure_of(&ran).map_or(Ok(()), Err),
         }
+    }
+
+    /// Has a run that a job worked at gone on with: soon by a new job, else by this one's own delay.
+    pub(super) async fn go_on_at(&self, moment: Timestamp, task: Task, correlation_id: &str) -> Result<()> {
+        if moment > policy::after(self.now(), SOON) {
+            return Err(Failure::new(FailureKind::RateLimited, "the run goes on later").not_before(moment));
+        }
+        self.defer_until(moment, task, correlation_id).await
     }
 
     /// A job's part of the schedule: a run, then the watch. One of them failing does not keep the other from being done.
@@ -63,19 +68,19 @@ impl Desk {
         watched.map(drop)
     }
 
-    async fn continue_at(&self, moment: Timestamp, correlation_id: &str) -> Result<()> {
+    async fn defer_until(&self, moment: Timestamp, task: Task, correlation_id: &str) -> Result<()> {
         let wait = Duration::try_from(moment.duration_since(self.now())).unwrap_or_default();
-        self.defer(Task::Sync, correlation_id, wait.max(Duration::from_secs(1))).await.map(drop)
+        self.defer(task, correlation_id, wait.max(Duration::from_secs(1))).await.map(drop)
     }
 
-    fn failure_of(&self, ran: &Ran) -> Option<Failure> {
+    pub(super) fn failure_of(&self, ran: &Ran) -> Option<Failure> {
         match &ran.stopped {
             Some(Stopped::Failed(failure)) => Some(failure.clone()),
             Some(Stopped::Halted(reason)) => {
                 tracing::error!(run = %ran.log.id, "the sync run stopped for a person to decide: {reason}");
                 None
             }
-            Some(Stopped::Paused(_)) | None => None,
+            Some(Stopped::Paused(_) | Stopped::Asked) | None => None,
         }
     }
 }

@@ -1,17 +1,18 @@
 //! What waits, since when, and what stands still.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::ports::QueueDepth;
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
 use crate::ports::runs::{RunEnd, SendState, TakeState};
 
-use super::services::Desk;
+use super::services::{Desk, Services};
 
 /// What waits and what stands still. Numbers are counted up to a bound, and no address is among them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// Jobs.
@@ -29,7 +30,7 @@ pub struct Status {
 }
 
 /// Contacts that wait to be brought to the platform.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outbox {
     /// How many.
@@ -45,7 +46,7 @@ pub struct Outbox {
 }
 
 /// How the sync runs stand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunStatus {
     /// When the last one came to its end.
@@ -64,22 +65,67 @@ impl Desk {
     /// # Errors
     /// As table and queue fail.
     pub async fn status(&self, most: usize) -> Result<Status> {
-        let (services, scope, now) = (&self.services, &self.integration.scope, self.now());
-        let (take, state) = (services.runs.take_state(&scope.tenant).await?, services.runs.state(scope).await?);
-        Ok(Status {
-            queue: services.queue.depth().await?,
-            outbox: self.outbox(most).await?,
-            parked: services.parked.list(&scope.tenant, most).await?.len() as u64,
-            deliveries: services.events.unfinished(scope, now, most).await?.len() as u64,
-            events: services.lifecycle.unqueued(scope, now, most).await?.len() as u64,
+        let (services, scope) = (&self.services, &self.integration.scope);
+        let TenantWork { queue, parked, events } = services.work_of_tenant(scope, most).await?;
+        let IntegrationWork { outbox, deliveries, runs } = services.work_of_integration(scope, most).await?;
+        Ok(Status { queue, outbox, parked, deliveries, events, runs })
+    }
+}
+
+/// What waits of a tenant, whichever integration it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantWork {
+    /// Jobs of the installation.
+    pub queue: QueueDepth,
+    /// Jobs that wait for a person.
+    pub parked: u64,
+    /// Lifecycle events that were stored and were never worked on.
+    pub events: u64,
+}
+
+/// What waits of an integration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IntegrationWork {
+    /// Contacts that are to be brought to the platform.
+    pub outbox: Outbox,
+    /// Deliveries that were stored and are not done.
+    pub deliveries: u64,
+    /// The runs.
+    pub runs: RunStatus,
+}
+
+impl Services {
+    /// What waits of the scope's tenant, counted up to about `most`. Two reads and a call of the queue.
+    ///
+    /// # Errors
+    /// As table and queue fail.
+    pub async fn work_of_tenant(&self, scope: &Scope, most: usize) -> Result<TenantWork> {
+        Ok(TenantWork {
+            queue: self.queue.depth().await?,
+            parked: self.parked.list(&scope.tenant, most).await?.len() as u64,
+            events: self.lifecycle.unqueued(scope, self.clock.now(), most).await?.len() as u64,
+        })
+    }
+
+    /// What waits of an integration, counted up to about `most`. A read for 200 contacts, and three more.
+    ///
+    /// # Errors
+    /// As the table fails.
+    pub async fn work_of_integration(&self, scope: &Scope, most: usize) -> Result<IntegrationWork> {
+        let (take, state) = (self.runs.take_state(&scope.tenant).await?, self.runs.state(scope).await?);
+        Ok(IntegrationWork {
+            outbox: self.outbox(scope, most).await?,
+            deliveries: self.events.unfinished(scope, self.clock.now(), most).await?.len() as u64,
             runs: run_status(take, state),
         })
     }
 
-    async fn outbox(&self, most: usize) -> Result<Outbox> {
-        let (mut cursor, mut outbox, now) = (MarkCursor::default(), Outbox::default(), self.now());
+    async fn outbox(&self, scope: &Scope, most: usize) -> Result<Outbox> {
+        let (mut cursor, mut outbox, now) = (MarkCursor::default(), Outbox::default(), self.clock.now());
         loop {
-            let (marks, next) = self.services.bulk.marks(&self.integration.scope, &cursor, BATCH).await?;
+            let (marks, next) = self.bulk.marks(scope, &cursor, BATCH).await?;
             marks.iter().for_each(|mark| outbox.count(mark, now));
             match next {
                 Some(_) if outbox.waiting >= most as u64 => return Ok(Outbox { more: true, ..outbox }),

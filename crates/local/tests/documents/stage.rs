@@ -19,7 +19,7 @@ export TANDEM=http://127.0.0.1:$PORT KEY=$(cat .tandem/api-key) EVENT=evt_1
 curl -sS "$TANDEM/events?wait=true" -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
   -d '{"id":"evt_1","name":"user_signup","user":{"id":"42","email":"jane@example.com"}}' >/dev/null
 for _ in $(seq 300); do
-    if JOB=$(tandem --json jobs list | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["job"]["id"])' 2>/dev/null); then break; fi
+    if JOB=$(tandem --json jobs list | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["id"])' 2>/dev/null); then break; fi
     sleep 0.2
 done
 [[ -n ${JOB:-} ]] || { echo "the event was not parked" >&2; exit 1; }

@@ -2,11 +2,6 @@
 
 use std::time::Duration;
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tandem_connectors::registry::{Credentials, IntegrationSettings, Options, Platform};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
@@ -14,12 +9,10 @@ use tandem_core::domain::platform::PlatformInfo;
 use tandem_core::domain::scope::IntegrationId;
 use tandem_core::error::Failure;
 
-use super::tenants::Confirmed;
-use super::{InPath, answered, in_path, label, object, required_label, seen};
+use super::{Answered, Call, label, nothing, required_label};
 use crate::admin::integrations::{IntegrationChange, Known, NewIntegration, Tried, WebhookSecret, blamed};
 use crate::http::envelope::{ApiError, Reply};
 use crate::http::input::Input;
-use crate::http::{Access, AppState};
 use crate::store::{IntegrationStatus, StoredIntegration};
 
 /// How long a call goes on removing; then it is to be called again.
@@ -28,110 +21,65 @@ const LONGEST_REMOVAL: Duration = Duration::from_secs(15);
 const LONGEST_SECRET: usize = 1_000;
 
 /// Lists the tenant's integrations.
-pub async fn list(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    answered(state, access, &headers, "list_integrations", |call| async move {
-        let listed = call.state.integrations.list(call.tenant()).await;
-        let listed = listed.map_err(|refused| call.refused(refused))?;
-        Ok(Reply::Done(json!({"integrations": listed.iter().map(known).collect::<Vec<_>>()})))
-    })
-    .await
+pub async fn list(call: Call) -> Answered {
+    let listed = call.state.integrations.list(call.tenant()).await;
+    let listed = listed.map_err(|refused| call.refused(refused))?;
+    Ok(Reply::Done(json!({"integrations": listed.iter().map(known).collect::<Vec<_>>()})))
 }
 
 /// Shows one.
-pub async fn show(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    id: InPath,
-    headers: HeaderMap,
-) -> Response<Body> {
-    answered(state, access, &headers, "show_integration", |call| async move {
-        let found = call.state.integrations.get(call.tenant(), &named(id)?).await;
-        let found = found.map_err(|refused| call.refused(refused))?;
-        let revision = match &found {
-            Known::Environment { .. } => 1,
-            Known::Stored(stored) => stored.revision,
-        };
-        Ok(Reply::Found(json!({"integration": known(&found)}), revision))
-    })
-    .await
+pub async fn show(call: Call) -> Answered {
+    let found = call.state.integrations.get(call.tenant(), &named(&call.path("id"))?).await;
+    let found = found.map_err(|refused| call.refused(refused))?;
+    let revision = match &found {
+        Known::Environment { .. } => 1,
+        Known::Stored(stored) => stored.revision,
+    };
+    Ok(Reply::Found(json!({"integration": known(&found)}), revision))
 }
 
 /// Makes one.
-pub async fn create(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response<Body> {
-    let headers = &headers;
-    answered(state, access, headers, "create_integration", |call| async move {
-        const FIELDS: &[&str] = &["platform", "name", "baseUrl", "credentials", "settings", "webhookSecret", "force"];
-        let object = object(headers, body, FIELDS).await?;
-        let (new, force) = read_new(Input::root(&object)).map_err(ApiError::invalid)?;
-        let made = call.state.integrations.create(call.tenant(), new, force, &call.actor()).await;
-        let (stored, tried) = made.map_err(|refused| call.refused(refused))?;
-        Ok(changed(&stored, &tried))
-    })
-    .await
+pub async fn create(call: Call) -> Answered {
+    const FIELDS: &[&str] = &["platform", "name", "baseUrl", "credentials", "settings", "webhookSecret", "force"];
+    let object = call.object(FIELDS).await?;
+    let (new, force) = read_new(Input::root(&object)).map_err(ApiError::invalid)?;
+    let made = call.state.integrations.create(call.tenant(), new, force, &call.actor()).await;
+    let (stored, tried) = made.map_err(|refused| call.refused(refused))?;
+    Ok(changed(&stored, &tried))
 }
 
 /// Changes one.
-pub async fn change(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    id: InPath,
-    headers: HeaderMap,
-    body: Body,
-) -> Response<Body> {
-    let headers = &headers;
-    answered(state, access, headers, "change_integration", |call| async move {
-        const FIELDS: &[&str] = &["name", "baseUrl", "credentials", "settings", "webhookSecret", "status", "force"];
-        let object = object(headers, body, FIELDS).await?;
-        let id = named(id)?;
-        let now = match call.state.integrations.get(call.tenant(), &id).await {
-            Ok(Known::Stored(stored)) => stored.settings.options,
-            Ok(Known::Environment { .. }) => Options::default(),
-            Err(refused) => return Err(call.refused(refused)),
-        };
-        let (change, force) = read_change(Input::root(&object), &now).map_err(ApiError::invalid)?;
-        let integrations = &call.state.integrations;
-        let done = integrations.change(call.tenant(), &id, change, force, seen(headers)?, &call.actor()).await;
-        let (stored, tried) = done.map_err(|refused| call.refused(refused))?;
-        Ok(changed(&stored, &tried))
-    })
-    .await
+pub async fn change(call: Call) -> Answered {
+    const FIELDS: &[&str] = &["name", "baseUrl", "credentials", "settings", "webhookSecret", "status", "force"];
+    let object = call.object(FIELDS).await?;
+    let id = named(&call.path("id"))?;
+    let now = match call.state.integrations.get(call.tenant(), &id).await {
+        Ok(Known::Stored(stored)) => stored.settings.options,
+        Ok(Known::Environment { .. }) => Options::default(),
+        Err(refused) => return Err(call.refused(refused)),
+    };
+    let (change, force) = read_change(Input::root(&object), &now).map_err(ApiError::invalid)?;
+    let integrations = &call.state.integrations;
+    let done = integrations.change(call.tenant(), &id, change, force, call.seen()?, &call.actor()).await;
+    let (stored, tried) = done.map_err(|refused| call.refused(refused))?;
+    Ok(changed(&stored, &tried))
 }
 
 /// Removes one with all that belongs to it; 202 when that takes longer than a call may.
-pub async fn delete(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    id: InPath,
-    query: Result<Query<Confirmed>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let headers = &headers;
-    answered(state, access, headers, "remove_integration", |call| async move {
-        let name = query.ok().and_then(|Query(confirmed)| confirmed.name).unwrap_or_default();
-        let (id, seen) = (named(id)?, seen(headers)?);
-        let done =
-            call.state.integrations.remove(call.tenant(), &id, &name, seen, &call.actor(), LONGEST_REMOVAL).await;
-        match done.map_err(|refused| call.refused(refused))? {
-            true => Ok(Reply::Done(json!({"deleted": true}))),
-            false => Ok(Reply::Accepted(json!({"deleted": false}))),
-        }
-    })
-    .await
+pub async fn delete(call: Call) -> Answered {
+    let params = call.params(&["name"])?;
+    let name = params.text("name").unwrap_or_default();
+    let (id, seen) = (named(&call.path("id"))?, call.seen()?);
+    let done = call.state.integrations.remove(call.tenant(), &id, name, seen, &call.actor(), LONGEST_REMOVAL).await;
+    match done.map_err(|refused| call.refused(refused))? {
+        true => Ok(Reply::Done(json!({"deleted": true}))),
+        false => Ok(Reply::Accepted(json!({"deleted": false}))),
+    }
 }
 
 /// An integration that a path names. None has an id that none can have.
-fn named(id: InPath) -> Result<IntegrationId, ApiError> {
-    let nobody = || ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such integration");
-    IntegrationId::try_from(in_path(id)).map_err(|_| nobody())
+fn named(id: &str) -> Result<IntegrationId, ApiError> {
+    IntegrationId::try_from(id.to_owned()).map_err(|_| nothing("there is no such integration"))
 }
 
 fn read_new(input: Input<'_>) -> Result<(NewIntegration, bool), Vec<FieldIssue>> {
@@ -276,7 +224,7 @@ fn changed(stored: &StoredIntegration, tried: &Tried) -> Reply {
 }
 
 /// What the platform said.
-pub fn connection(tried: &Result<PlatformInfo, Failure>) -> Value {
+fn connection(tried: &Result<PlatformInfo, Failure>) -> Value {
     match tried {
         Ok(info) => json!({"ok": true, "version": info.version, "issue": null}),
         Err(failure) => json!({"ok": false, "version": null, "issue": blamed(failure)}),
@@ -284,7 +232,7 @@ pub fn connection(tried: &Result<PlatformInfo, Failure>) -> Value {
 }
 
 /// An integration as answers show it.
-pub fn known(known: &Known) -> Value {
+fn known(known: &Known) -> Value {
     match known {
         Known::Environment { id, base_url } => json!({
             "id": id, "name": id, "platform": known.platform(), "baseUrl": base_url, "origin": "environment",
@@ -304,32 +252,12 @@ pub fn known(known: &Known) -> Value {
     }
 }
 
-fn status(status: &IntegrationStatus) -> (&'static str, Option<jiff::Timestamp>, Option<&str>) {
+/// The word for a status, since when, and why.
+pub(super) fn status(status: &IntegrationStatus) -> (&'static str, Option<jiff::Timestamp>, Option<&str>) {
     match status {
         IntegrationStatus::Active => ("active", None, None),
         IntegrationStatus::Paused { since } => ("paused", Some(*since), None),
         IntegrationStatus::Error { since, reason } => ("error", Some(*since), Some(reason)),
         IntegrationStatus::Removing { since } => ("removing", Some(*since), None),
     }
-}
-
-/// Credentials as people write them.
-///
-/// # Errors
-/// What is wrong with them.
-pub fn read_credentials(given: &Value) -> Result<Credentials, Vec<FieldIssue>> {
-    let object = Map::from_iter([("credentials".to_owned(), given.clone())]);
-    let input = Input::root(&object);
-    let read = credentials(input)
-        .and_then(|read| read.ok_or_else(|| input.issue("credentials", IssueCode::Missing, WHAT_CREDENTIALS)));
-    read.map_err(|issue| vec![issue])
-}
-
-/// Options as people write them, over those that are there.
-///
-/// # Errors
-/// What is wrong with them.
-pub fn read_options(given: &Value, now: &Options) -> Result<Options, Vec<FieldIssue>> {
-    let object = Map::from_iter([("settings".to_owned(), given.clone())]);
-    Ok(options(Input::root(&object), now)?.unwrap_or_else(|| now.clone()))
 }

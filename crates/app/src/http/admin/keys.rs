@@ -1,78 +1,42 @@
 //! `/api/v1/keys`: made, listed and revoked. A key is shown once.
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::domain::role::{Right, Role};
 use tandem_core::domain::scope::TenantId;
 
+use super::params::listed;
 use super::tenants::named;
-use super::{Call, InPath, Page, answered, in_path, object, page, required_label};
+use super::{Answered, Call, required_label};
 use crate::http::envelope::{ApiError, Reply};
 use crate::http::input::Input;
-use crate::http::{Access, AppState};
 use crate::store::{ApiKey, NewKey};
 use crate::system::new_key;
 
 /// Lists the keys of the caller's tenant.
-pub async fn list(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    query: Result<Query<Page>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    answered(state, access, &headers, "list_keys", |call| async move {
-        let (after, limit) = page(query)?;
-        let listed = call.state.admin.keys.list(call.tenant(), after.as_deref(), limit).await;
-        let listed = listed.map_err(|failure| call.refused(failure.into()))?;
-        let next = listed.last().filter(|_| listed.len() == limit).map(|key| key.hash.clone());
-        let now = call.started.at;
-        Ok(Reply::Done(json!({"keys": listed.iter().map(|key| view(key, now)).collect::<Vec<_>>(), "next": next})))
-    })
-    .await
+pub async fn list(call: Call) -> Answered {
+    let page = call.params(&["after", "limit"])?.page()?;
+    let keys = call.state.admin.keys.list(call.tenant(), page.after.as_deref(), page.limit).await;
+    let keys = keys.map_err(|failure| call.failed(failure))?;
+    let (next, now) = (page.next(&keys, |key| key.hash.clone()), call.started.at);
+    listed("keys", &keys.iter().map(|key| view(key, now)).collect::<Vec<_>>(), next.as_deref())
 }
 
 /// Makes a key of the caller's tenant.
-pub async fn create(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response<Body> {
-    let headers = &headers;
-    answered(state, access, headers, "create_key", |call| async move {
-        let tenant = call.tenant().clone();
-        create_in(&call, tenant, headers, body).await
-    })
-    .await
+pub async fn create(call: Call) -> Answered {
+    let tenant = call.tenant().clone();
+    create_in(&call, tenant).await
 }
 
 /// Makes a key of any tenant: how a new one gets its first.
-pub async fn create_for_tenant(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    id: InPath,
-    headers: HeaderMap,
-    body: Body,
-) -> Response<Body> {
-    let headers = &headers;
-    answered(
-        state,
-        access,
-        headers,
-        "create_key",
-        |call| async move { create_in(&call, named(id)?, headers, body).await },
-    )
-    .await
+pub async fn create_for_tenant(call: Call) -> Answered {
+    let tenant = named(&call.path("tenant"))?;
+    create_in(&call, tenant).await
 }
 
-async fn create_in(call: &Call, tenant: TenantId, headers: &HeaderMap, body: Body) -> Result<Reply, ApiError> {
-    let object = object(headers, body, &["name", "role", "expiresAt"]).await?;
+async fn create_in(call: &Call, tenant: TenantId) -> Answered {
+    let object = call.object(&["name", "role", "expiresAt"]).await?;
     let new = new(Input::root(&object), tenant).map_err(|issue| ApiError::invalid(vec![issue]))?;
     if new.role == Role::Admin {
         // Nobody gives away what they do not have.
@@ -100,33 +64,17 @@ fn new(input: Input<'_>, tenant: TenantId) -> Result<NewKey, FieldIssue> {
 }
 
 /// Shows one.
-pub async fn show(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    digest: InPath,
-    headers: HeaderMap,
-) -> Response<Body> {
-    answered(state, access, &headers, "show_key", |call| async move {
-        let key = call.state.admin.key(call.tenant(), &in_path(digest)).await;
-        let key = key.map_err(|refused| call.refused(refused))?;
-        Ok(Reply::Done(json!({"key": view(&key, call.started.at)})))
-    })
-    .await
+pub async fn show(call: Call) -> Answered {
+    let key = call.state.admin.key(call.tenant(), &call.path("digest")).await;
+    let key = key.map_err(|refused| call.refused(refused))?;
+    Ok(Reply::Done(json!({"key": view(&key, call.started.at)})))
 }
 
 /// Takes a key's right away.
-pub async fn revoke(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    digest: InPath,
-    headers: HeaderMap,
-) -> Response<Body> {
-    answered(state, access, &headers, "revoke_key", |call| async move {
-        let revoked = call.state.admin.revoke_key(call.tenant(), &in_path(digest), &call.actor()).await;
-        let revoked = revoked.map_err(|refused| call.refused(refused))?;
-        Ok(Reply::Done(json!({"key": view(&revoked, call.started.at)})))
-    })
-    .await
+pub async fn revoke(call: Call) -> Answered {
+    let revoked = call.state.admin.revoke_key(call.tenant(), &call.path("digest"), &call.actor()).await;
+    let revoked = revoked.map_err(|refused| call.refused(refused))?;
+    Ok(Reply::Done(json!({"key": view(&revoked, call.started.at)})))
 }
 
 /// A key as answers show it.

@@ -1,20 +1,13 @@
 //! `/api/v1/integrations/{integration}/mappings`: which field goes where, by version. `tandem mappings` says the same.
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, Response, StatusCode};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tandem_core::domain::catalog::FieldCatalog;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::mapping::{MappingSet, Problem};
 use tandem_core::sync::services::Desk;
 
-use super::{Call, InPath, answered, changed, in_path, object, seen};
+use super::{Answered, Call, changed, nothing};
 use crate::http::envelope::{ApiError, Reply};
-use crate::http::{Access, AppState, request};
 use crate::mappings::{Setting, StoredMappings, Taken};
 use crate::store::Version;
 
@@ -23,119 +16,69 @@ const LARGEST: usize = tandem_core::mapping::set::LARGEST + 4 * 1024;
 /// The longest note, in characters.
 const LONGEST_NOTE: usize = 200;
 
-/// Which version.
-#[derive(Deserialize)]
-pub struct Wanted {
-    version: Option<u64>,
-}
-
 /// Shows the set that counts, or another version.
-pub async fn show(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    integration: InPath,
-    query: Result<Query<Wanted>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    answered(state, access, &headers, "show_mappings", |call| async move {
-        let scope = desk_of(&call, integration).await?.integration.scope;
-        let Ok(Query(Wanted { version })) = query else { return Err(not_a_version()) };
-        let found = match version {
-            Some(number) => call.state.mappings.version(&scope, number).await,
-            None => call.state.mappings.active(&scope).await.map(Some),
-        };
-        match found.map_err(|failure| call.refused(failure.into()))? {
-            Some(version) => Ok(Reply::Found(view(&version, &[]), version.version)),
-            None => Err(no_such_version()),
-        }
-    })
-    .await
+pub async fn show(call: Call) -> Answered {
+    let scope = desk_of(&call).await?.integration.scope;
+    let version = call.params(&["version"])?.parsed::<u64>("version", "the number of a version")?;
+    let found = match version {
+        Some(number) => call.state.mappings.version(&scope, number).await,
+        None => call.state.mappings.active(&scope).await.map(Some),
+    };
+    match found.map_err(|failure| call.failed(failure))? {
+        Some(version) => Ok(Reply::Found(view(&version, &[]), version.version)),
+        None => Err(no_such_version()),
+    }
 }
 
 /// Makes a set the one that counts.
-pub async fn set(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    integration: InPath,
-    headers: HeaderMap,
-    body: Body,
-) -> Response<Body> {
-    let headers = &headers;
-    answered(state, access, headers, "set_mappings", |call| async move {
-        let desk = desk_of(&call, integration).await?;
-        let mut document = document(headers, body).await?;
-        let note = note(&mut document)?;
-        let set = read(document)?;
-        let catalog = catalog(&desk).await.map_err(|failure| call.refused(failure.into()))?;
-        let setting = Setting { act: call.actor().act, note, seen: seen(headers)? };
-        let taken = call.state.mappings.set(&desk.integration.scope, set, Some(&catalog), setting).await;
-        told(&call, &desk, taken.map_err(|failure| call.refused(failure.into()))?).await
-    })
-    .await
+pub async fn set(call: Call) -> Answered {
+    let desk = desk_of(&call).await?;
+    let mut document = call.document(LARGEST).await?;
+    let note = note(&mut document)?;
+    let set = read(document)?;
+    let catalog = catalog(&desk).await.map_err(|failure| call.failed(failure))?;
+    let setting = Setting { act: call.actor().act, note, seen: call.seen()? };
+    let taken = call.state.mappings.set(&desk.integration.scope, set, Some(&catalog), setting).await;
+    told(&call, &desk, taken.map_err(|failure| call.failed(failure))?).await
 }
 
 /// Tells what is wrong with a set, and changes nothing.
-pub async fn check(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    integration: InPath,
-    headers: HeaderMap,
-    body: Body,
-) -> Response<Body> {
-    let headers = &headers;
-    answered(state, access, headers, "check_mappings", |call| async move {
-        let desk = desk_of(&call, integration).await?;
-        let document = document(headers, body).await?;
-        let problems = match MappingSet::of_value(&Value::Object(document)) {
-            Err(problems) => problems,
-            Ok(set) => {
-                let catalog = catalog(&desk).await.map_err(|failure| call.refused(failure.into()))?;
-                let found = call.state.mappings.check(&desk.integration.scope, &set, Some(&catalog)).await;
-                found.map_err(|failure| call.refused(failure.into()))?
-            }
-        };
-        let sound = !problems.iter().any(Problem::is_error);
-        Ok(Reply::Done(json!({"sound": sound, "problems": problems})))
-    })
-    .await
+pub async fn check(call: Call) -> Answered {
+    let desk = desk_of(&call).await?;
+    let document = call.document(LARGEST).await?;
+    let problems = match MappingSet::of_value(&Value::Object(document)) {
+        Err(problems) => problems,
+        Ok(set) => {
+            let catalog = catalog(&desk).await.map_err(|failure| call.failed(failure))?;
+            let found = call.state.mappings.check(&desk.integration.scope, &set, Some(&catalog)).await;
+            found.map_err(|failure| call.failed(failure))?
+        }
+    };
+    let sound = !problems.iter().any(Problem::is_error);
+    Ok(Reply::Done(json!({"sound": sound, "problems": problems})))
 }
 
 /// Makes an older version the one that counts again.
-pub async fn roll_back(
-    State(state): State<AppState>,
-    Extension(access): Extension<Access>,
-    integration: InPath,
-    headers: HeaderMap,
-    body: Body,
-) -> Response<Body> {
-    let headers = &headers;
-    answered(state, access, headers, "roll_back_mappings", |call| async move {
-        let desk = desk_of(&call, integration).await?;
-        let document = object(headers, body, &["version"]).await?;
-        let number = document.get("version").and_then(Value::as_u64).ok_or_else(not_a_version)?;
-        let catalog = catalog(&desk).await.map_err(|failure| call.refused(failure.into()))?;
-        let setting = Setting { act: call.actor().act, note: None, seen: seen(headers)? };
-        let taken = call.state.mappings.roll_back(&desk.integration.scope, number, Some(&catalog), setting).await;
-        told(&call, &desk, taken.map_err(|failure| call.refused(failure.into()))?).await
-    })
-    .await
+pub async fn roll_back(call: Call) -> Answered {
+    let desk = desk_of(&call).await?;
+    let document = call.object(&["version"]).await?;
+    let number = document.get("version").and_then(Value::as_u64).ok_or_else(not_a_version)?;
+    let catalog = catalog(&desk).await.map_err(|failure| call.failed(failure))?;
+    let setting = Setting { act: call.actor().act, note: None, seen: call.seen()? };
+    let taken = call.state.mappings.roll_back(&desk.integration.scope, number, Some(&catalog), setting).await;
+    told(&call, &desk, taken.map_err(|failure| call.failed(failure))?).await
 }
 
 /// The desk of the caller's integration of this id or name. Whether another tenant has one is not told.
-async fn desk_of(call: &Call, integration: InPath) -> Result<Desk, ApiError> {
-    let found = call.state.desks.of_tenant(call.tenant(), Some(&in_path(integration))).await;
-    let missing = || ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such integration");
-    found.map_err(|failure| call.refused(failure.into()))?.ok_or_else(missing)
+async fn desk_of(call: &Call) -> Result<Desk, ApiError> {
+    let found = call.state.desks.of_tenant(call.tenant(), Some(&call.path("id"))).await;
+    let missing = || nothing("there is no such integration");
+    found.map_err(|failure| call.failed(failure))?.ok_or_else(missing)
 }
 
 /// The platform's fields, as it lists them now: one call.
 async fn catalog(desk: &Desk) -> tandem_core::error::Result<FieldCatalog> {
     desk.integration.platform.fields().await
-}
-
-async fn document(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, ApiError> {
-    let body = request::read_body(headers, body, LARGEST).await?;
-    request::parse_object(&body)
 }
 
 fn note(document: &mut Map<String, Value>) -> Result<Option<String>, ApiError> {
@@ -158,7 +101,7 @@ async fn told(call: &Call, desk: &Desk, taken: Taken<StoredMappings>) -> Result<
         Taken::Set { version, warnings } => Ok(Reply::Found(view(&version, &warnings), version.version)),
         Taken::Same(_) => {
             let active = call.state.mappings.active(&desk.integration.scope).await;
-            let active = active.map_err(|failure| call.refused(failure.into()))?;
+            let active = active.map_err(|failure| call.failed(failure))?;
             Ok(Reply::Found(view(&active, &[]), active.version))
         }
         Taken::Refused(problems) => Err(refused(&problems)),
@@ -183,7 +126,7 @@ fn not_a_version() -> ApiError {
 }
 
 fn no_such_version() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no version of this number, or it is not kept any more")
+    nothing("there is no version of this number, or it is not kept any more")
 }
 
 fn view(version: &Version<StoredMappings>, warnings: &[Problem]) -> Value {

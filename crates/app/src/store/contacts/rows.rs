@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::link::Lease;
+use tandem_core::domain::record::Record;
 use tandem_core::domain::scope::IntegrationId;
 use tandem_core::error::Result;
 use tandem_core::ports::{LinkOf, Stored};
@@ -70,6 +71,14 @@ pub(in crate::store) fn links(items: Vec<Item>) -> Result<Vec<LinkOf>> {
         links.push(LinkOf { integration, link: parsed(&row.document)?, lease });
     }
     Ok(links)
+}
+
+/// The items of a record's partition, put together: the record with all its links.
+pub(in crate::store) fn whole(items: Vec<Item>) -> Result<Option<(Record, Vec<LinkOf>)>> {
+    let is_record = |item: &Item| key_of(item).is_some_and(|key| key.sk == keys::RECORD);
+    let (record, others): (Vec<Item>, Vec<Item>) = items.into_iter().partition(is_record);
+    let Some(record) = record.into_iter().next() else { return Ok(None) };
+    Ok(Some((parsed(&row::<RecordRow>(record)?.document)?, links(others)?)))
 }
 
 fn lease(owner: Option<String>, until: Option<i64>) -> Result<Option<Lease>> {

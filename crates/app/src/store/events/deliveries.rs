@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
-use tandem_core::ports::Kept;
+use tandem_core::ports::{Kept, KeptDelivery};
 
 use crate::store::condition::Condition;
 use crate::store::failure::storage;
 use crate::store::keys;
 use crate::store::packing::{Packed, Packing};
-use crate::store::row::{item, key_of, row};
+use crate::store::row::{Item, item, key_of, moment, row};
 use crate::store::table::Table;
 use crate::store::transaction::Transacted;
 
@@ -87,6 +87,40 @@ async fn known(table: &Table, scope: &Scope, digest: &str, now: Timestamp) -> Re
         }
         _ => Ok(None),
     }
+}
+
+/// A delivery without its bytes. One read call.
+pub(super) async fn delivery(
+    table: &Table,
+    scope: &Scope,
+    digest: &str,
+    now: Timestamp,
+) -> Result<Option<KeptDelivery>> {
+    let (head, listed) = (keys::delivery(scope, digest), keys::unfinished(scope, digest));
+    let mut found = table.get_all(vec![head.clone(), listed.clone()]).await?;
+    let Some(head) = found.remove(&head).map(row::<HeadRow>).transpose()? else { return Ok(None) };
+    if head.expires_at <= now.as_second() {
+        return Ok(None);
+    }
+    let kept_at = Timestamp::from_second(head.expires_at.saturating_sub(KEPT.as_secs()));
+    let kept_at = kept_at.map_err(|_| storage("a delivery holds no moment where it should"))?;
+    Ok(Some(KeptDelivery { digest: digest.to_owned(), kept_at, finished: !found.contains_key(&listed) }))
+}
+
+/// The unfinished in the order of their digests. One read call.
+pub(super) async fn unfinished_behind(
+    table: &Table,
+    scope: &Scope,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<KeptDelivery>> {
+    let items = table.partition_after(keys::unfinished_partition(scope), after, limit).await?;
+    let of = |item: Item| {
+        let digest = key_of(&item).map(|key| key.sk).unwrap_or_default();
+        let kept_at = moment(row::<UnfinishedRow>(item)?.kept_at)?;
+        Ok(KeptDelivery { digest, kept_at, finished: false })
+    };
+    items.into_iter().map(of).collect()
 }
 
 /// Writes the parts and gives their number. Who writes them at the same time writes the same.

@@ -46,6 +46,18 @@ pub fn audit(tenant: &TenantId, id: &str) -> Key {
     key(audit_partition(tenant), id)
 }
 
+/// The partition of what people decided of a tenant's issues.
+#[must_use]
+pub fn issue_partition(tenant: &TenantId) -> String {
+    of_tenant(tenant, "issues")
+}
+
+/// What a person decided of an issue.
+#[must_use]
+pub fn issue(tenant: &TenantId, id: &str) -> Key {
+    key(issue_partition(tenant), id)
+}
+
 /// The partition of a tenant's stored integrations.
 #[must_use]
 pub fn integration_partition(tenant: &TenantId) -> String {

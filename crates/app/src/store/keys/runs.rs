@@ -16,6 +16,12 @@ pub fn run_state(scope: &Scope) -> Key {
     key(of_integration(scope, "runs"), "state")
 }
 
+/// The wish that an integration's run stops.
+#[must_use]
+pub fn run_stop(scope: &Scope) -> Key {
+    key(of_integration(scope, "runs"), "stop")
+}
+
 /// The partition of the logs of an integration's runs.
 #[must_use]
 pub fn run_partition(scope: &Scope) -> String {
@@ -38,6 +44,18 @@ pub fn run_issues_partition(scope: &Scope, run: &str) -> String {
 #[must_use]
 pub fn run_issues(scope: &Scope, run: &str, part: &str) -> Key {
     key(run_issues_partition(scope, run), part)
+}
+
+/// The partition of a dry run's plan.
+#[must_use]
+pub fn run_plan_partition(scope: &Scope, run: &str) -> String {
+    of_integration(scope, &format!("run-plan#{run}"))
+}
+
+/// A part of it.
+#[must_use]
+pub fn run_plan(scope: &Scope, run: &str, part: u32) -> Key {
+    key(run_plan_partition(scope, run), format!("part#{part:06}"))
 }
 
 /// The partition of a generation of the rows that are known.

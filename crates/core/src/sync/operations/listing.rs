@@ -9,11 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::identity::{ExternalId, RecordKey};
 use crate::domain::link::RemoteId;
 use crate::domain::operation::Operation;
+use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::policy;
 use crate::ports::operations::Pack;
 use crate::ports::place::{NoPlace, TimePlace};
-use crate::sync::services::Desk;
+use crate::sync::services::{Desk, Services};
 
 /// How many packs a read asks for.
 const PACKS: usize = 200;
@@ -23,8 +24,6 @@ const MOST_PACKS: usize = 2_000;
 const NOTED_WITHIN: SignedDuration = SignedDuration::from_mins(20);
 /// How long operations are kept, and a day for what deletes them.
 const KEPT: SignedDuration = SignedDuration::from_hours(91 * 24);
-/// How many runs are looked through for the times of one.
-const RUNS: usize = 200;
 
 /// Which operations are wanted; all of an integration, when nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +43,14 @@ pub struct OperationQuery {
 pub struct OperationCursor {
     place: TimePlace,
     listed: usize,
+}
+
+impl OperationCursor {
+    /// Of what was done behind this moment, all was listed.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.place.at
+    }
 }
 
 impl fmt::Display for OperationCursor {
@@ -79,8 +86,7 @@ struct Filter<'a> {
 }
 
 impl Desk {
-    /// Operations of this integration, the newest first, at most `limit`. The log is in the order of time: it is read down from
-    /// the newest, a call for a megabyte, until there are enough or 2,000 packs were looked through.
+    /// As [`Services::operations_of`], of this desk's integration.
     ///
     /// # Errors
     /// As the table fails.
@@ -90,12 +96,36 @@ impl Desk {
         from: Option<&OperationCursor>,
         limit: usize,
     ) -> Result<OperationPage> {
-        let (filter, newest) = self.filter_of(query).await?;
+        self.services.operations_of(&self.integration.scope, query, from, limit).await
+    }
+
+    /// As [`Services::record_named`], of this desk's tenant.
+    ///
+    /// # Errors
+    /// As the table fails.
+    pub async fn record_named(&self, name: &str) -> Result<Option<RecordKey>> {
+        self.services.record_named(&self.integration.scope, name).await
+    }
+}
+
+impl Services {
+    /// Operations of an integration, the newest first, at most `limit`. The log is in the order of time: it is read down from
+    /// the newest, a call for a megabyte, until there are enough or 2,000 packs were looked through.
+    ///
+    /// # Errors
+    /// As the table fails.
+    pub async fn operations_of(
+        &self,
+        scope: &Scope,
+        query: &OperationQuery,
+        from: Option<&OperationCursor>,
+        limit: usize,
+    ) -> Result<OperationPage> {
+        let (filter, newest) = self.filter_of(scope, query).await?;
         let mut cursor = from.cloned().unwrap_or(OperationCursor { place: newest, listed: 0 });
         let mut page = OperationPage::default();
         for _ in 0..MOST_PACKS / PACKS {
-            let (log, scope) = (&self.services.operations, &self.integration.scope);
-            let packs = log.packs(scope, &cursor.place, filter.from, PACKS).await?;
+            let packs = self.operations.packs(scope, &cursor.place, filter.from, PACKS).await?;
             let more = packs.len() >= PACKS;
             for pack in packs {
                 let listed = if pack.place == cursor.place { cursor.listed } else { 0 };
@@ -118,26 +148,25 @@ impl Desk {
     ///
     /// # Errors
     /// As the table fails.
-    pub async fn record_named(&self, name: &str) -> Result<Option<RecordKey>> {
+    pub async fn record_named(&self, scope: &Scope, name: &str) -> Result<Option<RecordKey>> {
         let Ok(id) = ExternalId::try_from(name.to_owned()) else { return Ok(None) };
-        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
-        let known = contacts.resolve(scope, Some(&id.identity()), None).await?.by_external_id;
+        let known = self.contacts.resolve(scope, Some(&id.identity()), None).await?.by_external_id;
         Ok(known.or_else(|| RecordKey::parse(name)))
     }
 
     /// What is picked out, and where the log is read from: the end of the run, if one is asked for, or its newest pack.
-    async fn filter_of<'a>(&self, query: &'a OperationQuery) -> Result<(Filter<'a>, TimePlace)> {
-        let (services, scope, now) = (&self.services, &self.integration.scope, self.now());
+    async fn filter_of<'a>(&self, scope: &Scope, query: &'a OperationQuery) -> Result<(Filter<'a>, TimePlace)> {
+        let now = self.clock.now();
         let (mut from, mut until) = (policy::after(now, -KEPT), now);
         if let Some(id) = &query.run
-            && let Some(run) = services.runs.runs(scope, RUNS).await?.into_iter().find(|run| run.id == *id)
+            && let Some(run) = self.runs.run(scope, id).await?
         {
             (from, until) = (run.started_at, run.finished_at.unwrap_or(now));
         }
         from = from.max(query.after.unwrap_or(from));
         until = until.min(query.before.unwrap_or(until));
         let contacts = match &query.record {
-            Some(record) => match services.contacts.load(scope, record).await?.link {
+            Some(record) => match self.contacts.load(scope, record).await?.link {
                 Some(link) => link.remote_id.into_iter().chain(link.aliases).collect(),
                 None => BTreeSet::new(),
             },

@@ -13,17 +13,20 @@ mod enrolment;
 mod issues;
 mod losses;
 mod memberships;
+pub mod ordered;
 mod pass;
 mod planned;
 mod prompt;
 pub mod proposed;
 mod row;
 mod send;
+pub mod stop;
 mod take;
 mod taking;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt;
 use futures::future::{Either, select};
@@ -57,13 +60,23 @@ pub struct SyncOptions<'a> {
     pub pull: bool,
     /// Stop before this moment.
     pub until: Option<Timestamp>,
+    /// The id of the run, unless it goes on with one that paused; a new one when nobody says.
+    pub id: Option<&'a str>,
     /// Told how far the run came.
     pub observer: &'a Observer<'a>,
 }
 
 impl Default for SyncOptions<'_> {
     fn default() -> Self {
-        Self { full: false, accept_losses: false, take_only: false, pull: false, until: None, observer: &|_| {} }
+        Self {
+            full: false,
+            accept_losses: false,
+            take_only: false,
+            pull: false,
+            until: None,
+            id: None,
+            observer: &|_| {},
+        }
     }
 }
 
@@ -83,6 +96,8 @@ pub enum Stopped {
     Paused(Timestamp),
     /// It would have deleted or blanked too much; the sentence says how much.
     Halted(String),
+    /// A person asked it to stop.
+    Asked,
     /// Something failed.
     Failed(Failure),
 }
@@ -109,6 +124,8 @@ struct Run<'a> {
     take: TakeState,
     /// The right to take, while this run has it.
     taking: &'a Taking,
+    /// Whether a person asked it to stop, as the sign of life found.
+    stop: &'a AtomicBool,
     log: RunLog,
     used_before: Usage,
     /// What the log said of use and time when this process took it over.
@@ -144,28 +161,34 @@ impl Desk {
         let Some((lease, state)) = begun else {
             return Err(Failure::new(FailureKind::Conflict, "another sync run of this integration is under way"));
         };
-        let (desk, taking) = (self.in_background(), Taking::default());
-        let mut run = Run::new(&desk, options, lease.clone(), state, &taking);
+        let (desk, taking, stop) = (self.in_background(), Taking::default(), AtomicBool::new(false));
+        let mut run = Run::new(&desk, options, lease.clone(), state, (&taking, &stop));
         let id = run.log.id.clone();
         let noted = async {
-            let worked = self.while_held(&lease, &taking, run.work()).await?;
+            let worked = self.while_held(&lease, &taking, (&id, &stop), run.work()).await?;
             run.conclude(worked).await
         };
         self.services.recorder().during(&id, Some(&id), noted.boxed()).await
     }
 
     /// Works while the run's leases are its own.
-    async fn while_held<T>(&self, lease: &RunLease, taking: &Taking, work: impl Future<Output = T>) -> Result<T> {
+    async fn while_held<T>(
+        &self,
+        lease: &RunLease,
+        taking: &Taking,
+        stop: (&str, &AtomicBool),
+        work: impl Future<Output = T>,
+    ) -> Result<T> {
         let work = Box::pin(work);
-        let lost = pin!(self.keep_alive(lease, taking));
+        let lost = pin!(self.keep_alive(lease, taking, stop));
         match select(work, lost).await {
             Either::Left((worked, _)) => Ok(worked),
             Either::Right(((), _)) => Err(taking::took_over()),
         }
     }
 
-    /// Prolongs a run's leases again and again; returns when one of them is another run's.
-    async fn keep_alive(&self, lease: &RunLease, taking: &Taking) {
+    /// Prolongs a run's leases again and again, and looks whether it is to stop; returns when one of them is another run's.
+    async fn keep_alive(&self, lease: &RunLease, taking: &Taking, (id, stop): (&str, &AtomicBool)) {
         let (runs, scope) = (&self.services.runs, &self.integration.scope);
         loop {
             self.services.sleep.sleep(policy::RUN_BEAT).await;
@@ -187,6 +210,12 @@ impl Desk {
                     tracing::warn!(kind = ?failure.kind, "the run's lease could not be prolonged: {failure}")
                 }
             }
+            match runs.asked_to_stop(scope).await {
+                Ok(asked) => stop.store(asked.as_deref() == Some(id), Ordering::Relaxed),
+                Err(failure) => {
+                    tracing::warn!(kind = ?failure.kind, "it was not seen whether the run is to stop: {failure}")
+                }
+            }
         }
     }
 }
@@ -197,12 +226,17 @@ impl<'a> Run<'a> {
         options: SyncOptions<'a>,
         lease: RunLease,
         mut state: SendState,
-        taking: &'a Taking,
+        (taking, stop): (&'a Taking, &'a AtomicBool),
     ) -> Self {
         let now = desk.now();
-        let log = match state.run.take() {
+        // An ordered run has a log of its own, though it does what one that paused has left.
+        let paused = state.run.take().filter(|paused| options.id.is_none_or(|id| id == paused.id));
+        let log = match paused {
             Some(paused) => RunLog { continuations: paused.continuations + 1, end: RunEnd::Running, ..paused },
-            None => RunLog { id: desk.services.entropy.id(), started_at: now, ..RunLog::default() },
+            None => {
+                let id = options.id.map_or_else(|| desk.services.entropy.id(), str::to_owned);
+                RunLog { id, started_at: now, ..RunLog::default() }
+            }
         };
         Self {
             desk,
@@ -212,6 +246,7 @@ impl<'a> Run<'a> {
             state,
             take: TakeState::default(),
             taking,
+            stop,
             used_before: desk.integration.bulk.usage(),
             logged_before: (log.calls, log.bytes, log.busy_ms),
             log,
@@ -251,7 +286,7 @@ impl<'a> Run<'a> {
     /// One that lost too much does: until a person has decided, nothing is sent, by whichever integration's run.
     fn leaves_sending(&self, stopped: &Stopped) -> bool {
         match stopped {
-            Stopped::Halted(_) => false,
+            Stopped::Halted(_) | Stopped::Asked => false,
             Stopped::Paused(moment) => *moment > self.now(),
             Stopped::Failed(failure) => !matches!(failure.kind, FailureKind::Storage | FailureKind::Conflict),
         }
@@ -292,17 +327,20 @@ impl<'a> Run<'a> {
         let stopped = worked.err();
         let now = self.now();
         // A run that only takes leaves the sending, and with it the end, to the run that paused.
-        let is_over = stopped.is_none() && !self.options.take_only;
+        let is_done = stopped.is_none() && !self.options.take_only;
+        // What was stopped is left as it is: the next run goes on with what waits, as a run of its own.
+        let is_over = is_done || stopped == Some(Stopped::Asked);
         self.log.finished_at = Some(now);
         self.log.end = match &stopped {
-            None if is_over && self.log.failed > 0 => RunEnd::Incomplete,
-            None if is_over => RunEnd::Finished,
+            None if is_done && self.log.failed > 0 => RunEnd::Incomplete,
+            None if is_done => RunEnd::Finished,
+            Some(Stopped::Asked) => RunEnd::Stopped,
             None | Some(Stopped::Paused(_)) => RunEnd::Paused,
             Some(Stopped::Halted(_)) => RunEnd::Halted,
             Some(Stopped::Failed(_)) => RunEnd::Failed,
         };
         self.log.error = match &stopped {
-            None | Some(Stopped::Paused(_)) => None,
+            None | Some(Stopped::Paused(_) | Stopped::Asked) => None,
             Some(Stopped::Halted(reason)) => Some(reason.clone()),
             Some(Stopped::Failed(failure)) => Some(failure.message.clone()),
         };
@@ -314,7 +352,7 @@ impl<'a> Run<'a> {
             (_, true) => self.state.resume_at,
             (_, false) => None,
         };
-        if is_over {
+        if is_done {
             self.state.succeeded_at = Some(now);
         }
         let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
@@ -396,8 +434,11 @@ impl<'a> Run<'a> {
         self.log.busy_ms = busy_ms + u64::try_from(busy).unwrap_or_default();
     }
 
-    /// Goes on only while there is time for another step, which takes a minute at most.
+    /// Goes on only while there is time for another step, which takes a minute at most, and nobody asked it to stop.
     fn in_time(&self) -> Step<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Stopped::Asked);
+        }
         let Some(until) = self.options.until else { return Ok(()) };
         let now = self.now();
         if policy::after(now, policy::LONGEST_STEP) < until { Ok(()) } else { Err(Stopped::Paused(now)) }

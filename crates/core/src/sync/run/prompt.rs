@@ -1,6 +1,7 @@
 //! What another integration's platform or the application changed is sent at once, and not with the next run: by a job that
 //! the change itself has queued ([`crate::ports::integrations::Doorbell`]).
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -50,12 +51,14 @@ impl Desk {
     }
 
     async fn send_promptly(&self, lease: RunLease, state: SendState, correlation_id: &str) -> Result<()> {
-        let (desk, taking) = (self.in_background(), Taking::default());
+        // Nobody knows its id, and nobody can ask it to stop.
+        let (desk, taking, stop) = (self.in_background(), Taking::default(), AtomicBool::new(false));
         let options = SyncOptions { until: Some(policy::after(self.now(), policy::RUN_SLICE)), ..Default::default() };
         let fresh = SendState { run: None, ..state.clone() };
-        let mut run = Run { is_prompt: true, ..Run::new(&desk, options, lease.clone(), fresh, &taking) };
+        let mut run = Run { is_prompt: true, ..Run::new(&desk, options, lease.clone(), fresh, (&taking, &stop)) };
         run.state = state;
-        let sent = self.while_held(&lease, &taking, run.send_some(MOST)).await?;
+        let id = run.log.id.clone();
+        let sent = self.while_held(&lease, &taking, (&id, &stop), run.send_some(MOST)).await?;
         run.end_promptly(sent, correlation_id).await
     }
 

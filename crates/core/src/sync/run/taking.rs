@@ -102,7 +102,7 @@ impl Run<'_> {
                 self.take.halted_for = Some(reason.clone());
             }
             // A take that failed for another reason has not come to the losses.
-            Err(Stopped::Failed(_)) => {}
+            Err(Stopped::Failed(_) | Stopped::Asked) => {}
             Err(Stopped::Paused(_)) => (self.take.halted_since, self.take.halted_for) = (None, None),
         }
         if taken.is_err() {

@@ -1,0 +1,127 @@
+//! An installation that is called over HTTP. Whatever goes wrong is told with its address, what it answered, and what helps; the
+//! key is told nowhere.
+
+use std::net::IpAddr;
+
+use axum::http::Method;
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+use tandem_connectors::http::{Body, Call, Http, Patience};
+use tandem_core::domain::scope::TenantId;
+use tandem_core::error::FailureKind;
+
+use super::{Ask, Refusal};
+use crate::failure::CommandError;
+
+/// An installation and the key to it.
+pub struct Remote {
+    http: Http,
+    url: Url,
+    authorization: HeaderValue,
+}
+
+impl Remote {
+    /// The installation at an address. Its key is a tenant's, so that no other tenant can be asked for.
+    pub fn new(url: &str, key: Option<&str>, tenant: &TenantId) -> Result<Self, CommandError> {
+        let told = |what: &str| CommandError::Undone(format!("--url {url}: {what}"));
+        let parsed = Url::parse(url.trim()).map_err(|_| told("give an address such as https://tandem.example.com"))?;
+        match parsed.scheme() {
+            "https" => {}
+            "http" if is_this_machine(&parsed) => {}
+            "http" => return Err(told("the key would be sent in the clear: give an address that begins with https")),
+            _ => return Err(told("give an address that begins with https")),
+        }
+        if !tenant.is_default() {
+            return Err(told(&format!(
+                "a key belongs to one tenant: leave out --tenant, and give a key of {tenant} with --key"
+            )));
+        }
+        let key = key.map(str::trim).filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| told("give a key with --key, or in TANDEM_API_KEY"))?;
+        let authorization = HeaderValue::from_str(&format!("Bearer {key}"));
+        let mut authorization = authorization.map_err(|_| told("the key holds characters that no key has"))?;
+        authorization.set_sensitive(true);
+        Ok(Self { http: Http::default(), url: parsed, authorization })
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Makes a call; gives status and body.
+    pub async fn call(&self, ask: &Ask<'_>, integration: Option<&str>) -> Result<(u16, Value), CommandError> {
+        let mut headers = HeaderMap::new();
+        if let Some(name) = integration {
+            let value = HeaderValue::from_str(name);
+            let value =
+                value.map_err(|_| CommandError::Undone("--integration: no integration has this name".into()))?;
+            headers.insert(HeaderName::from_static("tandem-integration"), value);
+        }
+        let call = Call {
+            peer: "Tandem",
+            method: ask.method.clone(),
+            url: ask.at(&self.url),
+            authorization: Some(self.authorization.clone()),
+            headers,
+            body: ask.body.as_ref().map_or(Body::Empty, |body| Body::Json(body.to_string().into())),
+            patience: Patience::Bulk,
+        };
+        let answer = self.http.send(call).await.map_err(|failure| {
+            let cure = match failure.kind {
+                FailureKind::Timeout if ask.method != Method::GET => {
+                    "It may have been done all the same: look before you do it again."
+                }
+                FailureKind::Timeout => "Try again; if it stays so, look at the installation's logs.",
+                _ => "Is the address right, and does the installation run?",
+            };
+            CommandError::Undone(format!("{}: {failure} {cure}", self.url))
+        })?;
+        let status = answer.status;
+        let body = answer.body.into_json::<Value>().unwrap_or_default();
+        if !body["ok"].is_boolean() {
+            return Err(self.no_tandem(status));
+        }
+        Ok((status, body))
+    }
+
+    /// Something answers that is no Tandem, or the gateway in front of one.
+    fn no_tandem(&self, status: u16) -> CommandError {
+        let url = &self.url;
+        CommandError::Undone(match status {
+            429 => format!("{url} answered 429: too many calls at once. Try again in a moment."),
+            502..=504 => {
+                format!("{url} answered {status}: the installation is not up just now. Try again in a moment.")
+            }
+            _ => format!(
+                "{url} answered {status}, and not as a Tandem does: give the address of the installation, which is the output \
+                 ApiUrl of its stack or what `tandem dev` prints"
+            ),
+        })
+    }
+
+    /// A refusal with what helps.
+    pub fn told(&self, refusal: &Refusal) -> CommandError {
+        let Refusal { status, code, message } = refusal;
+        let cure = match (status, code.as_str()) {
+            (401, _) => ": is the key of this installation, and neither expired nor revoked? Give another with --key.",
+            (403, "forbidden") => {
+                ": give a key whose role is operator, or admin for what concerns all tenants (`tandem keys create`)."
+            }
+            (404, "no_such_path") => ": this installation is of an older release, or the address has a path too many.",
+            (429 | 503, _) => ": try again in a moment.",
+            _ => "",
+        };
+        CommandError::Undone(format!("{} answered {status}: {message}{cure}", self.url))
+    }
+}
+
+/// Whether an address leads to this machine, where nobody listens in between.
+fn is_this_machine(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        None => false,
+    }
+}
