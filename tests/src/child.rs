@@ -30,10 +30,23 @@ impl DevServer {
         Self { data_dir: data_dir.to_owned(), port, environment }
     }
 
+    /// The same with a variable more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Where it serves.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// A caller of the server.
     #[must_use]
     pub fn caller(&self) -> Caller {
-        Caller::new(&format!("http://127.0.0.1:{}", self.port), KEY)
+        Caller::new(&self.url(), KEY)
     }
 
     /// Starts it and waits until it is ready.

@@ -5,6 +5,7 @@ pub mod burst;
 pub mod consent;
 pub mod contract;
 pub mod histories;
+pub mod hub;
 pub mod import;
 pub mod import_faults;
 pub mod kill;
@@ -73,6 +74,7 @@ pub const NAMES: &[&str] = &[
     "ssrf",
     "tenants",
     "mappings",
+    "hub",
 ];
 
 /// Runs a scenario.
@@ -101,6 +103,7 @@ pub async fn run(name: &str, size: Size) -> Proof {
         "tenants" => tenants::run(size).await,
         "histories" => histories::run(size).await,
         "mappings" => mappings::run(size).await,
+        "hub" => hub::run(size).await,
         _ => Err(format!("there is no such scenario; there are {}", NAMES.join(", "))),
     }
 }

@@ -1,0 +1,204 @@
+//! Who must hold what, worked out with plain maps from the promises alone: of each person one truth, which all sides hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+
+/// The application's names of the fields, and Mautic's.
+pub const FIELDS: [(&str, &str); 3] = [("first_name", "firstname"), ("last_name", "lastname"), ("city", "city")];
+
+/// Texts by the application's names.
+pub type Texts = BTreeMap<&'static str, String>;
+
+/// How an application tells of its people.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By rows and calls.
+    Rows,
+    /// By lifecycle events and nothing else.
+    Events,
+}
+
+/// Something that one side does.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// The application hands over the person's row as it now is.
+    Row(usize),
+    /// The application tells one field by a call.
+    Call(usize, &'static str),
+    /// The application tells one field by an event.
+    Event(usize, &'static str),
+    /// Somebody edits the person in a Mautic.
+    Edit(usize, usize, &'static str),
+    /// The person unsubscribes from a mail of a Mautic.
+    OptOut(usize, usize),
+    /// Somebody whom nobody knew is made in a Mautic.
+    Appear(usize, usize),
+    /// The application deletes the person.
+    Erase(usize),
+    /// Marketing imports somebody who was deleted once more.
+    Ghost(usize, usize),
+}
+
+/// A person, as every side has to hold it.
+#[derive(Clone)]
+pub struct Person {
+    pub address: String,
+    /// The application's id, once it has one.
+    pub id: Option<String>,
+    /// What all sides hold.
+    pub values: Texts,
+    /// What the application's own row says: it does not take over what it is told.
+    pub row: Texts,
+    /// Fields whose value came from a Mautic: the application has to be told.
+    pub told: BTreeSet<&'static str>,
+    /// Whether it came by a Mautic.
+    pub appeared: bool,
+    pub opted_out: bool,
+    pub erased: bool,
+    /// The Mautics that made a contact of somebody who was deleted.
+    pub ghosts: BTreeSet<usize>,
+}
+
+/// One tenant's people.
+pub struct People {
+    pub domain: &'static str,
+    pub way: Way,
+    pub mautics: usize,
+    pub all: Vec<Person>,
+    serial: u32,
+}
+
+impl People {
+    pub fn new(domain: &'static str, way: Way, mautics: usize, count: usize) -> Self {
+        let mut people = Self { domain, way, mautics, all: Vec::new(), serial: 0 };
+        for number in 0..count {
+            let values: Texts = FIELDS.iter().map(|(name, _)| (*name, format!("{name} of {number}"))).collect();
+            let person = people.person(Some(format!("{domain}-{number}")), values);
+            people.all.push(person);
+        }
+        people
+    }
+
+    fn person(&self, id: Option<String>, values: Texts) -> Person {
+        Person {
+            address: format!("p{}@{}", self.all.len(), self.domain),
+            appeared: id.is_none(),
+            row: values.clone(),
+            told: BTreeSet::new(),
+            opted_out: false,
+            erased: false,
+            ghosts: BTreeSet::new(),
+            id,
+            values,
+        }
+    }
+
+    /// What is done in a round, and already counted as done; `away` is a Mautic that can't be reached.
+    pub fn plan(&mut self, chance: &mut StdRng, away: Option<usize>) -> Vec<Deed> {
+        let there: Vec<usize> = (0..self.mautics).filter(|one| Some(*one) != away).collect();
+        let mut deeds = Vec::new();
+        for person in 0..self.all.len() {
+            if self.all[person].erased {
+                if away.is_none() && chance.random_bool(0.2) {
+                    self.haunt(person, &there, chance, &mut deeds);
+                }
+            } else if chance.random_bool(0.4) {
+                self.deeds_about(person, &there, away.is_none(), chance, &mut deeds);
+            }
+        }
+        if self.way == Way::Rows {
+            for _ in 0..chance.random_range(0..=1 + self.all.len() / 50) {
+                self.appear(&there, chance, &mut deeds);
+            }
+        }
+        deeds
+    }
+
+    fn deeds_about(
+        &mut self,
+        person: usize,
+        there: &[usize],
+        all_there: bool,
+        chance: &mut StdRng,
+        deeds: &mut Vec<Deed>,
+    ) {
+        let mut fields: Vec<&'static str> = FIELDS.iter().map(|(name, _)| *name).collect();
+        let mut field = |chance: &mut StdRng| fields.swap_remove(chance.random_range(0..fields.len()));
+        match self.way {
+            Way::Events => deeds.push(self.said(person, field(chance), Deed::Event)),
+            Way::Rows if all_there && chance.random_bool(0.02) => {
+                self.all[person].erased = true;
+                deeds.push(Deed::Erase(person));
+            }
+            Way::Rows => {
+                // Two sides at once, of different fields.
+                deeds.push(self.said_by_application(person, field(chance), chance));
+                if let Some(mautic) = there.choose(chance).filter(|_| chance.random_bool(0.6)).copied() {
+                    deeds.push(self.edited(person, mautic, field(chance)));
+                }
+                if let Some(mautic) = there.choose(chance).filter(|_| chance.random_bool(0.08)).copied()
+                    && !self.all[person].opted_out
+                {
+                    self.all[person].opted_out = true;
+                    deeds.push(Deed::OptOut(person, mautic));
+                }
+            }
+        }
+    }
+
+    fn said_by_application(&mut self, person: usize, field: &'static str, chance: &mut StdRng) -> Deed {
+        if self.all[person].id.is_none() {
+            // It makes a row of somebody it heard of.
+            let known = &mut self.all[person];
+            known.id = Some(format!("joined-{}", known.address));
+            known.row = known.values.clone();
+            return self.said(person, field, |person, _| Deed::Row(person));
+        }
+        if chance.random_bool(0.5) {
+            self.said(person, field, |person, _| Deed::Row(person))
+        } else {
+            self.said(person, field, Deed::Call)
+        }
+    }
+
+    fn said(&mut self, person: usize, field: &'static str, deed: impl Fn(usize, &'static str) -> Deed) -> Deed {
+        let value = self.value(field);
+        let known = &mut self.all[person];
+        known.row.insert(field, value.clone());
+        known.values.insert(field, value);
+        known.told.remove(field);
+        deed(person, field)
+    }
+
+    fn edited(&mut self, person: usize, mautic: usize, field: &'static str) -> Deed {
+        let value = self.value(field);
+        let known = &mut self.all[person];
+        known.values.insert(field, value);
+        known.told.insert(field);
+        Deed::Edit(person, mautic, field)
+    }
+
+    fn appear(&mut self, there: &[usize], chance: &mut StdRng, deeds: &mut Vec<Deed>) {
+        let Some(mautic) = there.choose(chance).copied() else { return };
+        let values = [("first_name", self.value("first_name")), ("city", self.value("city"))].into();
+        let person = self.person(None, values);
+        self.all.push(person);
+        deeds.push(Deed::Appear(self.all.len() - 1, mautic));
+    }
+
+    fn haunt(&mut self, person: usize, there: &[usize], chance: &mut StdRng, deeds: &mut Vec<Deed>) {
+        if let Some(mautic) = there.choose(chance).copied()
+            && self.all[person].ghosts.insert(mautic)
+        {
+            deeds.push(Deed::Ghost(person, mautic));
+        }
+    }
+
+    fn value(&mut self, field: &str) -> String {
+        self.serial += 1;
+        format!("{field} {}", self.serial)
+    }
+}

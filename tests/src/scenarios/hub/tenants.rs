@@ -1,0 +1,228 @@
+//! The tenants of the scenario: their people, their Mautics, and how their applications call.
+
+use std::net::Ipv4Addr;
+
+use reqwest::{Client, Method};
+use serde_json::{Map, Value, json};
+use tandem_app::admin::integrations::{Integrations, NewIntegration};
+use tandem_app::store::CatalogTable;
+use tandem_app::system::SystemClock;
+use tandem_app::wiring::Foundation;
+use tandem_connectors::mautic::settings::{Auth, Settings};
+use tandem_connectors::mautic::setup;
+use tandem_connectors::registry::{Credentials, IntegrationSettings, Options as Tuning, Platform};
+use tandem_core::domain::role::Role;
+use tandem_core::domain::scope::{Scope, TenantId};
+use tandem_core::ports::{CatalogStore, Clock};
+use tandem_simulators::mautic::ContactDump;
+use tandem_simulators::{MauticSimulator, MauticVersion, RunningMautic};
+
+use super::oracle::{Deed, FIELDS, People, Person, Way};
+use crate::client::Caller;
+use crate::system::System;
+use crate::tenants::label;
+use crate::version;
+
+/// How often a call is sent that gets no answer: the process is killed on the way.
+const TRIES: usize = 240;
+/// The pause between.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// A Mautic, as its users work with it.
+pub struct Office {
+    pub mautic: RunningMautic,
+    users: Client,
+}
+
+impl Office {
+    pub async fn open(version: MauticVersion) -> Result<Self, String> {
+        let options = version::mautic().version(version);
+        let mautic = MauticSimulator::start(options, (Ipv4Addr::LOCALHOST, 0).into()).await.map_err(told)?;
+        Ok(Self { mautic, users: Client::builder().no_proxy().build().map_err(told)? })
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<(), String> {
+        let request = self.users.request(method, format!("{}{path}", self.mautic.base_url()));
+        let answer = request.basic_auth("admin", Some("demo-password")).json(body).send().await.map_err(told)?;
+        if answer.status().is_success() { Ok(()) } else { Err(format!("Mautic answers {}", answer.status())) }
+    }
+
+    pub fn contacts_with(&self, address: &str) -> Vec<ContactDump> {
+        let has =
+            |contact: &ContactDump| contact.email.as_deref().is_some_and(|held| held.eq_ignore_ascii_case(address));
+        self.mautic.contacts().into_iter().filter(has).collect()
+    }
+
+    /// Calls that change something.
+    pub fn writes(&self) -> u64 {
+        let calls = self.mautic.stats().calls;
+        let changing = calls.iter().filter(|(route, _)| !route.starts_with("GET ") && route.contains("/api/"));
+        changing.map(|(_, count)| *count).sum()
+    }
+}
+
+/// A tenant at work.
+pub struct Tenant {
+    pub people: People,
+    pub offices: Vec<Office>,
+    pub scopes: Vec<Scope>,
+    caller: Caller,
+}
+
+impl Tenant {
+    /// A tenant whose integrations are stored, over the table of `system`; its application calls at `url`.
+    pub async fn open(
+        system: &System,
+        foundation: &Foundation,
+        url: &str,
+        people: People,
+        versions: &[MauticVersion],
+    ) -> Result<Self, String> {
+        let name = people.domain.split('.').next().unwrap_or_default();
+        let tenant = system.tenant(name).await;
+        let caller = system.caller_of(&tenant, Role::Operator).await.at(url);
+        let (mut offices, mut scopes) = (Vec::new(), Vec::new());
+        for (number, version) in versions.iter().enumerate() {
+            let office = Office::open(*version).await?;
+            let scope = stored(system, foundation, &tenant, &format!("Mautic {number}"), &office.mautic).await?;
+            with_fields(foundation, &scope, &office.mautic.base_url()).await?;
+            offices.push(office);
+            scopes.push(scope);
+        }
+        Ok(Self { people, offices, scopes, caller })
+    }
+
+    /// The first word of all.
+    pub async fn begin(&self) -> Result<(), String> {
+        match self.people.way {
+            Way::Rows => {
+                let rows: Vec<Value> = self.people.all.iter().map(row).collect();
+                self.taken("/records", json!({"records": rows}), false).await
+            }
+            Way::Events => {
+                for person in &self.people.all {
+                    self.taken("/events", event(person, &FIELDS.map(|(name, _)| name), "begin"), false).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Does it; what the application says is said until it is taken.
+    pub async fn carry_out(&self, deed: &Deed, round: usize) -> Result<(), String> {
+        match deed {
+            Deed::Row(person) => {
+                let row = row(&self.people.all[*person]);
+                self.taken("/records", json!({"records": [row]}), false).await
+            }
+            Deed::Call(person, field) => {
+                let person = &self.people.all[*person];
+                let contact = json!({"email": person.address, *field: person.row[field]});
+                // Or a row that is read once more would take the call back.
+                let payload = json!({"id": person.id, "contact": contact, "fields": {"updated_at": now()}});
+                self.taken("/mautic-sync", json!({"action": "upsert_contact", "payload": payload}), false).await
+            }
+            Deed::Event(person, field) => {
+                let event = event(&self.people.all[*person], &[field], &round.to_string());
+                self.taken("/events", event, false).await
+            }
+            Deed::Erase(person) => {
+                let payload = json!({"email": self.people.all[*person].address});
+                self.taken("/mautic-sync", json!({"action": "delete_contact", "payload": payload}), true).await
+            }
+            Deed::Edit(person, mautic, field) => self.edit(*person, *mautic, field).await,
+            Deed::OptOut(person, mautic) => {
+                let whom = json!({"address": self.people.all[*person].address});
+                self.offices[*mautic].call(Method::POST, "/_control/engage/unsubscribe", &whom).await
+            }
+            Deed::Appear(person, mautic) | Deed::Ghost(person, mautic) => {
+                let person = &self.people.all[*person];
+                let mut contact: Map<String, Value> = FIELDS
+                    .iter()
+                    .filter_map(|(name, remote)| Some(((*remote).to_owned(), json!(person.values.get(name)?))))
+                    .collect();
+                contact.insert("email".to_owned(), json!(person.address));
+                self.offices[*mautic].call(Method::POST, "/api/contacts/new", &contact.into()).await
+            }
+        }
+    }
+
+    async fn edit(&self, person: usize, mautic: usize, field: &str) -> Result<(), String> {
+        let (person, office) = (&self.people.all[person], &self.offices[mautic]);
+        let contact = office.contacts_with(&person.address).pop().ok_or("a contact is missing that is to be edited")?;
+        let remote = FIELDS.iter().find(|(name, _)| *name == field).map_or("", |(_, remote)| *remote);
+        let path = format!("/api/contacts/{}/edit", contact.id);
+        office.call(Method::PATCH, &path, &json!({remote: person.values[field]})).await
+    }
+
+    /// Sends a call until it is taken; `may_be_gone`: an earlier try may have done it.
+    async fn taken(&self, path: &str, body: Value, may_be_gone: bool) -> Result<(), String> {
+        for _ in 0..TRIES {
+            let request = self.caller.keyed(Method::POST, path).json(&body);
+            match self.caller.send(request).await {
+                Ok(answer) if answer.is_taken() || may_be_gone && answer.status == 404 => return Ok(()),
+                Ok(answer) if answer.status < 500 && ![409, 429].contains(&answer.status) => {
+                    return Err(format!("{path} answers {} {}", answer.status, answer.body));
+                }
+                Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        Err(format!("{path} takes nothing"))
+    }
+}
+
+fn row(person: &Person) -> Value {
+    let mut row: Map<String, Value> =
+        person.row.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    row.insert("id".to_owned(), json!(person.id));
+    row.insert("email".to_owned(), json!(person.address));
+    row.insert("marketing_opt_in".to_owned(), json!(true));
+    row.insert("updated_at".to_owned(), json!(now()));
+    row.into()
+}
+
+fn now() -> String {
+    SystemClock.now().to_string()
+}
+
+fn event(person: &Person, fields: &[&str], round: &str) -> Value {
+    let mut user: Map<String, Value> =
+        fields.iter().map(|name| ((*name).to_owned(), json!(person.row[*name]))).collect();
+    user.insert("id".to_owned(), json!(person.id));
+    user.insert("email".to_owned(), json!(person.address));
+    json!({"id": format!("{}-{round}", person.address), "name": "profile_seen", "user": user})
+}
+
+async fn stored(
+    system: &System,
+    foundation: &Foundation,
+    tenant: &TenantId,
+    name: &str,
+    mautic: &RunningMautic,
+) -> Result<Scope, String> {
+    let credentials =
+        Credentials::ClientCredentials { client_id: "1_demo".to_owned(), client_secret: "demo-secret".to_owned() };
+    let options = Tuning { newcomers: Some("all".to_owned()), ..Tuning::default() };
+    let settings = IntegrationSettings { platform: Platform::Mautic, base_url: mautic.base_url(), options };
+    let new = NewIntegration { name: label(name), settings, credentials, webhook_secret: None };
+    let made = Integrations::new(foundation).create(tenant, new, false, &system.actor()).await;
+    let (made, _) = made.map_err(|refused| format!("{refused:?}"))?;
+    Ok(Scope { tenant: tenant.clone(), integration: made.id })
+}
+
+/// Gives a Mautic the fields that it lacks, and tells the functions.
+async fn with_fields(foundation: &Foundation, scope: &Scope, base_url: &str) -> Result<(), String> {
+    let auth = Auth::ClientCredentials { id: "1_demo".to_owned(), secret: "demo-secret".to_owned() };
+    let mut foundation = Foundation { scope: scope.clone(), ..foundation.clone() };
+    foundation.config.mautic = Some(Settings::new(base_url, auth).map_err(told)?);
+    let mautic = foundation.mautic().map_err(told)?.ok_or("no Mautic")?;
+    let rules = &foundation.rules;
+    let mut report = setup::examine(&mautic, rules, None).await.map_err(told)?;
+    let made = setup::create_missing(&mautic, rules, &mut report.fields).await;
+    let catalog = setup::catalog(&mautic, None, &made).await.map_err(told)?;
+    CatalogTable::new(foundation.table.clone()).save(scope, &catalog).await.map(drop).map_err(told)
+}
+
+pub fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
