@@ -143,7 +143,8 @@ impl Hub {
             .try_collect::<()>();
         tokio::try_join!(doing, self.kill_after(moment))?;
         self.settle(away).await?;
-        self.judge(away).await?;
+        let told: Vec<String> = deeds.iter().map(|(tenant, deed)| format!("{tenant} {deed:?}")).collect();
+        self.judge(away).await.map_err(|why| format!("{why}; deeds: {}", told.join(", ")))?;
         Ok(deeds.len())
     }
 
