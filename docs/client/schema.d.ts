@@ -978,7 +978,7 @@ export interface components {
          */
         Situation: "linked" | "absent" | "found" | "ambiguous" | "taken" | "merged" | "missing" | "gone" | "not_mapped" | "erased";
         /** @enum {string} */
-        ErrorCode: "malformed_json" | "body_cut_off" | "body_too_slow" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "connection_failed" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
+        ErrorCode: "malformed_json" | "body_cut_off" | "body_too_slow" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "run_under_way" | "run_is_over" | "event_is_completed" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "connection_failed" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
         /** @description A value that could not be taken. The rest of what was sent is not held back by it. */
         FieldIssue: {
             /** @description The field as the caller named it, as a path: `contact.email`. */
@@ -1908,10 +1908,12 @@ export interface components {
             rejected: number;
             skipped: number;
             shared: number;
+            leftOut: number;
             gone: number;
             memberships: number;
             segments: number;
             pulled: number;
+            appeared: number;
             conflicts: number;
             calls: number;
             bytes: number;
@@ -1993,6 +1995,8 @@ export interface components {
         };
         ListedRecord: {
             key: string;
+            /** @enum {string} */
+            kind: "person" | "organisation" | "deal";
             id: string | null;
             email: string | null;
             /** Format: date-time */
@@ -2003,6 +2007,8 @@ export interface components {
         };
         KnownRecord: {
             key: string;
+            /** @enum {string} */
+            kind: "person" | "organisation" | "deal";
             id: string | null;
             email: string | null;
             awaitedEmail: string | null;
@@ -2039,6 +2045,11 @@ export interface components {
             duplicates: string[];
             segments: string[];
             campaigns: string[];
+            related: {
+                record: string;
+                to: string;
+                primary?: boolean;
+            }[];
             snapshot: {
                 [key: string]: unknown;
             };
@@ -2861,7 +2872,7 @@ export interface components {
                 "application/json": (components["schemas"]["ErrorAnswer"] & {
                     error?: {
                         /** @enum {unknown} */
-                        code?: "not_found" | "no_such_path";
+                        code?: "not_found" | "no_such_path" | "unknown_integration";
                     };
                 }) | components["schemas"]["GatewayAnswer"];
             };
@@ -2881,7 +2892,10 @@ export interface components {
                 }) | components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description The contact is being written, or the first call with this idempotency key still runs. */
+        /**
+         * @description The contact is being written, or the first call with this idempotency key still runs; or what was asked for cannot be
+         *     done any more, or not yet: a run is under way or over, an event is completed.
+         */
         Conflict: {
             headers: {
                 "X-Correlation-ID": components["headers"]["CorrelationId"];
@@ -2892,7 +2906,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorAnswer"] & {
                     error?: {
                         /** @enum {unknown} */
-                        code?: "conflict" | "in_progress";
+                        code?: "conflict" | "in_progress" | "run_under_way" | "run_is_over" | "event_is_completed";
                     };
                 };
             };

@@ -368,3 +368,38 @@ async fn the_status_tells_of_each_integration_and_an_administrator_of_each_tenan
     assert_eq!(names, [&json!("default"), &json!("acme")]);
     assert_eq!((&tenants[0]["parked"], &tenants[1]["integrations"]), (&json!(1), &json!(0)));
 }
+
+#[tokio::test]
+async fn a_name_that_no_key_of_the_table_can_hold_names_nothing_and_is_no_fault() {
+    let system = quiet().await;
+    let long = "x".repeat(1_500);
+    for (method, path) in [
+        (Method::GET, format!("/runs/{long}")),
+        (Method::GET, format!("/runs/{long}/rows?problem=rejected")),
+        (Method::GET, format!("/runs/{long}/plan")),
+        (Method::POST, format!("/runs/{long}/stop")),
+        (Method::GET, format!("/records/{long}")),
+        (Method::GET, format!("/records/{long}/timeline")),
+        (Method::GET, format!("/issues/{long}")),
+        (Method::POST, format!("/issues/{long}/replay")),
+        (Method::GET, format!("/jobs/{long}")),
+        (Method::POST, format!("/jobs/{long}/replay")),
+        (Method::GET, format!("/events/{long}")),
+        (Method::POST, format!("/events/{long}/replay")),
+        (Method::GET, format!("/deliveries/{long}")),
+        (Method::POST, format!("/deliveries/{long}/replay")),
+    ] {
+        let answer = ask(&system, method.clone(), &path, Value::Null).await;
+        let told = path.replace(&long, "x…");
+        assert!(matches!(answer.status, 404 | 422), "{method} {told}: {} {}", answer.status, answer.body);
+    }
+    for path in ["/operations?run=".to_owned(), format!("/operations?run={long}"), "/operations?record=".to_owned()] {
+        let answer = ask(&system, Method::GET, &path, Value::Null).await;
+        assert_eq!((answer.status, &answer.data()["operations"]), (200, &json!([])), "{}", answer.body);
+    }
+    for path in [format!("/operations?record={long}"), format!("/events?userId={long}"), format!("/runs?after={long}")]
+    {
+        let answer = ask(&system, Method::GET, &path, Value::Null).await;
+        assert!(answer.status < 500, "{}: {}", answer.status, answer.body);
+    }
+}

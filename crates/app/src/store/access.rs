@@ -33,8 +33,11 @@ pub(super) enum Put {
 }
 
 impl Table {
-    /// One item. One read call.
+    /// One item. One read call, none for a key that no item can have.
     pub(super) async fn get(&self, key: Key) -> Result<Option<Item>> {
+        if !key.fits() {
+            return Ok(None);
+        }
         let request = self.client.get_item().table_name(&*self.name).set_key(Some(attributes(key)));
         let answer = request.consistent_read(true).send().await.map_err(|e| of_sdk(SERVICE, "GetItem", &e))?;
         Ok(answer.item)
@@ -110,7 +113,7 @@ impl Table {
 
     /// Those of any number of items that are there, by key. One read call for 100 of them, a few calls at a time.
     pub(super) async fn get_many(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>> {
-        let distinct: Vec<Key> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();
+        let distinct: Vec<Key> = keys.into_iter().filter(Key::fits).collect::<HashSet<_>>().into_iter().collect();
         let chunks: Vec<Vec<Key>> = distinct.chunks(GET_AT_MOST).map(<[Key]>::to_vec).collect();
         let gets = futures::stream::iter(chunks).map(|keys| self.get_all(keys)).buffer_unordered(CALLS_AT_ONCE);
         gets.try_fold(HashMap::new(), |mut all, found| async move {
@@ -127,6 +130,9 @@ impl Table {
     }
 
     async fn query(&self, keys: Condition, limit: Option<usize>, forward: bool) -> Result<Vec<Item>> {
+        if !keys.fits_keys() {
+            return Ok(Vec::new());
+        }
         let mut items = Vec::new();
         let mut start = None;
         loop {

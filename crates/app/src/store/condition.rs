@@ -6,6 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use tandem_core::domain::link::Lease;
 
+use super::keys::{MOST_OF_PARTITION, MOST_OF_SORT, is_within};
+
 /// A condition expression with its values.
 ///
 /// Attribute names in expressions hold an underscore or are `pk`, `sk` and `document`: none of them is one of DynamoDB's
@@ -39,6 +41,14 @@ impl Condition {
         let mut condition = Self::unheld(until, now);
         condition.text = format!("{} OR {owner_attribute} = :owner", condition.text);
         condition.text(":owner", owner)
+    }
+
+    /// Whether it compares keys with what keys can be: `:pk` with a partition key, the others with sort keys.
+    pub(super) fn fits_keys(&self) -> bool {
+        self.values.iter().all(|(placeholder, value)| {
+            let most = if placeholder == ":pk" { MOST_OF_PARTITION } else { MOST_OF_SORT };
+            value.as_s().is_ok_and(|text| is_within(text, most))
+        })
     }
 
     /// Both hold. Neither has parentheses around all of it: DynamoDB refuses redundant ones.

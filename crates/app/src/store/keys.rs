@@ -43,6 +43,25 @@ pub struct Key {
     pub sk: String,
 }
 
+impl Key {
+    /// Whether DynamoDB can hold an item under it: neither part is empty or too long. Names from outside become part of keys, and
+    /// one that fits none names nothing.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        is_within(&self.pk, MOST_OF_PARTITION) && is_within(&self.sk, MOST_OF_SORT)
+    }
+}
+
+/// The bytes that a partition key has at most.
+pub(super) const MOST_OF_PARTITION: usize = 2_048;
+/// The bytes that a sort key has at most.
+pub(super) const MOST_OF_SORT: usize = 1_024;
+
+/// Whether a part of a key is there and no longer than this, in bytes.
+pub(super) fn is_within(part: &str, most: usize) -> bool {
+    (1..=most).contains(&part.len())
+}
+
 fn key(pk: String, sk: impl Into<String>) -> Key {
     Key { pk, sk: sk.into() }
 }
