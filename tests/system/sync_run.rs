@@ -498,6 +498,21 @@ async fn segments_follow_the_record_both_ways() {
 }
 
 #[tokio::test]
+async fn a_contact_that_is_made_anew_by_a_call_is_put_into_its_segments_by_the_next_run() {
+    let shop = Shop::with([person(1, 1)]).await;
+    assert_eq!(shop.sync().await.memberships, 1);
+    let first = shop.system.contact("p1@example.com").id;
+    shop.system.in_mautic(Method::DELETE, &format!("/api/contacts/{first}/delete"), None).await;
+    let call = json!({"contact": {"email": "p1@example.com", "last_name": "Other"}});
+    let answer = shop.system.caller.upsert(call).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let anew = shop.system.contact("p1@example.com");
+    assert_ne!((anew.id, anew.segments.len()), (first, 1));
+    shop.sync().await;
+    assert_eq!(shop.system.contact("p1@example.com").segments.len(), 1);
+}
+
+#[tokio::test]
 async fn an_address_that_one_row_gives_up_can_be_another_rows() {
     let shop = Shop::with([row("1", 1, json!({"email": "old@example.com", "first_name": "One"}))]).await;
     shop.sync().await;

@@ -298,6 +298,8 @@ impl<'a> Writing<'a> {
     async fn find_anew(&mut self) -> Result<RemoteContact> {
         self.draft.link.remote_id = None;
         self.draft.link.missing_since = self.link.missing_since;
+        // Another contact is in none of its lists yet: they are open again.
+        self.draft.link.associations.clear();
         self.link.lose_contact();
         self.draft.withheld.clear();
         self.turn_out(Shown::Unasked);
