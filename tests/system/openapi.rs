@@ -64,7 +64,11 @@ struct Deployed {
 impl Deployed {
     fn takes(&self, function: Function, method: &str, path: &str) -> bool {
         let method_fits = self.method == method || self.method == "ANY";
-        method_fits && self.path == path && self.code.contains(&format!("/{}/", function.name()))
+        let path_fits = match self.path.split_once("/{rest+}") {
+            Some((before, _)) => path.strip_prefix(before).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/')),
+            None => self.path == path,
+        };
+        method_fits && path_fits && self.code.contains(&format!("/{}/", function.name()))
     }
 }
 
@@ -132,5 +136,14 @@ fn nothing_is_deployed_that_no_function_serves() {
     let deployed = deployed();
     let dead: Vec<_> = deployed.iter().filter(|there| !serves(there)).collect();
     assert!(dead.is_empty(), "the routers lack {dead:?}");
-    assert!(deployed.len() >= ROUTES.len(), "{deployed:?}");
+}
+
+/// Each path of a function is a statement of 400 bytes of its resource policy, of which Lambda takes 20 KB.
+#[test]
+fn no_function_has_more_paths_than_its_resource_policy_takes() {
+    let mut paths: BTreeMap<String, usize> = BTreeMap::new();
+    for there in deployed() {
+        *paths.entry(there.code).or_default() += 1;
+    }
+    assert!(!paths.is_empty() && paths.values().all(|count| *count <= 40), "{paths:?}");
 }

@@ -109,8 +109,8 @@ impl Purge {
             let mut pointers: Vec<Key> = email.iter().chain(&external).flat_map(of).collect();
             pointers.extend(email.iter().map(|email| keys::consent(tenant, email)));
             pointers.extend(named.iter().map(|one| keys::relative(tenant, &one.identity(), key)));
-            if !pointers.is_empty() {
-                self.delete(pointers).await?;
+            for some in pointers.chunks(AT_ONCE) {
+                self.delete(some.to_vec()).await?;
             }
         }
         self.table.clear(keys::subject_partition(tenant, key)).await?;

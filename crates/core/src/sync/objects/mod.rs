@@ -18,6 +18,7 @@ use crate::domain::link::{Link, RemoteId};
 use crate::domain::situation::Situation;
 use crate::error::{Failure, FailureKind, Result};
 use crate::mapping::Response;
+use crate::policy;
 use crate::ports::bulk::Mark;
 use crate::ports::objects::OBJECTS_AT_ONCE;
 
@@ -43,6 +44,8 @@ pub(super) enum Became {
     Held(Timestamp),
     /// The platform does not have it any more: it is planned once more.
     Lost,
+    /// Whether it was made is not known: nobody tries again before this moment.
+    Unclear(Failure, Timestamp),
     /// It could not be written.
     Failed(Box<Draft>, Failure),
 }
@@ -52,6 +55,8 @@ pub(super) struct ObjectSender<'a> {
     desk: &'a Desk,
     /// Lists of fields by object, as far as they can be had.
     catalogs: BTreeMap<String, Option<FieldCatalog>>,
+    /// How many writes failed one after the other in a way that may pass.
+    failures: u32,
     /// What became of records since it was asked last.
     pub(super) ended: Vec<(Mark, Became)>,
 }
@@ -68,7 +73,7 @@ struct Item {
 
 impl<'a> ObjectSender<'a> {
     pub(super) fn new(desk: &'a Desk) -> Self {
-        Self { desk, catalogs: BTreeMap::new(), ended: Vec::new() }
+        Self { desk, catalogs: BTreeMap::new(), failures: 0, ended: Vec::new() }
     }
 
     /// Brings marked records to the platform. For ten of them, two reads, two writes, and a call for each; another one for each
@@ -100,8 +105,13 @@ impl<'a> ObjectSender<'a> {
         }
         match (draft.situation, draft.follows, draft.remote_id().cloned()) {
             (Situation::Gone, Response::Delete, Some(id)) => {
-                self.delete(&draft, &id).await?;
-                self.ended.push((mark, Became::Gone));
+                let became = match self.delete(&draft, &id).await {
+                    Ok(()) => Became::Gone,
+                    Err(failure) if policy::may_be_done_later(failure.kind) => return Err(failure),
+                    // It holds up nobody else.
+                    Err(failure) => Became::Failed(Box::new(draft), failure),
+                };
+                self.ended.push((mark, became));
                 return Ok(None);
             }
             // What nobody has any more is not brought to the platform, and stays there as it is: tags are for people.
@@ -177,11 +187,15 @@ impl<'a> ObjectSender<'a> {
         self.catalogs.get(&self.desk.integration.rules.object_of(kind)?.object)?.as_ref()
     }
 
-    /// Deletes what the record is there, and the record.
+    /// Deletes what the record is there, and the record, unless another integration has it, too: what becomes of it there is
+    /// that one's to say.
     async fn delete(&self, draft: &Draft, id: &RemoteId) -> Result<()> {
         let Desk { services, integration } = self.desk;
         let records = vec![About::new(&draft.key, draft.situation)];
         operations::about(records, integration.objects.delete_object(id)).await?;
+        if self.desk.is_linked_elsewhere(&draft.key).await? {
+            return services.bulk.unlink(&integration.scope, &draft.key).await;
+        }
         let identities: Vec<_> = draft.record.external_id.iter().map(|own| own.identity_as(draft.key.kind())).collect();
         services.contacts.erase(&integration.scope, &draft.key, &identities, std::slice::from_ref(id)).await
     }

@@ -173,7 +173,10 @@ impl ObjectSender<'_> {
         let (mut done, mut again, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for (mut one, outcome) in held.into_iter().zip(outcomes) {
             match outcome {
-                Ok(written) => done.push((one, written)),
+                Ok(written) => {
+                    self.failures = 0;
+                    done.push((one, written));
+                }
                 Err(failure) => match one.after(&failure, self.desk) {
                     Next::LeaveOut(names) => {
                         one.item.refused.extend(names);
@@ -181,11 +184,14 @@ impl ObjectSender<'_> {
                     }
                     Next::FindAgain => ends.push((one.lost(self.desk.now()), one.item.mark, Became::Lost)),
                     Next::LookUp | Next::GiveUp => {
-                        if let Some((commit, became)) = one.failed(&failure, stop) {
+                        if self.stops(&one, &failure) {
+                            stop.get_or_insert_with(|| failure.clone());
+                        }
+                        if let Some((commit, became)) = one.failed(&failure) {
                             ends.push((commit, one.item.mark.clone(), became(one.item, failure)));
                         } else {
                             // A create may be under way: nobody begins another one before the lease has ended.
-                            self.ended.push((one.item.mark, Became::Held(one.lease.until)));
+                            self.ended.push((one.item.mark, Became::Unclear(failure, one.lease.until)));
                         }
                     }
                 },
@@ -197,6 +203,16 @@ impl ObjectSender<'_> {
         bulk.commit_many(scope, &commits).await?;
         self.ended.extend(ends.into_iter().map(|(_, mark, became)| (mark, became)));
         Ok(again)
+    }
+
+    /// Whether a failure keeps the others from being sent for now, too: the next call would meet it as well. One record that the
+    /// platform answers with an error holds up nobody, several in a row do.
+    fn stops(&mut self, one: &Held, failure: &Failure) -> bool {
+        if !policy::may_be_done_later(failure.kind) || matches!(one.plan, Plan::Refused(_)) {
+            return false;
+        }
+        self.failures += 1;
+        !policy::may_pass_soon(failure.kind) || self.failures >= policy::BATCH_FAILURES
     }
 
     /// Ends the writes that succeeded, and tells those who name the records.
@@ -368,12 +384,9 @@ impl Held {
         self.commit(link)
     }
 
-    /// How a write ends that failed; `None` where the lease has to stay. What the next call would meet, too, stops the work.
-    fn failed(&self, failure: &Failure, stop: &mut Option<Failure>) -> Option<(Commit, Ending)> {
+    /// How a write ends that failed; `None` where the lease has to stay.
+    fn failed(&self, failure: &Failure) -> Option<(Commit, Ending)> {
         let passes = policy::may_be_done_later(failure.kind);
-        if passes && !matches!(self.plan, Plan::Refused(_)) {
-            stop.get_or_insert_with(|| failure.clone());
-        }
         let failed: Ending = |item, failure| Became::Failed(Box::new(item.draft), failure);
         match (failure.effect, &self.plan) {
             (Effect::Unknown, Plan::Create) => None,

@@ -1,5 +1,7 @@
 //! Records of a run that are no people: handed to their sender, a page of the outbox at a time, and what became of them noted.
 
+use jiff::Timestamp;
+
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::error::{Failure, Result};
 use crate::policy;
@@ -47,12 +49,20 @@ impl Run<'_> {
                     let now = self.now();
                     marked.push(self.held(mark, now));
                 }
+                Became::Unclear(failure, until) => marked.push(self.object_unclear(mark, &failure, until)),
                 Became::Failed(draft, failure) => marked.push(self.object_failed(mark, &draft, failure)),
             }
         }
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
         bulk.mark_many(scope, &marked).await?;
         bulk.unmark_many(scope, &finished).await
+    }
+
+    /// Each time in vain puts it off for longer: one that the platform never answers comes after all others.
+    fn object_unclear(&mut self, mark: Mark, failure: &Failure, until: Timestamp) -> Mark {
+        let attempts = mark.attempts + 1;
+        let later = policy::contact_due(failure, attempts, self.now(), self.desk.services.entropy.unit());
+        self.held(Mark { attempts, ..mark }, until.max(later))
     }
 
     /// It is told in the log, and tried again later.

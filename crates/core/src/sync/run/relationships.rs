@@ -2,6 +2,7 @@
 //! yet is open, and no mark waits for it: when the other one comes, whoever names it is marked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::domain::association::{Association, Associations, Related};
 use crate::domain::identity::RecordKey;
@@ -11,6 +12,7 @@ use crate::domain::record::Record;
 use crate::domain::relationship;
 use crate::domain::situation::Situation;
 use crate::error::{Failure, FailureKind, Result};
+use crate::jobs::message::Task;
 use crate::policy;
 use crate::ports::Attempt;
 use crate::ports::bulk::{BATCH, Mark};
@@ -146,7 +148,10 @@ impl Run<'_> {
             Err(failure) if failure.kind == FailureKind::NotFound && !related => Ok(()),
             Err(failure) => {
                 if failure.kind == FailureKind::NotFound {
+                    // The answer does not say which of the two is gone.
                     self.doubt(&one.record).await?;
+                    let task = Task::CheckGone { contact: contact.clone() };
+                    self.desk.defer(task, &self.log.id, Duration::ZERO).await?;
                 }
                 Err(failure)
             }
@@ -192,6 +197,12 @@ fn changes(wanted: &BTreeSet<Related>, held: &Associations) -> Changes {
             changes.join.push(new.clone());
         }
     }
+    // Whatever is joined last is the primary one there: the one that is to stay it has to be joined after the others.
+    let takes_place = changes.join.iter().any(|one| !one.primary) && !changes.join.iter().any(|one| one.primary);
+    if let Some(primary) = wanted.iter().find(|one| takes_place && one.primary && held.contains(*one)) {
+        changes.leave.push(primary.clone());
+        changes.join.push(primary.clone());
+    }
     changes.join.sort_by_key(|one| one.primary);
     changes
 }
@@ -229,6 +240,13 @@ mod tests {
     fn a_held_one_that_becomes_the_primary_one_is_joined_anew() {
         let (held, wanted) = (related("o1", "1", false), related("o1", "1", true));
         assert_eq!(between(from_ref(&held), from_ref(&wanted)), (vec![held], vec![wanted], vec![]));
+    }
+
+    #[test]
+    fn the_primary_one_stays_it_when_another_one_is_joined_beside_it() {
+        let (primary, new) = (related("o1", "1", true), related("o2", "2", false));
+        let wanted = [primary.clone(), new.clone()];
+        assert_eq!(between(from_ref(&primary), &wanted), (vec![primary.clone()], vec![new, primary], vec![]));
     }
 
     #[test]
