@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 use tandem_app::local_table::LocalTable;
 use tandem_app::store::RunTable;
+use tandem_core::ports::Clock;
 use tandem_core::ports::runs::{RunEnd, RunStore};
 use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::run::SyncOptions;
@@ -101,6 +102,32 @@ async fn whenever_a_run_crashes_every_row_is_taken_and_every_fault_of_a_row_is_t
         assert_eq!((people, rejected, &rows), (10, 2, &named), "after {writes} writes");
         if finished {
             assert!(writes > 8, "a run of {writes} writes is none");
+            return;
+        }
+    }
+}
+
+/// A row that comes late stands behind the cursor, among others that are read once more.
+#[tokio::test]
+async fn a_fault_of_a_row_that_came_late_is_told_whenever_the_run_that_took_it_crashes() {
+    for writes in 1.. {
+        let shop = Shop::open().await;
+        let now = shop.clock.now() + LEASES;
+        let at = |id: String, minutes: i64, fields| SourceRow {
+            updated_at: Some(now - SignedDuration::from_mins(minutes)),
+            ..row(&id, 1, fields)
+        };
+        shop.source.lose(&rows().into_iter().map(|row| row.id).collect());
+        let fine = |number: usize| at(format!("fine-{number}"), 1, json!({"email": format!("p{number}@example.com")}));
+        shop.source.put((0..30).map(fine));
+        shop.settle().await;
+        let odd = json!({"email": "late@example.com", "mobile": "12", "country": "Germany"});
+        shop.source.put([at("late".to_owned(), 2, odd)]);
+        let finished = shop.crashes_after(writes).await;
+        shop.settle().await;
+        let (_, fields, rows) = shop.told().await;
+        assert!(rows.contains("late"), "after {writes} writes: {fields:?} {rows:?}");
+        if finished {
             return;
         }
     }

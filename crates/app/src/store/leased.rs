@@ -66,10 +66,10 @@ fn is_ahead(ends: i64, now: Timestamp) -> bool {
     ends > now.as_microsecond() && ends <= Lease::farthest(now).as_microsecond()
 }
 
-/// Whether somebody has the lease. One read call.
-pub(super) async fn is_held(table: &Table, key: Key, now: Timestamp) -> Result<bool> {
-    let ends = stored(table, key).await?.and_then(|row| row.lease_until);
-    Ok(ends.is_some_and(|ends| is_ahead(ends, now)))
+/// Who has the lease. One read call.
+pub(super) async fn holder(table: &Table, key: Key, now: Timestamp) -> Result<Option<String>> {
+    let held = stored(table, key).await?.filter(|row| row.lease_until.is_some_and(|ends| is_ahead(ends, now)));
+    Ok(held.and_then(|row| row.lease_owner))
 }
 
 /// A state as it is stored, and the lease without which it is not.

@@ -71,7 +71,8 @@ impl RunStore for RunTable {
     }
 
     async fn is_under_way(&self, scope: &Scope, now: Timestamp) -> Result<bool> {
-        leased::is_held(&self.table, keys::run_state(scope), now).await
+        let holder = leased::holder(&self.table, keys::run_state(scope), now).await?;
+        Ok(holder.is_some_and(|owner| !owner.starts_with(RunLease::QUICK)))
     }
 
     async fn ask_to_stop(&self, scope: &Scope, run: &str, now: Timestamp) -> Result<()> {

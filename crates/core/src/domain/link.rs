@@ -65,6 +65,13 @@ pub struct Link {
     pub state: LinkState,
     /// What was last sent and accepted, by remote field name: the base of the next difference.
     pub snapshot: BTreeMap<String, Value>,
+    /// What the write that was begun last sends, by remote field name, `null` for a blank: as long as it is not known how that ended,
+    /// what the platform shows of it is no edit of people there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sending: BTreeMap<String, Value>,
+    /// Another record was written on the contact: what the platform shows is that one's, until all of this one is sent again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub overwritten: bool,
     /// The campaigns and segments that Tandem put the contact into, and what it belongs to of other records.
     #[serde(default, skip_serializing_if = "Associations::is_empty")]
     pub associations: Associations,
@@ -102,6 +109,11 @@ pub struct Link {
     pub updated_at: Timestamp,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 /// The built-in set was always there.
 fn is_long_ago(moment: &Timestamp) -> bool {
     *moment == Timestamp::UNIX_EPOCH
@@ -115,6 +127,13 @@ impl Link {
             LinkState::Synced | LinkState::Conflict => Some(&self.snapshot),
             LinkState::Pending | LinkState::Error => None,
         }
+    }
+
+    /// Whether the contact has to be looked at before it is written: a write of it was interrupted or refused, and what people
+    /// changed there since is not known.
+    #[must_use]
+    pub fn needs_look(&self) -> bool {
+        self.remote_id.is_some() && self.base().is_none() && !self.overwritten
     }
 
     /// The state of a link whose last write is done.
@@ -138,6 +157,8 @@ impl Link {
             duplicates: BTreeSet::new(),
             state: LinkState::Pending,
             snapshot: BTreeMap::new(),
+            sending: BTreeMap::new(),
+            overwritten: false,
             associations: Associations::default(),
             announced: None,
             seen: BTreeMap::new(),
@@ -169,6 +190,8 @@ impl Link {
         self.remote_id = None;
         self.duplicates.clear();
         self.snapshot.clear();
+        self.sending.clear();
+        self.overwritten = false;
         self.associations.clear();
         self.seen.clear();
     }

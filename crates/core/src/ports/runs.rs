@@ -50,6 +50,13 @@ impl TakeState {
     pub fn is_first(&self) -> bool {
         self.read_at.is_none() && self.pass.is_none() && self.reconciled_at.is_none()
     }
+
+    /// Whether the take found known contacts gone or blanked, and has not come to its end since: they may be more than a run may
+    /// take away, and wait in the outboxes.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        self.losses > 0 || self.halted_since.is_some()
+    }
 }
 
 /// How far an integration's runs came. Written with the run's lease, so that a run that lost it can't set it back.
@@ -135,6 +142,11 @@ pub struct RunLease {
     pub until: Timestamp,
     /// Whether whoever had it before never gave it back: what that one did last may not be noted anywhere.
     pub inherited: bool,
+}
+
+impl RunLease {
+    /// How those name themselves that have the lease of runs and are none: they send the outbox, in seconds.
+    pub const QUICK: &str = "quick-";
 }
 
 /// A state with the lease that allows to write it.
@@ -317,7 +329,7 @@ pub trait RunStore: Send + Sync {
     ) -> Result<Option<(RunLease, SendState)>>;
     /// Stores the state and prolongs the lease; `Contended` when the lease is another run's by now. One write call.
     async fn save(&self, scope: &Scope, lease: &RunLease, state: &SendState) -> Result<Attempt>;
-    /// Whether a run has the lease. One read call.
+    /// Whether a run has the lease, and no quick send. One read call.
     async fn is_under_way(&self, scope: &Scope, now: Timestamp) -> Result<bool>;
     /// Notes that this run is to stop. One write call.
     async fn ask_to_stop(&self, scope: &Scope, run: &str, now: Timestamp) -> Result<()>;

@@ -25,7 +25,7 @@ pub use explained::is_explained;
 
 use super::left_out;
 use super::overlay::{self, Overlaid};
-use super::plan::{self, Rulebook, STAGE};
+use super::plan::{self, Rulebook, STAGE, TAGS};
 use question::Question;
 
 /// The key in [`Link::seen`] for the moment, by the platform's clock, of what was merged last. It goes when Tandem writes.
@@ -79,6 +79,15 @@ impl<'a> Shown<'a> {
         Self { by: Some(integration), ..self }
     }
 
+    /// Whether it shows what was sent under this name.
+    fn has(&self, name: &str, sent: &Value) -> bool {
+        match name {
+            TAGS => self.tags.is_some_and(|tags| question::has_set(sent, tags)),
+            STAGE => self.stage.is_some_and(|stage| question::is_one_name(sent, &json!(stage))),
+            _ => (self.complete || self.fields.contains_key(name)) && is_same(sent, self.fields.get(name)),
+        }
+    }
+
     /// When a field was changed, as far as it is told.
     fn time_of(&self, key: &str) -> Option<Timestamp> {
         self.times.and_then(|times| times.get(key)).copied()
@@ -129,8 +138,11 @@ pub fn merge(
     strategy: Strategy,
     now: Timestamp,
 ) -> Merged {
+    if link.overwritten {
+        return Merged::default();
+    }
     let (mut wanted, cleared, _) = plan::wanted(record, &ConsentLedger::default(), book);
-    let link = &left_out::trusted(link.clone(), book);
+    let link = &sent_by_us(left_out::trusted(link.clone(), book), shown);
     plan::end_unspoken_tags(&mut wanted, link);
     let cleared = cleared.into_iter().collect::<BTreeSet<_>>();
     let reader = Reader::new(shown.fields, &record.fields, book.rules, book.vocabulary, book.catalog);
@@ -154,6 +166,14 @@ pub fn merge(
         }
     }
     merging.merged(record, link, shown.at)
+}
+
+/// The link after the write that was interrupted, as far as the platform shows what that sent: this is agreed on, and no edit of
+/// people there.
+fn sent_by_us(mut link: Link, shown: &Shown<'_>) -> Link {
+    let arrived: Vec<_> = link.sending.iter().filter(|(name, value)| shown.has(name, value)).map(owned).collect();
+    link.snapshot.extend(arrived);
+    link
 }
 
 /// The link of a contact that the platform merged into another, once both sides were brought together: of what only Tandem

@@ -55,6 +55,7 @@ impl Desk {
         let revision = link.revision;
         link.revision += 1;
         link.state = LinkState::Pending;
+        link.overwritten = true;
         link.updated_at = now;
         match services.contacts.relink(scope, key, &link, revision, now).await? {
             Attempt::Done => {

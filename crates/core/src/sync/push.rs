@@ -10,7 +10,7 @@ use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::{Identity, RecordKey};
 use crate::domain::issue::FieldIssue;
-use crate::domain::link::{Lease, LinkState};
+use crate::domain::link::{Lease, LinkState, RemoteId};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
 use crate::mapping::Response;
@@ -43,13 +43,14 @@ impl Desk {
     /// Brings a contact to the platform, exactly once, or says why not.
     ///
     /// Unchanged: two table reads, no write, no call; one write when only the table has news. Changed: two reads, two
-    /// writes, one call to the platform; a number that becomes zero takes two calls.
+    /// writes, one call to the platform; a number that becomes zero takes two calls. After a write that was interrupted or
+    /// refused, the contact is read before: one call more.
     ///
     /// # Errors
     /// What the platform refuses, and what can't be put on the queue. Anything that may succeed later is queued.
     pub async fn push(&self, change: &ContactChange, correlation_id: &str, whom: For) -> Result<Outcome<Pushed>> {
         let give_up_at = policy::after(self.now(), policy::LEASE_PATIENCE);
-        let mut pause = Duration::from_millis(25);
+        let (mut pause, mut looked) = (Duration::from_millis(25), false);
         loop {
             let draft = self.draft(change).await?;
             if let Some(wanted) = &draft.record.awaited
@@ -71,6 +72,16 @@ impl Desk {
                 self.unlink(&draft.key).await?;
                 continue;
             }
+            if holder.is_none() && !looked && !draft.platform_is_settled() && draft.link.needs_look() {
+                looked = true;
+                match (self.look_at_contact(&draft, correlation_id).await, whom) {
+                    (Err(failure), For::Caller) if policy::may_be_done_later(failure.kind) => {
+                        return self.queue_instead(change, draft, failure, correlation_id).await;
+                    }
+                    (done, _) => done?,
+                }
+                continue;
+            }
             if holder.is_none()
                 && !draft.platform_is_settled()
                 && let Some(writing) = self.begin(&draft).await?
@@ -81,7 +92,10 @@ impl Desk {
             match (whom, holder) {
                 (For::Job, Some(lease)) => return Err(busy(lease.until)),
                 (For::Job, None) if wait_over => return Err(busy(now)),
-                (For::Caller, _) if wait_over => return self.queue_instead(change, draft, correlation_id).await,
+                (For::Caller, _) if wait_over => {
+                    let reason = Failure::new(FailureKind::Conflict, "another writer holds the contact");
+                    return self.queue_instead(change, draft, reason, correlation_id).await;
+                }
                 (For::Caller | For::Job, _) => {}
             }
             self.services.sleep.sleep(pause.mul_f64(0.5 + self.services.entropy.unit())).await;
@@ -131,6 +145,7 @@ impl Desk {
         let mut link = draft.link.clone();
         link.revision += 1;
         link.state = LinkState::Pending;
+        link.sending = draft.sending();
         link.unmade = false;
         link.updated_at = now;
         let lease = Lease { owner: self.services.entropy.id(), until: policy::after(now, policy::LEASE) };
@@ -254,15 +269,21 @@ impl Desk {
         self.services.bulk.unlink(&self.integration.scope, key).await
     }
 
+    /// Takes back what people changed there since the write that was interrupted. One call.
+    async fn look_at_contact(&self, draft: &Draft, correlation_id: &str) -> Result<()> {
+        let contacts: Vec<RemoteId> = draft.remote_id().cloned().into_iter().collect();
+        Box::pin(self.look_before(&contacts, correlation_id)).await.map(drop)
+    }
+
     /// Nobody can write the contact just now: the change is stored, and a job will write it.
     async fn queue_instead(
         &self,
         change: &ContactChange,
         draft: Draft,
+        reason: Failure,
         correlation_id: &str,
     ) -> Result<Outcome<Pushed>> {
         let draft = self.store_only(change, draft).await?;
-        let reason = Failure::new(FailureKind::Conflict, "another writer holds the contact");
         let task = task_of(&draft.key, change.visitor.as_ref());
         self.queued(task, reason, draft.issues, correlation_id).await
     }

@@ -21,7 +21,10 @@ impl Desk {
         let state = self.services.runs.state(&self.integration.scope).await?;
         let take_only = state.resume_at.is_some_and(|moment| moment > self.now());
         let ran = match self.sync(SyncOptions { take_only, until, ..SyncOptions::default() }).await {
-            Err(failure) if failure.kind == FailureKind::Conflict => return Ok(None),
+            Err(failure) if failure.kind == FailureKind::Conflict => {
+                self.make_up_for_run(correlation_id).await?;
+                return Ok(None);
+            }
             ran => ran?,
         };
         if !take_only && let Some(Stopped::Paused(moment)) = &ran.stopped {
@@ -38,14 +41,24 @@ impl Desk {
         let until = policy::after(self.now(), policy::RUN_SLICE);
         let options = SyncOptions { until: Some(until), ..SyncOptions::default() };
         let ran = match self.sync(options).await {
-            // The run that is under way does what this job would have done.
-            Err(failure) if failure.kind == FailureKind::Conflict => return Ok(()),
+            Err(failure) if failure.kind == FailureKind::Conflict => {
+                self.make_up_for_run(correlation_id).await?;
+                return Ok(());
+            }
             ran => ran?,
         };
         match &ran.stopped {
             Some(Stopped::Paused(moment)) => self.go_on_at(*moment, Task::Sync, correlation_id).await,
             _ => self.failure_of(&ran).map_or(Ok(()), Err),
         }
+    }
+
+    /// A run that is under way does what another would have done. A quick send does a part of it: the run comes after it.
+    async fn make_up_for_run(&self, correlation_id: &str) -> Result<()> {
+        if !self.services.runs.is_under_way(&self.integration.scope, self.now()).await? {
+            self.defer(Task::Sync, correlation_id, AFTER_SENDING).await?;
+        }
+        Ok(())
     }
 
     /// Has a run that a job worked at gone on with: soon by a new job, else by this one's own delay.
@@ -84,6 +97,9 @@ impl Desk {
         }
     }
 }
+
+/// When a run is begun anew that found a quick send under way for all the time that it waits.
+const AFTER_SENDING: Duration = Duration::from_secs(30);
 
 /// A moment that is no further away than this is waited for by a new job, a later one by this job's own delay.
 const SOON: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);

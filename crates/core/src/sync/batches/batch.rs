@@ -1,13 +1,13 @@
 //! One batch call: leases are taken, the call is made, each entry's result is committed.
 
 use futures::FutureExt;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::domain::issue::IssueCode;
-use crate::domain::link::{Link, LinkState, RemoteId};
+use crate::domain::link::{LinkState, RemoteId};
 use crate::domain::platform::ContactWrite;
 use crate::domain::situation::{Match, Shown};
 use crate::error::{Effect, Failure, Result};
@@ -295,7 +295,10 @@ impl Sender<'_> {
         let commit = |(held, failure): &(Held, Failure)| {
             let mut link = held.item.draft.link.clone();
             link.unmade = failure.effect == Effect::None && link.remote_id.is_none();
-            link.state = if failure.effect == Effect::None { LinkState::Error } else { LinkState::Pending };
+            (link.state, link.sending) = match failure.effect {
+                Effect::None => (LinkState::Error, BTreeMap::new()),
+                Effect::Unknown => (LinkState::Pending, held.link.sending.clone()),
+            };
             link.error = Some(failure.message.clone());
             held.released(link)
         };
@@ -329,10 +332,7 @@ impl Sender<'_> {
             }
             (Effect::Unknown, Kind::Create) => self.resolve_lost_reply(queues, held, failure).await,
             (Effect::Unknown, Kind::Update | Kind::Rewrite) => {
-                // What was sent may be sent again; the snapshot is not relied on until then.
-                let commit =
-                    |held: &Held| held.released(Link { state: LinkState::Pending, ..held.item.draft.link.clone() });
-                let commits: Vec<Commit> = held.iter().map(commit).collect();
+                let commits: Vec<Commit> = held.iter().map(Held::in_doubt).collect();
                 self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await?;
                 self.failed(held.into_iter().map(|held| (held, failure.clone())).collect());
                 self.after_batch_failure(queues, failure)

@@ -57,6 +57,13 @@ impl Held {
         }
     }
 
+    /// The commit after a call of which it is not known what it did: what was sent may be sent again, and the snapshot is not
+    /// relied on until then.
+    pub(super) fn in_doubt(&self) -> Commit {
+        let sending = self.link.sending.clone();
+        self.released(Link { state: LinkState::Pending, sending, ..self.item.draft.link.clone() })
+    }
+
     /// The commit after a write that made no contact and found none: the next one need not look for it.
     pub(super) fn unmade(&self) -> Commit {
         let unmade = self.item.draft.link.remote_id.is_none();
@@ -180,6 +187,7 @@ pub(super) fn taken(item: &Item, owner: &str, until: Timestamp, now: Timestamp) 
     let mut link = item.draft.link.clone();
     link.revision += 1;
     link.state = LinkState::Pending;
+    link.sending = item.draft.sending();
     link.unmade = false;
     link.updated_at = now;
     Taken { key: item.draft.key.clone(), link, lease: Lease { owner: owner.to_owned(), until } }

@@ -56,7 +56,9 @@ impl Sender<'_> {
             // There is no batch call for these.
             return self.ended.push(Ended::Single(mark));
         }
-        let item = Item::new(mark, draft, looked || !self.looks_before);
+        // What another record's write left there is nothing to take back.
+        let needs_no_look = draft.link.overwritten || !self.looks_before && !draft.link.needs_look();
+        let item = Item::new(mark, draft, looked || needs_no_look);
         match (item.draft.remote_id().is_some(), item.needs_rewrite()) {
             (true, true) => queues.rewrite.push_back(item),
             (true, false) => queues.update.push_back(item),

@@ -188,7 +188,14 @@ fn is_one_set(one: &[String], other: &[String]) -> bool {
     one.iter().all(|tag| has(other, tag)) && other.iter().all(|tag| has(one, tag))
 }
 
-fn is_one_name(one: &Value, other: &Value) -> bool {
+/// Whether tags are there as they were sent: no more and no less of those that the list names.
+pub(super) fn has_set(sent: &Value, shown: &[String]) -> bool {
+    let taken_away = |tag: &String| tag.strip_prefix('-').map(str::to_owned);
+    let gone: Vec<String> = texts(sent).iter().filter_map(taken_away).collect();
+    shown_of(sent).iter().all(|tag| has(shown, tag)) && !gone.iter().any(|tag| has(shown, tag))
+}
+
+pub(super) fn is_one_name(one: &Value, other: &Value) -> bool {
     let name = |value: &Value| value.as_str().map(|text| text.trim().to_lowercase());
     name(one) == name(other)
 }

@@ -174,6 +174,16 @@ impl Draft {
         has_some && self.follows != Response::Ignore
     }
 
+    /// What a write of the contact sends, blanks as `null`; nothing for one that is to be made.
+    #[must_use]
+    pub fn sending(&self) -> BTreeMap<String, Value> {
+        if self.remote_id().is_none() {
+            return BTreeMap::new();
+        }
+        let blanks = self.clear.iter().map(|name| (name.clone(), Value::Null));
+        self.set.clone().into_iter().chain(blanks).collect()
+    }
+
     /// The contact on the platform, when it is known.
     #[must_use]
     pub fn remote_id(&self) -> Option<&RemoteId> {

@@ -80,6 +80,8 @@ pub(crate) fn note_written(
     sent.extend(stays);
     link.snapshot = sent;
     link.refused = left_out;
+    link.sending.clear();
+    link.overwritten = false;
     link.unmade = false;
     link.missing_since = None;
     if draft.withheld.is_empty() {

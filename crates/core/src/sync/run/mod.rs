@@ -29,6 +29,7 @@ mod taking;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, select};
@@ -157,12 +158,7 @@ impl Desk {
     /// `Conflict` while another run of the integration is under way; `Storage` when the lease can't be taken. What ends
     /// the run later is told by [`Ran::stopped`].
     pub async fn sync(&self, options: SyncOptions<'_>) -> Result<Ran> {
-        let (owner, now) = (self.services.entropy.id(), self.now());
-        let until = policy::after(now, policy::RUN_LEASE);
-        let begun = self.services.runs.begin(&self.integration.scope, &owner, until, now).await?;
-        let Some((lease, state)) = begun else {
-            return Err(Failure::new(FailureKind::Conflict, "another sync run of this integration is under way"));
-        };
+        let (lease, state) = self.begin_run().await?;
         let (desk, taking, stop) = (self.in_background(), Taking::default(), AtomicBool::new(false));
         let mut run = Run::new(&desk, options, lease.clone(), state, (&taking, &stop));
         let id = run.log.id.clone();
@@ -171,6 +167,24 @@ impl Desk {
             run.conclude(worked).await
         };
         self.services.recorder().during(&id, Some(&id), noted.boxed()).await
+    }
+
+    /// Takes the lease of the integration's runs. A quick send that has it just then is waited for: it does a part of what the
+    /// run would, and not the run's work.
+    async fn begin_run(&self) -> Result<(RunLease, SendState)> {
+        let (runs, scope) = (&self.services.runs, &self.integration.scope);
+        let (owner, patience) = (self.services.entropy.id(), policy::after(self.now(), policy::LEASE_PATIENCE));
+        loop {
+            let now = self.now();
+            let until = policy::after(now, policy::RUN_LEASE);
+            if let Some(begun) = runs.begin(scope, &owner, until, now).await? {
+                return Ok(begun);
+            }
+            if now > patience || runs.is_under_way(scope, now).await? {
+                return Err(Failure::new(FailureKind::Conflict, "another sync run of this integration is under way"));
+            }
+            self.services.sleep.sleep(WHILE_SENDING).await;
+        }
     }
 
     /// Works while the run's leases are its own.
@@ -407,7 +421,6 @@ impl<'a> Run<'a> {
         if saved == Attempt::Contended {
             return Err(Stopped::Failed(taking::took_over()));
         }
-        self.tells_anew = false;
         (self.options.observer)(&self.log);
         Ok(())
     }
@@ -450,6 +463,9 @@ impl<'a> Run<'a> {
         self.desk.now()
     }
 }
+
+/// How often a run looks whether a quick send has come to its end.
+const WHILE_SENDING: Duration = Duration::from_millis(200);
 
 /// How many rows are read at once.
 const PAGE: usize = 500;

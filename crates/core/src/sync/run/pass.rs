@@ -73,6 +73,7 @@ impl Run<'_> {
                 return self.end_pass(known).await;
             }
             self.save().await?;
+            self.tells_anew = false;
         }
     }
 
@@ -81,6 +82,10 @@ impl Run<'_> {
         let is_concerned = self.new_field.is_some() || self.desk.has_new_rules(&self.take, &self.state);
         let thorough = self.options.full || is_concerned;
         let (fields_seen, rules_seen) = (self.new_field, self.desk.rules_in_use_everywhere(now));
+        if self.take.pass.is_none() {
+            // An earlier pass came to its end by another integration's run, in the middle of this one's comparison.
+            self.state.comparing = None;
+        }
         let own = &self.desk.integration.scope.integration;
         let pass = self.take.pass.get_or_insert_with(|| Pass {
             cursor: SourceCursor::default(),

@@ -4,8 +4,6 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::domain::scope::Scope;
 use crate::error::Result;
 use crate::jobs::message::Task;
@@ -21,6 +19,8 @@ use super::{Run, Step, SyncOptions};
 const MOST: usize = 2_000;
 /// When a job comes back that found a run under way.
 const WHILE_RUNNING: Duration = Duration::from_secs(10);
+/// It does not come back later than this: until it has, nobody else wakes the integration.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How long the rest is left to wait.
 const REST: Duration = Duration::from_secs(1);
 
@@ -36,15 +36,21 @@ impl Desk {
     pub async fn send_outbox(&self, correlation_id: &str) -> Result<()> {
         let (services, scope, now) = (&self.services, &self.integration.scope, self.now());
         services.doorbell.answer(scope).await?;
-        if services.runs.take_state(&scope.tenant).await?.halted_since.is_some() {
+        let take = services.runs.take_state(&scope.tenant).await?;
+        if take.halted_since.is_some() {
             return Ok(());
         }
-        let (owner, until) = (services.entropy.id(), policy::after(now, policy::RUN_LEASE));
+        if take.is_undecided() {
+            self.come_back(scope, LONGEST_WAIT).await;
+            return Ok(());
+        }
+        let owner = format!("{}{}", RunLease::QUICK, services.entropy.id());
+        let until = policy::after(now, policy::RUN_LEASE);
         let Some((lease, state)) = services.runs.begin(scope, &owner, until, now).await? else {
             self.come_back(scope, WHILE_RUNNING).await;
             return Ok(());
         };
-        if !may_send(&state, now) {
+        if !may_send(&state) {
             return services.runs.end(scope, &lease, &state).await.map(drop);
         }
         self.send_promptly(lease, state, correlation_id).await
@@ -66,9 +72,10 @@ impl Desk {
     }
 }
 
-/// An integration that nobody ran for yet has everything before it, and one that paused goes on by itself.
-fn may_send(state: &SendState, now: Timestamp) -> bool {
-    state.enrolled && state.resume_at.is_none_or(|moment| moment <= now)
+/// An integration that nobody ran for yet has everything before it, and a run that paused goes on by itself: it must find the lease
+/// free at its moment.
+fn may_send(state: &SendState) -> bool {
+    state.enrolled && state.resume_at.is_none()
 }
 
 impl Run<'_> {
@@ -89,7 +96,7 @@ impl Run<'_> {
         }
         if let Some(moment) = self.held_until {
             let delay = Duration::try_from(moment.duration_since(self.now())).unwrap_or_default();
-            self.desk.come_back(&integration.scope, delay.max(REST)).await;
+            self.desk.come_back(&integration.scope, delay.clamp(REST, LONGEST_WAIT)).await;
         }
         Ok(())
     }

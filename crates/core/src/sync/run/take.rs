@@ -72,7 +72,9 @@ impl Run<'_> {
                 None => source.page(scope, SourceOrder::Changed, &after, PAGE).await?,
             };
             let read = page.rows.len();
-            let rows = if read > FEW && !later(&page.next, &self.take.cursor) {
+            // What a run stored that crashed passes for known, and nothing of it was told.
+            let was_told = !later(&page.next, &self.take.cursor) && !self.tells_anew;
+            let rows = if read > FEW && was_told {
                 let known = match &known {
                     Some(known) => known,
                     None => known.insert(self.roster(self.take.generation).await?),
@@ -83,12 +85,15 @@ impl Run<'_> {
             };
             self.take(rows, &|_| false).await?;
             self.take.read_at = Some(read_at);
-            if later(&page.next, &self.take.cursor) {
+            let is_ahead = later(&page.next, &self.take.cursor);
+            if is_ahead {
                 self.take.cursor = page.next.clone();
             }
             if read > 0 {
                 self.save().await?;
             }
+            // A run that crashed came no further than through the page that its cursor did not lead past yet.
+            self.tells_anew &= !is_ahead;
             if !page.more {
                 self.take.reconciled_at.get_or_insert(read_at);
                 return Ok(());

@@ -53,6 +53,10 @@ impl Run<'_> {
         let (owner, now) = (self.desk.services.entropy.id(), self.now());
         let begun = runs.begin_take(tenant, &owner, policy::after(now, policy::RUN_LEASE), now).await?;
         let Some((lease, state)) = begun else {
+            if self.take.is_undecided() {
+                // What is marked may be too much to lose: whether it is sent is for the other one to say.
+                return Err(Stopped::Paused(now));
+            }
             tracing::info!(run = %self.log.id, "another run takes from the source just now: this one sends");
             return Ok(());
         };
@@ -81,7 +85,7 @@ impl Run<'_> {
         if self.wants_pass().await? {
             return Ok(Ahead::Pass);
         }
-        let is_settled = self.take.losses == 0 && self.take.met == 0 && self.take.halted_since.is_none();
+        let is_settled = self.take.met == 0 && !self.take.is_undecided();
         if self.take.is_first() || !is_settled {
             return Ok(Ahead::Changes(None));
         }
