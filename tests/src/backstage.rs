@@ -146,6 +146,7 @@ impl System {
                 awaited: None,
                 overlaid: Default::default(),
                 older: Default::default(),
+                dated: Default::default(),
                 said: Default::default(),
             },
             link: Link { revision: 1, ..Link::new(now) },

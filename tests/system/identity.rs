@@ -28,6 +28,33 @@ fn person(id: &str, email: &str, name: &str) -> Value {
     json!({"id": id, "contact": {"email": email, "first_name": name}})
 }
 
+/// The first record began with the address, and gave it up since.
+async fn gave_its_first_address_up(system: &System, first: &str) {
+    for payload in [
+        json!({"contact": {"email": first, "first_name": "Ada"}}),
+        person("u1", first, "Ada"),
+        person("u1", "elsewhere@example.com", "Ada"),
+    ] {
+        let answer = upsert(system, payload).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_a_record_began_with_and_gave_up_may_be_somebody_elses() {
+    let system = System::start().await;
+    gave_its_first_address_up(&system, "first@example.com").await;
+    for name in ["Grace", "Hopper"] {
+        let answer = upsert(&system, json!({"contact": {"email": "first@example.com", "first_name": name}})).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let names =
+        ["first@example.com", "elsewhere@example.com"].map(|email| system.contact(email).fields["firstname"].clone());
+    assert_eq!(names, [json!("Hopper"), json!("Ada")]);
+    let [new, old] = [system.record_of("first@example.com").await, system.record_of("elsewhere@example.com").await];
+    assert_eq!((new == old, new), (false, old.next()));
+}
+
 /// Makes several contacts of one address, as requests in parallel do; their numbers, the oldest first.
 async fn made_in_parallel(system: &System, email: &str) -> Vec<u64> {
     let new =

@@ -93,6 +93,22 @@ async fn a_contact_that_a_webhook_tells_of_becomes_a_record_without_a_run_and_wi
 }
 
 #[tokio::test]
+async fn somebody_with_an_address_that_another_record_began_with_becomes_a_record_of_their_own() {
+    let system = told("all").await;
+    for (id, email) in [(None, EMAIL), (Some("u1"), EMAIL), (Some("u1"), "elsewhere@example.com")] {
+        let answer = system.caller.upsert(json!({"id": id, "contact": {"email": email}})).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    system.finish().await;
+    let contact = made(&system, ada()).await;
+    system.finish().await;
+    let (new, link) = record(&system, EMAIL).await.expect("a record");
+    assert_eq!((new.external_id, link), (None, Some(contact)));
+    let (old, _) = record(&system, "elsewhere@example.com").await.expect("the first record");
+    assert_eq!(old.external_id.map(|id| id.as_str().to_owned()), Some("u1".to_owned()));
+}
+
+#[tokio::test]
 async fn whom_no_webhook_told_of_the_look_for_changes_finds_with_one_call_for_all() {
     let system = quiet("all").await;
     for number in 0..5 {

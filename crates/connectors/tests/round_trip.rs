@@ -60,6 +60,7 @@ fn record(fields: BTreeMap<String, Value>) -> Record {
         awaited: None,
         overlaid: BTreeMap::new(),
         older: BTreeMap::new(),
+        dated: Default::default(),
         said: Default::default(),
     }
 }

@@ -73,7 +73,8 @@ pub(super) async fn unlink(parts: &Parts<'_>) -> Result<()> {
             parts.table.transact(own).await?;
         }
     }
-    for item in [keys::link, keys::contested, keys::outbox] {
+    // An entry of the outbox may be a newer change, by which the record is linked once more.
+    for item in [keys::link, keys::contested] {
         parts.table.delete(item(parts.scope, parts.key), None).await?;
     }
     Ok(())

@@ -85,6 +85,7 @@ pub fn record(version: u64, address: &str) -> Record {
         awaited: None,
         overlaid: Default::default(),
         older: Default::default(),
+        dated: Default::default(),
         said: Default::default(),
     }
 }

@@ -111,6 +111,30 @@ async fn a_write_that_changes_nothing_of_the_record_concerns_nobody_else_unless_
 }
 
 #[tokio::test]
+async fn a_link_that_is_given_up_takes_no_news_along_that_came_meanwhile() {
+    let hub = hub().await;
+    let begin = first_begin(ADA, "me");
+    hub.contacts.begin(&scope("a"), &begin).await.unwrap();
+    hub.contacts.commit(&scope("a"), &commit_of(&begin, "7")).await.unwrap();
+    hub.drained().await;
+    let news = changed(&Save::of(&begin.key, &begin.record), 2);
+    hub.contacts.save_record(&second(), &news).await.unwrap();
+    hub.bulk.unlink(&scope("a"), &begin.key).await.unwrap();
+    assert_eq!(hub.contacts.load(&scope("a"), &begin.key).await.unwrap().link, None);
+    assert_eq!(hub.drained().await, [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn an_entry_that_was_never_stored_takes_none_away() {
+    let hub = hub().await;
+    let begin = first_begin(ADA, "me");
+    let mark = Mark::new(begin.key.clone(), 0, at(START));
+    hub.bulk.mark_many(&scope("a"), std::slice::from_ref(&mark)).await.unwrap();
+    hub.bulk.unmark_many(&scope("a"), &[Mark { stamp: Some(String::new()), ..mark }]).await.unwrap();
+    assert_eq!(hub.drained().await, [1, 0, 0]);
+}
+
+#[tokio::test]
 async fn records_that_change_addresses_are_news_to_the_others() {
     let hub = hub().await;
     let (one, other) = (first_begin(ADA, "me"), first_begin("bob@example.com", "me"));

@@ -201,6 +201,13 @@ impl RecordKey {
         Self(format!("{kind}{}", identity.digest))
     }
 
+    /// The key to take where another record has this one: it began with the same identity, and gave it up.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let digest = hex::encode(&Sha256::digest(self.0.as_bytes())[..16]);
+        Self(self.0.chars().take(1).chain(digest.chars()).collect())
+    }
+
     /// A key read back from the table.
     #[must_use]
     pub fn from_stored(key: String) -> Self {
@@ -271,6 +278,15 @@ mod tests {
         assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
         assert_eq!(keys.each_ref().map(|key| RecordKey::parse(key.as_str())), keys.map(Some));
         assert_ne!(id.identity().digest(), id.identity_as(Kind::Organisation).digest());
+    }
+
+    #[test]
+    fn the_key_after_a_key_is_another_one_of_its_kind() {
+        let first = RecordKey::first_known_by(&"a@example.com".parse::<Email>().unwrap().identity());
+        let next = first.next();
+        assert_ne!(next, first);
+        assert_eq!((next.kind(), RecordKey::parse(next.as_str())), (first.kind(), Some(next.clone())));
+        assert_eq!(next, first.next());
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod association;
 pub mod author;
 pub mod catalog;
 pub mod consent;
+pub mod dated;
 pub mod engagement;
 pub mod identity;
 pub mod issue;

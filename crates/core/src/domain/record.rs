@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::dated::Dated;
 use super::identity::{Email, ExternalId};
 use super::scope::IntegrationId;
 
@@ -39,8 +40,11 @@ pub struct Record {
     /// rows of one person, an older one gives what the newest does not have at all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub older: BTreeMap<String, Timestamp>,
+    /// When the application said its values, as far as that was not with its newest state.
+    #[serde(default, skip_serializing_if = "Dated::is_empty")]
+    pub dated: Dated,
     /// Of fields whose values came from a platform, which integration said so and when, by the rules' local names. The
-    /// application said all others, as of `updated_at`.
+    /// application said all others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub said: BTreeMap<String, Said>,
 }
@@ -62,6 +66,19 @@ impl std::fmt::Debug for Record {
 }
 
 impl Record {
+    /// When the application changed the record last: by its own word, else by Tandem's clock.
+    #[must_use]
+    pub fn said_at(&self) -> Timestamp {
+        self.source_updated_at().unwrap_or(self.updated_at)
+    }
+
+    /// When the application said the value that it has under these names.
+    #[must_use]
+    pub fn value_said_at<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Timestamp {
+        let older = names.clone().filter_map(|name| self.older.get(name)).max();
+        older.copied().or_else(|| self.dated.of(names)).unwrap_or_else(|| self.said_at())
+    }
+
     /// When the application says that it changed the record last, if it says so.
     #[must_use]
     pub fn source_updated_at(&self) -> Option<Timestamp> {

@@ -77,7 +77,7 @@ fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
 
 impl FieldRule {
     /// All names that the rule answers to, the local one first.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         std::iter::once(self.local.as_str()).chain(self.aliases.iter().map(String::as_str))
     }
 

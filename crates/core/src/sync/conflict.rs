@@ -148,7 +148,7 @@ pub fn merge(
     let reader = Reader::new(shown.fields, &record.fields, book.rules, book.vocabulary, book.catalog);
     let mut merging = Merging {
         strategy,
-        application_at: record.source_updated_at().unwrap_or(record.updated_at),
+        record,
         shown: *shown,
         undated: false,
         now,
@@ -200,7 +200,7 @@ enum Verdict {
 
 struct Merging<'a> {
     strategy: Strategy,
-    application_at: Timestamp,
+    record: &'a Record,
     shown: Shown<'a>,
     undated: bool,
     now: Timestamp,
@@ -250,7 +250,8 @@ impl Merging<'_> {
     fn record_is_later(&mut self, question: &Question<'_>) -> bool {
         let told = self.shown.time_of(&question.key);
         self.undated |= told.is_none();
-        let said = self.said.get(&question.rule.local).map_or(self.application_at, |said| said.at);
+        let by_application = || self.record.value_said_at(question.rule.names());
+        let said = self.said.get(&question.rule.local).map_or_else(by_application, |said| said.at);
         said >= told.unwrap_or(self.shown.at)
     }
 

@@ -25,14 +25,19 @@ pub(super) struct Elsewhere {
 const DELAY: Duration = Duration::from_secs(2);
 
 impl Desk {
+    /// Whether the tenant has other integrations, whose rules are their own. A read now and then.
+    pub(super) async fn has_peers(&self) -> Result<bool> {
+        let own = &self.integration.scope;
+        Ok(self.services.peers.of(&own.tenant).await?.iter().any(|peer| *peer != own.integration))
+    }
+
     /// Whether a record has an object on another platform of the tenant, too. A read; none where there is no other integration.
     ///
     /// # Errors
     /// `Storage`.
     pub(super) async fn is_linked_elsewhere(&self, key: &RecordKey) -> Result<bool> {
         let own = &self.integration.scope;
-        let peers = self.services.peers.of(&own.tenant).await?;
-        if peers.iter().all(|peer| *peer == own.integration) {
+        if !self.has_peers().await? {
             return Ok(false);
         }
         let links = self.services.contacts.links(&own.tenant, key).await?;

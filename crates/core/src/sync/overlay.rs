@@ -189,6 +189,7 @@ mod tests {
             awaited: None,
             overlaid: state.overlaid,
             older: Default::default(),
+            dated: Default::default(),
             said: Default::default(),
         }
     }

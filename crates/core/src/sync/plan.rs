@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::domain::association::Association;
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentOutcome, ConsentStatus};
+use crate::domain::dated::Dated;
 use crate::domain::identity::{Email, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::kind::Kind;
@@ -277,6 +278,7 @@ fn new_record(
             Subject::Known(_) => old.and_then(|old| old.gone_since),
         },
         said: old.map(|old| old.said.clone()).unwrap_or_default(),
+        dated: Dated::default(),
         overlaid,
         older,
     };
@@ -294,6 +296,7 @@ fn new_record(
     if let Some(old) = old.filter(|_| same) {
         record.updated_at = old.updated_at;
     }
+    record.dated = old.map(|old| states::dated(old, &record, stale)).unwrap_or_default();
     (record, !same)
 }
 

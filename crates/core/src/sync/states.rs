@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::domain::dated::Dated;
 use crate::domain::record::{Change, Fields, Patch, Record, UPDATED_AT, patched, source_updated_at};
 use crate::mapping::RuleSet;
 
@@ -111,6 +112,19 @@ fn left_from_older_states(change: &ContactChange, old: &Record, patch: &Patch) -
     older
 }
 
+/// When the application said which of the new record's values. Of an older state's values the moments are kept apart.
+pub(super) fn dated(old: &Record, new: &Record, stale: bool) -> Dated {
+    let mut dated = old.dated.clone();
+    if !stale && new.fields != old.fields {
+        let is_news = |name: &&String| *name != UPDATED_AT && new.fields.get(*name) != old.fields.get(*name);
+        // A change that tells no moment of its own is said now.
+        let tells_none = new.source_updated_at() == old.source_updated_at();
+        let at = if tells_none { new.updated_at } else { new.said_at() };
+        dated.note(new.fields.keys().filter(is_news), at, old.said_at());
+    }
+    dated
+}
+
 fn is_of_another_row(change: &ContactChange, old: &Record) -> bool {
     matches!((given_id(change), held_id(old)), (Some(given), Some(held)) if given != held)
 }
@@ -170,6 +184,7 @@ mod tests {
             gone_since: None,
             overlaid,
             older,
+            dated: Dated::default(),
             said: BTreeMap::new(),
         }
     }

@@ -34,6 +34,7 @@ fn of_rule(index: usize, rule: &CheckedRule, fields: &RuleSet) -> Vec<String> {
         gone_since: None,
         overlaid: Fields::new(),
         older: std::collections::BTreeMap::new(),
+        dated: Default::default(),
         said: std::collections::BTreeMap::new(),
     };
     for (target, template) in rule.set.iter().chain(&rule.first) {

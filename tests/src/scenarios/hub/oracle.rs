@@ -134,9 +134,11 @@ impl People {
                 deeds.push(Deed::Erase(person));
             }
             Way::Rows => {
-                // Two sides at once, of different fields.
+                // Two sides at once, of different fields; but the first row of somebody is the application's word on all of them.
+                let joins = self.all[person].id.is_none();
                 deeds.push(self.said_by_application(person, field(chance), chance));
-                if let Some(mautic) = there.choose(chance).filter(|_| chance.random_bool(0.6)).copied() {
+                let edits = chance.random_bool(0.6) && !joins;
+                if let Some(mautic) = there.choose(chance).filter(|_| edits).copied() {
                     deeds.push(self.edited(person, mautic, field(chance)));
                 }
                 if let Some(mautic) = there.choose(chance).filter(|_| chance.random_bool(0.08)).copied()

@@ -20,6 +20,7 @@ fn record(fields: Value) -> Record {
         awaited: None,
         overlaid: Default::default(),
         older: Default::default(),
+        dated: Default::default(),
         said: Default::default(),
     }
 }

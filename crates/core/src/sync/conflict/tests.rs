@@ -83,6 +83,7 @@ impl Case {
             awaited: None,
             overlaid: Fields::new(),
             older: Default::default(),
+            dated: Default::default(),
             said: Default::default(),
         };
         let mut link = Link::new(at(1));
@@ -457,6 +458,18 @@ fn of_two_platforms_that_changed_a_field_the_later_one_stands() {
     assert_eq!((other.field("city"), other.to_send()["city"].clone()), (json!("Other"), json!("Other")));
     // By the application's own moment, which is 100, the platform that is looked at would have won.
     assert_eq!(other.record.said["city"].at, at(250));
+}
+
+/// The application said the city at 100, and something else at 300; the platform, that was away, shows an edit of 200.
+#[test]
+fn what_the_application_says_of_another_field_makes_a_value_no_younger() {
+    let mut case = city(json!("Mine"), json!("A"), json!("Theirs"));
+    case.record.fields.insert("updated_at".to_owned(), json!(at(300).to_string()));
+    let stands = case.clone().shown_at(200).after();
+    assert_eq!(stands.field("city"), json!("Mine"), "all of it may have been said at 300");
+    case.record.dated.note(["first_name".to_owned()].iter(), at(300), at(100));
+    let dated = case.shown_at(200).after();
+    assert_eq!((dated.field("city"), dated.to_send().len()), (json!("Theirs"), 0));
 }
 
 #[test]

@@ -77,6 +77,7 @@ fn blank(email: &Email, now: Timestamp) -> Record {
         gone_since: None,
         overlaid: Fields::new(),
         older: Default::default(),
+        dated: Default::default(),
         said: Default::default(),
     }
 }

@@ -142,7 +142,19 @@ impl Desk {
         let make = |((email, changed), resolved): (Addressed, Resolved)| {
             (Made::of(&changed, &email, resolved.consent, &book, by, now), changed)
         };
-        Ok(new.into_iter().map(make).collect())
+        self.with_free_keys(new.into_iter().map(make).collect()).await
+    }
+
+    /// The same, those with a key of their own whose first one a record has that gave the address up. One read for 50.
+    async fn with_free_keys(&self, mut made: Vec<(Made, ChangedContact)>) -> Result<Vec<(Made, ChangedContact)>> {
+        let keys: Vec<RecordKey> = made.iter().map(|(made, _)| made.key.clone()).collect();
+        let stored = self.services.bulk.load_many(&self.integration.scope, &keys).await?;
+        for ((made, _), stored) in made.iter_mut().zip(stored) {
+            if stored.record.is_some() {
+                made.key = self.free_key(made.key.clone()).await?;
+            }
+        }
+        Ok(made)
     }
 
     async fn never_deleted(

@@ -68,12 +68,28 @@ impl Desk {
             (choice, _) => choice?,
         };
         choice.issues.extend(flaw);
-        let stored = contacts.load(scope, &choice.key).await?;
+        let mut stored = contacts.load(scope, &choice.key).await?;
+        if resolved.by_external_id.is_none() && resolved.by_email.is_none() && stored.record.is_some() {
+            choice.key = self.free_key(choice.key).await?;
+            stored = Stored::default();
+        }
         let consent = match choice.consent_elsewhere(&stored, &resolved, email) {
             Some(identity) => contacts.resolve(scope, None, Some(&identity)).await?.consent,
             None => resolved.consent,
         };
         Ok(choice.found(stored, consent, external, email))
+    }
+}
+
+impl Desk {
+    /// The key for somebody new, where the first one is that of a record which gave its identity up. A read for each that is
+    /// taken.
+    pub(in crate::sync) async fn free_key(&self, taken: RecordKey) -> Result<RecordKey> {
+        let mut key = taken.next();
+        while self.services.contacts.load(&self.integration.scope, &key).await?.record.is_some() {
+            key = key.next();
+        }
+        Ok(key)
     }
 }
 

@@ -269,12 +269,12 @@ impl Run<'_> {
 
 impl Following {
     /// A contact that can't be written, because others have its address, is put into its segments all the same. Its mark stays:
-    /// one of an older version takes none away.
+    /// one that was never stored takes none away.
     fn join_duplicates(&mut self, item: &Item) {
         let (add, remove) = item.draft.segment_changes();
         let Some(contact) = item.draft.remote_id().filter(|_| !item.draft.link.duplicates.is_empty()) else { return };
         if !add.is_empty() || !remove.is_empty() {
-            let mark = Mark { version: item.mark.version.saturating_sub(1), ..item.mark.clone() };
+            let mark = Mark { stamp: Some(String::new()), ..item.mark.clone() };
             self.joining.push(Joining { mark, contact: contact.clone(), add, remove });
         }
     }

@@ -346,7 +346,8 @@ impl Run<'_> {
         }
         let gone = self.desk.records_of(ids).await?;
         self.log.gone += gone.len() as u64;
-        if *self.desk.integration.situations().when_gone() == Vanished::Keep {
+        let keeps = *self.desk.integration.situations().when_gone() == Vanished::Keep;
+        if keeps && !self.desk.has_peers().await? {
             return Ok(());
         }
         self.guard_losses(gone.len(), gone.len())?;
