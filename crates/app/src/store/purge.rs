@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tandem_core::domain::identity::{Email, Identity, RecordKey};
-use tandem_core::domain::relationship;
 use tandem_core::domain::scope::{IntegrationId, Scope, TenantId};
 use tandem_core::domain::tenant::{Tenant, TenantStatus};
 use tandem_core::error::{Failure, FailureKind, Result};
@@ -13,7 +12,7 @@ use super::contacts::rows;
 use super::keys::{self, Key};
 use super::row::{DOCUMENT, key_of, parsed, text};
 use super::table::Table;
-use super::{BulkTable, IntegrationTable, forget_integration};
+use super::{BulkTable, IntegrationTable, forget_integration, relations};
 use crate::desks::FixedPeers;
 
 /// How many items are looked for and deleted at a time: as many as a transaction takes.
@@ -101,18 +100,18 @@ impl Purge {
 
     async fn person(&self, tenant: &TenantId, key: &RecordKey) -> Result<()> {
         let items = self.table.partition(keys::record_partition(tenant, key), None).await?;
-        if let Some(record) = rows::stored(items, &IntegrationId::mautic())?.record {
-            let email = record.email.as_ref().map(Email::identity);
-            let external = record.external_id.as_ref().map(|id| id.identity_as(key.kind()));
-            let named = relationship::of(key.kind(), &record.fields);
-            let of = |identity: &Identity| [keys::identity(tenant, identity), keys::tombstone(tenant, identity)];
-            let mut pointers: Vec<Key> = email.iter().chain(&external).flat_map(of).collect();
-            pointers.extend(email.iter().map(|email| keys::consent(tenant, email)));
-            pointers.extend(named.iter().map(|one| keys::relative(tenant, &one.identity(), key)));
-            for some in pointers.chunks(AT_ONCE) {
-                self.delete(some.to_vec()).await?;
-            }
+        let record = rows::stored(items, &IntegrationId::mautic())?.record;
+        let email = record.as_ref().and_then(|record| record.email.as_ref()).map(Email::identity);
+        let external = record.as_ref().and_then(|record| record.external_id.as_ref());
+        let identities: Vec<Identity> =
+            external.map(|id| id.identity_as(key.kind())).into_iter().chain(email.clone()).collect();
+        let of = |identity: &Identity| [keys::identity(tenant, identity), keys::tombstone(tenant, identity)];
+        let mut pointers: Vec<Key> = identities.iter().flat_map(of).collect();
+        pointers.extend(email.iter().map(|email| keys::consent(tenant, email)));
+        if !pointers.is_empty() {
+            self.delete(pointers).await?;
         }
+        relations::forget(&self.table, tenant, key, &identities, record.as_ref()).await?;
         self.table.clear(keys::subject_partition(tenant, key)).await?;
         self.table.clear(keys::record_partition(tenant, key)).await
     }

@@ -73,6 +73,24 @@ pub fn relative(tenant: &TenantId, of: &Identity, record: &RecordKey) -> Key {
     key(relatives(tenant, of), record.as_str())
 }
 
+/// The partition of what a record names or named, by which it is found when the record is erased.
+#[must_use]
+pub fn relations_partition(tenant: &TenantId, record: &RecordKey) -> String {
+    of_tenant(tenant, &format!("relations#{}", record.as_str()))
+}
+
+/// The same relation as [`relative`], from the side of who names.
+#[must_use]
+pub fn relation(tenant: &TenantId, record: &RecordKey, of: &Identity) -> Key {
+    key(relations_partition(tenant, record), of.digest())
+}
+
+/// The place of who names among the relatives of an identity, by its digest.
+#[must_use]
+pub fn relative_of_digest(tenant: &TenantId, digest: &str, record: &RecordKey) -> Key {
+    key(of_tenant(tenant, &format!("related#{digest}")), record.as_str())
+}
+
 /// What the source of a record was last told.
 #[must_use]
 pub fn feedback(tenant: &TenantId, record: &RecordKey) -> Key {

@@ -56,6 +56,16 @@ fn key_formats_are_what_they_were() {
             "T#acme#related#ac0a722f7c6b47972069b941780dc32b",
             "x-1",
         ),
+        (
+            relation(tenant, &record_key, &id_as(Kind::Organisation)),
+            "T#acme#relations#x-1",
+            "ac0a722f7c6b47972069b941780dc32b",
+        ),
+        (
+            relative_of_digest(tenant, id_as(Kind::Organisation).digest(), &record_key),
+            "T#acme#related#ac0a722f7c6b47972069b941780dc32b",
+            "x-1",
+        ),
         (outbox(&scope, &organisation), "I#acme#mautic#outbox#others", organisation.as_str()),
         (remote(&scope, &RemoteId::of_object("company", "7")), "I#acme#mautic#remote#company/7", "pointer"),
         (remote(&scope, &contact), "I#acme#mautic#remote#7", "pointer"),
