@@ -23,7 +23,7 @@ use super::condition::Condition;
 use super::keys;
 use super::outbox::{self, Outbox};
 use super::table::Table;
-use super::{consent, relations, wishes};
+use super::{consent, inventory, relations, wishes};
 
 /// [`ContactStore`] over the table.
 pub struct ContactTable {
@@ -171,9 +171,6 @@ impl ContactStore for ContactTable {
 
     async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome> {
         let others = self.outbox.others(scope).await?;
-        if others.is_empty() {
-            return consent::amend(&self.table, &scope.tenant, email, &entry, Vec::new()).await;
-        }
         self.amend_for_all(scope, &others, email, &entry).await
     }
 
@@ -208,9 +205,13 @@ impl ContactTable {
         let holder = self.holder(scope, email).await?;
         let entries = |key: &Option<RecordKey>| match key {
             Some(key) => self.entries(others, key, outbox::UNKNOWN),
-            None => Ok(Vec::new()),
+            None => inventory::listing_of_consent(&self.table, &scope.tenant, email)
+                .map(|listed| listed.into_iter().collect()),
         };
         let outcome = consent::amend(&self.table, &scope.tenant, email, entry, entries(&holder)?).await?;
+        if others.is_empty() {
+            return Ok(outcome);
+        }
         let holder_since = self.holder(scope, email).await?;
         if holder_since != holder && holder_since.is_some() {
             self.table.transact(entries(&holder_since)?).await?;

@@ -164,6 +164,12 @@ pub fn outbox(scope: &Scope, record: &RecordKey) -> Key {
     key(outbox_partition(scope, shard), record.as_str())
 }
 
+/// The partition of the newest wishes about a contact's memberships.
+#[must_use]
+pub fn wish_partition(scope: &Scope, contact: &RemoteId) -> String {
+    of_integration(scope, &format!("wish#{contact}"))
+}
+
 /// The newest wish about a contact's membership of a list.
 #[must_use]
 pub fn membership_wish(scope: &Scope, contact: &RemoteId, list: &MembershipList) -> Key {
@@ -171,5 +177,5 @@ pub fn membership_wish(scope: &Scope, contact: &RemoteId, list: &MembershipList)
         MembershipList::Campaign(id) => format!("campaign#{id}"),
         MembershipList::Segment(id) => format!("segment#{id}"),
     };
-    key(of_integration(scope, &format!("wish#{contact}")), list)
+    key(wish_partition(scope, contact), list)
 }

@@ -118,6 +118,7 @@ fn key_formats_are_what_they_were() {
         (gone_tenant(tenant), "tenants-gone", "acme"),
         (audit(tenant, "a1"), "T#acme#audit", "a1"),
         (issue(tenant, "c1"), "T#acme#issues", "c1"),
+        (inventoried(tenant, "T#acme#gone#email#d1"), "T#acme#inventory", "T#acme#gone#email#d1"),
         (integration(tenant, &scope.integration), "T#acme#integrations", "mautic"),
         (integration_name(tenant, "Main"), "T#acme#integration-names", "main"),
         (public_id("p1"), "W#p1", "integration"),
