@@ -92,3 +92,25 @@ async fn whenever_the_process_dies_after_such_a_create_the_other_record_gets_its
         }
     }
 }
+
+#[tokio::test]
+async fn of_two_new_records_that_one_company_is_answered_for_the_first_has_it_and_is_sent_once_more() {
+    let shop = Shop::open().await;
+    shop.rows(json!([located("o1", "Globex", "Perth"), located("o2", "Gløbex", "Sydney")])).await;
+    // For Tandem the two names differ; the second create is answered as if they did not for Mautic.
+    let mut fine = FaultRule::new(FaultKind::Delay).path("/api/companies/new").times(1);
+    fine.delay_ms = Some(0);
+    let mut merged = FaultRule::new(FaultKind::Status).status(200).path("/api/companies/new").times(1);
+    let all = json!({"id": 1, "companyname": "Gløbex", "companycity": "Sydney"});
+    merged.body = Some(json!({"company": {"id": 1, "score": 0, "fields": {"all": all}}}).to_string());
+    shop.system.mautic.inject_faults(vec![fine, merged]);
+    let log = shop.run().await;
+    assert_eq!((log.created, log.failed, shop.companies().await.len()), (1, 1, 1), "{log:?}");
+    let links = [shop.stored(Kind::Organisation, "o1").await.link, shop.stored(Kind::Organisation, "o2").await.link];
+    let linked = links.into_iter().flatten().filter_map(|link| Some((link.state, link.remote_id?))).collect::<Vec<_>>();
+    let company = tandem_core::domain::link::RemoteId::of_object("company", "1");
+    assert_eq!(linked, [(LinkState::Pending, company)], "one of them has it, and what stands there is not relied on");
+    shop.hands.move_on(jiff::SignedDuration::from_mins(1));
+    shop.run().await;
+    assert_eq!(shop.system.calls_of("PATCH /api/companies/{id}/edit"), 1, "it was sent once more");
+}

@@ -1,6 +1,6 @@
 //! What follows from what a look-up by name shows. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -83,6 +83,16 @@ pub(super) fn plain(name: &str) -> String {
     plain
 }
 
+/// Keeps the things that bear one of these names. `known_by` is the field that holds the name.
+pub(super) fn keep_bearers(found: &mut Vec<RemoteObject>, names: &[String], known_by: &str) {
+    let names: BTreeSet<String> = names.iter().map(|name| plain(name)).collect();
+    found.retain(|one| shown_name(one, known_by).is_some_and(|shown| names.contains(&plain(shown))));
+}
+
+fn shown_name<'a>(thing: &'a RemoteObject, known_by: &str) -> Option<&'a str> {
+    thing.fields.get(known_by).and_then(serde_json::Value::as_str)
+}
+
 /// `known_by` is the field that holds the name, `path` what callers call it. With what follows comes the record whose thing an
 /// earlier create of this one may have overwritten.
 pub(super) fn after_look_up<'a, 'o>(
@@ -120,10 +130,7 @@ pub(super) fn after_look_up<'a, 'o>(
 /// The things of a name, the oldest first.
 fn bearers_of<'a>(name: &str, found: &'a [RemoteObject], known_by: &str) -> Vec<&'a RemoteObject> {
     let name = plain(name);
-    let is_called_so = |one: &&RemoteObject| {
-        let shown = one.fields.get(known_by).and_then(serde_json::Value::as_str);
-        shown.is_some_and(|shown| plain(shown) == name)
-    };
+    let is_called_so = |one: &&RemoteObject| shown_name(one, known_by).is_some_and(|shown| plain(shown) == name);
     let mut bearers: Vec<&RemoteObject> = found.iter().filter(is_called_so).collect();
     bearers.sort_by(|one, other| (one.id.0.len(), &one.id.0).cmp(&(other.id.0.len(), &other.id.0)));
     bearers.dedup_by(|one, other| one.id == other.id);

@@ -54,7 +54,10 @@ impl ObjectSender<'_> {
         };
         let names: BTreeSet<String> = seekers.iter().flat_map(|one| one.item.names()).map(str::to_owned).collect();
         let names: Vec<String> = names.into_iter().collect();
-        let shown = if names.is_empty() { LookedUp::default() } else { objects.find_objects(object, &names).await? };
+        let mut shown =
+            if names.is_empty() { LookedUp::default() } else { objects.find_objects(object, &names).await? };
+        // Of thousands that a search may show, only those of a name that is looked for are of interest.
+        found::keep_bearers(&mut shown.found, &names, known_by);
         let owners = self.owners(shown.found.iter().map(|one| &one.id)).await?;
         for one in seekers {
             let path = self.name_of(&one.item.draft);
