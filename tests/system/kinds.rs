@@ -1,6 +1,10 @@
 //! Organisations and deals beside people: taken in by their own ids, related in any order, and organisations as Mautic's companies.
 
+mod collisions;
 mod companies;
+mod look_up;
+mod lost_replies;
+mod related;
 mod relationships;
 mod taken_in;
 
@@ -9,13 +13,15 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tandem_app::local_table::LocalTable;
 use tandem_core::domain::identity::{ExternalId, RecordKey};
 use tandem_core::domain::kind::Kind;
 use tandem_core::ports::Stored;
 use tandem_core::ports::bulk::MarkCursor;
 use tandem_core::ports::runs::RunLog;
-use tandem_core::sync::run::SyncOptions;
+use tandem_core::sync::run::{Stopped, SyncOptions};
 use tandem_tests::client::Answer;
+use tandem_tests::faulty_table::FaultyTable;
 use tandem_tests::hands::Hands;
 use tandem_tests::system::{KEY, Options, System};
 
@@ -50,6 +56,17 @@ impl Shop {
     /// A run, wherever it ends.
     async fn run(&self) -> RunLog {
         self.system.desk().sync(SyncOptions::default()).await.unwrap().log
+    }
+
+    /// A run whose process dies after so many writes; whether it came to its end before.
+    async fn dies_after(&self, writes: u64) -> bool {
+        let faulty = FaultyTable::start(self.system.table.access(), 0.0).await.expect("a free port");
+        let desk = self.system.desk_through(LocalTable::attach(faulty.access()));
+        faulty.crash_after(writes);
+        let ran = desk.sync(SyncOptions::default()).await;
+        // Its leases end by themselves.
+        self.hands.move_on(SignedDuration::from_mins(10));
+        ran.is_ok_and(|ran| !matches!(ran.stopped, Some(Stopped::Failed(_))))
     }
 
     /// Runs until nothing is left that could be done, hours going by.

@@ -42,6 +42,7 @@ mod openapi;
 mod operation_log;
 mod operator;
 mod pull;
+mod purge;
 mod records_api;
 mod release_binary;
 mod resubscribe;

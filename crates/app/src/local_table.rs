@@ -15,6 +15,7 @@ use tandem_core::error::{Failure, FailureKind, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::store::failure::storage;
 use crate::store::table::{client, create_table};
 use crate::store::{Meter, Table};
 
@@ -43,6 +44,7 @@ impl std::fmt::Debug for LocalAccess {
 
 /// A running engine with the table in it. It stops when this is dropped.
 pub struct LocalTable {
+    database: Database,
     access: LocalAccess,
     table: Table,
     meter: Meter,
@@ -80,11 +82,13 @@ impl LocalTable {
         let address = listener.local_addr().map_err(no_port)?;
         let access = LocalAccess { endpoint: format!("http://{address}"), access_key_id: random_key_id() };
         let guard = endpoint::Guard::new(address, &access.access_key_id);
-        let tasks =
-            [tokio::spawn(endpoint::serve(listener, guard, database.clone())), tokio::spawn(sweep_expired(database))];
+        let tasks = [
+            tokio::spawn(endpoint::serve(listener, guard, database.clone())),
+            tokio::spawn(sweep_expired(database.clone())),
+        ];
         let meter = Meter::default();
         let table = Table::new(client(&loopback(&access), Some(meter.clone())), NAME);
-        let local = Self { access, table, meter, tasks };
+        let local = Self { database, access, table, meter, tasks };
         create_table(&local.table).await?;
         Ok(local)
     }
@@ -105,6 +109,15 @@ impl LocalTable {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.access.endpoint
+    }
+
+    /// The keys of all items, partition and sort key: the engine of this process can be asked for what DynamoDB itself is never
+    /// asked for.
+    ///
+    /// # Errors
+    /// `Storage` when the engine does not answer.
+    pub fn keys(&self) -> Result<Vec<(String, String)>> {
+        engine::keys(&self.database, NAME).map_err(|_| storage("the embedded table could not be listed"))
     }
 
     /// The table.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::domain::kind::Kind;
-use tandem_core::domain::record::Fields;
+use tandem_core::domain::record::{Fields, LARGEST_ROW};
 use tandem_core::domain::relationship;
 use tandem_core::ports::source::SourceRow;
 
@@ -17,8 +17,6 @@ pub const LONGEST_TEXT: usize = 8_192;
 pub const MOST_FIELDS: usize = 200;
 /// The longest name of a field, in bytes.
 const LONGEST_NAME: usize = 200;
-/// The most that a whole row holds, in bytes of its fields' JSON.
-const LARGEST_ROW: usize = 64 * 1024;
 /// How many issues of one row are told.
 const MOST_ISSUES: usize = 5;
 

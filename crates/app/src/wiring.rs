@@ -177,7 +177,7 @@ impl Foundation {
     /// `Storage`; doing it again goes on where it stopped.
     pub async fn forget_integration(&self, scope: &Scope) -> Result<()> {
         let bulk = BulkTable::new(self.table.clone(), self.peers());
-        forget_integration(&self.table, &bulk, scope).await
+        forget_integration(&self.table, &bulk, scope, self.clock.now()).await
     }
 
     /// Queues what the schedule does for an integration.

@@ -408,3 +408,56 @@ async fn shutdown_ends_it_in_peace() {
     fixture.mautic.shutdown().await;
     assert!(reqwest::get(format!("{url}/_control/stats")).await.is_err());
 }
+
+#[tokio::test]
+async fn companies_are_one_whatever_the_letter_case_and_the_accents_and_a_create_writes_that_one_anew() {
+    let fixture = fixture().await;
+    let first = json!({"companyname": "Café Müller", "companycity": "Perth", "companywebsite": "https://cafe.example"});
+    let (status, made) = fixture.post("/api/companies/new", first).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let (status, met) =
+        fixture.post("/api/companies/new", json!({"companyname": "CAFE MULLER", "companycity": "Sydney"})).await;
+    assert_eq!((status, &met["company"]["id"]), (StatusCode::OK, &made["company"]["id"]));
+    let all = &met["company"]["fields"]["all"];
+    assert_eq!((&all["companycity"], &all["companywebsite"]), (&json!("Sydney"), &Value::Null));
+    assert_eq!(fixture.get("/api/companies?search=muller").await["total"], "1");
+}
+
+#[tokio::test]
+async fn values_of_companies_go_through_the_form_as_those_of_contacts_do() {
+    let fixture = fixture().await;
+    for (field, value) in [
+        ("companycity", json!("x".repeat(65))),
+        ("companyemail", json!("nobody@localhost")),
+        ("companyemail", json!(42)),
+        ("companynumber_of_employees", json!("many")),
+        ("companycountry", json!("AU")),
+        ("companyindustry", json!("Alchemy")),
+    ] {
+        let body = json!({"companyname": "Globex", field: value});
+        let (status, refused) = fixture.post("/api/companies/new", body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{field}: {refused}");
+        let details = refused["errors"][0]["details"].as_object().unwrap();
+        assert_eq!(details.keys().collect::<Vec<_>>(), [field]);
+    }
+    assert_eq!(fixture.get("/api/companies").await["total"], "0", "nothing of a refused create is kept");
+}
+
+#[tokio::test]
+async fn joining_a_company_once_more_makes_it_no_primary_one() {
+    let fixture = fixture().await;
+    let contact = fixture.create(json!({"email": "jo@example.com"})).await;
+    for name in ["Globex", "Initech"] {
+        fixture.post("/api/companies/new", json!({"companyname": name})).await;
+    }
+    let join = async |company: u32| {
+        fixture.post(&format!("/api/companies/{company}/contact/{contact}/add"), Value::Null).await
+    };
+    for (company, primary) in [(1, "Globex"), (2, "Initech"), (1, "Initech")] {
+        assert_eq!(join(company).await, (StatusCode::OK, json!({"success": 1})));
+        assert_eq!(fixture.field(contact, "company").await, primary);
+    }
+    fixture.post(&format!("/api/companies/1/contact/{contact}/remove"), Value::Null).await;
+    join(1).await;
+    assert_eq!(fixture.field(contact, "company").await, "Globex");
+}

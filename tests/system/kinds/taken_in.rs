@@ -1,8 +1,15 @@
 //! What becomes of records of other kinds on their way in.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use tandem_core::domain::issue::IssueCode;
 use tandem_core::domain::kind::Kind;
+use tandem_core::domain::record::LARGEST_ROW;
+use tandem_core::ports::source::SourceRow;
 use tandem_core::sync::run::SyncOptions;
+use tandem_tests::command::tandem;
+use tandem_tests::list_source::ListSource;
 
 use super::{Shop, deal, organisation, person};
 
@@ -45,18 +52,37 @@ async fn one_id_of_three_kinds_is_three_records_and_a_deal_is_stored_and_sent_no
 #[tokio::test]
 async fn a_file_of_organisations_is_imported_with_all_its_columns() {
     let shop = Shop::open().await;
-    let row = json!({"kind": "organisation", "id": "1", "name": "Globex", "website": "https://globex.example",
-        "employees": 120, "country": "AU", "industry": "Technology", "our_rating": "A"});
-    shop.rows(json!([row])).await;
-    let log = shop.settle().await;
-    assert_eq!(log.created, 1, "{log:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("organisations.csv");
+    let columns = "id,name,website,employees,country,industry,our_rating";
+    std::fs::write(&file, format!("{columns}\n1,Globex,https://globex.example,120,AU,Technology,A\n")).unwrap();
+    let mautic = [
+        ("MAUTIC_BASE_URL", shop.system.mautic.base_url()),
+        ("MAUTIC_CLIENT_ID", "1_demo".to_owned()),
+        ("MAUTIC_CLIENT_SECRET", "demo-secret".to_owned()),
+        ("TANDEM_ALLOW_PRIVATE_TARGETS", "true".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    let run = async |arguments: &[&str]| {
+        let arguments = [&["--json"], arguments].concat();
+        let printed = tandem(&folder.path().join("data"), &mautic, &arguments).await;
+        assert!(printed.success, "{printed:?}");
+        printed.json()
+    };
+    let imported = run(&["import", "--kind", "organisation", file.to_str().unwrap()]).await;
+    assert_eq!((&imported["stored"], &imported["rejected"]), (&json!(1), &json!(0)), "{imported}");
+    run(&["sync"]).await;
     let company = shop.company("Globex").await;
-    assert_eq!(
-        (&company["companywebsite"], &company["companycountry"]),
-        (&json!("https://globex.example"), &json!("Australia"))
-    );
-    assert_eq!(company["companyindustry"], "Technology");
-    assert_eq!(shop.stored(Kind::Organisation, "1").await.record.unwrap().fields["our_rating"], "A");
+    for (field, value) in [
+        ("companywebsite", json!("https://globex.example")),
+        ("companynumber_of_employees", json!(120)),
+        ("companycountry", json!("Australia")),
+        ("companyindustry", json!("Technology")),
+    ] {
+        assert_eq!(company[field], value, "{field}");
+    }
+    let shown = run(&["record", "show", "organisation", "1"]).await;
+    assert_eq!(shown["record"]["fields"]["our_rating"], "A", "{shown}");
 }
 
 #[tokio::test]
@@ -108,4 +134,50 @@ async fn a_take_alone_stores_and_the_next_run_sends() {
     assert!(shop.companies().await.is_empty());
     shop.settle().await;
     assert_eq!(shop.belongs_to("u1@example.com").await, ["Globex"]);
+}
+
+/// As a view of the application's own database shows it, which Tandem has no say in.
+fn viewed(kind: Kind, id: &str, fields: Value) -> SourceRow {
+    let fields = fields.as_object().unwrap().clone().into_iter().collect();
+    SourceRow { kind, id: id.to_owned(), updated_at: "2026-11-28T08:00:00Z".parse().ok(), fields, deleted: false }
+}
+
+#[tokio::test]
+async fn a_row_that_no_record_can_hold_is_told_by_name_and_keeps_no_other_out() {
+    let shop = Shop::open().await;
+    let much = |bytes: usize| "x".repeat(bytes);
+    let source = ListSource::of([
+        viewed(Kind::Organisation, "o1", json!({"name": "Globex", "notes": much(400_000)})),
+        viewed(Kind::Organisation, "o2", json!({"name": "Initech", "notes": much(LARGEST_ROW - 1_000)})),
+        viewed(Kind::Deal, "d1", json!({"name": "Renewal", "history": much(2_000_000)})),
+        viewed(
+            Kind::Person,
+            "u1",
+            json!({"email": "u1@example.com", "organisation_id": "o2", "biography": much(400_000)}),
+        ),
+        viewed(Kind::Person, "u2", json!({"email": "u2@example.com", "first_name": much(400_000)})),
+    ]);
+    let mut desk = shop.system.desk();
+    desk.services.source = Arc::new(source);
+    let ran = desk.sync(SyncOptions::default()).await.unwrap();
+    assert_eq!((ran.stopped, ran.log.taken, ran.log.rejected), (None, 2, 3), "{:?}", ran.log);
+    let mut told: Vec<(&str, &str, IssueCode)> = ran
+        .log
+        .problems
+        .iter()
+        .map(|problem| (problem.id.as_str(), problem.issue.field.as_str(), problem.issue.code))
+        .filter(|(_, _, code)| *code == IssueCode::TooLong)
+        .collect();
+    told.sort_by_key(|(id, ..)| *id);
+    assert_eq!(
+        told,
+        [
+            ("deal d1", "history", IssueCode::TooLong),
+            ("organisation o1", "notes", IssueCode::TooLong),
+            ("u2", "first_name", IssueCode::TooLong)
+        ]
+    );
+    assert_eq!(shop.belongs_to("u1@example.com").await, ["Initech"]);
+    let again = desk.sync(SyncOptions::default()).await.unwrap();
+    assert_eq!((again.log.rejected, again.log.problems.len()), (0, 0), "it is told once");
 }

@@ -86,3 +86,14 @@ async fn one_view_without_updated_at_has_all_read_by_id() {
     assert!(!source.tells_changes(&scope()).await.unwrap());
     assert_eq!(read_all(&source, SourceOrder::Id, 6).await.0.len(), 40);
 }
+
+#[tokio::test]
+async fn rows_of_which_a_page_is_more_than_an_answer_may_be_are_read_fewer_at_a_time() {
+    let project = shop().await;
+    project.sql("update organisations set name = repeat('x', 3000000)").await;
+    for order in [SourceOrder::Changed, SourceOrder::Id] {
+        let (rows, _) = read_all(&source_of_all(&project), order, 500).await;
+        let ids: std::collections::BTreeSet<String> = rows.iter().map(|row| row.qualified_id().into_owned()).collect();
+        assert_eq!((rows.len(), ids.len()), (40, 40), "{order:?}");
+    }
+}

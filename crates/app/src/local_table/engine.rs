@@ -5,6 +5,7 @@
 use dynoxide::{Database, DynoxideError, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 /// Carries out an operation with a request in DynamoDB's JSON; the answer is in the same.
 ///
@@ -26,6 +27,30 @@ pub(super) fn execute(database: &Database, operation: &str, body: &[u8]) -> Resu
         "UpdateTimeToLive" => answer(body, |request| database.update_time_to_live(request)),
         _ => {
             Err(DynoxideError::UnsupportedCapability(format!("{operation} is none of the operations that are served")))
+        }
+    }
+}
+
+/// The keys of all items of a table.
+///
+/// # Errors
+/// As the engine fails.
+pub(super) fn keys(database: &Database, table: &str) -> Result<Vec<(String, String)>> {
+    let unreadable = |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
+    let (mut keys, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let mut request = json!({"TableName": table});
+        if !after.is_null() {
+            request["ExclusiveStartKey"] = after;
+        }
+        let page = database.scan(serde_json::from_value(request).map_err(unreadable)?)?;
+        let page = serde_json::to_value(page).map_err(unreadable)?;
+        let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
+        let items = page["Items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        keys.extend(items.iter().map(|item| (text(item, "pk"), text(item, "sk"))));
+        after = page["LastEvaluatedKey"].clone();
+        if after.is_null() {
+            return Ok(keys);
         }
     }
 }

@@ -13,7 +13,6 @@ use tandem_core::domain::consent::{ConsentEntry, ConsentOutcome};
 use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
 use tandem_core::domain::record::Record;
-use tandem_core::domain::relationship;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
 use tandem_core::jobs::message::{MembershipChange, MembershipList};
@@ -24,7 +23,7 @@ use super::condition::Condition;
 use super::keys;
 use super::outbox::{self, Outbox};
 use super::table::Table;
-use super::{consent, wishes};
+use super::{consent, inventory, relations, wishes};
 
 /// [`ContactStore`] over the table.
 pub struct ContactTable {
@@ -140,14 +139,12 @@ impl ContactStore for ContactTable {
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()> {
         let items = self.table.partition(keys::record_partition(&scope.tenant, key), None).await?;
         let record = rows::stored(items.clone(), &scope.integration)?.record;
-        let named = record.map(|record| relationship::of(key.kind(), &record.fields)).unwrap_or_default();
+        // Before the record: who dies on the way finds it again, and by it what is left. And once more after it, for somebody may
+        // have noted what a newer state names, that was not stored any more.
+        relations::forget(&self.table, &scope.tenant, key, identities, record.as_ref()).await?;
         let parts = self.parts(scope, key);
         erasure::erase(&parts, identities, remote, &rows::links(items)?).await?;
-        // Who was named knows the record no more. An entry that is left behind leads to no record.
-        for one in &named {
-            self.table.delete(keys::relative(&scope.tenant, &one.identity(), key), None).await?;
-        }
-        Ok(())
+        relations::forget(&self.table, &scope.tenant, key, identities, None).await
     }
 
     async fn relink(
@@ -174,9 +171,6 @@ impl ContactStore for ContactTable {
 
     async fn amend_consent(&self, scope: &Scope, email: &Identity, entry: ConsentEntry) -> Result<ConsentOutcome> {
         let others = self.outbox.others(scope).await?;
-        if others.is_empty() {
-            return consent::amend(&self.table, &scope.tenant, email, &entry, Vec::new()).await;
-        }
         self.amend_for_all(scope, &others, email, &entry).await
     }
 
@@ -211,9 +205,13 @@ impl ContactTable {
         let holder = self.holder(scope, email).await?;
         let entries = |key: &Option<RecordKey>| match key {
             Some(key) => self.entries(others, key, outbox::UNKNOWN),
-            None => Ok(Vec::new()),
+            None => inventory::listing_of_consent(&self.table, &scope.tenant, email)
+                .map(|listed| listed.into_iter().collect()),
         };
         let outcome = consent::amend(&self.table, &scope.tenant, email, entry, entries(&holder)?).await?;
+        if others.is_empty() {
+            return Ok(outcome);
+        }
         let holder_since = self.holder(scope, email).await?;
         if holder_since != holder && holder_since.is_some() {
             self.table.transact(entries(&holder_since)?).await?;

@@ -1,8 +1,11 @@
 //! The end of an integration: links, what leads to them, outbox, tokens, cursors and ledgers go; records and other links stay.
-//! Doing it again goes on where it stopped. What stands under digests alone (deliveries, wishes) goes when its time is over.
+//! Doing it again goes on where it stopped. Deliveries, which stand under digests alone, go when their time is over; what is kept for
+//! good of contacts that were deleted goes with the tenant.
 
+use jiff::{SignedDuration, Timestamp};
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
+use tandem_core::policy::after;
 use tandem_core::ports::bulk::{BulkStore, MarkCursor};
 
 use super::contacts::parts::Parts;
@@ -14,12 +17,17 @@ use super::{BulkTable, transaction::Transacted};
 
 /// How many records are read at once.
 const PAGE: usize = 500;
+/// Operations are kept for 90 days, and a few more until the table deletes them.
+const OPERATIONS_ARE_KEPT: SignedDuration = SignedDuration::from_hours(100 * 24);
+/// What is written just now may be of the next day's month by another clock.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Forgets an integration that nobody works for any more. Three calls for each record that is linked, and one read for 500.
+/// Forgets an integration that nobody works for any more. `now` tells which months it worked in. Four calls for each record that is linked, and
+/// one read for 500.
 ///
 /// # Errors
 /// `Storage`; what was forgotten until then stays forgotten.
-pub async fn forget_integration(table: &Table, bulk: &BulkTable, scope: &Scope) -> Result<()> {
+pub async fn forget_integration(table: &Table, bulk: &BulkTable, scope: &Scope, now: Timestamp) -> Result<()> {
     let mut cursor = Some(MarkCursor::default());
     while let Some(after) = cursor {
         let (records, next) = bulk.records(&scope.tenant, &after, PAGE).await?;
@@ -36,7 +44,11 @@ pub async fn forget_integration(table: &Table, bulk: &BulkTable, scope: &Scope) 
     for run in table.partition(keys::run_partition(scope), None).await? {
         if let Some(key) = key_of(&run) {
             table.clear(keys::run_issues_partition(scope, &key.sk)).await?;
+            table.clear(keys::run_plan_partition(scope, &key.sk)).await?;
         }
+    }
+    for month in keys::months_down(after(now, A_DAY), after(now, -OPERATIONS_ARE_KEPT)) {
+        table.clear(keys::operation_partition(scope, &month)).await?;
     }
     let outboxes = (0..keys::OUTBOX_SHARDS).map(|shard| keys::outbox_partition(scope, shard));
     let own = [
@@ -60,6 +72,7 @@ pub(super) async fn unlink(parts: &Parts<'_>) -> Result<()> {
     let contacts = link.contacts();
     for contact in &contacts {
         parts.table.clear(keys::ledger_partition(parts.scope, contact)).await?;
+        parts.table.clear(keys::wish_partition(parts.scope, contact)).await?;
     }
     let pointers = contacts.iter().map(|contact| parts.deletion_if_mine(keys::remote(parts.scope, contact)));
     let writes = pointers.collect::<Result<Vec<_>>>()?;

@@ -25,9 +25,10 @@ use super::access::Put;
 use super::condition::Condition;
 use super::contacts;
 use super::contacts::parts::Parts;
+use super::inventory;
 use super::keys::{self, Key};
 use super::outbox::Outbox;
-use super::row::{item, row};
+use super::row::{Item, item, row};
 use super::table::Table;
 use super::transactions::Group;
 use rows::{EventRow, GraveRow, PlaceRow, SubjectRow};
@@ -107,7 +108,9 @@ impl LifecycleTable {
             writes.extend(self.outbox.entries(others, key, save.record.version, now)?);
         }
         for customer in customers {
-            writes.push(parts.pointer(keys::customer(&scope.tenant, customer))?);
+            let pointer = keys::customer(&scope.tenant, customer);
+            writes.push(inventory::listing(&self.table, &scope.tenant, &pointer)?);
+            writes.push(parts.pointer(pointer)?);
         }
         Ok(writes)
     }
@@ -117,6 +120,11 @@ impl LifecycleTable {
         let mine = Condition::new("lease_owner = :owner").text(":owner", owner);
         self.table.update(keys::subject(&scope.tenant, key), "REMOVE lease_owner, lease_until", mine).await
     }
+}
+
+/// The event that an item holds.
+pub(super) fn stored_event(item: Item) -> Result<StoredEvent> {
+    rows::event(item)
 }
 
 /// Nobody changed the item since its number was read, which is one less than it will be.
@@ -278,12 +286,23 @@ impl LifecycleStore for LifecycleTable {
         let identities = burial.identities.iter().map(|identity| keys::tombstone(&scope.tenant, identity));
         let contacts = burial.contacts.iter().map(|contact| keys::contact_tombstone(scope, contact));
         // One of each: a transaction names no item twice.
+        let listing = |key: &Key| inventory::listing(&self.table, &scope.tenant, key);
         let graves: HashMap<Key, Vec<TransactWriteItem>> = identities
             .chain(contacts)
-            .map(|key| Ok((key.clone(), vec![self.table.putting(item(key, &grave)?, Some(newest()))?])))
+            .map(|key| {
+                let listed = listing(&key)?;
+                Ok((key.clone(), vec![self.table.putting(item(key, &grave)?, Some(newest()))?, listed]))
+            })
             .collect::<Result<_>>()?;
+        // What was said of being mailed at the address stays without the record.
+        let emails: HashSet<&Identity> = burial.identities.iter().collect();
+        let consents = emails
+            .into_iter()
+            .filter_map(|one| inventory::listing_of_consent(&self.table, &scope.tenant, one).transpose())
+            .map(|listed| Ok(vec![listed?]))
+            .collect::<Result<Vec<_>>>()?;
         // Refused where a later deletion is noted.
-        self.table.transact_many(graves.into_values().collect()).await.map(drop)
+        self.table.transact_many(graves.into_values().chain(consents).collect()).await.map(drop)
     }
 
     async fn forget(&self, scope: &Scope, key: &RecordKey) -> Result<()> {

@@ -22,6 +22,7 @@ mod forgetting;
 mod health;
 mod idempotency;
 mod integrations;
+mod inventory;
 mod issues;
 pub mod keys;
 mod leased;

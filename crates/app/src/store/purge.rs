@@ -3,21 +3,31 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use tandem_core::domain::identity::{Email, Identity, RecordKey};
-use tandem_core::domain::relationship;
 use tandem_core::domain::scope::{IntegrationId, Scope, TenantId};
 use tandem_core::domain::tenant::{Tenant, TenantStatus};
 use tandem_core::error::{Failure, FailureKind, Result};
+use tandem_core::policy;
+use tandem_core::ports::runs::TakeState;
 
 use super::contacts::rows;
 use super::keys::{self, Key};
 use super::row::{DOCUMENT, key_of, parsed, text};
 use super::table::Table;
-use super::{BulkTable, IntegrationTable, forget_integration};
+use super::{BulkTable, IntegrationTable, forget_integration, leased, lifecycle, relations};
 use crate::desks::FixedPeers;
 
 /// How many items are looked for and deleted at a time: as many as a transaction takes.
 const AT_ONCE: usize = 100;
+
+/// So many days back there may be lifecycle events: they are kept for 90 days, and a few more until the table deletes them.
+const EVENT_DAYS: i64 = 100;
+/// The same for what people changed on platforms, which is kept for 30 days.
+const CHANGES_ARE_KEPT: SignedDuration = SignedDuration::from_hours(40 * 24);
+
+/// Whether there is time for more.
+type InTime<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Deletes what tenants own.
 pub struct Purge {
@@ -36,24 +46,89 @@ impl Purge {
     /// # Errors
     /// `Invalid` for a tenant that is not being deleted; `Storage` when the table fails: what is left can be deleted later.
     pub async fn tenant(&self, tenant: &Tenant, in_time: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
-        if !matches!(tenant.status, TenantStatus::Deleting { .. }) {
+        let TenantStatus::Deleting { since } = tenant.status else {
             return Err(Failure::new(FailureKind::Invalid, "only a tenant that is marked for it is deleted"));
-        }
+        };
         let id = &tenant.id;
         // The keys go first: whoever holds one must not write meanwhile. What lists things goes after the things.
         if !self.keys(id, in_time).await? {
             return Ok(false);
         }
-        if !self.integrations(id, in_time).await? || !self.people(id, in_time).await? || !self.rows(id, in_time).await?
-        {
+        let done = self.integrations(id, since, in_time).await?
+            && self.people(id, in_time).await?
+            && self.rows(id, in_time).await?
+            && self.events(id, since, in_time).await?
+            && self.inventory(id, in_time).await?;
+        if !done {
             return Ok(false);
         }
-        for partition in partitions(id) {
+        let changes =
+            months_around(since, CHANGES_ARE_KEPT).into_iter().map(|month| keys::change_partition(id, &month));
+        let rosters = self.rosters(id).await?;
+        for partition in rosters.into_iter().chain(changes).chain(partitions(id)) {
             if !self.partition(&partition, in_time).await? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// The generations of the roster that may be there: the newest, the one before it, and that of a pass under way. The state that
+    /// tells goes after them.
+    async fn rosters(&self, tenant: &TenantId) -> Result<Vec<String>> {
+        let state: TakeState = leased::state(&self.table, keys::take_state(tenant)).await?;
+        let generations = state.generation.saturating_sub(2)..=state.generation.saturating_add(2);
+        Ok(generations.map(|generation| keys::roster_partition(tenant, generation)).collect())
+    }
+
+    /// Lifecycle events, day by day, with what is remembered of users of whom there is no record.
+    async fn events(&self, tenant: &TenantId, since: Timestamp, in_time: InTime<'_>) -> Result<bool> {
+        for day in (-1..=EVENT_DAYS).map(|back| keys::day(policy::after(since, SignedDuration::from_hours(-24 * back))))
+        {
+            let partition = keys::event_log_partition(tenant, &day);
+            loop {
+                let listed = self.table.partition(partition.clone(), Some(AT_ONCE / 2)).await?;
+                let places: Vec<Key> = listed.iter().filter_map(key_of).collect();
+                if places.is_empty() {
+                    break;
+                }
+                if !in_time() {
+                    return Ok(false);
+                }
+                let digests = places.iter().filter_map(|place| place.sk.split_once('#')).map(|(_, digest)| digest);
+                let events: Vec<Key> = digests.map(|digest| keys::lifecycle_event(tenant, digest)).collect();
+                for subject in self.subjects(&events).await? {
+                    self.table.clear(keys::subject_partition(tenant, &subject)).await?;
+                }
+                self.delete(events.into_iter().chain(places).collect()).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whom events are about, as far as that was found out.
+    async fn subjects(&self, events: &[Key]) -> Result<BTreeSet<RecordKey>> {
+        let found = self.table.get_many(events.to_vec()).await?;
+        let subjects = found.into_values().map(|item| Ok(lifecycle::stored_event(item)?.subject));
+        Ok(subjects.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// What is listed because no other list leads to it: tombstones, customers, consent of addresses that nobody has.
+    async fn inventory(&self, tenant: &TenantId, in_time: InTime<'_>) -> Result<bool> {
+        loop {
+            let listed = self.table.partition(keys::inventory_partition(tenant), Some(AT_ONCE)).await?;
+            let places: Vec<Key> = listed.iter().filter_map(key_of).collect();
+            if places.is_empty() {
+                return Ok(true);
+            }
+            for place in &places {
+                if !in_time() {
+                    return Ok(false);
+                }
+                self.table.clear(place.sk.clone()).await?;
+            }
+            self.delete(places).await?;
+        }
     }
 
     /// Deletes what a process notes of a platform that it calls: token, budget, circuit, fields.
@@ -65,7 +140,7 @@ impl Purge {
     }
 
     /// The integrations, each with its links: then records are known by their identities alone.
-    async fn integrations(&self, tenant: &TenantId, in_time: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+    async fn integrations(&self, tenant: &TenantId, since: Timestamp, in_time: InTime<'_>) -> Result<bool> {
         let integrations = IntegrationTable::new(self.table.clone());
         let bulk = BulkTable::new(self.table.clone(), Arc::new(FixedPeers::default()));
         for stored in integrations.list(tenant).await? {
@@ -73,14 +148,14 @@ impl Purge {
                 return Ok(false);
             }
             let scope = Scope { tenant: tenant.clone(), integration: stored.id.clone() };
-            forget_integration(&self.table, &bulk, &scope).await?;
+            forget_integration(&self.table, &bulk, &scope, since).await?;
             integrations.remove(tenant, &stored).await?;
         }
         Ok(true)
     }
 
     /// The records, each with what is known of the person. The place in the list goes last: who dies on the way finds it again.
-    async fn people(&self, tenant: &TenantId, in_time: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+    async fn people(&self, tenant: &TenantId, in_time: InTime<'_>) -> Result<bool> {
         for shard in 0..keys::RECORD_SHARDS {
             loop {
                 let listed = self.table.partition(keys::records_partition(tenant, shard), Some(AT_ONCE)).await?;
@@ -101,24 +176,24 @@ impl Purge {
 
     async fn person(&self, tenant: &TenantId, key: &RecordKey) -> Result<()> {
         let items = self.table.partition(keys::record_partition(tenant, key), None).await?;
-        if let Some(record) = rows::stored(items, &IntegrationId::mautic())?.record {
-            let email = record.email.as_ref().map(Email::identity);
-            let external = record.external_id.as_ref().map(|id| id.identity_as(key.kind()));
-            let named = relationship::of(key.kind(), &record.fields);
-            let of = |identity: &Identity| [keys::identity(tenant, identity), keys::tombstone(tenant, identity)];
-            let mut pointers: Vec<Key> = email.iter().chain(&external).flat_map(of).collect();
-            pointers.extend(email.iter().map(|email| keys::consent(tenant, email)));
-            pointers.extend(named.iter().map(|one| keys::relative(tenant, &one.identity(), key)));
-            for some in pointers.chunks(AT_ONCE) {
-                self.delete(some.to_vec()).await?;
-            }
+        let record = rows::stored(items, &IntegrationId::mautic())?.record;
+        let email = record.as_ref().and_then(|record| record.email.as_ref()).map(Email::identity);
+        let external = record.as_ref().and_then(|record| record.external_id.as_ref());
+        let identities: Vec<Identity> =
+            external.map(|id| id.identity_as(key.kind())).into_iter().chain(email.clone()).collect();
+        let of = |identity: &Identity| [keys::identity(tenant, identity), keys::tombstone(tenant, identity)];
+        let mut pointers: Vec<Key> = identities.iter().flat_map(of).collect();
+        pointers.extend(email.iter().map(|email| keys::consent(tenant, email)));
+        if !pointers.is_empty() {
+            self.delete(pointers).await?;
         }
+        relations::forget(&self.table, tenant, key, &identities, record.as_ref()).await?;
         self.table.clear(keys::subject_partition(tenant, key)).await?;
         self.table.clear(keys::record_partition(tenant, key)).await
     }
 
     /// The application's rows, in both of their orders.
-    async fn rows(&self, tenant: &TenantId, in_time: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+    async fn rows(&self, tenant: &TenantId, in_time: InTime<'_>) -> Result<bool> {
         let months: BTreeSet<String> = match self.table.get(keys::arrival_months(tenant)).await? {
             Some(item) => text(&item, DOCUMENT).map(parsed).transpose()?.unwrap_or_default(),
             None => BTreeSet::new(),
@@ -133,7 +208,7 @@ impl Purge {
     }
 
     /// The API keys: each with its place in the tenant's list.
-    async fn keys(&self, tenant: &TenantId, in_time: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+    async fn keys(&self, tenant: &TenantId, in_time: InTime<'_>) -> Result<bool> {
         loop {
             let listed = self.table.partition(keys::api_key_partition(tenant), Some(AT_ONCE / 2)).await?;
             let hashes = listed.iter().filter_map(|item| text(item, "sk"));
@@ -150,7 +225,7 @@ impl Purge {
     }
 
     /// All items of a partition.
-    async fn partition(&self, pk: &str, in_time: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+    async fn partition(&self, pk: &str, in_time: InTime<'_>) -> Result<bool> {
         loop {
             let items = self.table.partition(pk.to_owned(), Some(AT_ONCE)).await?;
             if items.is_empty() {
@@ -170,8 +245,13 @@ impl Purge {
     }
 }
 
+/// The months that a deletion which was begun then may find something of, kept for so long.
+fn months_around(since: Timestamp, kept: SignedDuration) -> Vec<String> {
+    keys::months_down(policy::after(since, SignedDuration::from_hours(24)), policy::after(since, -kept))
+}
+
 /// The partitions of a tenant itself.
-fn partitions(tenant: &TenantId) -> [String; 8] {
+fn partitions(tenant: &TenantId) -> [String; 9] {
     [
         keys::api_key_name_partition(tenant),
         keys::integration_name_partition(tenant),
@@ -180,6 +260,7 @@ fn partitions(tenant: &TenantId) -> [String; 8] {
         keys::arrival_months(tenant).pk,
         keys::take_state(tenant).pk,
         keys::issue_partition(tenant),
+        keys::lifecycle_rules_partition(tenant),
         keys::audit_partition(tenant),
     ]
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tandem_core::domain::catalog::FieldCatalog;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::error::{Failure, FailureKind, Result};
-use tandem_core::ports::objects::{ObjectOutcomes, ObjectWrite, PlatformObjects, RemoteObject};
+use tandem_core::ports::objects::{LookedUp, ObjectOutcomes, ObjectWrite, PlatformObjects, RemoteObject};
 
 use super::Mautic;
 use super::client::Request;
@@ -20,11 +20,6 @@ use super::{errors, wire};
 pub(super) const OBJECT: &str = "company";
 /// The field that holds the name.
 const NAME: &str = "companyname";
-/// How many a page shows: each brings along what is known of all fields, some 15 KB.
-const PAGE: usize = 100;
-/// So many names are looked up one by one, whatever there is.
-const FEW: usize = 2;
-
 /// A company.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Company {
@@ -82,44 +77,6 @@ impl Mautic {
         let path = format!("companies/{}/contact/{}/{action}", number(company, "company")?, contact_number(contact)?);
         self.done(Request::post(path)).await
     }
-
-    /// A page of the companies whose name has this text in it, or of all; and how many there are.
-    async fn company_page(&self, search: Option<&str>, start: usize) -> Result<(Vec<RemoteObject>, usize)> {
-        let request = Request::get("companies").with("limit", PAGE).with("start", start).in_bulk();
-        let request = search.iter().fold(request, |request, text| request.with("search", text));
-        let answer: wire::Companies = self.client.call(request).await?;
-        let total = answer.total.0.unwrap_or(0);
-        let found = answer.companies.into_values().map(remote).collect::<Result<_>>()?;
-        Ok((found, total))
-    }
-
-    /// All companies that a search shows, from the second page on.
-    async fn further_companies(&self, search: Option<&str>, total: usize, found: &mut Vec<RemoteObject>) -> Result<()> {
-        for start in (PAGE..total).step_by(PAGE) {
-            found.extend(self.company_page(search, start).await?.0);
-        }
-        Ok(())
-    }
-
-    async fn find_by_names(&self, names: &[String]) -> Result<Vec<RemoteObject>> {
-        let mut found = Vec::new();
-        let is_few = names.len() <= FEW && names.iter().all(|name| is_searchable(name));
-        let listed = if is_few { None } else { Some(self.company_page(None, 0).await?) };
-        if let Some((first, total)) = listed {
-            let searches = names.iter().all(|name| is_searchable(name)) && total.div_ceil(PAGE) > names.len() + 1;
-            if !searches {
-                found.extend(first);
-                self.further_companies(None, total, &mut found).await?;
-                return Ok(found);
-            }
-        }
-        for name in names {
-            let (first, total) = self.company_page(Some(name), 0).await?;
-            found.extend(first);
-            self.further_companies(Some(name), total, &mut found).await?;
-        }
-        Ok(found)
-    }
 }
 
 #[async_trait]
@@ -135,9 +92,9 @@ impl PlatformObjects for Mautic {
         Ok(FieldCatalog { fields, read_at: self.client.clock().now() })
     }
 
-    async fn find_objects(&self, object: &str, names: &[String]) -> Result<Vec<RemoteObject>> {
+    async fn find_objects(&self, object: &str, names: &[String]) -> Result<LookedUp> {
         is_company(object)?;
-        self.find_by_names(names).await
+        self.companies_of_names(names).await
     }
 
     async fn create_objects(&self, object: &str, writes: &[ObjectWrite]) -> Result<ObjectOutcomes> {
@@ -212,17 +169,12 @@ fn company_number(id: &RemoteId) -> Result<u64> {
     number(id.within(OBJECT).unwrap_or_default(), "company")
 }
 
-/// Whether Mautic's search takes the text for nothing but words: signs may be commands of it.
-fn is_searchable(name: &str) -> bool {
-    name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '.' | ','))
-}
-
 fn company(company: wire::Company) -> Company {
     let name = company.fields.0.get(NAME).and_then(Value::as_str).unwrap_or_default().to_owned();
     Company { id: company.id.0, name }
 }
 
-fn remote(company: wire::Company) -> Result<RemoteObject> {
+pub(super) fn remote(company: wire::Company) -> Result<RemoteObject> {
     let id = company.id.0.parse::<u64>().ok().filter(|id| *id > 0).ok_or_else(|| errors::garbled(true))?;
     let mut fields = company.fields.0;
     fields.remove("id");

@@ -9,6 +9,7 @@ mod changes;
 mod circuit;
 mod client;
 mod companies;
+mod company_search;
 mod consent;
 mod contacts;
 mod convert;

@@ -101,6 +101,10 @@ pub struct Link {
     /// It is known that no create made a contact: none was sent, or each that was sent had no effect.
     #[serde(default)]
     pub unmade: bool,
+    /// By which name a create was sent of which it is not known how it ended, where the platform knows things by their names:
+    /// what it made is looked for by it, for the record may be called otherwise by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried: Option<String>,
     /// A sentence on the last refusal.
     pub error: Option<String>,
     /// Grows by one with every change; the guard of optimistic writes.
@@ -168,6 +172,7 @@ impl Link {
             refused: BTreeMap::new(),
             missing_since: None,
             unmade: false,
+            tried: None,
             error: None,
             revision: 0,
             updated_at: now,
@@ -194,6 +199,7 @@ impl Link {
         self.overwritten = false;
         self.associations.clear();
         self.seen.clear();
+        self.tried = None;
     }
 
     /// Several contacts have the address: the oldest is the record's, unless it has one of them already.
@@ -298,6 +304,16 @@ mod tests {
         let missing = Link { missing_since: Some(now), ..Link::new(now) };
         assert_eq!(serde_json::to_value(&missing).unwrap()["missing_since"], "2026-11-28T10:00:00Z");
         assert!(serde_json::from_value::<Link>(stored).unwrap().missing_since.is_none());
+    }
+
+    #[test]
+    fn the_stored_form_says_by_which_name_a_create_was_sent_and_nothing_once_it_is_known_how_it_ended() {
+        let now: Timestamp = "2026-11-28T10:00:00Z".parse().unwrap();
+        assert_eq!(serde_json::to_value(Link::new(now)).unwrap().get("tried"), None);
+        let tried = Link { tried: Some("Globex".to_owned()), ..Link::new(now) };
+        let stored = serde_json::to_value(&tried).unwrap();
+        assert_eq!(stored["tried"], "Globex");
+        assert_eq!(serde_json::from_value::<Link>(stored).unwrap(), tried);
     }
 
     #[test]

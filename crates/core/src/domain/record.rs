@@ -13,6 +13,10 @@ use super::scope::IntegrationId;
 /// Fields of a record by the application's names; `null` where a value was taken away.
 pub type Fields = BTreeMap<String, Value>;
 
+/// The most that is taken of one row, in bytes of its fields' JSON: several of them, and what is noted beside them, fit into an
+/// item of the table.
+pub const LARGEST_ROW: usize = 64 * 1024;
+
 /// What the application wants a contact to be. The newest state of all that it sent, not only of the last call.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {

@@ -44,6 +44,24 @@ impl fmt::Debug for ObjectWrite {
     }
 }
 
+/// What a look-up by names shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LookedUp {
+    /// Things that may bear one of the names, in any letter case and with any accents; others may be among them.
+    pub found: Vec<RemoteObject>,
+    /// Names of which it was not seen whether the platform has a thing that bears them.
+    pub unseen: BTreeMap<String, Unseen>,
+}
+
+/// Why a name was not looked for to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// What it would have to be looked for among is more than is read of a list.
+    TooMany,
+    /// It took longer than a look-up may.
+    TooSlow,
+}
+
 /// The results of a call, in the order of what was given.
 pub type ObjectOutcomes = Vec<Result<RemoteObject>>;
 
@@ -57,9 +75,9 @@ pub trait PlatformObjects: Send + Sync {
     fn known_by(&self, object: &str) -> Option<&'static str>;
     /// The object's fields. One call.
     async fn object_fields(&self, object: &str) -> Result<FieldCatalog>;
-    /// Things that are known by one of these names, in any letter case; several of one name when the platform has duplicates.
-    /// A call for each name, or for each hundred things there are, whichever is less.
-    async fn find_objects(&self, object: &str, names: &[String]) -> Result<Vec<RemoteObject>>;
+    /// Things that are known by one of these names; several of one name when the platform has duplicates. A few calls for each
+    /// name, or one for each hundred things there are, whichever is less; a list that goes on and on is not read to its end.
+    async fn find_objects(&self, object: &str, names: &[String]) -> Result<LookedUp>;
     /// Makes things. The platform may answer with one that was there by the same name.
     async fn create_objects(&self, object: &str, writes: &[ObjectWrite]) -> Result<ObjectOutcomes>;
     /// Changes the fields given and no other; `NotFound` for what is not there.

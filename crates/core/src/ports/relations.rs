@@ -16,10 +16,10 @@ pub struct Relation {
 }
 
 /// The relations of a tenant's records. An entry may be there of a record that does not name the other one any more: whoever
-/// reads it looks at the record.
+/// reads it looks at the record. All of them go when who names is erased.
 #[async_trait]
 pub trait RelationStore: Send + Sync {
-    /// Notes relations; doing it twice is doing it once. One write call for 100.
+    /// Notes relations, from both sides; doing it twice is doing it once. One write call for 50.
     async fn relate(&self, tenant: &TenantId, relations: &[Relation]) -> Result<()>;
     /// Records that name this one, in the order of their keys behind `after`, at most `limit`. One read call.
     async fn relatives(

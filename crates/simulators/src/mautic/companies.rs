@@ -6,11 +6,12 @@ use axum::{Extension, extract::State};
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::Answer,
+    answer::{Answer, Problems},
     audit::Details,
     auth::Actor,
     clock,
-    contacts::emit_contact,
+    collation::folded,
+    contacts::{Submitted, emit_contact, submit},
     fields::page_size,
     input::{PathParts, Payload, Query},
     php,
@@ -123,9 +124,8 @@ impl Company {
 /// `GET /api/companies`.
 pub(crate) async fn list(State(mautic): State<MauticSimulator>, query: Query) -> Answer {
     mautic.read(|store| {
-        let wanted = query.text("search").to_lowercase();
-        let found: Vec<_> =
-            store.companies.iter().filter(|(_, row)| row.name().to_lowercase().contains(&wanted)).collect();
+        let wanted = folded(query.text("search").trim());
+        let found: Vec<_> = store.companies.iter().filter(|(_, row)| folded(row.name()).contains(&wanted)).collect();
         let page = found.iter().skip(query.number("start").unwrap_or(0)).take(page_size(&query));
         let views: Map<_, _> = page.map(|(id, row)| (id.to_string(), row.view(store, *id, false))).collect();
         Answer::ok(json!({"total": found.len().to_string(), "companies": views}))
@@ -140,7 +140,8 @@ pub(crate) async fn get_one(State(mautic): State<MauticSimulator>, PathParts(id)
     })
 }
 
-/// `POST /api/companies/new`: an update where the name is known.
+/// `POST /api/companies/new`: where the name is known, that company is written anew, and keeps nothing that is not carried. That was
+/// not recorded; it follows `CompanyApiController` and `CustomFieldsApiControllerTrait` of Mautic's LeadBundle.
 pub(crate) async fn create(
     State(mautic): State<MauticSimulator>,
     Extension(actor): Extension<Actor>,
@@ -148,14 +149,20 @@ pub(crate) async fn create(
 ) -> Answer {
     let params = payload.params();
     let name = params.get("companyname").map(php::text).unwrap_or_default();
-    if name.is_empty() {
-        let message = "companyname: This value should not be blank.";
-        return Answer::error(400, message, json!({"companyname": ["This value should not be blank."]}));
-    }
     mautic.write(|store| {
+        let values = match submitted(store, &params) {
+            Ok(values) => values,
+            Err(problems) => return problems.answer(),
+        };
+        if name.trim().is_empty() {
+            return nameless();
+        }
         let known = by_name(store, &name);
         let id = known.unwrap_or_else(|| make(store, &name, &actor));
-        set_values(store, id, &params);
+        if let Some(company) = store.companies.edit(id) {
+            company.values.clear();
+        }
+        set_values(store, id, values);
         emit_saved(store, id);
         let view = store.companies.get(id).map(|company| company.view(store, id, known.is_none()));
         let body = json!({"company": view});
@@ -171,16 +178,18 @@ pub(crate) async fn edit(
     payload: Payload,
 ) -> Answer {
     let params = payload.params();
-    let name = params.get("companyname").map(php::text);
-    if name.is_some_and(|name| name.is_empty()) {
-        let message = "companyname: This value should not be blank.";
-        return Answer::error(400, message, json!({"companyname": ["This value should not be blank."]}));
-    }
     mautic.write(|store| {
         if !store.companies.contains(id) {
             return Answer::not_found();
         }
-        set_values(store, id, &params);
+        let values = match submitted(store, &params) {
+            Ok(values) => values,
+            Err(problems) => return problems.answer(),
+        };
+        if params.get("companyname").is_some_and(|name| php::text(name).trim().is_empty()) {
+            return nameless();
+        }
+        set_values(store, id, values);
         if params.get("overwriteWithBlank").is_some_and(php::boolean) {
             blank_values(store, id, &params);
         }
@@ -188,6 +197,30 @@ pub(crate) async fn edit(
         let view = store.companies.get(id).map(|company| company.view(store, id, false));
         Answer::ok(json!({"company": view}))
     })
+}
+
+fn nameless() -> Answer {
+    let message = "companyname: This value should not be blank.";
+    Answer::error(400, message, json!({"companyname": ["This value should not be blank."]}))
+}
+
+/// What a request carries, taken through the form: as of a contact, for no refusal of a company was recorded.
+fn submitted(store: &Store, params: &Map<String, Value>) -> Result<Vec<(String, Value)>, Problems> {
+    let (mut values, mut problems) = (Vec::new(), Problems::default());
+    for (_, field) in store.fields_of("company") {
+        let Some(raw) = params.get(&field.alias) else { continue };
+        match submit(store.version, field, raw, &mut problems) {
+            Submitted::Value(_) if php::loosely_empty(raw) => {}
+            Submitted::Value(value) => {
+                let is_whole = value.as_f64().is_some_and(|number| number.fract() == 0.0);
+                let value = if is_whole { json!(value.as_f64().unwrap_or_default() as i64) } else { value };
+                values.push((field.alias.clone(), value));
+            }
+            Submitted::Flag(flag) => values.push((field.alias.clone(), json!(u8::from(flag)))),
+            Submitted::Absent | Submitted::Blank => {}
+        }
+    }
+    if problems.is_empty() { Ok(values) } else { Err(problems) }
 }
 
 /// `DELETE /api/companies/{id}/delete`. Not recorded; it answers as the deletions of other things do.
@@ -204,13 +237,9 @@ pub(crate) async fn remove(State(mautic): State<MauticSimulator>, PathParts(id):
     })
 }
 
-fn set_values(store: &mut Store, id: u64, params: &Map<String, Value>) {
-    let aliases: Vec<String> = store.fields_of("company").into_iter().map(|(_, field)| field.alias.clone()).collect();
-    let Some(company) = store.companies.edit(id) else { return };
-    for alias in aliases {
-        if let Some(value) = params.get(&alias).filter(|value| !php::loosely_empty(value)) {
-            company.values.insert(alias, value.clone());
-        }
+fn set_values(store: &mut Store, id: u64, values: Vec<(String, Value)>) {
+    if let Some(company) = store.companies.edit(id) {
+        company.values.extend(values);
     }
 }
 
@@ -220,7 +249,8 @@ fn blank_values(store: &mut Store, id: u64, params: &Map<String, Value>) {
 }
 
 fn by_name(store: &Store, name: &str) -> Option<u64> {
-    store.companies.find(|company| company.name().eq_ignore_ascii_case(name)).map(|(id, _)| id)
+    let name = folded(name);
+    store.companies.find(|company| folded(company.name()) == name).map(|(id, _)| id)
 }
 
 pub(crate) fn make(store: &mut Store, name: &str, actor: &Actor) -> u64 {
@@ -272,8 +302,12 @@ pub(crate) fn join(store: &mut Store, contact: u64, company: u64) {
     }
 }
 
+fn is_member(store: &Store, contact: u64, company: u64) -> bool {
+    store.contact(contact).is_some_and(|contact| contact.companies.contains(&company))
+}
+
 fn leave(store: &mut Store, contact: u64, company: u64) {
-    if !store.contact(contact).is_some_and(|contact| contact.companies.contains(&company)) {
+    if !is_member(store, contact, company) {
         return;
     }
     let remaining = store
@@ -312,6 +346,9 @@ pub(crate) async fn change_member(
         }
         let Some(resolved) = store.resolve(contact) else { return Answer::contact_not_found() };
         match action.as_str() {
+            // To who is a member already nothing happens: what is the primary one stays it. That was not recorded; it follows
+            // `CompanyModel::addLeadToCompany`.
+            "add" if is_member(store, resolved, id) => {}
             "add" => in_the_log(store, resolved, &actor, |store| join(store, resolved, id)),
             "remove" => in_the_log(store, resolved, &actor, |store| leave(store, resolved, id)),
             _ => return Answer::no_such_url(&format!("/api/companies/{id}/contact/{contact}/{action}")),

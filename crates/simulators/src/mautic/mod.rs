@@ -14,6 +14,7 @@ mod auth;
 mod campaigns;
 mod ceiling;
 mod clock;
+mod collation;
 mod companies;
 mod contacts;
 mod control;

@@ -12,10 +12,10 @@ use tandem_core::ports::{Commit, Save};
 
 use super::rows::{LinkRow, PointerRow, RecordRow};
 use crate::store::condition::Condition;
-use crate::store::consent;
 use crate::store::keys::{self, Key};
 use crate::store::row::{document, item};
 use crate::store::table::Table;
+use crate::store::{consent, inventory};
 
 /// Makes the parts of transactions on one record.
 pub(in crate::store) struct Parts<'a> {
@@ -32,19 +32,25 @@ impl Parts<'_> {
         for identity in &save.claim {
             writes.push(self.claim(identity)?);
         }
-        for identity in &save.release {
-            writes.push(self.deletion_if_mine(keys::identity(&self.scope.tenant, identity))?);
-        }
+        writes.extend(self.given_up(&save.release)?);
         writes.extend(self.consent(save.consent.as_ref())?);
+        Ok(writes)
+    }
+
+    /// The end of pointers that the record gives up; what was said of being mailed at an address stays.
+    fn given_up(&self, identities: &[Identity]) -> Result<Vec<TransactWriteItem>> {
+        let mut writes = Vec::new();
+        for identity in identities {
+            writes.push(self.deletion_if_mine(keys::identity(&self.scope.tenant, identity))?);
+            writes.extend(inventory::listing_of_consent(self.table, &self.scope.tenant, identity)?);
+        }
         Ok(writes)
     }
 
     /// All of a write's end.
     pub(in crate::store) fn commit(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>> {
         let mut writes = vec![self.released_link(&commit.link, &commit.owner)?];
-        for identity in &commit.release {
-            writes.push(self.deletion_if_mine(keys::identity(&self.scope.tenant, identity))?);
-        }
+        writes.extend(self.given_up(&commit.release)?);
         for remote in &commit.point {
             writes.push(self.pointer(keys::remote(self.scope, remote))?);
         }

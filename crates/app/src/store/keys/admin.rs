@@ -34,6 +34,18 @@ pub fn api_key_name(tenant: &TenantId, name: &str) -> Key {
     key(api_key_name_partition(tenant), name.to_lowercase())
 }
 
+/// The list of what no other list of a tenant leads to.
+#[must_use]
+pub fn inventory_partition(tenant: &TenantId) -> String {
+    of_tenant(tenant, "inventory")
+}
+
+/// A partition's place in that list.
+#[must_use]
+pub fn inventoried(tenant: &TenantId, partition: &str) -> Key {
+    key(inventory_partition(tenant), partition)
+}
+
 /// The partition of who changed what of a tenant's settings.
 #[must_use]
 pub fn audit_partition(tenant: &TenantId) -> String {

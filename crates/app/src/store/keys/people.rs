@@ -73,6 +73,24 @@ pub fn relative(tenant: &TenantId, of: &Identity, record: &RecordKey) -> Key {
     key(relatives(tenant, of), record.as_str())
 }
 
+/// The partition of what a record names or named, by which it is found when the record is erased.
+#[must_use]
+pub fn relations_partition(tenant: &TenantId, record: &RecordKey) -> String {
+    of_tenant(tenant, &format!("relations#{}", record.as_str()))
+}
+
+/// The same relation as [`relative`], from the side of who names.
+#[must_use]
+pub fn relation(tenant: &TenantId, record: &RecordKey, of: &Identity) -> Key {
+    key(relations_partition(tenant, record), of.digest())
+}
+
+/// The place of who names among the relatives of an identity, by its digest.
+#[must_use]
+pub fn relative_of_digest(tenant: &TenantId, digest: &str, record: &RecordKey) -> Key {
+    key(of_tenant(tenant, &format!("related#{digest}")), record.as_str())
+}
+
 /// What the source of a record was last told.
 #[must_use]
 pub fn feedback(tenant: &TenantId, record: &RecordKey) -> Key {
@@ -146,6 +164,12 @@ pub fn outbox(scope: &Scope, record: &RecordKey) -> Key {
     key(outbox_partition(scope, shard), record.as_str())
 }
 
+/// The partition of the newest wishes about a contact's memberships.
+#[must_use]
+pub fn wish_partition(scope: &Scope, contact: &RemoteId) -> String {
+    of_integration(scope, &format!("wish#{contact}"))
+}
+
 /// The newest wish about a contact's membership of a list.
 #[must_use]
 pub fn membership_wish(scope: &Scope, contact: &RemoteId, list: &MembershipList) -> Key {
@@ -153,5 +177,5 @@ pub fn membership_wish(scope: &Scope, contact: &RemoteId, list: &MembershipList)
         MembershipList::Campaign(id) => format!("campaign#{id}"),
         MembershipList::Segment(id) => format!("segment#{id}"),
     };
-    key(of_integration(scope, &format!("wish#{contact}")), list)
+    key(wish_partition(scope, contact), list)
 }

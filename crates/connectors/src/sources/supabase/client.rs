@@ -30,6 +30,7 @@ pub(super) struct Client {
 }
 
 /// A call about a table or view.
+#[derive(Clone)]
 pub(super) struct Request {
     method: Method,
     table: String,

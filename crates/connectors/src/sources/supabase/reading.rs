@@ -111,9 +111,17 @@ impl Supabase {
         Ok(rows)
     }
 
+    /// Rows may be so large that a page of them is more than is read of an answer: then half as many are asked for, and so on.
     async fn read(&self, view: &View, request: Request, limit: usize) -> Result<Vec<SourceRow>> {
-        let rows: Vec<Row> = self.client.read(request.with("limit", limit.to_string()).in_bulk()).await?;
-        rows.into_iter().map(|row| source_row(view.kind, row)).collect()
+        let mut limit = limit;
+        loop {
+            let page = request.clone().with("limit", limit.to_string()).in_bulk();
+            match self.client.read::<Vec<Row>>(page).await.map_err(Failure::from) {
+                Ok(rows) => return rows.into_iter().map(|row| source_row(view.kind, row)).collect(),
+                Err(failure) if failure.kind == FailureKind::Garbled && limit > 1 => limit /= 2,
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 
     pub(super) async fn read_rows(&self, ids: &[String]) -> Result<Vec<SourceRow>> {

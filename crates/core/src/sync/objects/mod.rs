@@ -2,7 +2,9 @@
 //! ([`super::plan`]), written a few at a time from lease to commit ([`write`]), after a look-up by name: where a platform makes
 //! no difference between two things of one name, the first record has it, and the second is told.
 
+mod collision;
 mod found;
+mod seek;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,11 +14,10 @@ use serde_json::Value;
 
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::ConsentLedger;
-use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::kind::Kind;
 use crate::domain::link::{Link, RemoteId};
 use crate::domain::situation::Situation;
-use crate::error::{Failure, FailureKind, Result};
+use crate::error::{Failure, Result};
 use crate::mapping::Response;
 use crate::policy;
 use crate::ports::bulk::Mark;
@@ -76,8 +77,8 @@ impl<'a> ObjectSender<'a> {
         Self { desk, catalogs: BTreeMap::new(), failures: 0, ended: Vec::new() }
     }
 
-    /// Brings marked records to the platform. For ten of them, two reads, two writes, and a call for each; another one for each
-    /// that is new.
+    /// Brings marked records to the platform. For ten of them, two reads, two writes, and a call for each; a look-up for each that
+    /// is new.
     ///
     /// # Errors
     /// What keeps the others from being sent for now, too; what was done is among [`ObjectSender::ended`].
@@ -91,7 +92,10 @@ impl<'a> ObjectSender<'a> {
         }
         while !open.is_empty() {
             let some = next_slice(&mut open);
-            self.write(some).await?;
+            // What fails here has had no effect on any of them.
+            self.desk.integration.platform.ready().await?;
+            let sought = self.seek(some).await?;
+            self.write(sought).await?;
         }
         Ok(())
     }
@@ -135,6 +139,12 @@ impl<'a> ObjectSender<'a> {
         let name = known_by.and_then(|field| draft.wanted.get(field)).and_then(Value::as_str).map(str::to_owned);
         let refused = draft.refused.keys().cloned().collect();
         Ok(Some(Item { mark, draft, name, refused }))
+    }
+
+    /// The record as people know it.
+    fn named(draft: &Draft) -> String {
+        let id = draft.record.external_id.as_ref();
+        found::named(draft.key.kind(), id.map_or("", |id| id.as_str()))
     }
 
     /// The platform's name of what the record becomes there.
@@ -223,11 +233,4 @@ fn next_slice(open: &mut Vec<Item>) -> Vec<Item> {
     }
     *open = later;
     some
-}
-
-/// The record says nothing by which the platform could know it.
-fn nameless(field: &str) -> Failure {
-    let message = "The platform knows such things by their name, and the record has none.";
-    let issue = FieldIssue::new(field, IssueCode::Missing, message);
-    Failure::new(FailureKind::Invalid, issue.message.clone()).with_fields(vec![issue])
 }

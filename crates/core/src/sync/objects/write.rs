@@ -1,14 +1,14 @@
 //! A few things from their leases to their commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
+use crate::domain::identity::RecordKey;
 use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::RemoteContact;
 use crate::domain::situation::Situation;
-use crate::error::{Effect, Failure, FailureKind, Result};
-use crate::mapping::{Response, is_same};
+use crate::error::{Effect, Failure, Result};
 use crate::policy;
 use crate::ports::bulk::Taken;
 use crate::ports::objects::{ObjectOutcomes, ObjectWrite, RemoteObject};
@@ -19,8 +19,9 @@ use crate::sync::operations::{self, About};
 use crate::sync::plan;
 use crate::sync::services::Desk;
 
-use super::found::{self, Follow, Owners};
-use super::{Became, Item, ObjectSender, nameless};
+use super::found::{self, Owner};
+use super::seek::{Plan, Sought};
+use super::{Became, Item, ObjectSender};
 
 /// A record whose lease is ours, with what is to be done about it.
 struct Held {
@@ -31,26 +32,11 @@ struct Held {
     tries: u8,
 }
 
-/// What is to be done.
-enum Plan {
-    /// It is to be made.
-    Create,
-    /// This one is to be changed.
-    Update(RemoteId),
-    /// Nothing: it is known what became of it.
-    Refused(Failure),
-}
-
 impl ObjectSender<'_> {
     /// Writes records of different names.
-    pub(super) async fn write(&mut self, items: Vec<Item>) -> Result<()> {
-        // What fails here has had no effect on any of them.
-        self.desk.integration.platform.ready().await?;
-        let mut held = self.take_leases(items).await?;
-        if let Err(failure) = self.look_up(&mut held).await {
-            self.release(&held).await?;
-            return Err(failure);
-        }
+    pub(super) async fn write(&mut self, sought: Vec<Sought>) -> Result<()> {
+        let sought = self.restore_overwritten(sought).await?;
+        let mut held = self.take_leases(sought).await?;
         let mut stop = None;
         for _ in 0..policy::BATCH_FAILURES {
             if held.is_empty() {
@@ -62,66 +48,40 @@ impl ObjectSender<'_> {
         stop.map_or(Ok(()), Err)
     }
 
-    async fn take_leases(&mut self, items: Vec<Item>) -> Result<Vec<Held>> {
+    /// What earlier creates may have overwritten is sent once more before the records themselves are; those whose turn it is not
+    /// yet are held.
+    async fn restore_overwritten(&mut self, sought: Vec<Sought>) -> Result<Vec<Sought>> {
+        let owner = |one: &Sought| one.overwritten.as_ref().map(|owner| owner.key.clone());
+        let contended = self.restore(sought.iter().filter_map(owner).collect()).await?;
+        let now = self.desk.now();
+        let mut rest = Vec::new();
+        for mut one in sought {
+            match owner(&one) {
+                Some(owner) if contended.contains(&owner) => self.ended.push((one.item.mark, Became::Held(now))),
+                Some(_) => {
+                    one.item.draft.link.tried = None;
+                    rest.push(one);
+                }
+                None => rest.push(one),
+            }
+        }
+        Ok(rest)
+    }
+
+    async fn take_leases(&mut self, sought: Vec<Sought>) -> Result<Vec<Held>> {
         let Desk { services, integration } = self.desk;
         let now = self.desk.now();
         let lease = Lease { owner: services.entropy.id(), until: policy::after(now, policy::BULK_LEASE) };
-        let taken: Vec<Taken> = items.iter().map(|item| taken(item, &lease, now)).collect();
+        let taken: Vec<Taken> = sought.iter().map(|one| taken(one, &lease, now)).collect();
         let attempts = services.bulk.take_many(&integration.scope, &taken, now).await?;
         let mut held = Vec::new();
-        for ((item, taken), attempt) in items.into_iter().zip(taken).zip(attempts) {
+        for ((Sought { item, plan, .. }, taken), attempt) in sought.into_iter().zip(taken).zip(attempts) {
             match attempt {
-                Attempt::Done => {
-                    let plan = item.draft.remote_id().cloned().map_or(Plan::Create, Plan::Update);
-                    held.push(Held { item, link: taken.link, lease: taken.lease, plan, tries: 0 });
-                }
+                Attempt::Done => held.push(Held { item, link: taken.link, lease: taken.lease, plan, tries: 0 }),
                 Attempt::Contended => self.ended.push((item.mark, Became::Held(now))),
             }
         }
         Ok(held)
-    }
-
-    /// Sees what is there by the names of those that have nothing on the platform.
-    async fn look_up(&mut self, held: &mut [Held]) -> Result<()> {
-        let objects = &self.desk.integration.objects;
-        let mut by_object: BTreeMap<String, Vec<&mut Held>> = BTreeMap::new();
-        for one in held.iter_mut().filter(|one| matches!(one.plan, Plan::Create)) {
-            let Some(object) = self.object_of(&one.item.draft) else { continue };
-            by_object.entry(object.to_owned()).or_default().push(one);
-        }
-        for (object, seekers) in by_object {
-            let Some(known_by) = objects.known_by(&object) else {
-                let failure = Failure::new(FailureKind::Misconfigured, "the platform has no such object");
-                seekers.into_iter().for_each(|one| one.plan = Plan::Refused(failure.clone()));
-                continue;
-            };
-            let names: Vec<String> = seekers.iter().filter_map(|one| one.item.name.clone()).collect();
-            let shown = if names.is_empty() { Vec::new() } else { objects.find_objects(&object, &names).await? };
-            let owners = self.owners(shown.iter().map(|one| &one.id)).await?;
-            for one in seekers {
-                one.follow(&shown, &owners, known_by, self.desk);
-            }
-        }
-        Ok(())
-    }
-
-    /// The records that things belong to.
-    async fn owners<'i>(&self, ids: impl Iterator<Item = &'i RemoteId>) -> Result<Owners> {
-        let ids: Vec<RemoteId> = ids.cloned().collect();
-        if ids.is_empty() {
-            return Ok(Owners::new());
-        }
-        let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
-        let pointed = bulk.by_remote_ids(scope, &ids).await?;
-        let pointed: Vec<_> = ids.into_iter().zip(pointed).filter_map(|(id, key)| Some((id, key?))).collect();
-        let keys: Vec<_> = pointed.iter().map(|(_, key)| key.clone()).collect();
-        let stored = bulk.load_many(scope, &keys).await?;
-        // A pointer may be older than the link: of a thing that was deleted there.
-        let has_it = |(id, stored): (&RemoteId, &crate::ports::Stored)| {
-            stored.link.as_ref().and_then(|link| link.remote_id.as_ref()) == Some(id)
-        };
-        let owned = pointed.into_iter().zip(&stored).filter(|((id, _), stored)| has_it((id, stored)));
-        Ok(owned.map(|(pointed, _)| pointed).collect())
     }
 
     /// Makes the calls: what is to be made, then what is to be changed. Results in the order of what is held.
@@ -197,11 +157,11 @@ impl ObjectSender<'_> {
                 },
             }
         }
-        self.conclude(done).await?;
         let (bulk, scope) = (&self.desk.services.bulk, &self.desk.integration.scope);
         let commits: Vec<Commit> = ends.iter().map(|(commit, ..)| commit.clone()).collect();
         bulk.commit_many(scope, &commits).await?;
         self.ended.extend(ends.into_iter().map(|(_, mark, became)| (mark, became)));
+        self.conclude(done).await?;
         Ok(again)
     }
 
@@ -215,47 +175,64 @@ impl ObjectSender<'_> {
         !policy::may_pass_soon(failure.kind) || self.failures >= policy::BATCH_FAILURES
     }
 
-    /// Ends the writes that succeeded, and tells those who name the records.
+    /// Ends the writes that succeeded. What the platform answered with is compared with what other records have before anything
+    /// more is written: a create may have hit one of theirs.
     async fn conclude(&mut self, done: Vec<(Held, RemoteObject)>) -> Result<()> {
-        let owners = self.owners(done.iter().map(|(_, written)| &written.id)).await?;
-        let (mut commits, mut wrote) = (Vec::new(), Vec::new());
+        let mut owners = self.owners(done.iter().map(|(_, written)| &written.id)).await?;
+        let (mut own, mut anothers) = (Vec::new(), Vec::new());
         for (held, written) in done {
-            let is_anothers = owners.get(&written.id).is_some_and(|owner| *owner != held.item.draft.key);
-            if is_anothers {
-                // A create that the platform answered with what was there by the name.
-                let failure = found::anothers(&held.path(self.desk));
-                commits.push(held.refused(&failure));
-                wrote.push((held.item, None, Some(failure)));
-                continue;
-            }
-            let created = matches!(held.plan, Plan::Create);
-            let commit = held.written(&written, self.desk);
-            let link = Link { revision: commit.link.revision, ..commit.link.clone() };
-            commits.push(commit);
-            wrote.push((held.item, Some((link, created)), None));
+            let draft = &held.item.draft;
+            // Of two that were made in one call, the first has it.
+            let mine = Owner { key: draft.key.clone(), named: Self::named(draft) };
+            let owner = owners.entry(written.id.clone()).or_insert(mine).clone();
+            if owner.key == draft.key { own.push((held, written)) } else { anothers.push((held, written, owner)) }
         }
+        self.keep(own).await?;
+        self.refuse_collided(anothers).await
+    }
+
+    /// Commits what was written, and tells those who name the records.
+    async fn keep(&mut self, own: Vec<(Held, RemoteObject)>) -> Result<()> {
+        let commits: Vec<Commit> = own.iter().map(|(held, written)| held.written(written, self.desk)).collect();
         let (bulk, scope, now) = (&self.desk.services.bulk, &self.desk.integration.scope, self.desk.now());
         let attempts = bulk.commit_many(scope, &commits).await?;
-        for ((mut item, written, failure), attempt) in wrote.into_iter().zip(attempts) {
-            let became = match (attempt, written, failure) {
-                (Attempt::Contended, ..) => Became::Held(now),
-                (Attempt::Done, Some((link, created)), _) => {
-                    item.draft.link = link;
-                    self.tell_relatives(&item.draft).await?;
-                    Became::Written { draft: Box::new(item.draft), created }
+        for (((held, _), commit), attempt) in own.into_iter().zip(commits).zip(attempts) {
+            let created = matches!(held.plan, Plan::Create);
+            let Item { mark, mut draft, .. } = held.item;
+            let became = match attempt {
+                Attempt::Contended => Became::Held(now),
+                Attempt::Done => {
+                    draft.link = commit.link;
+                    self.tell_relatives(&draft).await?;
+                    Became::Written { draft: Box::new(draft), created }
                 }
-                (Attempt::Done, None, Some(failure)) => Became::Failed(Box::new(item.draft), failure),
-                (Attempt::Done, None, None) => Became::Settled,
             };
-            self.ended.push((item.mark, became));
+            self.ended.push((mark, became));
         }
         Ok(())
     }
 
-    /// Ends leases as if nothing had been begun.
-    async fn release(&mut self, held: &[Held]) -> Result<()> {
-        let commits: Vec<Commit> = held.iter().map(|one| one.commit(one.item.draft.link.clone())).collect();
-        self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await.map(drop)
+    /// Records whose create was answered with another record's thing: that one gets its own values back, and these are told.
+    async fn refuse_collided(&mut self, anothers: Vec<(Held, RemoteObject, Owner)>) -> Result<()> {
+        let keys: BTreeSet<RecordKey> = anothers.iter().map(|(_, _, owner)| owner.key.clone()).collect();
+        let contended = self.restore(keys).await?;
+        let (mut commits, mut became) = (Vec::new(), Vec::new());
+        for (held, written, owner) in anothers {
+            if contended.contains(&owner.key) {
+                // What it was sent as stays noted, so that the next look-up finds the collision once more.
+                let link = Link { tried: held.link.tried.clone(), ..held.item.draft.link.clone() };
+                commits.push(held.commit(Link { state: LinkState::Pending, ..link }));
+                became.push((held.item.mark, Became::Held(self.desk.now())));
+                continue;
+            }
+            let path = self.name_of(&held.item.draft);
+            let failure = found::anothers(&path, &Self::named(&held.item.draft), &owner, &written.id);
+            commits.push(held.refused(&failure));
+            became.push((held.item.mark, Became::Failed(Box::new(held.item.draft), failure)));
+        }
+        self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await?;
+        self.ended.extend(became);
+        Ok(())
     }
 }
 
@@ -271,40 +248,6 @@ fn in_place(places: Vec<usize>, answered: Result<ObjectOutcomes>) -> Vec<(usize,
 type Ending = fn(Item, Failure) -> Became;
 
 impl Held {
-    fn follow(&mut self, shown: &[RemoteObject], owners: &Owners, known_by: &str, desk: &Desk) {
-        let path = self.path(desk);
-        let Some(name) = &self.item.name else {
-            self.plan = Plan::Refused(nameless(&path));
-            return;
-        };
-        match found::after_look_up(&self.item.draft.key, name, shown, owners, (known_by, &path)) {
-            Follow::Make => {}
-            Follow::Refuse(failure) => self.plan = Plan::Refused(failure),
-            Follow::Adopt(_) if self.may_not_adopt(desk) => self.plan = Plan::Refused(found::undecided(&path)),
-            Follow::Adopt(there) => {
-                // What it holds is the base of what is still to be written.
-                let draft = &mut self.item.draft;
-                draft.set = draft.wanted.clone();
-                draft.set.retain(|field, value| !is_same(value, there.fields.get(field)));
-                draft.clear.retain(|field| there.fields.get(field).is_some_and(|value| !value.is_null()));
-                self.plan = Plan::Update(there.id.clone());
-            }
-        }
-    }
-
-    /// Whether a person decides about what is found.
-    fn may_not_adopt(&self, desk: &Desk) -> bool {
-        let choices = desk.rulebook_of(self.item.draft.key.kind(), None).situations;
-        choices.response(Situation::Found, false) == Response::Issue
-    }
-
-    /// What callers call the name.
-    fn path(&self, desk: &Desk) -> String {
-        let object = desk.integration.rules.object_of(self.item.draft.key.kind());
-        let known_by = object.and_then(|object| desk.integration.objects.known_by(&object.object));
-        object.zip(known_by).map_or_else(|| "name".to_owned(), |(object, field)| object.rules.path_of_remote(field))
-    }
-
     /// For whom a call is made, and why.
     fn about(&self) -> About {
         let situation = match self.plan {
@@ -347,7 +290,7 @@ impl Held {
     /// The commit of a write that succeeded.
     fn written(&self, written: &RemoteObject, desk: &Desk) -> Commit {
         let (draft, now) = (&self.item.draft, desk.now());
-        let mut link = draft.link.clone();
+        let mut link = Link { tried: None, ..draft.link.clone() };
         let is_new = link.remote_id.as_ref() != Some(&written.id);
         link.follow_merge(written.id.clone());
         let shown = RemoteContact {
@@ -379,9 +322,16 @@ impl Held {
 
     /// The commit of a refused write.
     fn refused(&self, failure: &Failure) -> Commit {
-        let link =
-            Link { state: LinkState::Error, error: Some(failure.message.clone()), ..self.item.draft.link.clone() };
-        self.commit(link)
+        self.commit(Link { state: LinkState::Error, error: Some(failure.message.clone()), ..self.unsent() })
+    }
+
+    /// The link of a write that had no effect. A create that is known to have made nothing is not looked for.
+    fn unsent(&self) -> Link {
+        let mut link = self.item.draft.link.clone();
+        if matches!(self.plan, Plan::Create) {
+            link.tried = None;
+        }
+        link
     }
 
     /// How a write ends that failed; `None` where the lease has to stay.
@@ -395,8 +345,8 @@ impl Held {
                 let link = Link { state: LinkState::Pending, ..self.item.draft.link.clone() };
                 Some((self.commit(link), failed))
             }
-            (Effect::Unknown | Effect::None, _) if passes => {
-                Some((self.commit(self.item.draft.link.clone()), |item, failure| {
+            (Effect::None, Plan::Create | Plan::Update(_)) if passes => {
+                Some((self.commit(self.unsent()), |item, failure| {
                     Became::Held(failure.retry_at.unwrap_or(item.mark.due_at))
                 }))
             }
@@ -417,11 +367,15 @@ impl Held {
     }
 }
 
-/// The start of an item's write.
-fn taken(item: &Item, lease: &Lease, now: jiff::Timestamp) -> Taken {
-    let mut link = item.draft.link.clone();
+/// The start of a record's write. Of a create, the name is noted before it is sent: its answer may be lost.
+fn taken(one: &Sought, lease: &Lease, now: jiff::Timestamp) -> Taken {
+    let draft = &one.item.draft;
+    let mut link = draft.link.clone();
     link.revision += 1;
     link.state = LinkState::Pending;
     link.updated_at = now;
-    Taken { key: item.draft.key.clone(), link, lease: lease.clone() }
+    if matches!(one.plan, Plan::Create) {
+        link.tried = one.item.name.clone();
+    }
+    Taken { key: draft.key.clone(), link, lease: lease.clone() }
 }

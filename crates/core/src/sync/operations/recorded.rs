@@ -16,7 +16,7 @@ use crate::jobs::message::MembershipList;
 use crate::ports::bulk::{
     BulkPlatform, ChangeCursor, ChangedContact, ChangedPage, Outcomes, RemoteList, Rewrite, Usage,
 };
-use crate::ports::objects::{ObjectOutcomes, ObjectWrite, PlatformObjects, RemoteObject};
+use crate::ports::objects::{LookedUp, ObjectOutcomes, ObjectWrite, PlatformObjects};
 use crate::ports::{
     Feed, FeedCursor, FeedPage, GuardedHook, HookCheck, HookDelivery, MarketingPlatform, PlatformEvents,
 };
@@ -373,7 +373,7 @@ impl<P: PlatformObjects + ?Sized> PlatformObjects for Recorded<P> {
         self.inner.object_fields(object).await
     }
 
-    async fn find_objects(&self, object: &str, names: &[String]) -> Result<Vec<RemoteObject>> {
+    async fn find_objects(&self, object: &str, names: &[String]) -> Result<LookedUp> {
         self.inner.find_objects(object, names).await
     }
 

@@ -8,7 +8,7 @@ use crate::domain::consent::{self, ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::identity::{Email, ExternalId, Identity};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::kind::Kind;
-use crate::domain::record::{Change, Patch, UPDATED_AT};
+use crate::domain::record::{Change, LARGEST_ROW, Patch, UPDATED_AT};
 use crate::domain::relationship;
 use crate::mapping::RuleSet;
 use crate::mapping::rules::{FieldRole, FieldRule};
@@ -42,8 +42,17 @@ impl Incoming {
     }
 }
 
-/// Reads a row. A value that can't be taken becomes an issue of the change and holds nothing else back.
+/// Reads a row. A value that can't be taken becomes an issue of the change and holds nothing else back; a row of which more would
+/// be taken than a record holds is not taken at all.
 pub(super) fn read(row: &SourceRow, rules: &RuleSet, now: Timestamp) -> Result<Incoming, FieldIssue> {
+    let incoming = taken(row, rules, now)?;
+    match oversize(&incoming.change.fields) {
+        None => Ok(incoming),
+        Some(issue) => Err(issue),
+    }
+}
+
+fn taken(row: &SourceRow, rules: &RuleSet, now: Timestamp) -> Result<Incoming, FieldIssue> {
     let invalid = |error: crate::domain::identity::InvalidExternalId| {
         FieldIssue::new("id", IssueCode::Invalid, format!("The id {error}."))
     };
@@ -96,6 +105,17 @@ fn of_other_kind(row: &SourceRow, id: ExternalId, entry: RosterEntry) -> Incomin
         entry,
         made_at: None,
     }
+}
+
+/// What is wrong with a row that is too large for a record: it is told by its largest column.
+fn oversize(fields: &Patch) -> Option<FieldIssue> {
+    // Quotes, colon and comma beside name and value.
+    let size = |(name, change): (&String, &Change)| (name.len() + change.value().to_string().len() + 4, name.clone());
+    let sizes: Vec<(usize, String)> = fields.iter().map(size).collect();
+    let whole: usize = sizes.iter().map(|(size, _)| size).sum();
+    let (_, largest) = sizes.into_iter().max()?;
+    let message = || format!("Of a row at most {LARGEST_ROW} bytes of JSON are taken; this is its largest column.");
+    (whole > LARGEST_ROW).then(|| FieldIssue::new(largest, IssueCode::TooLong, message()))
 }
 
 struct Reading<'a> {
@@ -186,4 +206,32 @@ fn content(row: &SourceRow) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&Sha256::digest(text.as_bytes())[..8]);
     u64::from_be_bytes(first).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(kind: Kind, fields: Value) -> SourceRow {
+        let fields = fields.as_object().unwrap().clone().into_iter().collect();
+        SourceRow { kind, id: "7".to_owned(), updated_at: None, fields, deleted: false }
+    }
+
+    fn refused(kind: Kind, fields: Value) -> Option<String> {
+        let read = read(&row(kind, fields), &RuleSet::default(), Timestamp::UNIX_EPOCH);
+        read.err().filter(|issue| issue.code == IssueCode::TooLong).map(|issue| issue.field)
+    }
+
+    #[test]
+    fn a_row_that_no_record_can_hold_is_refused_by_its_largest_column_whatever_it_is_of() {
+        let (much, most) = ("x".repeat(LARGEST_ROW), "x".repeat(LARGEST_ROW - 1_000));
+        for kind in [Kind::Organisation, Kind::Deal] {
+            assert_eq!(refused(kind, json!({"name": "Globex", "notes": much})), Some("notes".to_owned()));
+            assert_eq!(refused(kind, json!({"name": "Globex", "notes": most})), None);
+            let many = json!({"name": "Globex", "notes": most, "history": ["x".repeat(2_000)]});
+            assert_eq!(refused(kind, many), Some("notes".to_owned()));
+        }
+        assert_eq!(refused(Kind::Person, json!({"organisation_ids": much})), Some("organisation_ids".to_owned()));
+        assert_eq!(refused(Kind::Person, json!({"biography": much})), None, "no rule takes the column");
+    }
 }

@@ -19,5 +19,5 @@ pub(crate) use links::{activity, campaigns, points, segments};
 pub(crate) use list::list;
 pub(crate) use save::{delete_merged, save};
 pub(crate) use single::{create, edit, get_one, remove};
-pub(crate) use value::clean_email;
+pub(crate) use value::{Submitted, clean_email, submit};
 pub(crate) use view::{Shape, emit_contact, flat_profile, lead_view};

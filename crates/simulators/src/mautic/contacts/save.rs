@@ -16,6 +16,10 @@ pub(crate) fn save(store: &mut Store, draft: &mut Draft, params: &Map<String, Va
     let old_points = before.as_ref().map_or(0, |contact| contact.points);
     apply_relations(store, draft, params, actor);
     let changes = draft.write_values();
+    if changes.get("company").is_some_and(|change| change[1].is_null()) {
+        // Whoever loses the name of the primary company does not belong to it any more (`LeadModel::saveEntity`).
+        draft.contact.companies.pop();
+    }
 
     let now = store.now();
     if !created || draft.contact.by.frozen {
