@@ -771,7 +771,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Puts the parked jobs of an issue on the queue again, a hundred a call. */
+        /** Puts the parked jobs of an issue on the queue again, a hundred a call, those that were parked longest ago first. */
         post: operations["replayIssue"];
         delete?: never;
         options?: never;
@@ -978,7 +978,7 @@ export interface components {
          */
         Situation: "linked" | "absent" | "found" | "ambiguous" | "taken" | "merged" | "missing" | "gone" | "not_mapped" | "erased";
         /** @enum {string} */
-        ErrorCode: "malformed_json" | "body_cut_off" | "body_too_slow" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "run_under_way" | "run_is_over" | "event_is_completed" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "connection_failed" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
+        ErrorCode: "malformed_json" | "body_cut_off" | "body_too_slow" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "run_under_way" | "run_is_over" | "event_is_completed" | "plan_is_gone" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "connection_failed" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
         /** @description A value that could not be taken. The rest of what was sent is not held back by it. */
         FieldIssue: {
             /** @description The field as the caller named it, as a path: `contact.email`. */
@@ -1893,9 +1893,14 @@ export interface components {
             startedAt: string;
             /** Format: date-time */
             finishedAt: string | null;
-            /** @enum {unknown} */
-            end: "running" | "finished" | "incomplete" | "paused" | "halted" | "failed" | "stopped" | "planned";
+            /**
+             * @description `queued`: ordered, and not begun by its job.
+             * @enum {unknown}
+             */
+            end: "running" | "finished" | "incomplete" | "paused" | "halted" | "failed" | "stopped" | "planned" | "queued";
             continuations: number;
+            /** @description Whether it compares every row with what was sent because a person wanted that. */
+            full: boolean;
             rows: number;
             unchanged: number;
             stale: number;
@@ -2911,6 +2916,21 @@ export interface components {
                 };
             };
         };
+        /** @description The plan of the dry run is not kept any more. */
+        PlanIsGone: {
+            headers: {
+                "X-Correlation-ID": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorAnswer"] & {
+                    error?: {
+                        /** @constant */
+                        code?: "plan_is_gone";
+                    };
+                };
+            };
+        };
         /** @description Another one has the id or the name. */
         NameTaken: {
             headers: {
@@ -3121,7 +3141,10 @@ export interface components {
         PageAfter: string;
         /** @description The tenant's id. */
         Tenant: string;
-        /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+        /**
+         * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+         *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+         */
         WantedIntegration: string;
         /** @description The run's id. */
         Run: string;
@@ -3422,11 +3445,11 @@ export interface operations {
             query?: {
                 /** @description At most so many. */
                 limit?: number;
-                /** @description Only those in this state; of the newest 2,000. */
+                /** @description Only those in this state. A page looks at 2,000 events; it can be short, and even empty, before the end. */
                 status?: components["schemas"]["EventStatus"];
                 /** @description Only those of the user with this id, as soon as work on them has begun. */
                 userId?: string;
-                /** @description Go on after the event with this id, the `next` of the answer before. */
+                /** @description Go on after `next` of the answer before, or after the event with this id. */
                 after?: string;
             };
             header?: {
@@ -4683,7 +4706,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -4716,7 +4742,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -4758,7 +4787,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -4801,7 +4833,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -4842,7 +4877,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -4866,6 +4904,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            410: components["responses"]["PlanIsGone"];
             422: components["responses"]["Unprocessable"];
             429: components["responses"]["Throttled"];
             500: components["responses"]["Misconfigured"];
@@ -4878,7 +4917,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -4889,7 +4931,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It had paused, and is over now. */
+            /** @description It had paused or stood on the queue, and is over now. */
             200: {
                 headers: {
                     "X-Correlation-ID": components["headers"]["CorrelationId"];
@@ -4931,7 +4973,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -4964,7 +5009,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5083,7 +5131,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5116,7 +5167,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5295,7 +5349,7 @@ export interface operations {
                     "application/json": components["schemas"]["ReplayedAnswer"];
                 };
             };
-            /** @description There are more of them; call again. */
+            /** @description There are more of them; call again, until an answer names a job a second time: it was parked again meanwhile. */
             202: {
                 headers: {
                     "X-Correlation-ID": components["headers"]["CorrelationId"];
@@ -5425,7 +5479,7 @@ export interface operations {
                 userId?: string;
                 /** @description Only those of the user with this address. */
                 email?: string;
-                /** @description Only those in this state; of the newest 2,000. */
+                /** @description Only those in this state. A page looks at 2,000 events; it can be short, and even empty, before the end. */
                 status?: components["schemas"]["EventStatus"];
                 /** @description At most so many. */
                 limit?: components["parameters"]["PageLimit"];
@@ -5435,7 +5489,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5468,7 +5525,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -5504,7 +5564,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -5545,7 +5608,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5578,7 +5644,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -5614,7 +5683,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {

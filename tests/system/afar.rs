@@ -1,5 +1,14 @@
 //! The command over HTTP: against an installation that it has neither folder nor table of, only an address and a key.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use serde_json::{Value, json};
 use tandem_core::domain::role::Role;
 use tandem_core::domain::scope::TenantId;
@@ -42,7 +51,7 @@ async fn what_an_operator_does_is_done_over_http_too() {
     let payload = json!({"id": "1", "contact": {"email": "jane@example.com", "first_name": "Jane"}});
     assert!(system.caller.upsert(payload).await.unwrap().is_taken());
     let event = json!({"id": "e1", "name": "user_signup", "user": {"id": "1", "email": "jane@example.com"}});
-    let post = system.caller.keyed(reqwest::Method::POST, "/events?wait=true").json(&event);
+    let post = system.caller.keyed(Method::POST, "/events?wait=true").json(&event);
     assert!(system.caller.send(post).await.unwrap().is_taken());
     let synced = terminal.json(&["sync", "--full"]).await;
     assert_eq!(synced["end"], "finished", "{synced}");
@@ -101,4 +110,85 @@ async fn what_goes_wrong_over_http_is_told_with_address_status_and_cure() {
         let refused = told(url, KEY, local).await;
         assert!(refused.contains("TANDEM_URL") && refused.contains(local[0]), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn commands_that_work_here_alone_refuse_another_integration_than_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    for local in [&["budget", "show"][..], &["mappings", "list"], &["rules", "check"], &["record", "show", "deal", "d"]]
+    {
+        let refused = tandem(folder.path(), &[], &[&["--integration", "second"], local].concat()).await;
+        assert!(!refused.success, "{refused:?}");
+        assert!(refused.err.contains("--integration") && refused.err.contains("second"), "{refused:?}");
+        assert!(refused.err.contains(local[0]), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_address_holds_beside_the_address_is_told_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [
+        "https://ada:s3same@127.0.0.1:9/",
+        "https://127.0.0.1:9/?key=s3same",
+        "https://s3same:pw@",
+        "s3same:pw@host",
+        "http://ada:s3same@tandem.example.com",
+        "ftp://ada:s3same@127.0.0.1",
+    ] {
+        let variables = [("TANDEM_URL", url), ("TANDEM_API_KEY", KEY)];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for arguments in [&["status"][..], &["--help"]] {
+            let printed = tandem(folder.path(), &variables, arguments).await;
+            assert!(!printed.out.contains("s3same") && !printed.err.contains("s3same"), "{url}: {printed:?}");
+        }
+        let printed = tandem(folder.path(), &variables, &["status"]).await;
+        assert!(!printed.success && printed.err.contains("127.0.0.1") || printed.err.contains("--url"), "{printed:?}");
+    }
+}
+
+/// What stands in front of an installation, and answers some looks at a run itself.
+async fn busy(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let looks_at_run = parts.method == Method::GET && parts.uri.path().starts_with("/api/v1/runs/");
+    if looks_at_run {
+        let number = gate.looks.fetch_add(1, Ordering::SeqCst);
+        let gateway = (StatusCode::TOO_MANY_REQUESTS, Json(json!({"message": "Too Many Requests"})));
+        let busy = json!({"ok": false, "error": {"code": "storage_unavailable", "message": "busy", "details": []}});
+        match number {
+            0 => return gateway.into_response(),
+            1 => return (StatusCode::SERVICE_UNAVAILABLE, [("Retry-After", "2")], Json(busy)).into_response(),
+            2 => return StatusCode::BAD_GATEWAY.into_response(),
+            _ => {}
+        }
+    }
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers = parts.headers;
+    headers.remove("host");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let sent = client.request(parts.method, format!("{}{path}", gate.url)).headers(headers);
+    let answer = sent.body(to_bytes(body, 1_000_000).await.unwrap()).send().await.unwrap();
+    let status = answer.status();
+    (status, [("Content-Type", "application/json")], answer.bytes().await.unwrap()).into_response()
+}
+
+struct Gate {
+    url: String,
+    looks: AtomicU32,
+}
+
+#[tokio::test]
+async fn a_run_is_waited_for_though_some_looks_at_it_are_refused() {
+    let system = System::start().await;
+    let gate = Arc::new(Gate { url: system.url().to_owned(), looks: AtomicU32::new(0) });
+    let router = Router::new().fallback(busy).with_state(gate.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let terminal = Terminal { url, ..Terminal::at(&system, KEY) };
+    let began = Instant::now();
+    let synced = terminal.json(&["sync"]).await;
+    assert_eq!(synced["end"], "finished", "{synced}");
+    assert!(gate.looks.load(Ordering::SeqCst) > 3);
+    assert!(began.elapsed() >= Duration::from_secs(5), "what Retry-After says is waited for: {:?}", began.elapsed());
+    server.abort();
 }

@@ -58,7 +58,14 @@ struct Cli {
     #[arg(long, global = true, default_value = ".tandem", env = "TANDEM_DATA_DIR")]
     data_dir: PathBuf,
     /// The installation to work on, over HTTP; without it, the one of the data folder, or of `TANDEM_TABLE`.
-    #[arg(id = "installation_url", long = "url", value_name = "URL", global = true, env = "TANDEM_URL")]
+    #[arg(
+        id = "installation_url",
+        long = "url",
+        value_name = "URL",
+        global = true,
+        env = "TANDEM_URL",
+        hide_env_values = true
+    )]
     url: Option<String>,
     /// The API key for --url.
     #[arg(
