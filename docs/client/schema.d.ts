@@ -442,6 +442,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/integrations/{id}/mappings/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of the mapping set that are kept, the newest first, the built-in one last. */
+        get: operations["listMappings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The lifecycle rules that count, or a stored version of them. */
+        get: operations["getRules"];
+        /**
+         * Makes lifecycle rules those that count, as a new version.
+         * @description They are checked as a whole against the integration's field rules; `details` name all that is wrong. Functions take the new
+         *     version up within half a minute.
+         */
+        put: operations["setRules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of the lifecycle rules that were stored, the newest first. */
+        get: operations["listRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes the rules of an older version those that count again, as a new version; 0 are those of the configuration. */
+        post: operations["rollBackRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/integrations": {
         parameters: {
             query?: never;
@@ -1377,6 +1450,27 @@ export interface components {
             correlationId: string;
             durationMs: number;
         };
+        MappingVersionsAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["MappingVersions"];
+            correlationId: string;
+            durationMs: number;
+        };
+        RulesAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["Rules"];
+            correlationId: string;
+            durationMs: number;
+        };
+        RuleVersionsAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["RuleVersions"];
+            correlationId: string;
+            durationMs: number;
+        };
         CheckedMappingsAnswer: {
             /** @constant */
             ok: true;
@@ -1808,6 +1902,49 @@ export interface components {
         };
         NewMappings: {
             mappings: components["schemas"]["Mapping"][];
+            /** @description What this version is for. */
+            note?: string | null;
+        };
+        MappingVersions: {
+            /** @description The number of the one that counts. */
+            active: number;
+            versions: {
+                version: number;
+                /** Format: date-time */
+                setAt: string | null;
+                setBy: string;
+                note: string | null;
+                /** @description How many rules the set has. */
+                rules: number;
+            }[];
+        };
+        Rules: {
+            /** @description 0 where none were stored. */
+            version: number;
+            /** @description Whether they are the tenant's own; else those of the configuration count. */
+            stored: boolean;
+            /** @description The rules, in TOML; null for a version that says that those of the configuration count. */
+            rules: string | null;
+            /** Format: date-time */
+            setAt: string | null;
+            setBy: string | null;
+            note: string | null;
+        };
+        RuleVersions: {
+            /** @description The number of the one that counts; 0 where none was stored. */
+            active: number;
+            versions: {
+                version: number;
+                /** Format: date-time */
+                setAt: string;
+                setBy: string;
+                note: string | null;
+                stored: boolean;
+            }[];
+        };
+        NewRules: {
+            /** @description The rules, in TOML. */
+            rules: string;
             /** @description What this version is for. */
             note?: string | null;
         };
@@ -4406,6 +4543,201 @@ export interface operations {
             502: components["responses"]["BadPlatform"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["PlatformTimeout"];
+        };
+    };
+    listMappings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The integration, by its name in Tandem; the default one is `mautic`. */
+                id: components["parameters"]["MappedIntegration"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions, without the sets. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MappingVersionsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getRules: {
+        parameters: {
+            query?: {
+                /** @description The version. */
+                version?: number;
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules. Their ETag is their version. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    setRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description At most 256 KB of rules, and the note. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRules"];
+            };
+        };
+        responses: {
+            /** @description They count. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions, without the rules. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleVersionsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    rollBackRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Which one. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VersionOfMappings"];
+            };
+        };
+        responses: {
+            /** @description They count. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
         };
     };
     listIntegrations: {

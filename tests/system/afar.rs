@@ -82,6 +82,54 @@ async fn what_an_operator_does_is_done_over_http_too() {
 }
 
 #[tokio::test]
+async fn mapping_sets_and_lifecycle_rules_are_read_checked_and_set_over_http_too() {
+    let system = System::with(Options::default().without_worker()).await;
+    let terminal = Terminal::at(&system, KEY);
+    let file = |name: &str, text: &str| {
+        let path = terminal.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let set = terminal.run(&["mappings", "show"]).await.out;
+    let own = file("own.toml", &set.replacen("local = \"city\"", "local = \"home_town\"", 1));
+    assert!(terminal.run(&["mappings", "check", &own]).await.out.starts_with("sound"));
+    let diff = terminal.run(&["mappings", "diff", &own]).await;
+    assert!(diff.success && diff.out.contains("home_town"), "{diff:?}");
+    assert_eq!(terminal.json(&["mappings", "set", &own, "--note", "in town", "--if-version", "0"]).await["version"], 1);
+    let late = terminal.run(&["mappings", "set", &own, "--if-version", "7"]).await;
+    assert!(!late.success && late.err.contains("412"), "{late:?}");
+    let wrong = file("wrong.toml", &set.replacen("remote = \"city\"", "remote = \"nowhere\"", 1));
+    let refused = terminal.run(&["mappings", "set", &wrong]).await;
+    assert!(!refused.success && refused.err.contains("nowhere"), "{refused:?}");
+    assert_eq!(terminal.json(&["mappings", "rollback", "0"]).await["version"], 2);
+    let versions = terminal.json(&["mappings", "list"]).await;
+    let numbers: Vec<&Value> = versions["versions"].as_array().unwrap().iter().map(|one| &one["version"]).collect();
+    assert_eq!((&versions["active"], numbers), (&json!(2), vec![&json!(2), &json!(1), &json!(0)]));
+    assert_eq!(versions["versions"][1]["note"], "in town");
+    assert!(!terminal.run(&["mappings", "show", "--version", "9"]).await.success);
+
+    let rules = terminal.json(&["rules", "show"]).await;
+    assert_eq!((&rules["version"], &rules["stored"]), (&json!(0), &json!(false)));
+    let simple = file("rules.toml", "[[rule]]\non = \"user_signup\"\nset = { city = \"Perth\" }\n");
+    let stored = terminal.run(&["rules", "set", &simple, "--note", "a first one"]).await;
+    assert!(stored.success, "{stored:?}");
+    assert_eq!(terminal.json(&["rules", "show"]).await["stored"], true);
+    let broken = file("broken.toml", "[[rule]]\non = \"user_signup\"\nset = { no_such_field = \"1\" }\n");
+    let refused = terminal.run(&["rules", "set", &broken]).await;
+    assert!(!refused.success && refused.err.contains("no_such_field"), "{refused:?}");
+    assert_eq!(terminal.json(&["rules", "rollback", "0"]).await["version"], 2);
+    let versions = terminal.json(&["rules", "list"]).await;
+    assert_eq!(
+        (&versions["active"], &versions["versions"][1]["note"], &versions["versions"][0]["stored"]),
+        (&json!(2), &json!("a first one"), &json!(false))
+    );
+    assert!(!terminal.run(&["rules", "rollback", "9"]).await.success);
+    let audit = terminal.json(&["audit"]).await;
+    let deeds: Vec<&str> = audit.as_array().unwrap().iter().filter_map(|entry| entry["action"].as_str()).collect();
+    assert_eq!(deeds, ["rules.set", "rules.set", "mappings.set", "mappings.set"]);
+}
+
+#[tokio::test]
 async fn what_goes_wrong_over_http_is_told_with_address_status_and_cure() {
     let system = System::with(Options::default().without_worker()).await;
     let told = async |url: &str, key: &str, arguments: &[&str]| {
@@ -106,10 +154,13 @@ async fn what_goes_wrong_over_http_is_told_with_address_status_and_cure() {
     assert!(keyless.contains("TANDEM_API_KEY"), "{keyless}");
     let other = told(url, KEY, &["keys", "list", "--tenant", "acme"]).await;
     assert!(other.contains("a key belongs to one tenant"), "{other}");
-    for local in [&["doctor", "duplicates"][..], &["import", "x.csv"], &["mappings", "list"], &["connect", "mautic"]] {
+    let tried = ["mappings", "set", "x.toml", "--dry-run"];
+    for local in [&["doctor", "duplicates"][..], &["import", "x.csv"], &["rules", "check"], &["connect", "mautic"]] {
         let refused = told(url, KEY, local).await;
         assert!(refused.contains("TANDEM_URL") && refused.contains(local[0]), "{refused}");
     }
+    let refused = told(url, KEY, &tried).await;
+    assert!(refused.contains("--dry-run") && refused.contains("not over HTTP"), "{refused}");
 }
 
 #[tokio::test]

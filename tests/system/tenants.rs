@@ -94,6 +94,8 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
             let body = if route.verb == Verb::Get { Value::Null } else { json!({"mappings": [], "version": 1}) };
             (path.replace("{id}", "mautic"), body)
         }
+        (Verb::Put, "/api/v1/rules") => (route.path.to_owned(), json!({"rules": ""})),
+        (Verb::Post, "/api/v1/rules/rollback") => (route.path.to_owned(), json!({"version": 0})),
         (Verb::Post, "/api/v1/records/find") => (route.path.to_owned(), json!({"email": EMAIL})),
         (Verb::Post, "/api/v1/conflicts/resolve") => {
             (route.path.to_owned(), json!({"record": ids.record, "field": "city", "side": "platform"}))
@@ -112,7 +114,9 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
             | "/api/v1/issues"
             | "/api/v1/jobs"
             | "/api/v1/events"
-            | "/api/v1/deliveries",
+            | "/api/v1/deliveries"
+            | "/api/v1/rules"
+            | "/api/v1/rules/versions",
         ) => (route.path.to_owned(), Value::Null),
         (verb, path)
             if [

@@ -90,11 +90,12 @@ pub struct Ask<'a> {
     path: Vec<&'a str>,
     query: Vec<(&'a str, String)>,
     body: Option<Value>,
+    seen: Option<u64>,
 }
 
 impl<'a> Ask<'a> {
     fn new(method: Method, path: &[&'a str]) -> Self {
-        Self { method, path: path.to_vec(), query: Vec::new(), body: None }
+        Self { method, path: path.to_vec(), query: Vec::new(), body: None, seen: None }
     }
 
     /// A look at what is under `/api/v1` and this path.
@@ -110,6 +111,16 @@ impl<'a> Ask<'a> {
     /// A change of what is there.
     pub fn patch(path: &[&'a str], body: Value) -> Self {
         Self { body: Some(body), ..Self::new(Method::PATCH, &[&["api", "v1"], path].concat()) }
+    }
+
+    /// What is to be there in its place.
+    pub fn put(path: &[&'a str], body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::PUT, &[&["api", "v1"], path].concat()) }
+    }
+
+    /// The same, if what is there is at this revision still.
+    pub fn only_at(self, seen: Option<u64>) -> Self {
+        Self { seen, ..self }
     }
 
     /// The end of what is there.
@@ -248,6 +259,9 @@ impl Api {
         let mut request = Request::builder().method(ask.method.clone()).uri(address);
         if let Some(integration) = &self.integration {
             request = request.header(INTEGRATION, named(integration)?);
+        }
+        if let Some(seen) = ask.seen {
+            request = request.header(header::IF_MATCH, format!("\"{seen}\""));
         }
         let request = match &ask.body {
             Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),

@@ -37,6 +37,7 @@ pub use routes::{Access, Function, ROUTES, Route, Verb};
 use crate::admin::Admin;
 use crate::admin::integrations::Integrations;
 use crate::config::BillingConfig;
+use crate::lifecycle_rules::LifecycleRules;
 use crate::mappings::Mappings;
 use crate::rules_in_use::{InUse, RulesInUse};
 use crate::store::{HealthTable, IdempotencyStore, RecordsTable};
@@ -61,6 +62,8 @@ pub struct AppState {
     pub rules_in_use: Arc<RulesInUse>,
     /// The mapping sets of integrations.
     pub mappings: Mappings,
+    /// The lifecycle rules of tenants.
+    pub lifecycle_rules: LifecycleRules,
     /// Who may call.
     pub keys: Arc<KeyRing>,
     /// What operators do with tenants and keys.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::http::{Method, header};
 use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -66,6 +66,9 @@ impl Remote {
         let mut headers = HeaderMap::new();
         if let Some(name) = integration {
             headers.insert(HeaderName::from_static(INTEGRATION), named(name)?);
+        }
+        if let Some(tag) = ask.seen.and_then(|seen| HeaderValue::from_str(&format!("\"{seen}\"")).ok()) {
+            headers.insert(header::IF_MATCH, tag);
         }
         let call = Call {
             peer: "Tandem",
