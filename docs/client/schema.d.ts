@@ -442,6 +442,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/integrations/{id}/mappings/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of the mapping set that are kept, the newest first, the built-in one last. */
+        get: operations["listMappings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The lifecycle rules that count, or a stored version of them. */
+        get: operations["getRules"];
+        /**
+         * Makes lifecycle rules those that count, as a new version.
+         * @description They are checked as a whole against the integration's field rules; `details` name all that is wrong. Functions take the new
+         *     version up within half a minute.
+         */
+        put: operations["setRules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of the lifecycle rules that were stored, the newest first. */
+        get: operations["listRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes the rules of an older version those that count again, as a new version; 0 are those of the configuration. */
+        post: operations["rollBackRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/integrations": {
         parameters: {
             query?: never;
@@ -771,7 +844,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Puts the parked jobs of an issue on the queue again, a hundred a call. */
+        /** Puts the parked jobs of an issue on the queue again, a hundred a call, those that were parked longest ago first. */
         post: operations["replayIssue"];
         delete?: never;
         options?: never;
@@ -978,7 +1051,7 @@ export interface components {
          */
         Situation: "linked" | "absent" | "found" | "ambiguous" | "taken" | "merged" | "missing" | "gone" | "not_mapped" | "erased";
         /** @enum {string} */
-        ErrorCode: "malformed_json" | "body_cut_off" | "body_too_slow" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "run_under_way" | "run_is_over" | "event_is_completed" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "connection_failed" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
+        ErrorCode: "malformed_json" | "body_cut_off" | "body_too_slow" | "empty_body" | "unauthenticated" | "unproved" | "forbidden" | "tenant_suspended" | "no_integration" | "not_found" | "no_such_path" | "unknown_integration" | "method_not_allowed" | "conflict" | "name_taken" | "precondition_failed" | "in_progress" | "run_under_way" | "run_is_over" | "event_is_completed" | "plan_is_gone" | "body_too_large" | "unsupported_media_type" | "invalid_request" | "refused_by_platform" | "invalid_idempotency_key" | "idempotency_key_reused" | "other_source" | "connection_failed" | "platform_rate_limited" | "misconfigured" | "platform_credentials" | "platform_garbled" | "platform_unavailable" | "storage_unavailable" | "unhealthy" | "platform_timeout";
         /** @description A value that could not be taken. The rest of what was sent is not held back by it. */
         FieldIssue: {
             /** @description The field as the caller named it, as a path: `contact.email`. */
@@ -1374,6 +1447,27 @@ export interface components {
             /** @constant */
             ok: true;
             data: components["schemas"]["Mappings"];
+            correlationId: string;
+            durationMs: number;
+        };
+        MappingVersionsAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["MappingVersions"];
+            correlationId: string;
+            durationMs: number;
+        };
+        RulesAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["Rules"];
+            correlationId: string;
+            durationMs: number;
+        };
+        RuleVersionsAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["RuleVersions"];
             correlationId: string;
             durationMs: number;
         };
@@ -1811,6 +1905,49 @@ export interface components {
             /** @description What this version is for. */
             note?: string | null;
         };
+        MappingVersions: {
+            /** @description The number of the one that counts. */
+            active: number;
+            versions: {
+                version: number;
+                /** Format: date-time */
+                setAt: string | null;
+                setBy: string;
+                note: string | null;
+                /** @description How many rules the set has. */
+                rules: number;
+            }[];
+        };
+        Rules: {
+            /** @description 0 where none were stored. */
+            version: number;
+            /** @description Whether they are the tenant's own; else those of the configuration count. */
+            stored: boolean;
+            /** @description The rules, in TOML; null for a version that says that those of the configuration count. */
+            rules: string | null;
+            /** Format: date-time */
+            setAt: string | null;
+            setBy: string | null;
+            note: string | null;
+        };
+        RuleVersions: {
+            /** @description The number of the one that counts; 0 where none was stored. */
+            active: number;
+            versions: {
+                version: number;
+                /** Format: date-time */
+                setAt: string;
+                setBy: string;
+                note: string | null;
+                stored: boolean;
+            }[];
+        };
+        NewRules: {
+            /** @description The rules, in TOML. */
+            rules: string;
+            /** @description What this version is for. */
+            note?: string | null;
+        };
         VersionOfMappings: {
             version: number;
         };
@@ -1893,9 +2030,14 @@ export interface components {
             startedAt: string;
             /** Format: date-time */
             finishedAt: string | null;
-            /** @enum {unknown} */
-            end: "running" | "finished" | "incomplete" | "paused" | "halted" | "failed" | "stopped" | "planned";
+            /**
+             * @description `queued`: ordered, and not begun by its job.
+             * @enum {unknown}
+             */
+            end: "running" | "finished" | "incomplete" | "paused" | "halted" | "failed" | "stopped" | "planned" | "queued";
             continuations: number;
+            /** @description Whether it compares every row with what was sent because a person wanted that. */
+            full: boolean;
             rows: number;
             unchanged: number;
             stale: number;
@@ -2911,6 +3053,21 @@ export interface components {
                 };
             };
         };
+        /** @description The plan of the dry run is not kept any more. */
+        PlanIsGone: {
+            headers: {
+                "X-Correlation-ID": components["headers"]["CorrelationId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorAnswer"] & {
+                    error?: {
+                        /** @constant */
+                        code?: "plan_is_gone";
+                    };
+                };
+            };
+        };
         /** @description Another one has the id or the name. */
         NameTaken: {
             headers: {
@@ -3121,7 +3278,10 @@ export interface components {
         PageAfter: string;
         /** @description The tenant's id. */
         Tenant: string;
-        /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+        /**
+         * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+         *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+         */
         WantedIntegration: string;
         /** @description The run's id. */
         Run: string;
@@ -3422,11 +3582,11 @@ export interface operations {
             query?: {
                 /** @description At most so many. */
                 limit?: number;
-                /** @description Only those in this state; of the newest 2,000. */
+                /** @description Only those in this state. A page looks at 2,000 events; it can be short, and even empty, before the end. */
                 status?: components["schemas"]["EventStatus"];
                 /** @description Only those of the user with this id, as soon as work on them has begun. */
                 userId?: string;
-                /** @description Go on after the event with this id, the `next` of the answer before. */
+                /** @description Go on after `next` of the answer before, or after the event with this id. */
                 after?: string;
             };
             header?: {
@@ -4385,6 +4545,201 @@ export interface operations {
             504: components["responses"]["PlatformTimeout"];
         };
     };
+    listMappings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The integration, by its name in Tandem; the default one is `mautic`. */
+                id: components["parameters"]["MappedIntegration"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions, without the sets. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MappingVersionsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    getRules: {
+        parameters: {
+            query?: {
+                /** @description The version. */
+                version?: number;
+            };
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules. Their ETag is their version. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    setRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description At most 256 KB of rules, and the note. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRules"];
+            };
+        };
+        responses: {
+            /** @description They count. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    listRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions, without the rules. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleVersionsAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    rollBackRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+                /** @description The `ETag` that was read; when it was changed since, nothing is done (412). */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Which one. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VersionOfMappings"];
+            };
+        };
+        responses: {
+            /** @description They count. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
     listIntegrations: {
         parameters: {
             query?: never;
@@ -4683,7 +5038,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -4716,7 +5074,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -4758,7 +5119,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -4801,7 +5165,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -4842,7 +5209,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -4866,6 +5236,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            410: components["responses"]["PlanIsGone"];
             422: components["responses"]["Unprocessable"];
             429: components["responses"]["Throttled"];
             500: components["responses"]["Misconfigured"];
@@ -4878,7 +5249,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -4889,7 +5263,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It had paused, and is over now. */
+            /** @description It had paused or stood on the queue, and is over now. */
             200: {
                 headers: {
                     "X-Correlation-ID": components["headers"]["CorrelationId"];
@@ -4931,7 +5305,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -4964,7 +5341,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5083,7 +5463,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5116,7 +5499,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5295,7 +5681,7 @@ export interface operations {
                     "application/json": components["schemas"]["ReplayedAnswer"];
                 };
             };
-            /** @description There are more of them; call again. */
+            /** @description There are more of them; call again, until an answer names a job a second time: it was parked again meanwhile. */
             202: {
                 headers: {
                     "X-Correlation-ID": components["headers"]["CorrelationId"];
@@ -5425,7 +5811,7 @@ export interface operations {
                 userId?: string;
                 /** @description Only those of the user with this address. */
                 email?: string;
-                /** @description Only those in this state; of the newest 2,000. */
+                /** @description Only those in this state. A page looks at 2,000 events; it can be short, and even empty, before the end. */
                 status?: components["schemas"]["EventStatus"];
                 /** @description At most so many. */
                 limit?: components["parameters"]["PageLimit"];
@@ -5435,7 +5821,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5468,7 +5857,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -5504,7 +5896,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -5545,7 +5940,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path?: never;
@@ -5578,7 +5976,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {
@@ -5614,7 +6015,10 @@ export interface operations {
             header?: {
                 /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
                 "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
-                /** @description The integration that is meant, by id or name, where the tenant has several; else it is the first one. */
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
                 "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
             };
             path: {

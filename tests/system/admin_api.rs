@@ -9,24 +9,24 @@ use tandem_core::sync::run::SyncOptions;
 use tandem_tests::client::Answer;
 use tandem_tests::system::{Options, System};
 
-async fn quiet() -> System {
+pub(super) async fn quiet() -> System {
     System::with(Options::default().without_worker()).await
 }
 
-async fn ask(system: &System, method: Method, path: &str, body: Value) -> Answer {
+pub(super) async fn ask(system: &System, method: Method, path: &str, body: Value) -> Answer {
     let request = system.caller.keyed(method, &format!("/api/v1{path}"));
     let request = if body.is_null() { request } else { request.json(&body) };
     system.caller.send(request).await.unwrap()
 }
 
-async fn get(system: &System, path: &str) -> Value {
+pub(super) async fn get(system: &System, path: &str) -> Value {
     let answer = ask(system, Method::GET, path, Value::Null).await;
     assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     answer.data().clone()
 }
 
 /// All entries of a list by pages of this size; each page but the last has a `next`. Between them, `meanwhile` is done.
-async fn pages(
+pub(super) async fn pages(
     system: &System,
     path: &str,
     name: &str,
@@ -50,12 +50,12 @@ async fn pages(
     }
 }
 
-async fn upsert(system: &System, id: &str) {
+pub(super) async fn upsert(system: &System, id: &str) {
     let payload = json!({"id": id, "contact": {"email": format!("p{id}@example.com"), "first_name": "P"}});
     assert!(system.caller.upsert(payload).await.unwrap().is_taken());
 }
 
-async fn park(system: &System, id: &str, kind: FailureKind) {
+pub(super) async fn park(system: &System, id: &str, kind: FailureKind) {
     let desk = system.desk();
     let job = Job {
         id: id.to_owned(),
@@ -375,7 +375,7 @@ async fn a_name_that_no_key_of_the_table_can_hold_names_nothing_and_is_no_fault(
     let long = "x".repeat(1_500);
     for (method, path) in [
         (Method::GET, format!("/runs/{long}")),
-        (Method::GET, format!("/runs/{long}/rows?problem=rejected")),
+        (Method::GET, format!("/runs/{long}/rows?issue=rejected")),
         (Method::GET, format!("/runs/{long}/plan")),
         (Method::POST, format!("/runs/{long}/stop")),
         (Method::GET, format!("/records/{long}")),

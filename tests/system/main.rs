@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 mod admin_api;
+mod admin_deeds;
+mod admin_pages;
+mod admin_runs;
 mod afar;
 mod auth;
 mod bad_input;

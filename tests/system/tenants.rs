@@ -2,6 +2,7 @@
 //! called: one that is not named in `sample` fails these tests.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use jiff::SignedDuration;
 use reqwest::Method;
@@ -13,6 +14,7 @@ use tandem_core::error::{Failure, FailureKind};
 use tandem_core::jobs::message::{Job, ParkedJob, Task};
 use tandem_core::sync::issues::issue_of;
 use tandem_core::sync::run::SyncOptions;
+use tandem_simulators::{MauticOptions, MauticSimulator, RunningMautic};
 use tandem_tests::client::{Answer, Caller};
 use tandem_tests::system::{KEY, Options, System};
 
@@ -20,7 +22,10 @@ use tandem_tests::system::{KEY, Options, System};
 const EMAIL: &str = "mine@example.com";
 const EVENT: &str = "evt-of-mine";
 const KEY_NAME: &str = "key-of-mine";
-const SECRETS: [&str; 3] = [EMAIL, EVENT, KEY_NAME];
+/// Of which no call says anything; another tenant may well have a person with the address above.
+const HIDDEN_EMAIL: &str = "hidden@example.com";
+const CITY: &str = "city-of-mine";
+const SECRETS: [&str; 4] = [HIDDEN_EMAIL, CITY, EVENT, KEY_NAME];
 
 /// Ids in the paths of a call.
 struct Ids<'a> {
@@ -89,6 +94,8 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
             let body = if route.verb == Verb::Get { Value::Null } else { json!({"mappings": [], "version": 1}) };
             (path.replace("{id}", "mautic"), body)
         }
+        (Verb::Put, "/api/v1/rules") => (route.path.to_owned(), json!({"rules": ""})),
+        (Verb::Post, "/api/v1/rules/rollback") => (route.path.to_owned(), json!({"version": 0})),
         (Verb::Post, "/api/v1/records/find") => (route.path.to_owned(), json!({"email": EMAIL})),
         (Verb::Post, "/api/v1/conflicts/resolve") => {
             (route.path.to_owned(), json!({"record": ids.record, "field": "city", "side": "platform"}))
@@ -107,7 +114,9 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
             | "/api/v1/issues"
             | "/api/v1/jobs"
             | "/api/v1/events"
-            | "/api/v1/deliveries",
+            | "/api/v1/deliveries"
+            | "/api/v1/rules"
+            | "/api/v1/rules/versions",
         ) => (route.path.to_owned(), Value::Null),
         (verb, path)
             if [
@@ -207,13 +216,45 @@ impl Mine {
 /// A system whose default tenant has a contact, an event, a key, a run, a parked job and a delivery.
 async fn inhabited() -> (System, Mine) {
     let system = System::with(Options::default().without_worker()).await;
-    system.caller.upsert(json!({"id": "1", "contact": {"email": EMAIL}})).await.unwrap();
+    for (id, email) in [("1", EMAIL), ("2", HIDDEN_EMAIL)] {
+        let upsert = json!({"id": id, "contact": {"email": email, "city": CITY}});
+        assert!(system.caller.upsert(upsert).await.unwrap().is_taken());
+    }
     let signup = json!({"id": EVENT, "name": "user_signup", "user": {"id": "1", "email": EMAIL}});
     let post = system.caller.bare(Method::POST, "/events").bearer_auth(KEY).json(&signup);
     assert!(system.caller.send(post).await.unwrap().is_taken());
     let (key, _) = system.make_key(&TenantId::default(), KEY_NAME, Role::Operator, None).await;
     let mine = Mine::of(&system, key.hash).await;
     (system, mine)
+}
+
+/// Another tenant, whose integration works and whose people are its own: what leaks to it would be seen, and not end before it comes
+/// to the table.
+struct Neighbour {
+    operator: Caller,
+    key: String,
+    mautic: RunningMautic,
+}
+
+impl Neighbour {
+    async fn of(system: &System) -> Self {
+        let tenant = system.tenant("another").await;
+        let (_, key) = system.make_key(&tenant, "theirs", Role::Operator, None).await;
+        let operator = system.caller.with_key(key.reveal());
+        let mautic = MauticSimulator::start(MauticOptions::default(), (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let credentials = json!({"clientId": "1_demo", "clientSecret": "demo-secret"});
+        let body =
+            json!({"platform": "mautic", "name": "theirs", "baseUrl": mautic.base_url(), "credentials": credentials});
+        let made = operator.keyed(Method::POST, "/api/v1/integrations").json(&body);
+        assert_eq!(operator.send(made).await.unwrap().status, 200);
+        // The process that made it has read since when there was none.
+        let operator = operator.at(system.passing_instance().await.url());
+        let theirs = json!({"id": "77", "contact": {"email": "theirs@example.com", "city": "Theirs"}});
+        assert!(operator.upsert(theirs).await.unwrap().is_taken());
+        let listed = operator.send(operator.keyed(Method::GET, "/api/v1/records")).await.unwrap();
+        assert_eq!(listed.data()["records"][0]["email"], "theirs@example.com", "{}", listed.body);
+        Self { operator, key: key.reveal().to_owned(), mautic }
+    }
 }
 
 #[tokio::test]
@@ -283,12 +324,11 @@ async fn an_ingest_key_hands_over_and_neither_reads_nor_deletes() {
 #[tokio::test]
 async fn a_key_of_another_tenant_is_told_nothing_and_changes_nothing_by_any_route() {
     let (system, key) = inhabited().await;
-    let tenant = system.tenant("another").await;
-    let (_, operator) = system.make_key(&tenant, "theirs", Role::Operator, None).await;
+    let neighbour = Neighbour::of(&system).await;
     let ids = key.ids("default");
     let calls = system.calls();
     for route in ROUTES {
-        let answer = call(&system.caller, operator.reveal(), route, &ids).await;
+        let answer = call(&neighbour.operator, &neighbour.key, route, &ids).await;
         let body = answer.body.to_string();
         assert!(
             !SECRETS.iter().chain([&key.key.as_str()]).any(|secret| body.contains(secret)),
@@ -300,6 +340,11 @@ async fn a_key_of_another_tenant_is_told_nothing_and_changes_nothing_by_any_rout
     }
     assert!(system.calls() <= calls + 1, "but for the health check, Mautic was not called");
     assert_eq!(system.contact(EMAIL).fields.get("firstname"), None);
+    assert_eq!(
+        neighbour.mautic.contacts().len(),
+        2,
+        "their own person, and one whom they made with an address of mine"
+    );
     let keys = system.admin().keys.list(&TenantId::default(), None, 10).await.unwrap();
     assert!(keys.iter().all(|key| key.revoked_at.is_none()) && keys.len() == 1, "{keys:?}");
 }
@@ -307,14 +352,13 @@ async fn a_key_of_another_tenant_is_told_nothing_and_changes_nothing_by_any_rout
 #[tokio::test]
 async fn an_id_of_another_tenant_is_answered_as_one_that_nobody_has() {
     let (system, key) = inhabited().await;
-    let tenant = system.tenant("another").await;
-    let (_, operator) = system.make_key(&tenant, "theirs", Role::Operator, None).await;
+    let neighbour = Neighbour::of(&system).await;
     let nobody = NOTHING;
     let theirs = key.ids("default");
     let mut compared = BTreeSet::new();
     for route in with_keys().filter(|route| route.path.contains('{')) {
-        let one = call(&system.caller, operator.reveal(), route, &nobody).await;
-        let other = call(&system.caller, operator.reveal(), route, &theirs).await;
+        let one = call(&neighbour.operator, &neighbour.key, route, &nobody).await;
+        let other = call(&neighbour.operator, &neighbour.key, route, &theirs).await;
         assert_eq!((one.status, &one.body["error"]), (other.status, &other.body["error"]), "{}", named(route));
         compared.insert(named(route));
     }

@@ -142,7 +142,7 @@ impl LifecycleRules {
         if seen.is_some_and(|seen| seen != active.version) {
             return Ok(Taken::Changed(active.version));
         }
-        let problems = self.problems(text, fields);
+        let problems = self.problems(tenant, text, fields);
         if !problems.is_empty() {
             return Ok(Taken::Refused(problems));
         }
@@ -158,12 +158,12 @@ impl LifecycleRules {
         }
     }
 
-    fn problems(&self, text: Option<&str>, fields: &RuleSet) -> Vec<Problem> {
+    fn problems(&self, tenant: &TenantId, text: Option<&str>, fields: &RuleSet) -> Vec<Problem> {
         let told = match text {
             Some(text) if text.len() > LONGEST => vec![format!("the rules are longer than {} KB", LONGEST / 1024)],
             Some(text) => RuleBook::parse_stored(text, fields).err().unwrap_or_default(),
             None => {
-                let configured = RulesInForce { version: 0, rules: Rules::Configured(self.configured.clone()) };
+                let configured = RulesInForce { version: 0, rules: Rules::Configured(self.configured_for(tenant)) };
                 configured.book(fields).err().unwrap_or_default()
             }
         };

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tandem_core::domain::issue::IssueCode;
 use tandem_core::error::Result;
 use tandem_core::mapping::RuleSet;
@@ -14,21 +15,31 @@ use tandem_core::sync::services::Desk;
 
 use crate::api::runs::RunRow;
 
-/// Where a row stands among those of a run: by field, then by id.
+/// Where a row stands among those of a run: by field, then by id. Of long ones a digest tells what the first characters don't, so
+/// that a cursor of any place is short enough to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place(String, String, String);
 
 impl Place {
-    fn of(issue: &RowIssue) -> Self {
-        Self(issue.field.clone(), issue.id.clone(), word(issue.code))
+    fn of(field: &str, id: &str, code: IssueCode) -> Self {
+        let first = |text: &str| text.chars().take(MOST_TOLD).collect();
+        let whole = Sha256::digest(format!("{field}\0{id}\0{}", word(code)));
+        Self(first(field), first(id), hex::encode(&whole[..16]))
+    }
+
+    fn of_issue(issue: &RowIssue) -> Self {
+        Self::of(&issue.field, &issue.id, issue.code)
     }
 }
+
+/// So many characters of a field and of an id stand in a place.
+const MOST_TOLD: usize = 60;
 
 impl RunRow {
     /// Where it stands among the rows of its run.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place(self.field.clone(), self.id.clone(), word(self.code))
+        Place::of(&self.field, &self.id, self.code)
     }
 }
 
@@ -47,9 +58,9 @@ pub async fn rows(
     let (scope, rules) = (&desk.integration.scope, &desk.integration.rules);
     let mut issues = desk.services.runs.issues(scope, run).await?;
     issues.retain(|issue| field.is_none_or(|field| is_about(issue, field, rules)));
-    issues.sort_by_cached_key(Place::of);
+    issues.sort_by_cached_key(Place::of_issue);
     issues.dedup();
-    issues.retain(|issue| after.is_none_or(|after| Place::of(issue) > *after));
+    issues.retain(|issue| after.is_none_or(|after| Place::of_issue(issue) > *after));
     issues.truncate(limit);
     let ids: Vec<String> = issues.iter().map(|issue| issue.id.clone()).collect();
     let found = desk.services.source.rows(scope, &ids).await?;

@@ -152,6 +152,23 @@ impl StoredDesks {
         }
     }
 
+    /// The same for whoever looks after a tenant: without an integration that is in use, the first one that is not being removed.
+    /// What is paused is looked at like any other; what is to be done there waits.
+    ///
+    /// # Errors
+    /// As [`Desks::of`].
+    pub async fn to_look_after(&self, tenant: &TenantId, wanted: Option<&str>) -> Result<Option<Desk>> {
+        if let Some(desk) = self.of_tenant(tenant, wanted).await? {
+            return Ok(Some(desk));
+        }
+        if wanted.is_some() {
+            return Ok(None);
+        }
+        let tenancy = self.tenancies.of(tenant).await?;
+        let stays = |one: &&StoredIntegration| !matches!(one.status, IntegrationStatus::Removing { .. });
+        tenancy.integrations.iter().find(stays).map(|stored| self.made_of(tenant, stored)).transpose()
+    }
+
     /// The integration whose webhooks have this public id, and what they are signed with.
     ///
     /// # Errors

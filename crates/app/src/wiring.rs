@@ -347,6 +347,7 @@ impl Foundation {
             lifecycle: Arc::clone(&self.lifecycle),
             rules_in_use: Arc::new(self.rules_in_use()),
             mappings: self.mappings(),
+            lifecycle_rules: self.lifecycle_rules(),
             keys: Arc::new(keys),
             admin,
             integrations: Arc::new(Integrations::new(self)),

@@ -48,6 +48,9 @@ pub fn out_of_time() -> Failure {
 /// How long after a change of a mapping set every function works by it: each looks at most 30 seconds later.
 pub const RULES_SETTLED: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long the changes of a dry run's plan are kept: they hold values of people, and are old by tomorrow.
+pub const PLAN_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
 /// How often all rows are read to find those that are gone.
 pub const RECONCILED_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 

@@ -296,6 +296,8 @@ pub trait ParkedJobs: Send + Sync {
     async fn list(&self, tenant: &TenantId, limit: usize) -> Result<Vec<ParkedJob>>;
     /// The same, of those behind the job of an id. One read call a megabyte.
     async fn list_behind(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<ParkedJob>>;
+    /// How many there are, counted up to `most`. One read call a megabyte.
+    async fn count(&self, tenant: &TenantId, most: usize) -> Result<usize>;
     /// One parked job.
     async fn get(&self, tenant: &TenantId, id: &str) -> Result<Option<ParkedJob>>;
     /// Forgets a parked job, after it was put on the queue again.
@@ -398,6 +400,8 @@ pub trait EventStore: Send + Sync {
     /// Digests of deliveries that were kept before `before` and not finished with, at most `limit`: whoever took them died.
     /// (The list of the unfinished is written with the delivery and shortened by `finish`.) One read call.
     async fn unfinished(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>>;
+    /// How many deliveries were not finished with, counted up to `most`. One read call a megabyte.
+    async fn count_unfinished(&self, scope: &Scope, most: usize) -> Result<usize>;
     /// Deliveries that were not finished with, in the order of their digests, behind one of them, at most `limit`. One read call.
     async fn unfinished_behind(&self, scope: &Scope, after: Option<&str>, limit: usize) -> Result<Vec<KeptDelivery>>;
     /// A delivery that is kept, without its bytes. One read call.

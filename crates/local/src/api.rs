@@ -4,9 +4,10 @@
 mod remote;
 
 use std::path::Path;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Method, Request, header};
+use axum::http::{HeaderValue, Method, Request, header};
 use futures::FutureExt;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use tandem_app::admin::Admin;
 use tandem_app::config::Environment;
 use tandem_app::in_process::InProcess;
-use tandem_core::domain::scope::TenantId;
+use tandem_core::domain::scope::{Scope, TenantId};
 
 use crate::failure::CommandError;
 use crate::installation::Installation;
@@ -65,11 +66,19 @@ impl Target<'_> {
 
     /// That the command works here alone.
     pub fn must_be_here(&self, command: &str) -> Result<(), CommandError> {
-        match self.url {
-            None => Ok(()),
-            Some(_) => Err(CommandError::Undone(format!(
+        if self.url.is_some() {
+            return Err(CommandError::Undone(format!(
                 "the command {command} works on the installation of this machine or of these AWS credentials, and not over HTTP: \
                  leave out --url and TANDEM_URL"
+            )));
+        }
+        // What is done on another integration than the one that was named would be found out too late.
+        let known = Scope::default_mautic().integration.to_string();
+        match self.integration.filter(|wanted| *wanted != known) {
+            None => Ok(()),
+            Some(wanted) => Err(CommandError::Undone(format!(
+                "the command {command} works with the integration that environment variables set up, and not with \"{wanted}\": \
+                 leave out --integration"
             ))),
         }
     }
@@ -81,11 +90,12 @@ pub struct Ask<'a> {
     path: Vec<&'a str>,
     query: Vec<(&'a str, String)>,
     body: Option<Value>,
+    seen: Option<u64>,
 }
 
 impl<'a> Ask<'a> {
     fn new(method: Method, path: &[&'a str]) -> Self {
-        Self { method, path: path.to_vec(), query: Vec::new(), body: None }
+        Self { method, path: path.to_vec(), query: Vec::new(), body: None, seen: None }
     }
 
     /// A look at what is under `/api/v1` and this path.
@@ -101,6 +111,16 @@ impl<'a> Ask<'a> {
     /// A change of what is there.
     pub fn patch(path: &[&'a str], body: Value) -> Self {
         Self { body: Some(body), ..Self::new(Method::PATCH, &[&["api", "v1"], path].concat()) }
+    }
+
+    /// What is to be there in its place.
+    pub fn put(path: &[&'a str], body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::PUT, &[&["api", "v1"], path].concat()) }
+    }
+
+    /// The same, if what is there is at this revision still.
+    pub fn only_at(self, seen: Option<u64>) -> Self {
+        Self { seen, ..self }
     }
 
     /// The end of what is there.
@@ -140,6 +160,15 @@ pub struct Refusal {
     pub code: String,
     /// The sentence for people, with the fields that are to blame.
     pub message: String,
+    /// How long to wait before the next call, if the answer says so.
+    pub retry_after: Option<Duration>,
+}
+
+/// What came back.
+struct Answered {
+    status: u16,
+    body: Value,
+    retry_after: Option<Duration>,
 }
 
 impl Api {
@@ -215,33 +244,36 @@ impl Api {
     }
 
     async fn try_ask(&self, ask: &Ask<'_>) -> Result<Result<Value, Refusal>, CommandError> {
-        let (status, body) = match &self.installation {
+        let answered = match &self.installation {
             Reached::There(remote) => remote.call(ask, self.integration.as_deref()).boxed_local().await?,
             Reached::Here(here) => self.call_here(&here.0, ask).boxed_local().await?,
         };
-        Ok(answer_of(status, body))
+        Ok(answer_of(answered))
     }
 
-    async fn call_here(&self, process: &InProcess, ask: &Ask<'_>) -> Result<(u16, Value), CommandError> {
+    async fn call_here(&self, process: &InProcess, ask: &Ask<'_>) -> Result<Answered, CommandError> {
         let unusable = |_| CommandError::Undone("the call can't be written as a request".to_owned());
         let base = Url::parse("http://tandem.invalid/").map_err(|_| CommandError::Undone(String::new()))?;
         let url = ask.at(&base);
         let address = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         let mut request = Request::builder().method(ask.method.clone()).uri(address);
         if let Some(integration) = &self.integration {
-            request = request.header("tandem-integration", integration);
+            request = request.header(INTEGRATION, named(integration)?);
+        }
+        if let Some(seen) = ask.seen {
+            request = request.header(header::IF_MATCH, format!("\"{seen}\""));
         }
         let request = match &ask.body {
             Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),
             None => request.body(Body::empty()),
         };
         let (status, body) = process.call(request.map_err(unusable)?).await?;
-        Ok((status.as_u16(), body))
+        Ok(Answered { status: status.as_u16(), body, retry_after: None })
     }
 
     fn name(&self) -> String {
         match &self.installation {
-            Reached::There(remote) => remote.url().to_string(),
+            Reached::There(remote) => remote.name().to_owned(),
             Reached::Here(_) => "the installation".to_owned(),
         }
     }
@@ -254,11 +286,20 @@ impl Api {
     }
 }
 
+/// The header that names an integration.
+const INTEGRATION: &str = "tandem-integration";
+
+/// The name of an integration as a header's value.
+fn named(integration: &str) -> Result<HeaderValue, CommandError> {
+    let value = HeaderValue::from_bytes(integration.as_bytes());
+    value.map_err(|_| CommandError::Undone("--integration: no integration has this name".to_owned()))
+}
+
 /// The most entries that a page of any list has.
 const PAGE: usize = 200;
 
 /// The data of a good answer, or why it is none.
-fn answer_of(status: u16, mut body: Value) -> Result<Value, Refusal> {
+fn answer_of(Answered { status, mut body, retry_after }: Answered) -> Result<Value, Refusal> {
     if body["ok"] == Value::Bool(true) {
         return Ok(body["data"].take());
     }
@@ -274,5 +315,5 @@ fn answer_of(status: u16, mut body: Value) -> Result<Value, Refusal> {
     // Where fields are to blame for more than themselves, the sentence says what became of the whole.
     let is_of_fields = code == "invalid_request" && !details.is_empty();
     let message = if is_of_fields { details.join("; ") } else { text("message") };
-    Err(Refusal { status, code, message })
+    Err(Refusal { status, code, message, retry_after })
 }

@@ -67,7 +67,7 @@ pub struct Replay {
     /// The events' ids; `all` for every parked one.
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     ids: Vec<String>,
-    /// Every parked one among the newest 2,000 events.
+    /// Every parked one, the newest 1,000.
     #[arg(long, visible_alias = "parked")]
     all: bool,
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tandem_app::admin::Refused;
 use tandem_app::config::ConfigProblems;
@@ -43,6 +44,14 @@ pub enum CommandError {
     /// Most was done, and some of what was given could not be taken.
     #[error("{0}")]
     Rejected(String),
+    /// An installation that takes no calls just now, or was not reached: it may in a moment.
+    #[error("{message}")]
+    Busy {
+        /// What happened, and what helps.
+        message: String,
+        /// How long to wait, if the installation says so.
+        retry_after: Option<Duration>,
+    },
     /// Anything else that was asked and could not be done.
     #[error("{0}")]
     Undone(String),
@@ -68,6 +77,7 @@ impl CommandError {
             | Self::Port { .. }
             | Self::Simulator(_)
             | Self::Csv(_)
+            | Self::Busy { .. }
             | Self::Undone(_) => ExitCode::FAILURE,
         }
     }

@@ -1,5 +1,7 @@
 //! `tandem issues`: what needs a person, folded by cause, and what people decided of it.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tandem_app::api::issues::{IssueView, OneIssue, Replayed};
@@ -128,15 +130,18 @@ async fn decide(api: &Api, deciding: &Deciding, state: &str, output: &Output) ->
     Ok(())
 }
 
-/// As many calls as it takes: each does a hundred jobs.
+/// As many calls as it takes: each does a hundred jobs. What is parked again while this goes on comes last, and ends it.
 async fn replay(api: &Api, id: &str, output: &Output) -> Result<(), CommandError> {
     let issue = find(api, id).await?;
-    let mut all = Vec::new();
+    let mut all = BTreeSet::new();
     loop {
         let replay = Ask::post(&["issues", &issue.issue.id, "replay"], json!({}));
-        let Replayed { replayed, more } = api.ask_as(replay).await?;
+        let Some(answer) = api.find(replay).await? else { break };
+        let Replayed { replayed, more } = api.read(answer)?;
+        let known = all.len();
+        let count = replayed.len();
         all.extend(replayed);
-        if !more {
+        if !more || all.len() < known + count {
             break;
         }
     }

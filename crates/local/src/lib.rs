@@ -58,7 +58,14 @@ struct Cli {
     #[arg(long, global = true, default_value = ".tandem", env = "TANDEM_DATA_DIR")]
     data_dir: PathBuf,
     /// The installation to work on, over HTTP; without it, the one of the data folder, or of `TANDEM_TABLE`.
-    #[arg(id = "installation_url", long = "url", value_name = "URL", global = true, env = "TANDEM_URL")]
+    #[arg(
+        id = "installation_url",
+        long = "url",
+        value_name = "URL",
+        global = true,
+        env = "TANDEM_URL",
+        hide_env_values = true
+    )]
     url: Option<String>,
     /// The API key for --url.
     #[arg(
@@ -229,6 +236,8 @@ async fn run(cli: Cli, environment: Environment, output: &Output) -> Result<(), 
         Command::Contact(command) => contact::contact(command, &target, output).boxed_local(),
         Command::Integrations(command) => integrations::integrations(command, &target, output).boxed_local(),
         Command::Issues(command) => issues::issues(command, &target, output).boxed_local(),
+        Command::Mappings(command) => mappings::mappings(command, &target, output).boxed_local(),
+        Command::Rules(command) => rules::rules(command, &target, output).boxed_local(),
         Command::Completions(options) => {
             completions::completions(options, output);
             ready(Ok(())).boxed_local()
@@ -247,8 +256,6 @@ async fn run_here(command: &Command, target: &Target<'_>, output: &Output) -> Re
         Command::Demo(options) => demo::demo(options, data_dir, environment.clone(), output).await,
         Command::Connect(command) => connect::connect(command, data_dir, environment, output).await,
         Command::Import(options) => import::import(options, data_dir, environment, output).await,
-        Command::Mappings(command) => mappings::mappings(command, data_dir, environment, output).await,
-        Command::Rules(command) => rules::rules(command, data_dir, environment.clone(), output).await,
         Command::Budget(command) => budget::budget(command, data_dir, environment, output).await,
         Command::Doctor(command) => doctor::doctor(command, data_dir, environment, output).await,
         Command::Record(command) => record::record(command, data_dir, environment, output).await,
@@ -265,6 +272,8 @@ async fn run_here(command: &Command, target: &Target<'_>, output: &Output) -> Re
         | Command::Jobs(_)
         | Command::Integrations(_)
         | Command::Issues(_)
+        | Command::Mappings(_)
+        | Command::Rules(_)
         | Command::Conflicts(_)
         | Command::Contact(_)
         | Command::Completions(_) => Ok(()),

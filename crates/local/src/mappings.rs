@@ -1,5 +1,6 @@
 //! `tandem mappings`: which of the application's fields goes to which field of the platform, read, checked and set by version.
 
+mod afar;
 mod file;
 mod text;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tandem_app::api::versions::{MappingsVersion, Versions};
 use tandem_app::config::Environment;
 use tandem_app::mappings::{Mappings, Setting, StoredMappings, Taken};
 use tandem_app::store::{Act, Version};
@@ -17,6 +19,7 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::mapping::set_difference::differences;
 use tandem_core::mapping::{MappingSet, Problem};
 
+use crate::api::Target;
 use crate::failure::CommandError;
 use crate::installation::{Installation, at_the_command};
 use crate::output::Output;
@@ -104,12 +107,12 @@ struct Stand {
 }
 
 /// Runs the command.
-pub async fn mappings(
-    command: &MappingsCommand,
-    data_dir: &Path,
-    environment: &Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
+pub async fn mappings(command: &MappingsCommand, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    if target.url.is_some() {
+        return afar::mappings(command, target, output).await;
+    }
+    target.must_be_here("mappings")?;
+    let (data_dir, environment) = (target.data_dir, target.environment);
     let installation = Installation::open(data_dir, environment).await?;
     let mappings = installation.foundation.mappings();
     let stand = Stand { installation, mappings, scope: Scope::default_mautic(), act: act(environment) };
@@ -125,10 +128,8 @@ pub async fn mappings(
 
 impl Stand {
     async fn list(&self, output: &Output) -> Result<(), CommandError> {
-        let versions = self.mappings.list(&self.scope).await?;
-        let active = versions.first().map_or(0, |version| version.version);
-        let shown: Vec<_> = versions.iter().map(text::entry).collect();
-        output.result(&json!({"active": active, "versions": shown}), text::list(&versions, active));
+        let versions = Versions::of_mappings(&self.mappings.list(&self.scope).await?);
+        output.result(&versions, text::list(&versions));
         Ok(())
     }
 
@@ -138,7 +139,7 @@ impl Stand {
             None => self.mappings.active(&self.scope).await?,
         };
         let document = version.content.set.write(options.format.into());
-        let mut shown = text::entry(&version);
+        let mut shown = json!(MappingsVersion::of(&version));
         if let Some(object) = shown.as_object_mut() {
             object.insert("mappings".to_owned(), json!(version.content.set.mappings));
         }
@@ -155,9 +156,7 @@ impl Stand {
         if problems.iter().any(Problem::is_error) {
             return refused(&problems, output);
         }
-        let summary =
-            if problems.is_empty() { "sound".to_owned() } else { format!("sound\n{}", text::problems(&problems)) };
-        output.result(&json!({"problems": problems}), summary);
+        told_sound(&problems, output);
         Ok(())
     }
 
@@ -229,12 +228,7 @@ impl Stand {
     }
 
     async fn version(&self, number: u64) -> Result<Version<StoredMappings>, CommandError> {
-        let unknown = || {
-            CommandError::Undone(format!(
-                "there is no version {number}: `tandem mappings list` shows those that are kept"
-            ))
-        };
-        self.mappings.version(&self.scope, number).await?.ok_or_else(unknown)
+        self.mappings.version(&self.scope, number).await?.ok_or_else(|| unknown_version(number))
     }
 
     /// The platform's fields, as it lists them now.
@@ -249,6 +243,15 @@ pub fn act(environment: &Environment) -> Act {
     let user = environment.get(&["USER", "LOGNAME"]).filter(|user| !user.is_empty());
     let by = user.map_or_else(|| act.by.clone(), |user| format!("{user}, by the tandem command"));
     Act { by, ..act }
+}
+
+fn told_sound(problems: &[Problem], output: &Output) {
+    let summary = if problems.is_empty() { "sound".to_owned() } else { format!("sound\n{}", text::problems(problems)) };
+    output.result(&json!({"problems": problems}), summary);
+}
+
+fn unknown_version(number: u64) -> CommandError {
+    CommandError::Undone(format!("there is no version {number}: `tandem mappings list` shows those that are kept"))
 }
 
 fn refused(problems: &[Problem], output: &Output) -> Result<(), CommandError> {

@@ -1,5 +1,6 @@
 //! `tandem rules`: are the lifecycle rules right, what do they say, and what would an event do?
 
+mod afar;
 mod describe;
 mod doubts;
 mod explain;
@@ -13,8 +14,10 @@ use serde_json::json;
 use tandem_app::config::{ConfigProblems, Environment, LifecycleConfig};
 use tandem_connectors::mautic::FIELDS;
 use tandem_core::automation::rulebook::{DEFAULT_RULES, RuleBook};
+use tandem_core::domain::scope::TenantId;
 use tandem_core::mapping::RuleSet;
 
+use crate::api::Target;
 use crate::failure::CommandError;
 use crate::output::Output;
 
@@ -43,12 +46,16 @@ pub struct Check {
 }
 
 /// Runs the command.
-pub async fn rules(
-    command: &Rules,
-    data_dir: &Path,
-    environment: Environment,
-    output: &Output,
-) -> Result<(), CommandError> {
+pub async fn rules(command: &Rules, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
+    if let (Rules::Stored(command), Some(_)) = (command, target.url) {
+        return afar::stored(command, &target.api(&TenantId::default()).await?, output).await;
+    }
+    target.must_be_here(match command {
+        Rules::Check(_) => "rules check",
+        Rules::Explain(_) => "rules explain",
+        Rules::Stored(_) => "rules",
+    })?;
+    let (data_dir, environment) = (target.data_dir, target.environment.clone());
     match command {
         Rules::Check(options) if options.print_default => {
             output.result(&json!({"rules": DEFAULT_RULES}), DEFAULT_RULES.trim_end());

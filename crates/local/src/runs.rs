@@ -180,5 +180,6 @@ fn end(end: RunEnd) -> &'static str {
         RunEnd::Failed => "failed",
         RunEnd::Stopped => "stopped",
         RunEnd::Planned => "planned",
+        RunEnd::Queued => "queued",
     }
 }

@@ -5,3 +5,4 @@ pub mod jobs;
 pub mod records;
 pub mod runs;
 pub mod status;
+pub mod versions;

@@ -200,6 +200,21 @@ pub async fn permitted(
     Ok((holder, state))
 }
 
+/// The same for what only reads: while the tenant's integration is paused, too.
+///
+/// # Errors
+/// As [`permitted`].
+pub async fn permitted_to_read(
+    state: &AppState,
+    started: &Started,
+    access: Access,
+    headers: &HeaderMap,
+) -> Result<(Holder, AppState), ApiError> {
+    let holder = authenticated(state, started, access, headers).await?;
+    let state = state.to_look_after(&holder.tenant, headers).await?.current().await?;
+    Ok((holder, state))
+}
+
 /// Lets a caller in whose key is good for the route.
 ///
 /// # Errors

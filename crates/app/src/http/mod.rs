@@ -37,6 +37,7 @@ pub use routes::{Access, Function, ROUTES, Route, Verb};
 use crate::admin::Admin;
 use crate::admin::integrations::Integrations;
 use crate::config::BillingConfig;
+use crate::lifecycle_rules::LifecycleRules;
 use crate::mappings::Mappings;
 use crate::rules_in_use::{InUse, RulesInUse};
 use crate::store::{HealthTable, IdempotencyStore, RecordsTable};
@@ -61,6 +62,8 @@ pub struct AppState {
     pub rules_in_use: Arc<RulesInUse>,
     /// The mapping sets of integrations.
     pub mappings: Mappings,
+    /// The lifecycle rules of tenants.
+    pub lifecycle_rules: LifecycleRules,
     /// Who may call.
     pub keys: Arc<KeyRing>,
     /// What operators do with tenants and keys.
@@ -107,8 +110,25 @@ impl AppState {
     /// 403 for a tenant without an integration: it must not reach the data of one that has it; 404 when the integration that
     /// the caller names is none of the tenant's; as the table fails.
     async fn of_tenant(&self, tenant: &TenantId, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let wanted = headers.get(INTEGRATION).map(|value| value.to_str().unwrap_or_default().trim());
-        let desk = self.desks.of_tenant(tenant, wanted).await;
+        let wanted = wanted(headers);
+        self.at_desk(tenant, wanted, self.desks.of_tenant(tenant, wanted).await)
+    }
+
+    /// The same for whoever looks after the tenant, also while its integration is paused.
+    ///
+    /// # Errors
+    /// As [`AppState::of_tenant`].
+    async fn to_look_after(&self, tenant: &TenantId, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let wanted = wanted(headers);
+        self.at_desk(tenant, wanted, self.desks.to_look_after(tenant, wanted).await)
+    }
+
+    fn at_desk(
+        &self,
+        tenant: &TenantId,
+        wanted: Option<&str>,
+        desk: tandem_core::error::Result<Option<Desk>>,
+    ) -> Result<Self, ApiError> {
         let desk = match desk.map_err(|failure| ApiError::from_failure(failure, self.clock.now()))? {
             Some(desk) => desk,
             None if wanted.is_some() => return Err(unknown_integration()),
@@ -136,6 +156,11 @@ impl AppState {
         (state.rules, state.lifecycle) = (rules, lifecycle);
         Ok(state)
     }
+}
+
+/// The integration that a caller names.
+fn wanted(headers: &HeaderMap) -> Option<&str> {
+    headers.get(INTEGRATION).map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or_default().trim())
 }
 
 /// 404 for an integration that is not there, or another tenant's.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, Select};
 use futures::{StreamExt, TryStreamExt};
 use tandem_core::error::{Failure, Result};
 use tandem_core::ports::Attempt;
@@ -127,6 +127,34 @@ impl Table {
     pub(super) async fn partition_with_prefix(&self, pk: String, prefix: &str) -> Result<Vec<Item>> {
         let keys = Condition::new("pk = :pk AND begins_with(sk, :prefix)").text(":pk", pk).text(":prefix", prefix);
         self.query(keys, None, true).await
+    }
+
+    /// How many items a partition has, counted up to `most`; none of them is sent. One read call per megabyte.
+    pub(super) async fn partition_count(&self, pk: String, most: usize) -> Result<usize> {
+        let keys = Condition::new("pk = :pk").text(":pk", pk);
+        if !keys.fits_keys() {
+            return Ok(0);
+        }
+        let (mut count, mut start) = (0, None);
+        while count < most {
+            let request = self
+                .client
+                .query()
+                .table_name(&*self.name)
+                .key_condition_expression(&keys.text)
+                .set_expression_attribute_values(Some(keys.values.clone()))
+                .select(Select::Count)
+                .limit(i32::try_from(most - count).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start)
+                .consistent_read(true);
+            let answer = request.send().await.map_err(|e| of_sdk(SERVICE, "Query", &e))?;
+            count += usize::try_from(answer.count).unwrap_or_default();
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(count)
     }
 
     async fn query(&self, keys: Condition, limit: Option<usize>, forward: bool) -> Result<Vec<Item>> {

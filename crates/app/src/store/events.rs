@@ -53,6 +53,10 @@ impl EventStore for EventTable {
         deliveries::unfinished(&self.table, scope, before, limit).await
     }
 
+    async fn count_unfinished(&self, scope: &Scope, most: usize) -> Result<usize> {
+        self.table.partition_count(keys::unfinished_partition(scope), most).await
+    }
+
     async fn unfinished_behind(&self, scope: &Scope, after: Option<&str>, limit: usize) -> Result<Vec<KeptDelivery>> {
         deliveries::unfinished_behind(&self.table, scope, after, limit).await
     }

@@ -17,7 +17,8 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
 use tandem_core::ports::integrations::{Doorbell, Peers};
-use tandem_core::ports::lifecycle::{Accepted, Admission, Burial, LifecycleStore};
+use tandem_core::ports::lifecycle::{Accepted, Admission, Burial, EventPage, LifecycleStore};
+use tandem_core::ports::place::TimePlace;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
@@ -152,18 +153,18 @@ impl LifecycleStore for LifecycleTable {
         stored.map(rows::event).transpose()
     }
 
-    async fn events(
-        &self,
-        scope: &Scope,
-        now: Timestamp,
-        after: Option<&StoredEvent>,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>> {
-        self.newest(scope, now, after, limit).await
+    async fn events(&self, scope: &Scope, behind: &TimePlace, from: Timestamp, limit: usize) -> Result<EventPage> {
+        self.newest(scope, behind, from, limit).await
     }
 
-    async fn events_of(&self, scope: &Scope, key: &RecordKey, limit: usize) -> Result<Vec<StoredEvent>> {
-        self.newest_of(scope, key, limit).await
+    async fn events_of(
+        &self,
+        scope: &Scope,
+        key: &RecordKey,
+        behind: Option<&TimePlace>,
+        limit: usize,
+    ) -> Result<EventPage> {
+        self.newest_of(scope, key, behind, limit).await
     }
 
     async fn unqueued(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>> {
@@ -171,6 +172,10 @@ impl LifecycleStore for LifecycleTable {
         let places = items.into_iter().map(row::<PlaceRow>).collect::<Result<Vec<_>>>()?;
         let old = places.into_iter().filter(|place| place.received_at < before.as_microsecond());
         Ok(old.map(|place| place.event_id).collect())
+    }
+
+    async fn count_unqueued(&self, scope: &Scope, most: usize) -> Result<usize> {
+        self.table.partition_count(keys::unqueued_partition(&scope.tenant), most).await
     }
 
     async fn customer(&self, scope: &Scope, customer: &Customer) -> Result<Option<RecordKey>> {

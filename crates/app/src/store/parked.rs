@@ -51,6 +51,10 @@ impl ParkedJobs for ParkedTable {
         items.into_iter().map(parked).collect()
     }
 
+    async fn count(&self, tenant: &TenantId, most: usize) -> Result<usize> {
+        self.table.partition_count(keys::parked_partition(tenant), most).await
+    }
+
     async fn get(&self, tenant: &TenantId, id: &str) -> Result<Option<ParkedJob>> {
         self.table.get(keys::parked(tenant, id)).await?.map(parked).transpose()
     }

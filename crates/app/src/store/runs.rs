@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
+use tandem_core::policy;
 use tandem_core::ports::Attempt;
 use tandem_core::ports::runs::{Leased, RosterEntry, RowIssue, RunLease, RunLog, RunStore, SendState, TakeState};
 
@@ -182,7 +183,7 @@ impl RunStore for RunTable {
     }
 
     async fn keep_plan(&self, scope: &Scope, run: &RunLog, part: u32, changes: &[Value]) -> Result<()> {
-        let expires_at = run.started_at.as_second().saturating_add(PLAN_KEPT_SECONDS);
+        let expires_at = run.started_at.as_second().saturating_add(policy::PLAN_KEPT.as_secs());
         let row = LogRow { document: document(&changes)?, expires_at, fence_number: None };
         self.table.put(item(keys::run_plan(scope, &run.id, part), &row)?).await
     }
@@ -192,9 +193,6 @@ impl RunStore for RunTable {
         parsed(&row::<LogRow>(item)?.document).map(Some)
     }
 }
-
-/// How long a dry run's plan is kept: it holds values of people, and is old by tomorrow.
-const PLAN_KEPT_SECONDS: i64 = 86_400;
 
 fn expires_at(run: &RunLog) -> i64 {
     run.started_at.as_second().saturating_add(KEPT_SECONDS)

@@ -11,7 +11,7 @@ pub mod derive;
 pub mod event;
 pub mod explain;
 mod joining;
-mod listing;
+pub mod listing;
 mod lists;
 pub mod money;
 mod outcome;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::place::TimePlace;
 use super::{Attempt, Save};
 use crate::automation::event::Customer;
 use crate::automation::stored::StoredEvent;
@@ -51,6 +52,15 @@ pub struct Burial {
     pub at: Timestamp,
 }
 
+/// Events that stand in a list, the newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventPage {
+    /// The events, each with its place. Those that were forgotten since have a place and are not among them.
+    pub events: Vec<(TimePlace, StoredEvent)>,
+    /// Behind which place the list goes on; `None` at its end.
+    pub next: Option<TimePlace>,
+}
+
 /// Events, and what is remembered of their users.
 #[async_trait]
 pub trait LifecycleStore: Send + Sync {
@@ -59,19 +69,21 @@ pub trait LifecycleStore: Send + Sync {
     async fn accept(&self, scope: &Scope, events: &[StoredEvent]) -> Result<Vec<Accepted>>;
     /// An event. One read call.
     async fn event(&self, scope: &Scope, id: &str) -> Result<Option<StoredEvent>>;
-    /// Events by when they came, the newest first, at most `limit`, of the last 90 days; with `after` those that come after
-    /// that one. One read call a day that is looked at, and one for 100 events.
-    async fn events(
+    /// Events by when they came, those behind a place and not before the day of `from`, of 90 days at most, at most `limit`
+    /// places. One read call a day that is looked at, and one for 100 events.
+    async fn events(&self, scope: &Scope, behind: &TimePlace, from: Timestamp, limit: usize) -> Result<EventPage>;
+    /// A user's events by when they happened, all or those behind a place, at most `limit` places. Two read calls.
+    async fn events_of(
         &self,
         scope: &Scope,
-        now: Timestamp,
-        after: Option<&StoredEvent>,
+        key: &RecordKey,
+        behind: Option<&TimePlace>,
         limit: usize,
-    ) -> Result<Vec<StoredEvent>>;
-    /// A user's events by when they happened, the newest first, at most `limit`. Two read calls.
-    async fn events_of(&self, scope: &Scope, key: &RecordKey, limit: usize) -> Result<Vec<StoredEvent>>;
+    ) -> Result<EventPage>;
     /// Ids of events that came before `before` and were never worked on, at most `limit`: their job was lost. One read call.
     async fn unqueued(&self, scope: &Scope, before: Timestamp, limit: usize) -> Result<Vec<String>>;
+    /// How many events were never worked on, counted up to `most`. One read call a megabyte.
+    async fn count_unqueued(&self, scope: &Scope, most: usize) -> Result<usize>;
     /// The record of a payment provider's customer. One read call.
     async fn customer(&self, scope: &Scope, customer: &Customer) -> Result<Option<RecordKey>>;
     /// Of these identities, those of people who were deleted, and when. One read call for 100, none for none.

@@ -188,6 +188,8 @@ pub enum RunEnd {
     Stopped,
     /// It was a dry run, and nothing was changed: its plan says what a run would do.
     Planned,
+    /// It was ordered, and its job has not begun it yet.
+    Queued,
 }
 
 impl RunEnd {
@@ -196,7 +198,7 @@ impl RunEnd {
     pub const fn is_over(self) -> bool {
         match self {
             Self::Finished | Self::Incomplete | Self::Stopped | Self::Planned => true,
-            Self::Running | Self::Paused | Self::Halted | Self::Failed => false,
+            Self::Running | Self::Paused | Self::Halted | Self::Failed | Self::Queued => false,
         }
     }
 }
@@ -215,6 +217,9 @@ pub struct RunLog {
     pub end: RunEnd,
     /// How often it was continued.
     pub continuations: u32,
+    /// Whether it compares every row with what was sent because a person wanted that; it does so once, however often it is
+    /// continued.
+    pub full: bool,
     /// Rows read from the source.
     pub rows: u64,
     /// Rows that changed nothing, those among them whose rejection was reported before.

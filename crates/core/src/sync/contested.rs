@@ -76,6 +76,17 @@ impl Desk {
         self.decide_of(key.clone(), stored, field, side, correlation_id).await
     }
 
+    /// That a person has to decide a field of a record.
+    ///
+    /// # Errors
+    /// `NotFound` when nobody has to; as the table fails.
+    pub async fn must_decide(&self, key: &RecordKey, field: &str, side: Side) -> Result<()> {
+        let stored = self.services.contacts.load(&self.integration.scope, key).await?;
+        let (record, link) = stored.record.zip(stored.link).ok_or_else(undisputed)?;
+        let rule = self.integration.rules.rule_of(field).ok_or_else(undisputed)?;
+        conflict::resolve(&record, &link, rule, side, self.now()).map(drop).ok_or_else(undisputed)
+    }
+
     async fn decide_of(
         &self,
         key: RecordKey,

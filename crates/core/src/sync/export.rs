@@ -63,7 +63,8 @@ impl Desk {
     /// What happened to the person in the application, as far as it is kept.
     async fn lifecycle_events_of(&self, known: &Known) -> Result<Vec<StoredEvent>> {
         let Some((key, _)) = &known.record else { return Ok(Vec::new()) };
-        self.services.lifecycle.events_of(&self.integration.scope, key, MOST_EVENTS).await
+        let page = self.services.lifecycle.events_of(&self.integration.scope, key, None, MOST_EVENTS).await?;
+        Ok(page.events.into_iter().map(|(_, event)| event).collect())
     }
 
     async fn consent_of(&self, email: Option<&Email>) -> Result<ConsentLedger> {

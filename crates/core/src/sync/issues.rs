@@ -2,6 +2,7 @@
 //! anyway; nothing is counted twice, and nothing can be forgotten to be counted.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,13 +11,12 @@ use sha2::{Digest, Sha256};
 use crate::domain::scope::{IntegrationId, Scope, TenantId};
 use crate::error::{FailureKind, Result};
 use crate::jobs::message::ParkedJob;
+use crate::jobs::replay::each_parked;
 use crate::policy;
 use crate::ports::runs::{RunEnd, RunLog, TakeState};
 
 use super::services::Services;
 
-/// How many parked jobs are looked at.
-pub const MOST_JOBS: usize = 2_000;
 /// How many of an integration's last runs are looked at.
 const RUNS: usize = 10;
 /// The codes of values that a person has to see to, as runs count them.
@@ -96,13 +96,18 @@ fn cause_of(parked: &ParkedJob) -> Cause<'_> {
 }
 
 impl Services {
-    /// What needs a person, the last seen first: of the oldest 2,000 parked jobs, the tenant's take, and each integration's last ten
-    /// runs. A read a megabyte of jobs and of logs, and two more for each integration.
+    /// What needs a person, the last seen first: of all parked jobs, the tenant's take, and each integration's last ten runs. A read a megabyte of jobs and of logs, and two more for each integration.
     ///
     /// # Errors
     /// As the table fails.
     pub async fn issues(&self, tenant: &TenantId, integrations: &[IntegrationId]) -> Result<Vec<Issue>> {
-        let mut found = of_jobs(&self.parked.list(tenant, MOST_JOBS).await?);
+        let mut of_jobs = OfJobs::default();
+        let see = |job: ParkedJob| {
+            of_jobs.add(&job);
+            ControlFlow::Continue(())
+        };
+        each_parked(&*self.parked, tenant, see).await?;
+        let mut found = of_jobs.found();
         found.extend(of_take(&self.runs.take_state(tenant).await?));
         for integration in integrations {
             let scope = Scope { tenant: tenant.clone(), integration: integration.clone() };
@@ -113,12 +118,15 @@ impl Services {
     }
 }
 
-fn of_jobs(jobs: &[ParkedJob]) -> Vec<Issue> {
-    let mut by_cause: BTreeMap<String, Issue> = BTreeMap::new();
-    for parked in jobs {
+/// The issues that parked jobs are, one after the other: there may be more jobs than memory holds.
+#[derive(Default)]
+struct OfJobs(BTreeMap<String, Issue>);
+
+impl OfJobs {
+    fn add(&mut self, parked: &ParkedJob) {
         let cause = cause_of(parked);
         let id = cause.id();
-        let issue = by_cause.entry(id.clone()).or_insert_with(|| Issue {
+        let issue = self.0.entry(id.clone()).or_insert_with(|| Issue {
             id,
             kind: IssueKind::ParkedJobs,
             integration: cause.integration.cloned(),
@@ -133,7 +141,10 @@ fn of_jobs(jobs: &[ParkedJob]) -> Vec<Issue> {
         issue.first_seen = issue.first_seen.min(parked.parked_at);
         issue.last_seen = issue.last_seen.max(parked.parked_at);
     }
-    by_cause.into_values().collect()
+
+    fn found(self) -> Vec<Issue> {
+        self.0.into_values().collect()
+    }
 }
 
 fn of_take(take: &TakeState) -> Option<Issue> {
@@ -154,7 +165,7 @@ fn of_take(take: &TakeState) -> Option<Issue> {
 
 /// What the last run says counts; runs before it tell since when.
 fn of_runs(integration: &IntegrationId, runs: &[RunLog]) -> Vec<Issue> {
-    let looked: Vec<&RunLog> = runs.iter().filter(|run| run.plan.is_none()).collect();
+    let looked: Vec<&RunLog> = runs.iter().filter(|run| run.plan.is_none() && run.end != RunEnd::Queued).collect();
     let Some(last) = looked.first() else { return Vec::new() };
     let since = |held: &dyn Fn(&RunLog) -> bool| {
         let held = looked.iter().take_while(|run| held(run)).last();
@@ -246,6 +257,12 @@ mod tests {
         let issues = issues.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
         let error = (end == RunEnd::Failed).then(|| "it is away".to_owned());
         RunLog { id: format!("r{second}"), started_at: at(second), end, issues, error, ..RunLog::default() }
+    }
+
+    fn of_jobs(jobs: &[ParkedJob]) -> Vec<Issue> {
+        let mut found = OfJobs::default();
+        jobs.iter().for_each(|job| found.add(job));
+        found.found()
     }
 
     #[test]

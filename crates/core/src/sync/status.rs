@@ -104,8 +104,8 @@ impl Services {
     pub async fn work_of_tenant(&self, scope: &Scope, most: usize) -> Result<TenantWork> {
         Ok(TenantWork {
             queue: self.queue.depth().await?,
-            parked: self.parked.list(&scope.tenant, most).await?.len() as u64,
-            events: self.lifecycle.unqueued(scope, self.clock.now(), most).await?.len() as u64,
+            parked: self.parked.count(&scope.tenant, most).await? as u64,
+            events: self.lifecycle.count_unqueued(scope, most).await? as u64,
         })
     }
 
@@ -117,7 +117,7 @@ impl Services {
         let (take, state) = (self.runs.take_state(&scope.tenant).await?, self.runs.state(scope).await?);
         Ok(IntegrationWork {
             outbox: self.outbox(scope, most).await?,
-            deliveries: self.events.unfinished(scope, self.clock.now(), most).await?.len() as u64,
+            deliveries: self.events.count_unfinished(scope, most).await? as u64,
             runs: run_status(take, state),
         })
     }

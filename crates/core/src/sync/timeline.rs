@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::automation::stored::{EventStatus, StoredEvent};
 use crate::domain::consent::ConsentEntry;
@@ -79,7 +80,8 @@ impl Happened {
 
 impl Services {
     /// What happened to a record's person before a place, at most `limit` things. Two reads for events, one for consent, one for
-    /// each contact, and of each integration as much of the operation log as a listing looks through.
+    /// each contact, and of each integration as much of the operation log as a listing looks through, more where that does not come
+    /// down to the page's begin.
     ///
     /// # Errors
     /// As the table fails.
@@ -104,18 +106,38 @@ impl Services {
             }
             let until = before.map(|place| policy::after(place.0, SignedDuration::from_micros(1)));
             let query = OperationQuery { record: Some(key.clone()), before: until, ..OperationQuery::default() };
-            // All that a listing looks through, however many: packs are ordered by when they were kept, and not their operations.
-            let page = self.operations_of(&scope, &query, None, usize::MAX).await?;
-            known_from = known_from.max(page.next.as_ref().map(OperationCursor::at));
-            all.extend(page.operations.into_iter().map(|operation| of_operation(integration, operation)));
+            let (operations, from) = self.operations_before(&scope, &query, before).await?;
+            known_from = known_from.max(from);
+            all.extend(operations.into_iter().map(|operation| of_operation(integration, operation)));
         }
         Ok(cut(all, before, known_from, limit))
     }
 
     async fn events_of(&self, tenant: &TenantId, key: &RecordKey) -> Result<Vec<Happened>> {
         let scope = Scope { tenant: tenant.clone(), integration: IntegrationId::mautic() };
-        let events = self.lifecycle.events_of(&scope, key, MOST_EVENTS).await?;
-        Ok(events.into_iter().map(of_event).collect())
+        let page = self.lifecycle.events_of(&scope, key, None, MOST_EVENTS).await?;
+        Ok(page.events.into_iter().map(|(_, event)| of_event(event)).collect())
+    }
+
+    /// All that a listing looks through, however many: packs are ordered by when they were kept, and not their operations; and
+    /// behind which moment that is all. Where so many packs were kept just after the page's begin that a listing does not come down
+    /// to it, it is gone on with until it does: or the next page would be this one.
+    async fn operations_before(
+        &self,
+        scope: &Scope,
+        query: &OperationQuery,
+        before: Option<&TimelinePlace>,
+    ) -> Result<(Vec<Operation>, Option<Timestamp>)> {
+        let (mut found, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = self.operations_of(scope, query, cursor.as_ref(), usize::MAX).await?;
+            found.extend(page.operations);
+            let from = page.next.as_ref().map(OperationCursor::at);
+            if from.is_none_or(|from| before.is_none_or(|before| from < before.0)) {
+                return Ok((found, from));
+            }
+            cursor = page.next;
+        }
     }
 
     async fn statements_of(&self, tenant: &TenantId, email: Option<&Email>) -> Result<Vec<Happened>> {
@@ -131,6 +153,19 @@ impl Services {
         Ok(ledger.entries().iter().enumerate().map(said).collect())
     }
 }
+
+/// What tells a thing from others of the same moment. It stands in cursors, which are sent in addresses: of what is long, a digest.
+fn name(kind: &str, integration: Option<&IntegrationId>, rest: &str) -> String {
+    let is_short = rest.len() <= LONGEST_NAME && rest.bytes().all(|byte| byte.is_ascii_graphic());
+    let rest = if is_short { rest.to_owned() } else { hex::encode(&Sha256::digest(rest)[..16]) };
+    match integration {
+        Some(integration) => format!("{kind}-{integration}-{rest}"),
+        None => format!("{kind}-{rest}"),
+    }
+}
+
+/// The longest name that stands for itself, in bytes.
+const LONGEST_NAME: usize = 100;
 
 /// What no id comes behind.
 const BEHIND_ALL: &str = "~";
@@ -159,13 +194,13 @@ fn cut(
 fn of_event(event: StoredEvent) -> Happened {
     let id = event.by.id.clone();
     let what = What::Event { id: id.clone(), name: event.name.as_str().to_owned(), status: event.status };
-    Happened { at: event.by.at, id: format!("event-{id}"), integration: None, what }
+    Happened { at: event.by.at, id: name("event", None, &id), integration: None, what }
 }
 
 fn of_engagement(integration: &IntegrationId, event: EngagementEvent) -> Happened {
     Happened {
         at: event.at,
-        id: format!("engagement-{integration}-{}", event.natural_id),
+        id: name("engagement", Some(integration), &event.natural_id.to_string()),
         integration: Some(integration.clone()),
         what: What::Engagement(event),
     }
@@ -175,9 +210,10 @@ fn of_operation(integration: &IntegrationId, operation: Operation) -> Happened {
     let Operation { operation: kind, object, remote_id, list, fields, .. } = &operation;
     let contact = remote_id.as_ref().map_or("", |id| id.0.as_str());
     let list = list.as_deref().unwrap_or_default();
+    let rest = format!("{kind:?}-{object}-{contact}-{list}-{}", fields.join(","));
     Happened {
         at: operation.at,
-        id: format!("operation-{integration}-{kind:?}-{object}-{contact}-{list}-{}", fields.join(",")),
+        id: name("operation", Some(integration), &rest),
         integration: Some(integration.clone()),
         what: What::Operation(operation),
     }

@@ -1,40 +1,21 @@
 //! What `tandem mappings` prints.
 
 use serde_json::{Value, json};
-use tandem_app::mappings::StoredMappings;
-use tandem_app::store::Version;
+use tandem_app::api::versions::{MappingsVersion, Versions};
 use tandem_core::mapping::set_difference::Difference;
 use tandem_core::mapping::{Problem, Severity};
 use tandem_core::sync::run::dry_run::PlannedChange;
 
 use crate::sync::shown;
 
-/// A version without its set.
-pub fn entry(version: &Version<StoredMappings>) -> Value {
-    json!({
-        "version": version.version,
-        "setAt": (version.version > 0).then_some(version.set_at),
-        "setBy": version.set_by,
-        "note": version.note,
-        "rules": rules(version),
-    })
-}
-
-fn rules(version: &Version<StoredMappings>) -> usize {
-    version.content.set.mappings.iter().map(|mapping| mapping.rules.len()).sum()
-}
-
 /// The table of versions.
-pub fn list(versions: &[Version<StoredMappings>], active: u64) -> String {
-    let line = |version: &Version<StoredMappings>| {
-        let mark = if version.version == active { "*" } else { " " };
-        let at = if version.version == 0 {
-            "always".to_owned()
-        } else {
-            version.set_at.strftime("%Y-%m-%d %H:%M UTC").to_string()
-        };
+pub fn list(Versions { active, versions }: &Versions<MappingsVersion>) -> String {
+    let line = |version: &MappingsVersion| {
+        let mark = if version.version == *active { "*" } else { " " };
+        let at = version.set_at.map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+        let at = at.unwrap_or_else(|| "always".to_owned());
         let note = version.note.as_deref().map(|note| format!("  {note}")).unwrap_or_default();
-        format!("{mark} {:>4}  {at:<20}  {:>3} rules  {}{note}", version.version, rules(version), version.set_by)
+        format!("{mark} {:>4}  {at:<20}  {:>3} rules  {}{note}", version.version, version.rules, version.set_by)
     };
     versions.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -9,6 +9,7 @@ use tandem_app::config::Environment;
 use tandem_app::store::CatalogTable;
 use tandem_app::wiring::Foundation;
 use tandem_connectors::mautic::setup::{FieldState, examine_fields};
+use tandem_core::automation::listing::EventQuery;
 use tandem_core::automation::presence::{Presence, look_for_lists};
 use tandem_core::domain::scope::Scope;
 use tandem_core::ports::CatalogStore;
@@ -49,12 +50,12 @@ const EVENTS: usize = 1_000;
 
 /// An installation that has no event yet tells nothing of which ones come.
 async fn never_came(foundation: &Foundation) -> Result<Vec<String>, CommandError> {
-    let events = foundation.table_desk()?.newest_events(None, None, EVENTS).await?;
+    let events = foundation.table_desk()?.newest_events(&EventQuery::default(), EVENTS).await?.events;
     if events.is_empty() {
         return Ok(Vec::new());
     }
     let mut names = doubts::names(&foundation.lifecycle);
-    names.retain(|name| events.iter().all(|event| event.name.as_str() != name));
+    names.retain(|name| events.iter().all(|(_, event)| event.name.as_str() != name));
     Ok(names.into_iter().collect())
 }
 

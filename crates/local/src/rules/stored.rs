@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
+use tandem_app::api::versions::{RulesVersion, Versions};
 use tandem_app::config::Environment;
 use tandem_app::lifecycle_rules::StoredRules;
 use tandem_app::mappings::{Setting, Taken};
-use tandem_app::store::Version;
 use tandem_core::domain::scope::TenantId;
 
 use crate::failure::CommandError;
@@ -33,27 +33,27 @@ pub enum Stored {
 pub struct Show {
     /// The stored version.
     #[arg(long)]
-    version: Option<u64>,
+    pub(super) version: Option<u64>,
 }
 
 /// Options of `tandem rules set`.
 #[derive(Args)]
 pub struct Set {
     /// The rules, in TOML.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// What this version is for, for those who read the list.
     #[arg(long)]
-    note: Option<String>,
+    pub(super) note: Option<String>,
     /// Only if this version counts still.
     #[arg(long)]
-    if_version: Option<u64>,
+    pub(super) if_version: Option<u64>,
 }
 
 /// Options of `tandem rules rollback`.
 #[derive(Args)]
 pub struct Rollback {
     /// The version to go back to.
-    version: u64,
+    pub(super) version: u64,
 }
 
 /// Runs the command.
@@ -68,12 +68,8 @@ pub async fn stored(
     let fields = &installation.foundation.rules;
     match command {
         Stored::List => {
-            let versions = rules.list(&tenant).await?;
-            let shown: Vec<Value> = versions.iter().map(entry).collect();
-            output.result(
-                &json!({"active": versions.first().map_or(0, |version| version.version), "versions": shown}),
-                list(&versions),
-            );
+            let versions = Versions::of_rules(&rules.list(&tenant).await?);
+            output.result(&versions, list(&versions.versions));
             Ok(())
         }
         Stored::Show(Show { version: None }) => {
@@ -84,7 +80,7 @@ pub async fn stored(
         }
         Stored::Show(Show { version: Some(number) }) => {
             let version = rules.version(&tenant, *number).await?.ok_or_else(unknown)?;
-            let text = version.content.text.as_deref().unwrap_or("# The rules of the configuration count.");
+            let text = version.content.text.as_deref().unwrap_or(CONFIGURED);
             output.result(&json!({"version": number, "rules": version.content.text}), text.trim_end());
             Ok(())
         }
@@ -100,27 +96,24 @@ pub async fn stored(
     }
 }
 
-fn entry(version: &Version<StoredRules>) -> Value {
-    json!({
-        "version": version.version, "setAt": version.set_at, "setBy": version.set_by, "note": version.note,
-        "stored": version.content.text.is_some(),
-    })
-}
-
-fn list(versions: &[Version<StoredRules>]) -> String {
+/// The versions for people.
+pub(super) fn list(versions: &[RulesVersion]) -> String {
     if versions.is_empty() {
         return "no rules are stored: those of the configuration count".to_owned();
     }
-    let line = |version: &Version<StoredRules>| {
+    let line = |version: &RulesVersion| {
         let at = version.set_at.strftime("%Y-%m-%d %H:%M UTC");
         let note = version.note.as_deref().map(|note| format!("  {note}")).unwrap_or_default();
-        let what = if version.content.text.is_some() { "" } else { "  (those of the configuration)" };
+        let what = if version.stored { "" } else { "  (those of the configuration)" };
         format!("{:>4}  {at}  {}{note}{what}", version.version, version.set_by)
     };
     versions.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn unknown() -> CommandError {
+/// What stands in the place of rules where a version has none.
+pub(super) const CONFIGURED: &str = "# The rules of the configuration count.";
+
+pub(super) fn unknown() -> CommandError {
     CommandError::Undone("there is no such version: `tandem rules list` shows those that are kept".to_owned())
 }
 

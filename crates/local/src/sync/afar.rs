@@ -18,6 +18,8 @@ use crate::runs::summary;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many looks a run may take to begin: other jobs go before it.
 const BEGINNING: u32 = 600;
+/// How many looks in a row may find an installation that takes no calls.
+const SILENT: u32 = 60;
 
 /// Orders the run and waits for its end.
 pub(super) async fn sync(command: &Sync, api: &Api, output: &Output) -> Result<(), CommandError> {
@@ -33,19 +35,27 @@ pub(super) async fn sync(command: &Sync, api: &Api, output: &Output) -> Result<(
 
 async fn ended(api: &Api, run: &str) -> Result<RunLog, CommandError> {
     let progress = ProgressBar::new_spinner();
-    let mut looks = 0;
+    let (mut looks, mut silent, mut pause) = (0, 0, PAUSE);
     let log = loop {
-        tokio::time::sleep(PAUSE).await;
-        match api.find(Ask::get(&["runs", run])).await? {
-            Some(found) => {
-                let OneRun { run, under_way } = api.read(found)?;
-                if !under_way && run.end != RunEnd::Running {
-                    break run;
-                }
+        tokio::time::sleep(std::mem::replace(&mut pause, PAUSE)).await;
+        let found = match api.find(Ask::get(&["runs", run])).await {
+            // The run goes on there, whatever becomes of one look at it.
+            Err(CommandError::Busy { retry_after, .. }) if silent < SILENT => {
+                silent += 1;
+                pause = retry_after.unwrap_or(PAUSE).max(PAUSE);
+                continue;
+            }
+            found => found?,
+        };
+        silent = 0;
+        let found: Option<OneRun> = found.map(|found| api.read(found)).transpose()?;
+        match found {
+            Some(OneRun { run, under_way }) if under_way || run.end == RunEnd::Running => {
                 progress.set_message(progress_line(&run));
             }
-            None if looks < BEGINNING => looks += 1,
-            None => {
+            Some(OneRun { run, .. }) if run.end != RunEnd::Queued => break run,
+            _ if looks < BEGINNING => looks += 1,
+            _ => {
                 return Err(CommandError::Undone(format!(
                     "run {run} has not begun after ten minutes: it stands on the queue, and `tandem runs {run}` shows it then"
                 )));
@@ -63,7 +73,7 @@ fn conclude(log: &RunLog, output: &Output) -> Result<(), CommandError> {
         RunEnd::Finished | RunEnd::Planned => Ok(()),
         RunEnd::Incomplete => Err(incomplete(log)),
         RunEnd::Stopped => Err(stopped()),
-        RunEnd::Paused | RunEnd::Running => Err(CommandError::Undone(format!(
+        RunEnd::Paused | RunEnd::Running | RunEnd::Queued => Err(CommandError::Undone(format!(
             "the run paused and goes on by itself: `tandem runs {}` shows how far it is",
             log.id
         ))),

@@ -13,6 +13,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tandem_app::system::SystemClock;
+use tandem_core::automation::listing::EventQuery;
 use tandem_core::ports::Clock;
 use tokio::time::Instant;
 
@@ -140,8 +141,8 @@ async fn finish(system: &System) -> Result<(), String> {
 }
 
 async fn left(system: &System) -> String {
-    let events = system.desk().newest_events(None, None, 10_000).await.unwrap_or_default();
-    let open: Vec<_> = events.iter().filter(|event| event.completed_at.is_none()).collect();
+    let events = system.desk().newest_events(&EventQuery::default(), 10_000).await.unwrap_or_default().events;
+    let open: Vec<_> = events.iter().filter(|(_, event)| event.completed_at.is_none()).collect();
     format!("jobs are left on the queue; {} events are not completed: {:?}", open.len(), open.first())
 }
 

@@ -144,9 +144,9 @@ impl Call {
     }
 
     /// The desk of the integration that the call is for: the one that the header `Tandem-Integration` names, else the tenant's
-    /// first.
+    /// first that is in use, or the first of those that are not.
     pub(super) async fn desk(&self) -> Result<Desk, ApiError> {
-        let state = self.state.of_tenant(self.tenant(), &self.headers).await?.current().await?;
+        let state = self.state.to_look_after(self.tenant(), &self.headers).await?.current().await?;
         state.desk.ok_or_else(|| {
             let message = "no Mautic is configured: the installation runs in demo mode";
             ApiError::new(StatusCode::FORBIDDEN, "no_integration", message)

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
-use tandem_core::error::FailureKind;
+use tandem_core::error::{Failure, FailureKind};
 use tandem_core::sync::conflict::Side;
 
 use super::params::{cursor, listed};
@@ -28,12 +28,13 @@ pub async fn resolve(call: Call) -> Answered {
     let (record, field, side) = read(Input::root(&object)).map_err(|issue| ApiError::invalid(vec![issue]))?;
     let key = RecordKey::parse(&record).ok_or_else(nobody)?;
     let desk = call.desk().await?;
-    let decided = desk.decide_record(&key, &field, side, &call.started.correlation_id).await;
-    decided.map_err(|failure| match failure.kind {
+    let refused = |failure: Failure| match failure.kind {
         FailureKind::NotFound => nothing("nobody has to decide such a field of this record"),
         _ => call.failed(failure),
-    })?;
+    };
+    desk.must_decide(&key, &field, side).await.map_err(refused)?;
     call.note("conflict.resolve", key.as_str(), &[&field]).await?;
+    desk.decide_record(&key, &field, side, &call.started.correlation_id).await.map_err(refused)?;
     Ok(Reply::Done(json!({"resolved": field})))
 }
 

@@ -4,12 +4,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
+use tandem_core::automation::listing::EventQuery;
 use tandem_core::automation::stored::{EventStatus, StoredEvent};
 use tandem_core::domain::identity::{Email, ExternalId};
-use tandem_core::error::FailureKind;
+use tandem_core::error::{Failure, FailureKind};
+use tandem_core::ports::lifecycle::EventPage;
+use tandem_core::ports::place::TimePlace;
 use tandem_core::sync::services::Desk;
 
-use super::params::{Params, bad_cursor, cursor, listed};
+use super::params::{Params, bad_cursor, listed};
 use super::{Answered, Call, nothing};
 use crate::about::person_of_event;
 use crate::api::issues::Replayed;
@@ -19,45 +22,30 @@ use crate::http::operations::event_view;
 /// How far events come.
 const STATUSES: &str = "pending, processing, completed, parked";
 
-/// Lists events, the newest first: of all days or of one, of all users or of one. One read a day, one for 100 events, and one more
-/// for each whose user is not told by itself.
+/// Lists events, the newest first: of all days or of one, of all users or of one. One read a day, one for 100 events that are looked
+/// at, 2,000 at most, and one more for each whose user is not told by itself.
 pub async fn list(call: Call) -> Answered {
     let params = call.params(&["day", "userId", "email", "status", "after", "limit"])?;
     let page = params.page()?;
     let status = params.word::<EventStatus>("status", STATUSES)?;
     let day = params.parsed::<Date>("day", "a day, such as 2026-11-28")?;
     let desk = call.desk().await?;
-    let place: Option<String> = page.place()?;
-    let after = match place {
-        Some(id) => Some(stored(&call, &desk, &id).await?.ok_or_else(bad_cursor)?),
-        None => None,
+    let behind = page.after.as_deref().map(str::parse::<TimePlace>).transpose().map_err(|_| bad_cursor())?;
+    let (begin, end) = day.map(bounds).transpose()?.unwrap_or((Timestamp::MIN, Timestamp::MAX));
+    let query = EventQuery { status, from: begin, behind };
+    let found = match user(&params)? {
+        Some(User { id, email }) => desk.events_of_user(id.as_ref(), email.as_ref(), &query, page.limit).await,
+        None => {
+            let behind = query.behind.or_else(|| day.map(|_| TimePlace::before(end)));
+            desk.newest_events(&EventQuery { behind, ..query }, page.limit).await
+        }
     };
-    let user = user(&params)?;
-    let by_arrival = user.is_none();
-    let mut found = match user {
-        Some(User { id, email }) => {
-            desk.events_of_user(id.as_ref(), email.as_ref(), status, after.as_ref(), page.limit).await
-        }
-        None => match day.map(bounds).transpose()? {
-            Some((_, end)) if after.is_none() => desk.events_before(end, status, page.limit).await,
-            _ => desk.newest_events(status, after.as_ref(), page.limit).await,
-        },
-    }
-    .map_err(|failure| call.failed(failure))?;
-    let mut next = page.next(&found, |event| cursor(&event.by.id));
-    if let Some((begin, end)) = day.map(bounds).transpose()? {
-        // Those of a list by arrival that came before the day are behind it, and so are all that follow.
-        let whole = found.len();
-        found.retain(|event| event.received_at >= begin && event.received_at < end);
-        if by_arrival && found.len() < whole {
-            next = None;
-        }
-    }
+    let EventPage { events: found, next } = found.map_err(|failure| call.failed(failure))?;
     let mut events = Vec::with_capacity(found.len());
-    for event in &found {
+    for (_, event) in found.iter().filter(|(_, event)| event.received_at >= begin && event.received_at < end) {
         events.push(view(&call, event).await?);
     }
-    listed("events", &events, next.as_deref())
+    listed("events", &events, next.map(|next| next.to_string()).as_deref())
 }
 
 /// Shows one with its steps.
@@ -72,13 +60,14 @@ pub async fn show(call: Call) -> Answered {
 pub async fn replay(call: Call) -> Answered {
     let desk = call.desk().await?;
     let id = call.path("id");
-    let done = desk.replay_event(&id, &call.started.correlation_id).await;
-    done.map_err(|failure| match failure.kind {
+    let refused = |failure: Failure| match failure.kind {
         FailureKind::NotFound => no_event(),
         FailureKind::Invalid => ApiError::new(axum::http::StatusCode::CONFLICT, "event_is_completed", failure.message),
         _ => call.failed(failure),
-    })?;
+    };
+    desk.replayable_event(&id).await.map_err(refused)?;
     call.note("event.replay", &id.chars().take(200).collect::<String>(), &[]).await?;
+    desk.replay_event(&id, &call.started.correlation_id).await.map_err(refused)?;
     Ok(Reply::Done(json!(Replayed { replayed: vec![id], more: false })))
 }
 

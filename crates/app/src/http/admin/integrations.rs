@@ -53,14 +53,15 @@ pub async fn change(call: Call) -> Answered {
     const FIELDS: &[&str] = &["name", "baseUrl", "credentials", "settings", "webhookSecret", "status", "force"];
     let object = call.object(FIELDS).await?;
     let id = named(&call.path("id"))?;
-    let now = match call.state.integrations.get(call.tenant(), &id).await {
-        Ok(Known::Stored(stored)) => stored.settings.options,
-        Ok(Known::Environment { .. }) => Options::default(),
+    let (now, revision) = match call.state.integrations.get(call.tenant(), &id).await {
+        Ok(Known::Stored(stored)) => (stored.settings.options, Some(stored.revision)),
+        Ok(Known::Environment { .. }) => (Options::default(), None),
         Err(refused) => return Err(call.refused(refused)),
     };
     let (change, force) = read_change(Input::root(&object), &now).map_err(ApiError::invalid)?;
-    let integrations = &call.state.integrations;
-    let done = integrations.change(call.tenant(), &id, change, force, call.seen()?, &call.actor()).await;
+    // Settings that were left out are those that stood here just now: another writer's must not be lost over them.
+    let seen = call.seen()?.or(revision);
+    let done = call.state.integrations.change(call.tenant(), &id, change, force, seen, &call.actor()).await;
     let (stored, tried) = done.map_err(|refused| call.refused(refused))?;
     Ok(changed(&stored, &tried))
 }

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::error::Result;
+use tandem_core::jobs::message::ParkedJob;
+use tandem_core::jobs::replay::longest_parked;
 use tandem_core::ports::Attempt;
-use tandem_core::sync::issues::{Issue, IssueKind, MOST_JOBS, issue_of};
+use tandem_core::sync::issues::{Issue, IssueKind, issue_of};
 
 use super::jobs::again;
-use super::params::listed;
+use super::params::{cursor, listed};
 use super::{Answered, Call, changed, nothing, unfit};
 use crate::api::issues::{IssueView, OneIssue, Replayed};
 use crate::http::envelope::{ApiError, Reply};
@@ -32,14 +36,28 @@ pub async fn list(call: Call) -> Answered {
         Some(wanted) => issue.state == wanted,
         None => matches!(issue.state, DecisionState::Open | DecisionState::Acknowledged),
     });
-    // By the id of the last one: others may have come before it since, and they are on the first page.
-    let behind = match &page.after {
-        Some(after) => issues.iter().position(|issue| issue.issue.id == *after).map_or(issues.len(), |place| place + 1),
-        None => 0,
-    };
-    let some: Vec<IssueView> = issues.iter().skip(behind).take(page.limit).cloned().collect();
-    let next = page.next(&some, |issue| issue.issue.id.clone()).filter(|_| issues.len() > behind + some.len());
-    listed("issues", &some, next.as_deref())
+    // By the place of the last one, which may be gone, or seen again, since: what came before it is on the first page.
+    if let Some(place) = page.place::<Place>()? {
+        issues.retain(|issue| Place::of(issue).is_behind(&place));
+    }
+    let more = issues.len() > page.limit;
+    issues.truncate(page.limit);
+    let next = page.next(&issues, |issue| cursor(&Place::of(issue))).filter(|_| more);
+    listed("issues", &issues, next.as_deref())
+}
+
+/// Where an issue stands in the list: the last seen first, of one moment by id.
+#[derive(Serialize, Deserialize)]
+struct Place(Timestamp, String);
+
+impl Place {
+    fn of(issue: &IssueView) -> Self {
+        Self(issue.issue.last_seen, issue.issue.id.clone())
+    }
+
+    fn is_behind(&self, other: &Self) -> bool {
+        (other.0, &self.1) > (self.0, &other.1)
+    }
 }
 
 /// Shows one.
@@ -73,23 +91,23 @@ pub async fn change(call: Call) -> Answered {
     }
 }
 
-/// Puts the jobs of one on the queue again, a hundred a call.
+/// Puts the jobs of one on the queue again, a hundred a call: those that were parked longest ago, so that those that are parked
+/// again meanwhile are the last.
 pub async fn replay(call: Call) -> Answered {
     let issue = found(&call).await?;
     if issue.issue.kind != IssueKind::ParkedJobs {
         let message = format!("Nothing of it can be done again as it is. {}", issue.issue.advice);
         return Err(unfit("issue", message));
     }
-    let parked = call.state.services.parked.list(call.tenant(), MOST_JOBS).await;
-    let parked = parked.map_err(|failure| call.failed(failure))?;
-    let of_issue: Vec<_> = parked.iter().filter(|job| issue_of(job) == issue.issue.id).collect();
+    let is_its = |job: &ParkedJob| issue_of(job) == issue.issue.id;
+    let jobs = longest_parked(&*call.state.services.parked, call.tenant(), is_its, AT_ONCE).await;
+    let (jobs, more) = jobs.map_err(|failure| call.failed(failure))?;
     call.note("issue.replay", &issue.issue.id, &[]).await?;
     let mut replayed = Vec::new();
-    for job in of_issue.iter().take(AT_ONCE) {
+    for job in &jobs {
         again(&call, job).await.map_err(|failure| call.failed(failure))?;
         replayed.push(job.job.id.clone());
     }
-    let more = of_issue.len() > replayed.len();
     let replayed = Replayed { replayed, more };
     Ok(if more { Reply::Accepted(json!(replayed)) } else { Reply::Done(json!(replayed)) })
 }

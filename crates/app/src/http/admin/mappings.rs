@@ -7,6 +7,7 @@ use tandem_core::mapping::{MappingSet, Problem};
 use tandem_core::sync::services::Desk;
 
 use super::{Answered, Call, changed, nothing};
+use crate::api::versions::Versions;
 use crate::http::envelope::{ApiError, Reply};
 use crate::mappings::{Setting, StoredMappings, Taken};
 use crate::store::Version;
@@ -28,6 +29,14 @@ pub async fn show(call: Call) -> Answered {
         Some(version) => Ok(Reply::Found(view(&version, &[]), version.version)),
         None => Err(no_such_version()),
     }
+}
+
+/// Lists the versions that are kept, the built-in one last.
+pub async fn list(call: Call) -> Answered {
+    call.params(&[])?;
+    let scope = desk_of(&call).await?.integration.scope;
+    let versions = call.state.mappings.list(&scope).await.map_err(|failure| call.failed(failure))?;
+    Ok(Reply::Done(json!(Versions::of_mappings(&versions))))
 }
 
 /// Makes a set the one that counts.
@@ -81,7 +90,7 @@ async fn catalog(desk: &Desk) -> tandem_core::error::Result<FieldCatalog> {
     desk.integration.platform.fields().await
 }
 
-fn note(document: &mut Map<String, Value>) -> Result<Option<String>, ApiError> {
+pub(super) fn note(document: &mut Map<String, Value>) -> Result<Option<String>, ApiError> {
     match document.remove("note") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.chars().count() <= LONGEST_NOTE => Ok(Some(text)),
@@ -117,7 +126,7 @@ fn refused(problems: &[Problem]) -> ApiError {
     ApiError::invalid(errors.map(issue).collect())
 }
 
-fn not_a_version() -> ApiError {
+pub(super) fn not_a_version() -> ApiError {
     ApiError::invalid(vec![FieldIssue::new(
         "version",
         IssueCode::Invalid,
@@ -125,7 +134,7 @@ fn not_a_version() -> ApiError {
     )])
 }
 
-fn no_such_version() -> ApiError {
+pub(super) fn no_such_version() -> ApiError {
     nothing("there is no version of this number, or it is not kept any more")
 }
 

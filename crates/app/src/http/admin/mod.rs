@@ -13,6 +13,7 @@ pub mod keys;
 pub mod mappings;
 mod params;
 pub mod records;
+pub mod rules;
 pub mod runs;
 pub mod status;
 pub mod tenants;

@@ -19,7 +19,7 @@ use crate::http::envelope::{ApiError, Reply};
 const LONGEST_PAGE: usize = 200;
 const USUAL_PAGE: usize = 50;
 /// The longest cursor, in characters.
-const LONGEST_CURSOR: usize = 800;
+const LONGEST_CURSOR: usize = 2_000;
 
 /// The parameters of a query.
 pub(super) struct Params(BTreeMap<String, String>);

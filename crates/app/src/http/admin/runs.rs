@@ -3,9 +3,10 @@
 use axum::http::StatusCode;
 use serde_json::json;
 use tandem_core::domain::issue::FieldIssue;
-use tandem_core::error::FailureKind;
+use tandem_core::error::{Failure, FailureKind};
 use tandem_core::jobs::message::RunOrder;
-use tandem_core::ports::runs::RunLog;
+use tandem_core::policy;
+use tandem_core::ports::runs::{RunEnd, RunLog};
 use tandem_core::sync::run::stop::Stopping;
 use tandem_core::sync::services::Desk;
 
@@ -67,13 +68,22 @@ pub async fn plan(call: Call) -> Answered {
     };
     let desk = call.desk().await?;
     let run = logged(&call, &desk, &call.path("run")).await?;
-    if run.plan.is_none() {
-        return Err(nothing("the run was no dry run: it has no plan"));
+    let planned = match (&run.plan, run.end) {
+        (Some(plan), _) => plan,
+        (None, RunEnd::Queued) => return Err(nothing("the run has not begun yet: there is no plan so far")),
+        (None, _) => return Err(nothing("the run was no dry run: it has no plan")),
+    };
+    if planned.kept > 0 && policy::after(run.started_at, policy::PLAN_KEPT) <= call.started.at {
+        return Err(plan_is_gone());
     }
     let (mut changes, mut next) = (Vec::new(), None);
     loop {
         let kept = desk.services.runs.plan(&desk.integration.scope, &run.id, part).await;
-        let Some(kept) = kept.map_err(|failure| call.failed(failure))? else { break };
+        let kept = match kept.map_err(|failure| call.failed(failure))? {
+            Some(kept) => kept,
+            None if part == 0 && planned.kept > 0 => return Err(plan_is_gone()),
+            None => break,
+        };
         let left = kept.len().saturating_sub(skip);
         let taken = left.min(page.limit - changes.len());
         changes.extend(kept.into_iter().skip(skip).take(taken));
@@ -88,6 +98,12 @@ pub async fn plan(call: Call) -> Answered {
         }
     }
     listed("changes", &changes, next.as_deref())
+}
+
+/// 410: an empty page would say that the run changes nothing.
+fn plan_is_gone() -> ApiError {
+    let message = "the plan is not kept any more: plans are kept for a day, order another dry run";
+    ApiError::new(StatusCode::GONE, "plan_is_gone", message)
 }
 
 fn place_of(after: &str) -> Option<(u32, usize)> {
@@ -136,13 +152,14 @@ pub async fn start(call: Call) -> Answered {
 pub async fn stop(call: Call) -> Answered {
     let desk = call.desk().await?;
     let id = call.path("run");
-    let stopping = desk.stop_run(&id).await.map_err(|failure| match failure.kind {
+    let refused = |failure: Failure| match failure.kind {
         FailureKind::NotFound => no_run(),
         FailureKind::Invalid => ApiError::new(StatusCode::CONFLICT, "run_is_over", failure.message),
         _ => call.failed(failure),
-    })?;
+    };
+    desk.stoppable_run(&id).await.map_err(refused)?;
     call.note("run.stop", &id, &[]).await?;
-    match stopping {
+    match desk.stop_run(&id).await.map_err(refused)? {
         Stopping::Asked => Ok(Reply::Accepted(json!(StoppedRun { run: id, stopped: false }))),
         Stopping::Stopped => Ok(Reply::Done(json!(StoppedRun { run: id, stopped: true }))),
     }

@@ -120,14 +120,14 @@ async fn summary(call: &Call, tenant: &Tenant) -> std::result::Result<TenantSumm
     let known = of_tenant(call, &tenant.id).await?;
     let works = known.iter().map(|one| call.state.services.work_of_integration(&one.scope, COUNTED_OF_EACH));
     let works = try_join_all(works).await.map_err(|failure| call.failed(failure))?;
-    let parked = call.state.services.parked.list(&tenant.id, COUNTED_OF_EACH).await;
+    let parked = call.state.services.parked.count(&tenant.id, COUNTED_OF_EACH).await;
     Ok(TenantSummary {
         tenant: tenant.id.clone(),
         name: tenant.name.to_string(),
         status: tenants::status(tenant).0.to_owned(),
         integrations: known.iter().filter(|one| one.status != "not_configured").count() as u64,
         failing: known.iter().filter(|one| one.status == "error").count() as u64,
-        parked: parked.map_err(|failure| call.failed(failure))?.len() as u64,
+        parked: parked.map_err(|failure| call.failed(failure))? as u64,
         waiting: works.iter().map(|work| work.outbox.waiting).sum(),
         halted_since: works.iter().find_map(|work| work.runs.halted_since),
         last_success: works.iter().filter_map(|work| work.runs.last_success).max(),

@@ -35,7 +35,7 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Response<Body> {
     let started = Started::new(&state, &headers);
-    let reply = match dispatch::permitted(&state, &started, access, &headers).await {
+    let reply = match dispatch::permitted_to_read(&state, &started, access, &headers).await {
         Ok((_, state)) => listed(&state, query).await,
         Err(error) => Reply::Failed(error),
     };

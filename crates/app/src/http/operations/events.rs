@@ -12,10 +12,13 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tandem_core::automation::accept::Taken;
-use tandem_core::automation::stored::{EventStatus, StoredEvent};
+use tandem_core::automation::listing::EventQuery;
+use tandem_core::automation::stored::EventStatus;
 use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::error::{Failure, FailureKind, Result};
+use tandem_core::ports::lifecycle::EventPage;
+use tandem_core::ports::place::TimePlace;
 use tandem_core::sync::services::Desk;
 use tracing::Instrument;
 
@@ -25,6 +28,7 @@ use crate::events::{self, EventRules, ReadEvent};
 use crate::http::dispatch::{self, Caller};
 use crate::http::envelope::{ApiError, Reply, Started};
 use crate::http::{Access, AppState, auth, idempotency, request};
+use crate::store::keys;
 
 /// The most events of one call.
 const MOST_EVENTS: usize = 100;
@@ -182,7 +186,7 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Response<Body> {
     let started = Started::new(&state, &headers);
-    let reply = match dispatch::permitted(&state, &started, access, &headers).await {
+    let reply = match dispatch::permitted_to_read(&state, &started, access, &headers).await {
         Ok((_, state)) => listed(&state, query).await,
         Err(error) => Reply::Failed(error),
     };
@@ -199,28 +203,36 @@ async fn listed(state: &AppState, query: Result<Query<Wanted>, QueryRejection>) 
     }
     let Some(desk) = &state.desk else { return demo("list_events", json!({"events": [], "next": null})) };
     match newest(desk, &wanted, limit).await {
-        Ok(events) => {
-            let next = events.last().filter(|_| events.len() == limit).map(|event| event.by.id.clone());
-            Reply::Done(json!({"events": events.iter().map(event_view::event).collect::<Vec<_>>(), "next": next}))
+        Ok(EventPage { events, next }) => {
+            let events: Vec<Value> = events.iter().map(|(_, event)| event_view::event(event)).collect();
+            Reply::Done(json!({"events": events, "next": next.map(|next| next.to_string())}))
         }
         Err(failure) if failure.kind == FailureKind::NotFound => {
-            Reply::Failed(bad_query("after", "the id of an event"))
+            Reply::Failed(bad_query("after", "the `next` of an answer, or the id of an event"))
         }
         Err(failure) => failed(state, failure),
     }
 }
 
-async fn newest(desk: &Desk, wanted: &Wanted, limit: usize) -> Result<Vec<StoredEvent>> {
-    let after = match &wanted.after {
-        Some(id) => Some(desk.stored_event(id).await?.ok_or_else(no_such_event)?),
+async fn newest(desk: &Desk, wanted: &Wanted, limit: usize) -> Result<EventPage> {
+    let behind = match &wanted.after {
+        Some(after) => Some(place(desk, after, wanted.user_id.is_some()).await?),
         None => None,
     };
+    let query = EventQuery { status: wanted.status, behind, ..EventQuery::default() };
     match wanted.user_id.clone().map(ExternalId::try_from) {
-        None => desk.newest_events(wanted.status, after.as_ref(), limit).await,
-        Some(Ok(id)) => desk.events_of_user(Some(&id), None, wanted.status, after.as_ref(), limit).await,
+        None => desk.newest_events(&query, limit).await,
+        Some(Ok(id)) => desk.events_of_user(Some(&id), None, &query, limit).await,
         // Nobody has an id like this.
-        Some(Err(_)) => Ok(Vec::new()),
+        Some(Err(_)) => Ok(EventPage::default()),
     }
+}
+
+/// Where a list goes on: behind an event, or behind a place, which is there whatever became of the event.
+async fn place(desk: &Desk, after: &str, of_user: bool) -> Result<TimePlace> {
+    let Some(event) = desk.stored_event(after).await? else { return after.parse().map_err(|_| no_such_event()) };
+    let at = if of_user { event.by.at } else { event.received_at };
+    Ok(TimePlace { at, name: keys::event_digest(after) })
 }
 
 fn no_such_event() -> Failure {
@@ -235,7 +247,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Response<Body> {
     let started = Started::new(&state, &headers);
-    let reply = match dispatch::permitted(&state, &started, access, &headers).await {
+    let reply = match dispatch::permitted_to_read(&state, &started, access, &headers).await {
         Ok((_, state)) => shown(&state, id.map(|Path(id)| id).unwrap_or_default()).await,
         Err(error) => Reply::Failed(error),
     };

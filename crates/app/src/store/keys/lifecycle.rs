@@ -1,5 +1,7 @@
 //! Lifecycle events, and what is remembered of their users.
 
+use std::iter::successors;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tandem_core::automation::event::Customer;
@@ -39,6 +41,15 @@ pub fn unqueued(tenant: &TenantId, digest: &str) -> Key {
 #[must_use]
 pub fn day(received: Timestamp) -> String {
     received.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string()
+}
+
+/// The days (in UTC) from the one of `newest` down to the one of `oldest`, by name, the newest first.
+#[must_use]
+pub fn days_down(newest: Timestamp, oldest: Timestamp) -> Vec<String> {
+    let date = |moment: Timestamp| moment.to_zoned(TimeZone::UTC).date();
+    let (day, oldest) = (date(newest), date(oldest));
+    let days = successors(Some(day), |day| day.yesterday().ok()).take_while(|day| *day >= oldest);
+    days.map(|day| day.strftime("%Y-%m-%d").to_string()).collect()
 }
 
 /// The partition that lists the events of a day.

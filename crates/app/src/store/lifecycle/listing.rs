@@ -1,18 +1,19 @@
 //! Lists of events: of a day, of a user; and their end.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tandem_core::automation::stored::StoredEvent;
 use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::policy;
-use tandem_core::ports::lifecycle::Accepted;
+use tandem_core::ports::lifecycle::{Accepted, EventPage};
+use tandem_core::ports::place::TimePlace;
 
 use super::rows::{self, PlaceRow};
 use super::{KEPT, LifecycleTable};
 use crate::store::failure::storage;
 use crate::store::keys;
-use crate::store::row::{Item, row};
+use crate::store::row::{Item, key_of, row};
 
 impl LifecycleTable {
     /// Says of events whether they are news; reads those that are not.
@@ -36,38 +37,57 @@ impl LifecycleTable {
         events.iter().zip(stored).map(of).collect()
     }
 
-    /// The newest events of all, or those before one of them, going back day by day.
+    /// Events behind a place, going back day by day.
     pub(super) async fn newest(
         &self,
         scope: &Scope,
-        now: Timestamp,
-        after: Option<&StoredEvent>,
+        behind: &TimePlace,
+        from: Timestamp,
         limit: usize,
-    ) -> Result<Vec<StoredEvent>> {
-        let mut ids = Vec::new();
-        let place =
-            after.map(|event| keys::event_log(&scope.tenant, event.received_at, &keys::event_digest(&event.by.id)));
-        let begin = after.map_or(now, |event| event.received_at);
-        let days = (0..=KEPT.as_hours() / 24).map(|back| policy::after(begin, SignedDuration::from_hours(-24 * back)));
-        for day in days {
-            let partition = keys::event_log_partition(&scope.tenant, &keys::day(day));
-            let before = place.as_ref().filter(|place| place.pk == partition).map(|place| place.sk.as_str());
-            ids.extend(places(self.table.partition_before(partition.clone(), before, limit - ids.len()).await?)?);
-            if ids.len() >= limit {
+    ) -> Result<EventPage> {
+        let from = from.max(policy::after(behind.at, -KEPT));
+        let mut found = Vec::new();
+        for day in keys::days_down(behind.at, from) {
+            let partition = keys::event_log_partition(&scope.tenant, &day);
+            let (before, left) = (keys::time_place(behind), limit - found.len());
+            found.extend(places(self.table.partition_before(partition, Some(&before), left).await?)?);
+            if found.len() >= limit {
                 break;
             }
         }
-        self.with_ids(scope, ids).await
+        self.page(scope, found, limit).await
     }
 
-    /// A user's newest events.
-    pub(super) async fn newest_of(&self, scope: &Scope, key: &RecordKey, limit: usize) -> Result<Vec<StoredEvent>> {
+    /// A user's events behind a place, or all.
+    pub(super) async fn newest_of(
+        &self,
+        scope: &Scope,
+        key: &RecordKey,
+        behind: Option<&TimePlace>,
+        limit: usize,
+    ) -> Result<EventPage> {
         let partition = keys::subject_partition(&scope.tenant, key);
-        let items = self.table.partition_with_prefix(partition, keys::SUBJECT_EVENTS).await?;
-        let mut ids = places(items)?;
-        ids.reverse();
-        ids.truncate(limit);
-        self.with_ids(scope, ids).await
+        let place = |behind: &TimePlace| format!("{}{}", keys::SUBJECT_EVENTS, keys::time_place(behind));
+        let high = behind.map_or_else(|| format!("{}~", keys::SUBJECT_EVENTS), place);
+        // The place itself may be among them.
+        let items = self
+            .table
+            .partition_between_from_end(partition, keys::SUBJECT_EVENTS, &high, limit.saturating_add(1))
+            .await?;
+        let mut found = places(items)?;
+        found.retain(|(place, _)| Some(place) != behind);
+        found.truncate(limit);
+        self.page(scope, found, limit).await
+    }
+
+    /// What stands at places; where there are as many as were asked for, there may be more.
+    async fn page(&self, scope: &Scope, places: Vec<(TimePlace, String)>, limit: usize) -> Result<EventPage> {
+        let next = places.last().filter(|_| places.len() >= limit).map(|(place, _)| place.clone());
+        let of = |id: &String| keys::lifecycle_event(&scope.tenant, &keys::event_digest(id));
+        let mut found = self.table.get_many(places.iter().map(|(_, id)| of(id)).collect()).await?;
+        let there = places.into_iter().filter_map(|(place, id)| Some((place, found.remove(&of(&id))?)));
+        let events = there.map(|(place, item)| Ok((place, rows::event(item)?))).collect::<Result<_>>()?;
+        Ok(EventPage { events, next })
     }
 
     /// The events with these ids that are there, in this order.
@@ -81,13 +101,18 @@ impl LifecycleTable {
     pub(super) async fn forget_subject(&self, scope: &Scope, key: &RecordKey) -> Result<()> {
         let partition = keys::subject_partition(&scope.tenant, key);
         let items = self.table.partition_with_prefix(partition.clone(), keys::SUBJECT_EVENTS).await?;
-        for id in places(items)? {
+        for (_, id) in places(items)? {
             self.table.clear(keys::lifecycle_event(&scope.tenant, &keys::event_digest(&id)).pk).await?;
         }
         self.table.clear(partition).await
     }
 }
 
-fn places(items: Vec<Item>) -> Result<Vec<String>> {
-    items.into_iter().map(|item| Ok(row::<PlaceRow>(item)?.event_id)).collect()
+fn places(items: Vec<Item>) -> Result<Vec<(TimePlace, String)>> {
+    let place = |item: Item| {
+        let place = key_of(&item).and_then(|key| keys::place_of(key.sk.trim_start_matches(keys::SUBJECT_EVENTS)));
+        let place = place.ok_or_else(|| storage("an event of a list has no place in it"))?;
+        Ok((place, row::<PlaceRow>(item)?.event_id))
+    };
+    items.into_iter().map(place).collect()
 }

@@ -53,7 +53,7 @@ pub type Observer<'a> = dyn Fn(&RunLog) + Send + Sync + 'a;
 /// What a run shall do.
 #[derive(Clone, Copy)]
 pub struct SyncOptions<'a> {
-    /// Read all rows and compare each with what was sent.
+    /// Read all rows and compare each with what was sent. Of a run that goes on, it counts until it has begun with that.
     pub full: bool,
     /// A person says that the deletions and blanks are meant, however many.
     pub accept_losses: bool,
@@ -254,6 +254,8 @@ impl<'a> Run<'a> {
                 RunLog { id, started_at: now, ..RunLog::default() }
             }
         };
+        // Or a run that takes longer than one process has would begin with all rows again and again.
+        let options = SyncOptions { full: options.full && !log.full, ..options };
         Self {
             desk,
             options,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::{RunOrder, Task};
 use crate::policy;
+use crate::ports::Attempt;
 use crate::ports::runs::{PlanLog, RunEnd, RunLease, RunLog};
 use crate::sync::services::Desk;
 
@@ -22,9 +23,13 @@ const PART: usize = 50;
 const PART_BYTES: usize = 200_000;
 /// How long a dry run looks: after it, the job's own time is over.
 const LONGEST_LOOK: Duration = Duration::from_secs(90);
+/// What is written of a run by others than itself stands behind all that runs write, whose fencing numbers begin with 1; a plan
+/// stands before it, should it come first.
+pub(super) const NOTED: u64 = 0;
+const PLANNED: u64 = 1;
 
 impl Desk {
-    /// Puts a run on the queue and gives its id. One read and one call of the queue.
+    /// Puts a run on the queue and gives its id. One read, one call of the queue and one write.
     ///
     /// # Errors
     /// `Conflict` while another run is under way (a dry run does not mind); `Storage` when table or queue fail.
@@ -36,7 +41,23 @@ impl Desk {
         let order = RunOrder { run: self.services.entropy.id(), ..order };
         let id = order.run.clone();
         self.defer(Task::StartRun(order), correlation_id, Duration::ZERO).await?;
+        self.note_queued(&id).await;
         Ok(id)
+    }
+
+    /// Has an ordered run be known before its job begins it, so that it can be looked at and stopped. Should this fail, it is
+    /// known from its beginning on, and the order stands.
+    async fn note_queued(&self, id: &str) {
+        let log = RunLog { id: id.to_owned(), started_at: self.now(), end: RunEnd::Queued, ..RunLog::default() };
+        if let Err(failure) = self.log_without_lease(&log, NOTED).await {
+            tracing::warn!(kind = ?failure.kind, run = id, "it was not noted that a run is queued: {failure}");
+        }
+    }
+
+    /// Writes the log of a run that has no lease; not over what the run itself wrote under one.
+    pub(super) async fn log_without_lease(&self, log: &RunLog, fence: u64) -> Result<Attempt> {
+        let lease = RunLease { owner: log.id.clone(), fence, until: self.now(), inherited: false };
+        self.services.runs.log(&self.integration.scope, &lease, log).await
     }
 
     /// A job's part of an ordered run. While another run is under way it waits; what is over is not done again.
@@ -62,8 +83,9 @@ impl Desk {
         let ran = self.sync(options).await?;
         match &ran.stopped {
             Some(Stopped::Paused(moment)) => {
-                // One look for changes on the platform is enough: what it left is gone on with by itself.
-                let rest = RunOrder { pull: false, ..order.clone() };
+                // One look for changes on the platform is enough, and one reading of all rows: what they left is gone on with by
+                // itself.
+                let rest = RunOrder { pull: false, full: order.full && !ran.log.full, ..order.clone() };
                 self.go_on_at(*moment, Task::StartRun(rest), correlation_id).await
             }
             _ => self.failure_of(&ran).map_or(Ok(()), Err),
@@ -101,9 +123,9 @@ impl Desk {
         }
         let now = self.now();
         let busy_ms = u64::try_from(now.duration_since(begun).as_millis()).unwrap_or_default();
-        // It needs no lease: nobody else writes a log of this id.
-        let lease = RunLease { owner: order.run.clone(), fence: 0, until: now, inherited: false };
-        runs.log(scope, &lease, &RunLog { finished_at: Some(now), busy_ms, plan: Some(plan), ..log }).await.map(drop)
+        // It needs no lease: nobody else does a run of this id.
+        let planned = RunLog { finished_at: Some(now), busy_ms, plan: Some(plan), ..log };
+        self.log_without_lease(&planned, PLANNED).await.map(drop)
     }
 }
 

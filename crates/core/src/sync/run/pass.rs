@@ -102,6 +102,7 @@ impl Run<'_> {
             (pass.thorough, pass.compares) = (false, None);
             (pass.fields_seen, pass.rules_seen) = (None, Timestamp::default());
         }
+        self.log.full |= self.options.full && pass.thorough;
         pass.clone()
     }
 

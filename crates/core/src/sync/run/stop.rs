@@ -6,6 +6,8 @@ use crate::ports::Attempt;
 use crate::ports::runs::{RunEnd, RunLog};
 use crate::sync::services::Desk;
 
+use super::ordered::NOTED;
+
 /// What became of a wish to stop a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopping {
@@ -16,36 +18,76 @@ pub enum Stopping {
     Stopped,
 }
 
+/// A run that can be stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stoppable {
+    /// It is the one that the integration's state names: under way, or paused.
+    Current,
+    /// Its job has not begun it.
+    Queued(Box<RunLog>),
+    /// It paused, and another run took its place; its job goes on with it all the same.
+    Replaced(Box<RunLog>),
+}
+
 impl Desk {
-    /// Stops a run. What it did stays done; what is left waits for the next run, which is one of its own. Two reads and a write
-    /// call; three more for a run that paused.
+    /// Stops a run, also one that is queued and was not begun. What it did stays done; what is left waits for the next run, which
+    /// is one of its own. Two reads and a write call; three more for a run that paused or is queued.
     ///
     /// # Errors
     /// `NotFound` for a run that is not there, `Invalid` for one that is over, `Conflict` for one that is just beginning or
     /// ending; `Storage`.
     pub async fn stop_run(&self, id: &str) -> Result<Stopping> {
         let (runs, scope, now) = (&self.services.runs, &self.integration.scope, self.now());
-        if runs.state(scope).await?.run.is_none_or(|run| run.id != id) {
-            return Err(match runs.run(scope, id).await? {
-                Some(_) => Failure::new(FailureKind::Invalid, "the run is over"),
-                None => Failure::new(FailureKind::NotFound, "there is no such run"),
-            });
+        match self.stoppable_run(id).await? {
+            Stoppable::Current if runs.is_under_way(scope, now).await? => {
+                runs.ask_to_stop(scope, id, now).await?;
+                Ok(Stopping::Asked)
+            }
+            Stoppable::Current => self.end_paused(id, None).await.map(|()| Stopping::Stopped),
+            Stoppable::Replaced(log) => self.end_paused(id, Some(*log)).await.map(|()| Stopping::Stopped),
+            Stoppable::Queued(log) => self.stop_queued(*log).await,
         }
-        if runs.is_under_way(scope, now).await? {
-            runs.ask_to_stop(scope, id, now).await?;
-            return Ok(Stopping::Asked);
-        }
-        self.end_paused(id).await.map(|()| Stopping::Stopped)
     }
 
-    async fn end_paused(&self, id: &str) -> Result<()> {
+    /// How a run stands that can be stopped.
+    ///
+    /// # Errors
+    /// `NotFound` and `Invalid` as [`Desk::stop_run`]; `Storage`.
+    pub async fn stoppable_run(&self, id: &str) -> Result<Stoppable> {
+        let (runs, scope) = (&self.services.runs, &self.integration.scope);
+        if runs.state(scope).await?.run.is_some_and(|run| run.id == id) {
+            return Ok(Stoppable::Current);
+        }
+        let unknown = || Failure::new(FailureKind::NotFound, "there is no such run");
+        let log = Box::new(runs.run(scope, id).await?.ok_or_else(unknown)?);
+        match log.end {
+            RunEnd::Queued => Ok(Stoppable::Queued(log)),
+            RunEnd::Paused => Ok(Stoppable::Replaced(log)),
+            _ => Err(Failure::new(FailureKind::Invalid, "the run is over")),
+        }
+    }
+
+    /// The job of a run that is over does nothing. Should it have begun just now, with nothing saved yet, it sees the wish.
+    async fn stop_queued(&self, queued: RunLog) -> Result<Stopping> {
+        let (runs, scope, now) = (&self.services.runs, &self.integration.scope, self.now());
+        runs.ask_to_stop(scope, &queued.id, now).await?;
+        let stopped = RunLog { end: RunEnd::Stopped, finished_at: Some(now), ..queued };
+        done(self.log_without_lease(&stopped, NOTED).await?)?;
+        Ok(if runs.is_under_way(scope, now).await? { Stopping::Asked } else { Stopping::Stopped })
+    }
+
+    /// Ends a run that paused: the one that the state names, or one of which only the log is left.
+    async fn end_paused(&self, id: &str, logged: Option<RunLog>) -> Result<()> {
         let (runs, scope, now) = (&self.services.runs, &self.integration.scope, self.now());
         let (owner, until) = (self.services.entropy.id(), policy::after(now, policy::RUN_LEASE));
         let Some((lease, mut state)) = runs.begin(scope, &owner, until, now).await? else { return Err(busy()) };
-        let paused = state.run.take_if(|run| run.id == id);
+        let current = state.run.take_if(|run| run.id == id);
+        if current.is_some() {
+            state.resume_at = None;
+        }
+        let paused = current.or(logged);
         if let Some(paused) = &paused {
             let stopped = RunLog { end: RunEnd::Stopped, finished_at: Some(now), error: None, ..paused.clone() };
-            state.resume_at = None;
             // The log first: who dies between the two finds the run paused, and stops it once more.
             done(runs.log(scope, &lease, &stopped).await?)?;
         }
