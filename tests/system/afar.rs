@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
@@ -15,6 +15,7 @@ use tandem_core::domain::scope::TenantId;
 use tandem_tests::command::{Printed, tandem};
 use tandem_tests::system::{KEY, Options, System};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// A terminal with an address, a key, and nothing else.
 struct Terminal {

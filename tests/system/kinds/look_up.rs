@@ -1,9 +1,15 @@
 //! Companies looked up by their names among many.
 
+use std::sync::{Arc, OnceLock};
+
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tandem_core::domain::kind::Kind;
-use tandem_simulators::MauticVersion;
-use tandem_tests::system::Options;
+use tandem_core::ports::Clock;
+use tandem_core::sync::run::SyncOptions;
+use tandem_simulators::{MauticSimulator, MauticVersion};
+use tandem_tests::hands::Hands;
+use tandem_tests::system::{Options, System};
 
 use super::{Shop, organisation, person};
 
@@ -50,6 +56,37 @@ async fn a_name_that_can_not_be_told_from_thousands_is_an_issue_of_its_own_and_e
     assert_eq!(shop.system.calls_of("POST /api/companies/new"), 1, "what can't be looked for is not made");
     assert!(shop.system.calls_of("GET /api/companies") <= 8);
     assert_eq!(shop.system.contact("u1@example.com").fields["company"], "Globex");
+}
+
+/// A clock by which each page of companies takes eight seconds.
+#[derive(Clone, Default)]
+struct Slow {
+    hands: Hands,
+    mautic: Arc<OnceLock<MauticSimulator>>,
+}
+
+impl Clock for Slow {
+    fn now(&self) -> Timestamp {
+        let pages =
+            self.mautic.get().map_or(0, |mautic| mautic.stats().calls.get("GET /api/companies").copied().unwrap_or(0));
+        self.hands.now().saturating_add(SignedDuration::from_secs(8 * i64::try_from(pages).unwrap())).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_takes_too_long_to_look_for_keeps_no_other_waiting_and_ends_no_run() {
+    let clock = Slow::default();
+    let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
+    let shop = Shop { system: System::with(options.without_worker()).await, hands: clock.hands.clone() };
+    let names: Vec<String> = (0..450).map(|n| format!("Acme International {n}")).collect();
+    shop.system.mautic.plant_companies(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(clock.mautic.set(MauticSimulator::clone(&shop.system.mautic)).is_ok());
+    shop.rows(json!([organisation("o1", "Acme International"), organisation("o2", "Globex")])).await;
+    let ran = shop.system.desk().sync(SyncOptions::default()).await.unwrap();
+    assert_eq!((ran.log.created, ran.log.failed), (1, 1), "{:?}", ran.log);
+    assert_eq!(ran.log.problems[0].id, "organisation o1");
+    assert!(ran.log.problems[0].issue.message.contains("too long"), "{:?}", ran.log.problems);
+    assert_eq!(shop.system.calls_of("GET /api/companies"), 3, "no page is asked for after twenty seconds");
 }
 
 #[tokio::test]

@@ -30,10 +30,16 @@ const LONGEST: SignedDuration = SignedDuration::from_secs(20);
 struct LookUp<'a> {
     mautic: &'a Mautic,
     until: Timestamp,
-    /// What a search for each word showed, in lower case: several names may have it.
-    searched: BTreeMap<String, std::result::Result<(), Unseen>>,
+    /// How many companies a search for each word shows, or why that is not of use; `None` stands for the list of all. Several names
+    /// may have one word.
+    searched: BTreeMap<Search, Seen>,
     found: Vec<RemoteObject>,
 }
+
+/// A word, or all.
+type Search = Option<String>;
+/// How many companies there are.
+type Seen = std::result::Result<usize, Unseen>;
 
 impl Mautic {
     /// Companies that may have one of these names.
@@ -43,17 +49,21 @@ impl Mautic {
         if names.len() > FEW && look_up.list_if_shorter(names.len()).await? {
             return Ok(LookedUp { found: look_up.found, unseen: BTreeMap::new() });
         }
-        let mut unseen = BTreeMap::new();
+        // The first page of each name before the further ones of any: a name that many companies have keeps no other waiting.
+        let mut chosen = Vec::new();
         for name in names {
-            if let Err(why) = look_up.search_for(name).await? {
-                unseen.insert(name.clone(), why);
-            }
+            chosen.push((name, look_up.begin(name).await?));
         }
-        Ok(LookedUp { found: look_up.found, unseen })
+        look_up.finish().await?;
+        let unseen = chosen.into_iter().filter_map(|(name, search)| {
+            let why = look_up.searched.get(&search)?.err()?;
+            Some((name.clone(), why))
+        });
+        Ok(LookedUp { unseen: unseen.collect(), found: look_up.found })
     }
 
     /// A page of the companies that a search shows, or of all; and how many there are.
-    async fn company_page(&self, search: Option<&str>, start: usize) -> Result<(Vec<RemoteObject>, usize)> {
+    async fn company_page(&self, search: &Search, start: usize) -> Result<(Vec<RemoteObject>, usize)> {
         let request = Request::get("companies").with("limit", PAGE).with("start", start).in_bulk();
         let request = search.iter().fold(request, |request, text| request.with("search", text));
         let answer: wire::Companies = self.client.call(request).await?;
@@ -66,58 +76,61 @@ impl Mautic {
 impl LookUp<'_> {
     /// Reads the list of all companies where it has fewer pages than there are names; whether it did.
     async fn list_if_shorter(&mut self, names: usize) -> Result<bool> {
-        let (first, total) = self.mautic.company_page(None, 0).await?;
+        let (first, total) = self.mautic.company_page(&None, 0).await?;
         if total.div_ceil(PAGE) > MOST_PAGES.min(names + 1) {
             return Ok(false);
         }
         self.found.extend(first);
-        Ok(self.rest(None, total).await?.is_ok())
+        self.searched.insert(None, Ok(total));
+        self.finish().await?;
+        Ok(self.searched.get(&None).is_some_and(Seen::is_ok))
     }
 
-    /// Looks for a name by one of its words. A name without any is looked for in the list of all, as far as that is read.
-    async fn search_for(&mut self, name: &str) -> Result<std::result::Result<(), Unseen>> {
+    /// Reads the first page of a search for a name: by one of its words, or among all where it has none. Gives the search.
+    async fn begin(&mut self, name: &str) -> Result<Search> {
         let words = words(name);
-        if words.is_empty() {
-            return self.search(None).await;
-        }
-        let mut seen = Err(Unseen::TooMany);
-        for word in &words {
-            seen = match self.searched.get(word) {
-                Some(seen) => *seen,
-                None => {
-                    let seen = self.search(Some(word)).await?;
-                    self.searched.insert(word.clone(), seen);
-                    seen
-                }
-            };
+        let searches = if words.is_empty() { vec![None] } else { words.into_iter().map(Some).collect() };
+        let mut last = None;
+        for search in searches {
+            let seen = self.first_page(&search).await?;
+            last = search;
             if seen != Err(Unseen::TooMany) {
                 break;
             }
         }
+        Ok(last)
+    }
+
+    async fn first_page(&mut self, search: &Search) -> Result<Seen> {
+        if let Some(seen) = self.searched.get(search) {
+            return Ok(*seen);
+        }
+        let seen = if self.is_late() {
+            Err(Unseen::TooSlow)
+        } else {
+            let (first, total) = self.mautic.company_page(search, 0).await?;
+            self.found.extend(first);
+            if total.div_ceil(PAGE) > MOST_PAGES { Err(Unseen::TooMany) } else { Ok(total) }
+        };
+        self.searched.insert(search.clone(), seen);
         Ok(seen)
     }
 
-    async fn search(&mut self, word: Option<&str>) -> Result<std::result::Result<(), Unseen>> {
-        if self.is_late() {
-            return Ok(Err(Unseen::TooSlow));
-        }
-        let (first, total) = self.mautic.company_page(word, 0).await?;
-        if total.div_ceil(PAGE) > MOST_PAGES {
-            return Ok(Err(Unseen::TooMany));
-        }
-        self.found.extend(first);
-        self.rest(word, total).await
-    }
-
-    /// The pages of a list behind the first one.
-    async fn rest(&mut self, word: Option<&str>, total: usize) -> Result<std::result::Result<(), Unseen>> {
-        for start in (PAGE..total).step_by(PAGE) {
-            if self.is_late() {
-                return Ok(Err(Unseen::TooSlow));
+    /// Reads the further pages of all searches, the short ones first.
+    async fn finish(&mut self) -> Result<()> {
+        let seen = self.searched.iter().filter_map(|(search, seen)| Some((seen.ok()?, search.clone())));
+        let mut open: Vec<(usize, Search)> = seen.filter(|(total, _)| *total > PAGE).collect();
+        open.sort();
+        for (total, search) in open {
+            for start in (PAGE..total).step_by(PAGE) {
+                if self.is_late() {
+                    self.searched.insert(search, Err(Unseen::TooSlow));
+                    break;
+                }
+                self.found.extend(self.mautic.company_page(&search, start).await?.0);
             }
-            self.found.extend(self.mautic.company_page(word, start).await?.0);
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn is_late(&self) -> bool {
