@@ -213,6 +213,11 @@ async fn busy(State(gate): State<Arc<Gate>>, request: Request) -> Response {
             _ => {}
         }
     }
+    passed_on(&gate, Request::from_parts(parts, body)).await
+}
+
+async fn passed_on(gate: &Gate, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut headers = parts.headers;
     headers.remove("host");
@@ -226,6 +231,34 @@ async fn busy(State(gate): State<Arc<Gate>>, request: Request) -> Response {
 struct Gate {
     url: String,
     looks: AtomicU32,
+}
+
+/// What stands there, and lists events as they were a moment ago.
+async fn late(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    if request.method() == Method::GET && request.uri().path() == "/api/v1/events" {
+        let events = json!([{"id": "done"}, {"id": "forgotten"}, {"id": "waits"}]);
+        return Json(json!({"ok": true, "data": {"events": events, "next": null}})).into_response();
+    }
+    passed_on(&gate, request).await
+}
+
+#[tokio::test]
+async fn events_that_were_done_or_forgotten_meanwhile_keep_no_others_from_being_replayed() {
+    let system = System::with(Options::default().without_worker()).await;
+    for (id, path) in [("done", "/events?wait=true"), ("waits", "/events")] {
+        let user = json!({"id": id, "email": format!("{id}@example.com")});
+        let event = json!({"id": id, "name": "user_signup", "user": user});
+        let post = system.caller.keyed(Method::POST, path).json(&event);
+        assert!(system.caller.send(post).await.unwrap().is_taken());
+    }
+    let gate = Arc::new(Gate { url: system.url().to_owned(), looks: AtomicU32::new(0) });
+    let router = Router::new().fallback(late).with_state(gate);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let terminal = Terminal { url, ..Terminal::at(&system, KEY) };
+    assert_eq!(terminal.json(&["events", "replay", "--all"]).await["replayed"], json!(["waits"]));
+    server.abort();
 }
 
 #[tokio::test]

@@ -185,9 +185,14 @@ impl Api {
 
     /// The same, where there may be no such thing.
     pub async fn find(&self, ask: Ask<'_>) -> Result<Option<Value>, CommandError> {
+        self.find_unless(ask, "not_found").await
+    }
+
+    /// The same, where there may be nothing left to do either, as this code says.
+    pub async fn find_unless(&self, ask: Ask<'_>, code: &str) -> Result<Option<Value>, CommandError> {
         match self.try_ask(&ask).await? {
             Ok(data) => Ok(Some(data)),
-            Err(refusal) if refusal.status == 404 && refusal.code == "not_found" => Ok(None),
+            Err(refusal) if ["not_found", code].contains(&&*refusal.code) => Ok(None),
             Err(refusal) => Err(self.told(&refusal)),
         }
     }

@@ -122,7 +122,8 @@ async fn replay_parked(api: &Api) -> Result<Vec<String>, CommandError> {
     let parked = api.all("events", MOST, || Ask::get(&["events"]).with("status", Some("parked"))).await?;
     let mut replayed = Vec::new();
     for id in parked.iter().filter_map(|event| event["id"].as_str()) {
-        if api.find(Ask::post(&["events", id, "replay"], json!({}))).await?.is_some() {
+        let replay = Ask::post(&["events", id, "replay"], json!({}));
+        if api.find_unless(replay, "event_is_completed").await?.is_some() {
             replayed.push(id.to_owned());
         }
     }
