@@ -63,16 +63,12 @@ deploy: build ## deploy with SAM; the first time it asks for names and settings
 
 prove: prove-all ## run all proof scenarios at full size
 
+# What is promised in seconds is measured as it is built for use, but for link-time optimisation, which takes minutes.
 prove-%: ## run one proof scenario at full size, such as prove-race
-	@echo "Building the proof suite, then running at full size: $*"
-	cargo build --bin prove
-	"$(TARGET_DIR)/debug/prove" $*
-
-# What is promised in seconds is measured as it is built for use.
-prove-burst:
-	@echo "Building the proof suite for release, then running at full size: burst"
-	cargo build --release --package tandem-tests --bin prove
-	"$(TARGET_DIR)/release/prove" burst
+	@echo "Building the proof suite, the command and the functions optimised, then running at full size: $*"
+	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		cargo build --release --package tandem-tests --package tandem-local $(FUNCTIONS) --bins
+	"$(TARGET_DIR)/release/prove" $*
 
 bench: ## measure cold init, latency, calls, memory
 	@echo "Building for release, then measuring; nothing else should run on this machine"

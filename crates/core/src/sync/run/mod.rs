@@ -11,12 +11,14 @@ pub mod chosen;
 pub mod dry_run;
 mod enrolment;
 mod issues;
+mod lease;
 mod losses;
 mod memberships;
 mod objects;
 pub mod ordered;
 mod pass;
 mod planned;
+mod progress;
 mod prompt;
 pub mod proposed;
 mod relationships;
@@ -27,22 +29,17 @@ mod take;
 mod taking;
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{Either, select};
 use jiff::Timestamp;
 
 use crate::error::{Failure, FailureKind, Result};
 use crate::policy;
-use crate::ports::Attempt;
 use crate::ports::bulk::Usage;
-use crate::ports::runs::{Leased, RowIssue, RunEnd, RunLease, RunLog, SendState, TakeState};
+use crate::ports::runs::{RowIssue, RunEnd, RunLease, RunLog, SendState, TakeState};
 use crate::ports::source::SourceRow;
 
-use super::operations;
 use super::pull::{PullCounts, PullEnd, pull_is_due};
 use super::services::Desk;
 use taking::Taking;
@@ -168,72 +165,6 @@ impl Desk {
         };
         self.services.recorder().during(&id, Some(&id), noted.boxed()).await
     }
-
-    /// Takes the lease of the integration's runs. A quick send that has it just then is waited for: it does a part of what the
-    /// run would, and not the run's work.
-    async fn begin_run(&self) -> Result<(RunLease, SendState)> {
-        let (runs, scope) = (&self.services.runs, &self.integration.scope);
-        let (owner, patience) = (self.services.entropy.id(), policy::after(self.now(), policy::LEASE_PATIENCE));
-        loop {
-            let now = self.now();
-            let until = policy::after(now, policy::RUN_LEASE);
-            if let Some(begun) = runs.begin(scope, &owner, until, now).await? {
-                return Ok(begun);
-            }
-            if now > patience || runs.is_under_way(scope, now).await? {
-                return Err(Failure::new(FailureKind::Conflict, "another sync run of this integration is under way"));
-            }
-            self.services.sleep.sleep(WHILE_SENDING).await;
-        }
-    }
-
-    /// Works while the run's leases are its own.
-    async fn while_held<T>(
-        &self,
-        lease: &RunLease,
-        taking: &Taking,
-        stopping: (&str, &AtomicBool),
-        work: impl Future<Output = T>,
-    ) -> Result<T> {
-        let work = Box::pin(work);
-        let lost = pin!(self.keep_alive(lease, taking, stopping));
-        match select(work, lost).await {
-            Either::Left((worked, _)) => Ok(worked),
-            Either::Right(((), _)) => Err(taking::took_over()),
-        }
-    }
-
-    /// Prolongs a run's leases again and again, and looks whether it is to stop; returns when one of them is another run's.
-    async fn keep_alive(&self, lease: &RunLease, taking: &Taking, (id, stop): (&str, &AtomicBool)) {
-        let (runs, scope) = (&self.services.runs, &self.integration.scope);
-        loop {
-            self.services.sleep.sleep(policy::RUN_BEAT).await;
-            let until = policy::after(self.now(), policy::RUN_LEASE);
-            if let Some(take) = taking.lease() {
-                match runs.prolong_take(&scope.tenant, &take, until).await {
-                    Ok(Attempt::Contended) if taking.lease().as_ref() == Some(&take) => return,
-                    Ok(_) => {}
-                    Err(failure) => {
-                        tracing::warn!(kind = ?failure.kind, "the take's lease could not be prolonged: {failure}")
-                    }
-                }
-            }
-            match runs.prolong(scope, lease, until).await {
-                Ok(Attempt::Done) => {}
-                Ok(Attempt::Contended) => return,
-                // Until the lease ends by itself, the next beat may come through.
-                Err(failure) => {
-                    tracing::warn!(kind = ?failure.kind, "the run's lease could not be prolonged: {failure}")
-                }
-            }
-            match runs.asked_to_stop(scope).await {
-                Ok(asked) => stop.store(asked.as_deref() == Some(id), Ordering::Relaxed),
-                Err(failure) => {
-                    tracing::warn!(kind = ?failure.kind, "it was not seen whether the run is to stop: {failure}")
-                }
-            }
-        }
-    }
 }
 
 impl<'a> Run<'a> {
@@ -340,117 +271,6 @@ impl<'a> Run<'a> {
         self.log.conflicts += counts.contested;
     }
 
-    /// Writes the log and gives the lease back.
-    async fn conclude(mut self, worked: Step<()>) -> Result<Ran> {
-        let stopped = worked.err();
-        let now = self.now();
-        // A run that only takes leaves the sending, and with it the end, to the run that paused.
-        let is_done = stopped.is_none() && !self.options.take_only;
-        // What was stopped is left as it is: the next run goes on with what waits, as a run of its own.
-        let is_over = is_done || stopped == Some(Stopped::Asked);
-        self.log.finished_at = Some(now);
-        self.log.end = match &stopped {
-            None if is_done && self.log.failed > 0 => RunEnd::Incomplete,
-            None if is_done => RunEnd::Finished,
-            Some(Stopped::Asked) => RunEnd::Stopped,
-            None | Some(Stopped::Paused(_)) => RunEnd::Paused,
-            Some(Stopped::Halted(_)) => RunEnd::Halted,
-            Some(Stopped::Failed(_)) => RunEnd::Failed,
-        };
-        self.log.error = match &stopped {
-            None | Some(Stopped::Paused(_) | Stopped::Asked) => None,
-            Some(Stopped::Halted(reason)) => Some(reason.clone()),
-            Some(Stopped::Failed(failure)) => Some(failure.message.clone()),
-        };
-        self.keep_issues().await?;
-        self.count_use();
-        self.state.run = (!is_over).then(|| self.log.clone());
-        self.state.resume_at = match (&stopped, self.options.take_only) {
-            (Some(Stopped::Paused(moment)), _) => Some(*moment),
-            (_, true) => self.state.resume_at,
-            (_, false) => None,
-        };
-        if is_done {
-            self.state.succeeded_at = Some(now);
-        }
-        let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
-        // The log first: a run that crashes between the two goes on, and writes its log once more.
-        let logged = runs.log(scope, &self.lease, &self.log).await?;
-        if logged == Attempt::Contended || runs.end(scope, &self.lease, &self.state).await? == Attempt::Contended {
-            return Err(taking::took_over());
-        }
-        self.tell_of_run().await;
-        self.trace();
-        (self.options.observer)(&self.log);
-        Ok(Ran { log: self.log, stopped })
-    }
-
-    fn trace(&self) {
-        let RunLog { id, end, rows, unchanged, created, updated, failed, rejected, gone, .. } = &self.log;
-        let RunLog { memberships, pulled, conflicts, calls, bytes, busy_ms, waiting, .. } = &self.log;
-        tracing::info!(
-            run = %id, ?end, rows, unchanged, created, updated, failed, rejected, gone, memberships, pulled, conflicts,
-            calls, bytes, busy_ms, waiting, "a sync run ended"
-        );
-    }
-
-    /// Tells the source; a run that found nothing to do is not worth a line there.
-    async fn tell_of_run(&self) {
-        let Desk { services, integration } = self.desk;
-        let is_over = matches!(self.log.end, RunEnd::Finished | RunEnd::Incomplete);
-        let did_nothing = is_over && self.log.rows == self.log.unchanged && self.log.calls == 0;
-        if did_nothing {
-            return;
-        }
-        if let Err(failure) = services.source.report_run(&integration.scope, &self.log).await {
-            tracing::warn!(kind = ?failure.kind, "the source was not told of the run: {failure}");
-        }
-    }
-
-    /// Stores how far the run came, and the take while it does one. The leases are prolonged with it.
-    async fn save(&mut self) -> Step<()> {
-        operations::flush().await;
-        self.note_progress().await?;
-        let (runs, scope) = (&self.desk.services.runs, &self.desk.integration.scope);
-        let saved = match self.taking.lease() {
-            Some(lease) => {
-                let lease = RunLease { until: self.lease.until, ..lease };
-                let take = Leased { lease: &lease, state: &self.take };
-                runs.save_with_take(scope, self.leased(), take).await?
-            }
-            None => runs.save(scope, &self.lease, &self.state).await?,
-        };
-        if saved == Attempt::Contended {
-            return Err(Stopped::Failed(taking::took_over()));
-        }
-        (self.options.observer)(&self.log);
-        Ok(())
-    }
-
-    /// Makes the state say how far the run came. The issues of rows are kept before: no cursor leads past them.
-    async fn note_progress(&mut self) -> Result<()> {
-        self.keep_issues().await?;
-        self.count_use();
-        if !self.is_prompt {
-            self.state.run = Some(self.log.clone());
-        }
-        self.lease.until = policy::after(self.now(), policy::RUN_LEASE);
-        Ok(())
-    }
-
-    fn leased(&self) -> Leased<'_, SendState> {
-        Leased { lease: &self.lease, state: &self.state }
-    }
-
-    fn count_use(&mut self) {
-        let used = self.desk.integration.bulk.usage();
-        let (calls, bytes, busy_ms) = self.logged_before;
-        self.log.calls = calls + used.calls.saturating_sub(self.used_before.calls);
-        self.log.bytes = bytes + used.bytes.saturating_sub(self.used_before.bytes);
-        let busy = self.now().duration_since(self.began_at).as_millis();
-        self.log.busy_ms = busy_ms + u64::try_from(busy).unwrap_or_default();
-    }
-
     /// Goes on only while there is time for another step, which takes a minute at most, and nobody asked it to stop.
     fn in_time(&self) -> Step<()> {
         if self.stop.load(Ordering::Relaxed) {
@@ -465,9 +285,6 @@ impl<'a> Run<'a> {
         self.desk.now()
     }
 }
-
-/// How often a run looks whether a quick send has come to its end.
-const WHILE_SENDING: Duration = Duration::from_millis(200);
 
 /// How many rows are read at once.
 const PAGE: usize = 500;
