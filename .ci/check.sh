@@ -36,3 +36,8 @@ fi
 
 say "Lints: clippy, warnings are errors"
 cargo clippy --workspace --all-targets --all-features -- --deny warnings
+
+say "Documentation: cargo doc, warnings are errors"
+# For those who work on it: private items are documented, too, and linked to.
+RUSTDOCFLAGS="--deny warnings --allow rustdoc::private_intra_doc_links" \
+    cargo doc --workspace --no-deps --all-features --document-private-items

@@ -82,7 +82,7 @@ pub fn derive(book: &RuleBook, subject: &Subject, event: &Past, properties: &Fie
 /// What can be said to be wrong with an event by itself.
 ///
 /// # Errors
-/// As [`derive`].
+/// As [`derive()`].
 pub fn check(book: &RuleBook, event: &Past) -> Result<()> {
     let named = named_tier(book, &event.facts)?;
     if named.is_none() && book.needs_tier(event.name.as_str()) {

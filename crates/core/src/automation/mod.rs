@@ -1,5 +1,5 @@
 //! Lifecycle automation: what happens to a user in the application becomes fields, segments, campaigns and consent on the
-//! platform. Rules are data ([`rules`], [`rulebook`]); what an event changes is worked out without I/O ([`derive`]) from what
+//! platform. Rules are data ([`rules`], [`rulebook`]); what an event changes is worked out without I/O ([`mod@derive`]) from what
 //! is remembered of its user ([`subject`]); it is done step by step, each recorded under the event.
 
 pub mod accept;

@@ -122,7 +122,7 @@ pub enum DoNotContactReason {
 /// Fields to write, by the platform's names, with what else one write can carry.
 #[derive(Clone, Default, PartialEq)]
 pub struct ContactWrite {
-    /// Values to set. Zeros need [`super::super::ports::MarketingPlatform::replace`] or a create-only write.
+    /// Values to set. Zeros need [`crate::ports::MarketingPlatform::rewrite`] or a create-only write.
     pub fields: BTreeMap<String, Value>,
     /// Tags to add; one that starts with `-` is taken away.
     pub tags: Vec<String>,

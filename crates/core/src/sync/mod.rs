@@ -1,5 +1,5 @@
 //! Bringing one contact to the platform: what to do is planned without I/O ([`plan`]), and done by one small loop
-//! ([`push`]) that holds the contact's lease while it writes ([`write`]). And back: what people change there is found
+//! ([`push`]) that holds the contact's lease while it writes ([`mod@write`]). And back: what people change there is found
 //! ([`pull`]), brought together with what the application wants ([`conflict`]), and handed to the source ([`take_back`]).
 
 mod batches;

@@ -1,5 +1,5 @@
 //! Records that are no people, brought to the platform's objects: organisations to companies. Planned as a contact is
-//! ([`super::plan`]), written a few at a time from lease to commit ([`write`]), after a look-up by name: where a platform makes
+//! ([`super::plan`]), written a few at a time from lease to commit ([`mod@write`]), after a look-up by name: where a platform makes
 //! no difference between two things of one name, the first record has it, and the second is told.
 
 mod collision;

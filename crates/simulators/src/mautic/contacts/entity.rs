@@ -15,7 +15,7 @@ use crate::mautic::{
     users,
 };
 
-/// A contact with the two views of its fields, as in [`Draft`].
+/// A contact with the two views of its fields, as in [`super::form::Draft`].
 pub(super) struct Entity<'a> {
     pub(super) id: Option<u64>,
     pub(super) contact: &'a Contact,
