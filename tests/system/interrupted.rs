@@ -121,3 +121,21 @@ async fn a_contact_that_can_not_be_looked_at_is_not_written_over() {
     system.settle(&system.desk(), &hands).await.unwrap();
     assert_eq!(["city", "state"].map(|name| field(&system, name)), ["Sydney", "Victoria"].map(Value::from));
 }
+
+/// The look is for values alone: or it would learn the older opt-out once more, and undo what the person said since.
+#[tokio::test]
+async fn an_opt_in_whose_write_was_cut_off_is_carried_out_by_the_next_one() {
+    for version in [MauticVersion::V5_1, MauticVersion::V7_0] {
+        let (system, hands) = open(version).await;
+        system.guard().await;
+        system.engage("unsubscribe", json!({"address": ADDRESS})).await;
+        system.settle(&system.desk(), &hands).await.unwrap();
+        system.mautic_answers(503);
+        let consent = json!({"marketing_opt_in": true, "explicit": true});
+        let payload = json!({"id": "u1", "contact": {"email": ADDRESS}, "consent": consent});
+        assert_eq!(system.caller.upsert(payload).await.unwrap().status, 202, "{version:?}");
+        system.mautic.clear_faults();
+        system.settle(&system.desk(), &hands).await.unwrap();
+        assert!(system.contact(ADDRESS).dnc.is_empty(), "{version:?}");
+    }
+}

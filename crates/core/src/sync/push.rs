@@ -10,7 +10,7 @@ use crate::domain::catalog::FieldCatalog;
 use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::{Identity, RecordKey};
 use crate::domain::issue::FieldIssue;
-use crate::domain::link::{Lease, LinkState, RemoteId};
+use crate::domain::link::{Lease, LinkState};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
 use crate::mapping::Response;
@@ -74,7 +74,7 @@ impl Desk {
             }
             if holder.is_none() && !looked && !draft.platform_is_settled() && draft.link.needs_look() {
                 looked = true;
-                match (self.look_at_contact(&draft, correlation_id).await, whom) {
+                match (self.look_at_contact(&draft).await, whom) {
                     (Err(failure), For::Caller) if policy::may_be_done_later(failure.kind) => {
                         return self.queue_instead(change, draft, failure, correlation_id).await;
                     }
@@ -270,9 +270,11 @@ impl Desk {
     }
 
     /// Takes back what people changed there since the write that was interrupted. One call.
-    async fn look_at_contact(&self, draft: &Draft, correlation_id: &str) -> Result<()> {
-        let contacts: Vec<RemoteId> = draft.remote_id().cloned().into_iter().collect();
-        Box::pin(self.look_before(&contacts, correlation_id)).await.map(drop)
+    async fn look_at_contact(&self, draft: &Draft) -> Result<()> {
+        match draft.remote_id() {
+            Some(contact) => Box::pin(self.look_at_values(contact)).await,
+            None => Ok(()),
+        }
     }
 
     /// Nobody can write the contact just now: the change is stored, and a job will write it.

@@ -113,6 +113,12 @@ impl Desk {
         Ok(counts)
     }
 
+    /// The same of one contact's values, before it is written by itself. One call.
+    pub(super) async fn look_at_values(&self, contact: &RemoteId) -> Result<()> {
+        let shown = self.integration.bulk.read_many(std::slice::from_ref(contact)).await?;
+        self.take_in_values(shown).await
+    }
+
     /// Where the look stands; a look that is under way goes on.
     pub(super) fn begin_look(&self, state: &mut SendState) -> ChangeCursor {
         let now = self.now();

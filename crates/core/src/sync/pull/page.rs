@@ -50,17 +50,30 @@ impl Desk {
         let known = self.known(page, &mut left, &mut strangers).await?;
         left.extend(self.welcome_strangers(strangers, counts, correlation_id).await?);
         self.learn_opt_outs(&known, counts, correlation_id).await?;
+        let (merged, held_up) = self.take_values(known, counts).await?;
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        counts.contacts += count(seen);
+        counts.left += count(left.len() + held_up.len());
+        counts.unknown += count(seen.saturating_sub(left.len() + merged));
+        Ok(left.into_iter().chain(held_up).collect())
+    }
+
+    /// The same of the values alone, of contacts that are written at once after it: the write itself settles what they show of
+    /// being mailed, and knows of an opt-in that it carries out.
+    pub(super) async fn take_in_values(&self, page: Vec<ChangedContact>) -> Result<()> {
+        let known = self.known(page, &mut Vec::new(), &mut Vec::new()).await?;
+        self.take_values(known, &mut PullCounts::default()).await.map(drop)
+    }
+
+    /// Brings both sides together; gives how many contacts these were, and those that another writer came first to.
+    async fn take_values(&self, known: Vec<Known>, counts: &mut PullCounts) -> Result<(usize, Vec<Left>)> {
         let merged = self.merged(known, counts).await?;
         let handed = merged.iter().filter_map(|(known, merged)| {
             HandedOver::of(&known.key, &known.record, merged.pulled.clone(), known.changed.at)
         });
         self.hand_over(handed.collect()).await?;
         let held_up = self.keep_all(&merged).await?;
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        counts.contacts += count(seen);
-        counts.left += count(left.len() + held_up.len());
-        counts.unknown += count(seen.saturating_sub(left.len() + merged.len()));
-        Ok(left.into_iter().chain(held_up).collect())
+        Ok((merged.len(), held_up))
     }
 
     /// Where no rule takes anybody in, nothing is read.
