@@ -386,6 +386,28 @@ async fn a_caller_is_told_the_situation_and_that_a_record_that_is_left_out_was_n
     assert_eq!(listed.data()["operations"][1]["situation"], "absent", "{}", listed.body);
 }
 
+/// The run that takes is the one whose platform is to keep everybody.
+#[tokio::test]
+async fn whose_row_is_gone_is_gone_for_each_platform_by_its_own_rule_whoever_takes() {
+    let hub = Hub::open().await;
+    hub.rows(json!([{"id": ODD, "email": EMAIL, "first_name": "Ada"}])).await;
+    hub.settle().await;
+    let (mut one, mut other) = (hub.one.desk(), hub.other.desk());
+    choose(&mut one, json!("always"), json!({"gone": "keep"}));
+    choose(&mut other, json!("always"), json!({"gone": "tag:left"}));
+    hub.rows(json!([{"id": ODD, "deleted": true}])).await;
+    let before = hub.one.calls();
+    for desk in [&one, &other] {
+        run(desk).await;
+    }
+    assert_eq!(hub.other.contact(EMAIL).tags, ["left"]);
+    assert_eq!(
+        (hub.one.contact(EMAIL).tags.len(), hub.one.contact(EMAIL).fields["firstname"].clone()),
+        (0, json!("Ada"))
+    );
+    assert!(hub.one.calls() - before <= 3, "it is looked for changes, and nothing is written");
+}
+
 #[tokio::test]
 async fn what_one_platforms_rule_deletes_stays_a_record_as_long_as_another_platform_has_it() {
     let hub = Hub::open().await;

@@ -9,6 +9,7 @@ use crate::domain::link::RemoteId;
 use crate::domain::scope::{IntegrationId, Scope};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::{Job, Task};
+use crate::mapping::Vanished;
 use crate::ports::lifecycle::Burial;
 
 use super::services::Desk;
@@ -26,9 +27,15 @@ const DELAY: Duration = Duration::from_secs(2);
 
 impl Desk {
     /// Whether the tenant has other integrations, whose rules are their own. A read now and then.
-    pub(super) async fn has_peers(&self) -> Result<bool> {
+    async fn has_peers(&self) -> Result<bool> {
         let own = &self.integration.scope;
         Ok(self.services.peers.of(&own.tenant).await?.iter().any(|peer| *peer != own.integration))
+    }
+
+    /// Whether anything may follow for a contact whose row is gone: by the integration's own rule, or by that of another one.
+    pub(super) async fn acts_on_gone_rows(&self) -> Result<bool> {
+        let keeps = *self.integration.situations().when_gone() == Vanished::Keep;
+        Ok(!keeps || self.has_peers().await?)
     }
 
     /// Whether a record has an object on another platform of the tenant, too. A read; none where there is no other integration.

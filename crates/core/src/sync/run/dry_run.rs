@@ -10,7 +10,7 @@ use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::record::Record;
 use crate::domain::situation::Situation;
 use crate::error::Result;
-use crate::mapping::{Response, Vanished};
+use crate::mapping::Response;
 use crate::ports::bulk::{BATCH, Mark, MarkCursor};
 use crate::ports::runs::{RosterEntry, TakeState};
 use crate::ports::source::{SourceCursor, SourceOrder, SourceRow};
@@ -253,9 +253,13 @@ impl<'a> Planner<'a> {
 
     /// Contacts whose rows are gone; of rows that nobody knew there is nothing to say.
     async fn plan_gone(&mut self, ids: &[[u8; 16]], sink: &mut Sink<'_>) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let is_loss = self.desk.acts_on_gone_rows().await?;
         for (key, record) in self.desk.records_of(ids).await? {
             self.losses.met += 1;
-            self.losses.lost += u64::from(*self.desk.integration.situations().when_gone() != Vanished::Keep);
+            self.losses.lost += u64::from(is_loss);
             let id = named(&key, &record);
             self.planned.insert(key);
             let follows = Some(self.desk.integration.situations().response(Situation::Gone, true));

@@ -6,7 +6,7 @@ use crate::domain::identity::ExternalId;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::kind::Kind;
 use crate::error::{Failure, Result};
-use crate::mapping::{Response, Vanished};
+use crate::mapping::Response;
 use crate::policy;
 use crate::ports::bulk::Mark;
 use crate::ports::runs::{RosterEntry, TakeState};
@@ -346,8 +346,7 @@ impl Run<'_> {
         }
         let gone = self.desk.records_of(ids).await?;
         self.log.gone += gone.len() as u64;
-        let keeps = *self.desk.integration.situations().when_gone() == Vanished::Keep;
-        if keeps && !self.desk.has_peers().await? {
+        if !self.desk.acts_on_gone_rows().await? {
             return Ok(());
         }
         self.guard_losses(gone.len(), gone.len())?;
