@@ -2154,6 +2154,8 @@ export interface components {
             id: string | null;
             email: string | null;
             awaitedEmail: string | null;
+            /** @description The application's own address */
+            applicationEmail: string | null;
             fields: {
                 [key: string]: unknown;
             };

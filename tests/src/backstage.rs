@@ -144,6 +144,7 @@ impl System {
                 version: 1,
                 gone_since: None,
                 awaited: None,
+                corrected: None,
                 overlaid: Default::default(),
                 older: Default::default(),
                 dated: Default::default(),

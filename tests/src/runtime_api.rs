@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -72,17 +72,19 @@ impl RuntimeApi {
     /// Has the function handle an event.
     ///
     /// # Errors
-    /// The document in which the function reported an error.
-    ///
-    /// # Panics
-    /// When no answer comes in the time that an invocation has: then nothing that is tested means anything.
+    /// The document in which the function reported an error, or in which Lambda says that its time ran out.
     pub async fn invoke(&self, event: &Value) -> Answered {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         lock(&self.shared.waiting).insert(id, answer);
         self.invocations.send((id, event.clone())).expect("the stand-in runs");
-        let answered = tokio::time::timeout(TIMEOUT, answered).await.expect("the function answers in its time");
-        answered.expect("the stand-in keeps whom it owes an answer")
+        match tokio::time::timeout(TIMEOUT, answered).await {
+            Ok(answered) => answered.expect("the stand-in keeps whom it owes an answer"),
+            Err(_) => Err(json!({
+                "errorType": "Sandbox.Timedout",
+                "errorMessage": format!("Task timed out after {} seconds", TIMEOUT.as_secs()),
+            })),
+        }
     }
 
     /// Waits until a function asks for its first event, which ends its cold start; gives the moment.

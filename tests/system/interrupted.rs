@@ -4,10 +4,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_core::ports::ContactStore;
+use tandem_core::sync::run::SyncOptions;
 use tandem_simulators::MauticVersion;
 use tandem_simulators::mautic::{FaultKind, FaultRule};
 use tandem_tests::hands::Hands;
-use tandem_tests::system::{Options, System};
+use tandem_tests::system::{KEY, Options, System};
 
 const ADDRESS: &str = "p1@example.com";
 
@@ -42,14 +43,19 @@ async fn say(system: &System, fields: Value) -> u16 {
     system.caller.upsert(json!({"id": "u1", "contact": contact})).await.unwrap().status
 }
 
-/// The application says a last name, and the write is cut off.
-async fn cut_off(system: &System, cut: Cut) {
+/// Changes of contacts are cut off from now on.
+fn broken(system: &System, cut: Cut) {
     let kind = match cut {
         Cut::Done => FaultKind::LostReply,
         Cut::Undone => FaultKind::Close,
     };
     let broken = ["PATCH", "PUT"].map(|method| FaultRule::new(kind).method(method).path("/api/contacts"));
     system.mautic.inject_faults(broken.to_vec());
+}
+
+/// The application says a last name, and the write is cut off.
+async fn cut_off(system: &System, cut: Cut) {
+    broken(system, cut);
     assert_eq!(say(system, json!({"last_name": "Byron"})).await, 202);
     system.mautic.clear_faults();
 }
@@ -144,5 +150,50 @@ async fn an_opt_in_whose_write_was_cut_off_is_carried_out_by_the_next_one() {
         system.mautic.clear_faults();
         system.settle(&system.desk(), &hands).await.unwrap();
         assert!(system.contact(ADDRESS).dnc.is_empty(), "{version:?}");
+    }
+}
+
+/// How the next holder of an address comes.
+#[derive(Clone, Copy, Debug)]
+enum Newcomer {
+    Call,
+    Row,
+    /// Somebody who is known, and had another address.
+    Known,
+}
+
+#[tokio::test]
+async fn an_address_that_was_given_up_is_its_next_holders_though_the_write_was_cut_off() {
+    for cut in [Cut::Done, Cut::Undone] {
+        for newcomer in [Newcomer::Call, Newcomer::Row, Newcomer::Known] {
+            let (system, hands) = open(MauticVersion::V7_0).await;
+            let tom = |email: &str| json!({"id": "u2", "contact": {"email": email, "first_name": "Tom"}});
+            if matches!(newcomer, Newcomer::Known) {
+                assert_eq!(system.caller.upsert(tom("tom@example.com")).await.unwrap().status, 200);
+            }
+            broken(&system, cut);
+            let moved = json!({"id": "u1", "contact": {"email": "new@example.com"}});
+            assert_eq!(system.caller.upsert(moved).await.unwrap().status, 202);
+            system.mautic.clear_faults();
+            system.settle(&system.desk(), &hands).await.unwrap();
+            match newcomer {
+                Newcomer::Call | Newcomer::Known => {
+                    assert!([200, 202].contains(&system.caller.upsert(tom(ADDRESS)).await.unwrap().status));
+                }
+                Newcomer::Row => {
+                    let rows = json!({"records": [{"id": "u2", "email": ADDRESS, "first_name": "Tom"}]});
+                    let request = system.caller.bare(Method::POST, "/records").bearer_auth(KEY).json(&rows);
+                    assert_eq!(system.caller.send(request).await.unwrap().status, 200);
+                }
+            }
+            for _ in 0..2 {
+                system.desk().sync(SyncOptions::default()).await.unwrap();
+                system.settle(&system.desk(), &hands).await.unwrap();
+                hands.move_on(jiff::SignedDuration::from_mins(15));
+            }
+            let names = ["new@example.com", ADDRESS].map(|email| system.contact(email).fields["firstname"].clone());
+            assert_eq!(names, [json!("Ada"), json!("Tom")], "{cut:?} {newcomer:?}");
+            assert_eq!(system.mautic.contacts().len(), 2, "{cut:?} {newcomer:?}");
+        }
     }
 }

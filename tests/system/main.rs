@@ -14,6 +14,7 @@ mod campaigns;
 mod changes_feed;
 mod command;
 mod consent;
+mod corrected;
 mod crashed_runs;
 mod demo_mode;
 mod enrolment;

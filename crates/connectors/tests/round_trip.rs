@@ -58,6 +58,7 @@ fn record(fields: BTreeMap<String, Value>) -> Record {
         version: 1,
         gone_since: None,
         awaited: None,
+        corrected: None,
         overlaid: BTreeMap::new(),
         older: BTreeMap::new(),
         dated: Default::default(),

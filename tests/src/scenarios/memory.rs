@@ -24,6 +24,8 @@ use crate::system::System;
 
 /// What the function may take at most, in KiB.
 const MOST: u64 = 64 * 1024;
+/// How many invocations an import may take: table, Mautic and function share a machine here, and an invocation has 15 minutes.
+const MOST_INVOCATIONS: u32 = 3;
 
 /// Runs the scenario.
 pub async fn run(size: Size) -> Proof {
@@ -46,7 +48,7 @@ pub async fn run(size: Size) -> Proof {
 /// When the function is not built, or the import is not right.
 pub(crate) async fn figures(count: usize) -> Result<[(String, f64, &'static str); 3], String> {
     let program = paths::release("scheduled-sync").ok_or("scheduled-sync is not built for release")?;
-    let Taken { peak, took, busy } = measure(&program, count).await?;
+    let Taken { peak, took, busy, .. } = measure(&program, count).await?;
     Ok([
         (format!("function_import_{count}_peak_memory"), peak as f64, "KiB"),
         (format!("function_import_{count}_time"), took.as_secs_f64() * 1e3, "ms"),
@@ -60,15 +62,17 @@ struct Taken {
     peak: u64,
     took: SignedDuration,
     busy: Duration,
+    /// How often the schedule came round until all were there.
+    invocations: u32,
 }
 
 async fn import(program: &Path, count: usize) -> Proof {
-    let Taken { peak, took, busy } = measure(program, count).await?;
+    let Taken { peak, took, busy, invocations } = measure(program, count).await?;
     if peak > MOST {
         return Err(format!("{count} rows took {peak} KiB"));
     }
     Ok(format!(
-        "{count} rows: {} MiB at most, {:.1} s of which the function itself {:.1} s of processor time",
+        "{count} rows: {} MiB at most, {invocations} invocations, {:.1} s of which the function itself {:.1} s of processor time",
         peak / 1024,
         took.as_secs_f64(),
         busy.as_secs_f64()
@@ -81,15 +85,20 @@ async fn measure(program: &Path, count: usize) -> Result<Taken, String> {
     let process = FunctionProcess::start(program, &environment(&system, &sqs)).await;
     process.cold_init().await;
     let begun = SystemClock.now();
-    process.invoke(&json!({})).await.map_err(|error| error.to_string())?;
+    let (mut invocations, mut there) = (0, 0);
+    // A run that uses its time up is gone on with by the next one.
+    while there < expected && invocations < MOST_INVOCATIONS {
+        process.invoke(&json!({})).await.map_err(|error| error.to_string())?;
+        invocations += 1;
+        there = system.mautic.stats().contacts;
+    }
     let took = SystemClock.now().duration_since(begun);
     let peak = process.memory_kib("VmHWM").unwrap_or(u64::MAX);
     let busy = process.processor_time().unwrap_or_default();
-    let there = system.mautic.stats().contacts;
     if there != expected {
-        return Err(format!("of {expected} customers, {there} are there"));
+        return Err(format!("of {expected} customers, {there} are there after {invocations} invocations"));
     }
-    Ok(Taken { peak, took, busy })
+    Ok(Taken { peak, took, busy, invocations })
 }
 
 /// Puts so many customers into the table; gives how many contacts they are.

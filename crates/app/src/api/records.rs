@@ -71,6 +71,8 @@ pub struct RecordView {
     pub email: Option<Email>,
     /// The address that the application gives it while another record has it.
     pub awaited_email: Option<Email>,
+    /// The application's own address, where a platform's stands in its place.
+    pub application_email: Option<Email>,
     /// What is known, by the application's names.
     pub fields: Fields,
     /// Of fields that a platform said, which integration and when; the application said all others.
@@ -181,14 +183,16 @@ impl RecordView {
         consent: &ConsentLedger,
         feedback: Option<Feedback>,
     ) -> Self {
+        let said_of_address = record.corrected.as_ref().map(|corrected| ("email".to_owned(), corrected.said.clone()));
         Self {
             key: key.clone(),
             kind: key.kind(),
             id: record.external_id,
             email: record.email,
             awaited_email: record.awaited,
+            application_email: record.corrected.map(|corrected| corrected.application),
             fields: record.fields,
-            said: record.said,
+            said: record.said.into_iter().chain(said_of_address).collect(),
             updated_at: record.updated_at,
             version: record.version,
             gone_since: record.gone_since,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tandem_core::domain::identity::{Email, Identity, RecordKey};
+use tandem_core::domain::record::Record;
 use tandem_core::domain::scope::{IntegrationId, Scope, TenantId};
 use tandem_core::domain::tenant::{Tenant, TenantStatus};
 use tandem_core::error::{Failure, FailureKind, Result};
@@ -177,13 +178,13 @@ impl Purge {
     async fn person(&self, tenant: &TenantId, key: &RecordKey) -> Result<()> {
         let items = self.table.partition(keys::record_partition(tenant, key), None).await?;
         let record = rows::stored(items, &IntegrationId::mautic())?.record;
-        let email = record.as_ref().and_then(|record| record.email.as_ref()).map(Email::identity);
+        let addresses: Vec<Identity> = record.iter().flat_map(Record::addresses).map(Email::identity).collect();
         let external = record.as_ref().and_then(|record| record.external_id.as_ref());
         let identities: Vec<Identity> =
-            external.map(|id| id.identity_as(key.kind())).into_iter().chain(email.clone()).collect();
+            external.map(|id| id.identity_as(key.kind())).into_iter().chain(addresses.clone()).collect();
         let of = |identity: &Identity| [keys::identity(tenant, identity), keys::tombstone(tenant, identity)];
         let mut pointers: Vec<Key> = identities.iter().flat_map(of).collect();
-        pointers.extend(email.iter().map(|email| keys::consent(tenant, email)));
+        pointers.extend(addresses.iter().map(|address| keys::consent(tenant, address)));
         if !pointers.is_empty() {
             self.delete(pointers).await?;
         }

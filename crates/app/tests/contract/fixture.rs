@@ -83,6 +83,7 @@ pub fn record(version: u64, address: &str) -> Record {
         version,
         gone_since: None,
         awaited: None,
+        corrected: None,
         overlaid: Default::default(),
         older: Default::default(),
         dated: Default::default(),

@@ -27,6 +27,9 @@ pub struct Record {
     /// The address that the application gives the person while another record has it: taken as soon as that one gives it up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaited: Option<Email>,
+    /// Where the address was corrected on a platform: the application's own one, until it says another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Corrected>,
     /// All other fields.
     pub fields: Fields,
     /// When the application changed the record last, by Tandem's clock. What comes from the platform does not count.
@@ -62,6 +65,22 @@ pub struct Said {
     pub at: Timestamp,
 }
 
+/// That people corrected the address on a platform.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Corrected {
+    /// The application's address. It leads to the record all the same: the application goes on saying it.
+    pub application: Email,
+    /// Who corrected it.
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+impl std::fmt::Debug for Corrected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Corrected").field("said", &self.said).finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.fields.keys().collect();
@@ -81,6 +100,24 @@ impl Record {
     pub fn value_said_at<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Timestamp {
         let older = names.clone().filter_map(|name| self.older.get(name)).max();
         older.copied().or_else(|| self.dated.of(names)).unwrap_or_else(|| self.said_at())
+    }
+
+    /// The addresses that lead to the record.
+    pub fn addresses(&self) -> impl Iterator<Item = &Email> {
+        let of_application = self.corrected.as_ref().map(|corrected| &corrected.application);
+        self.email.iter().chain(of_application)
+    }
+
+    /// Whether an address leads to the record.
+    #[must_use]
+    pub fn has_address(&self, email: &Email) -> bool {
+        self.addresses().any(|held| held == email)
+    }
+
+    /// Whether an address is the application's old word, in whose place a platform's stands.
+    #[must_use]
+    pub fn is_corrected(&self, given: &Email) -> bool {
+        self.corrected.as_ref().is_some_and(|corrected| corrected.application == *given)
     }
 
     /// When the application says that it changed the record last, if it says so.

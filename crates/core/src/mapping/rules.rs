@@ -100,8 +100,8 @@ impl FieldRule {
         self.target == other.target && self.remote == other.remote
     }
 
-    /// Whether values come back from the platform. Who somebody is and what was said about being mailed never do: an
-    /// address is an identity, and consent has rules of its own.
+    /// Whether values come back from the platform. Who somebody is and what was said about being mailed never do as values: an
+    /// address is an identity ([`FieldRule::takes_corrections`]), and consent has rules of its own.
     #[must_use]
     pub fn pulls(&self) -> bool {
         let comes_back = matches!(self.direction, Direction::Pull | Direction::Both)
@@ -109,9 +109,16 @@ impl FieldRule {
         let is_value = !matches!(self.transform, Transform::Constant(_) | Transform::Email);
         comes_back && is_value && self.role.is_none()
     }
+
+    /// Whether an address that people correct on the platform comes back to the record. Else it is left to a person.
+    #[must_use]
+    pub fn takes_corrections(&self) -> bool {
+        self.role == Some(FieldRole::Address) && self.direction == Direction::Both
+    }
 }
 
-/// What a field means to Tandem itself. A set has at most one rule of each role, and no platform may change such a field.
+/// What a field means to Tandem itself. A set has at most one rule of each role, and of such fields a platform changes none but
+/// the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldRole {

@@ -11,6 +11,7 @@ use crate::domain::identity::{Email, ExternalId, RecordKey};
 use crate::domain::record::{Fields, Record};
 use crate::domain::scope::IntegrationId;
 use crate::error::Result;
+use crate::mapping::RuleSet;
 use crate::ports::Feedback;
 use crate::ports::place::TimePlace;
 use crate::ports::source::{EMAIL_STATUS, MARKETING_OPT_IN, RecordChange};
@@ -79,15 +80,26 @@ impl Desk {
             // Who noted it may have tried twice: the last one counts.
             let Some(record) = stored.record.filter(|_| !later.contains(&change)) else { continue };
             let feedback = feedback.get(&change.record);
-            seen.push(SeenChange::of(&place, change, &record, feedback));
+            seen.push(SeenChange::of(&place, change, &record, feedback, &self.integration.rules));
         }
         Ok(Some(SeenChanges { changes: seen, next, more: noted.more }))
     }
 }
 
 impl SeenChange {
-    fn of(place: &TimePlace, change: RecordChange, record: &Record, feedback: Option<&Feedback>) -> Self {
-        let value = |name: &String| (name.clone(), record.fields.get(name).cloned().unwrap_or_default());
+    fn of(
+        place: &TimePlace,
+        change: RecordChange,
+        record: &Record,
+        feedback: Option<&Feedback>,
+        rules: &RuleSet,
+    ) -> Self {
+        let is_address = |name: &String| rules.address().is_some_and(|rule| rule.local == *name);
+        let held = |name: &String| match record.fields.get(name) {
+            None if is_address(name) => json!(record.email),
+            value => value.cloned().unwrap_or_default(),
+        };
+        let value = |name: &String| (name.clone(), held(name));
         let mut fields: Fields = change.fields.iter().map(value).collect();
         fields.extend(feedback.into_iter().flat_map(told).filter(|(name, _)| change.fields.contains(name)));
         let by_person = fields.contains_key(MARKETING_OPT_IN)

@@ -1,6 +1,7 @@
 //! Both sides' changes brought together, three-way: what the application wants now, what the platform shows now, and what they
 //! last agreed on. Pure. Consent is none of it: see [`super::pull`].
 
+pub(crate) mod address;
 mod explained;
 mod question;
 #[cfg(test)]

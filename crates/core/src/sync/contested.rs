@@ -9,6 +9,7 @@ use crate::domain::identity::{Email, RecordKey};
 use crate::domain::link::{FieldConflict, RemoteId};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
+use crate::mapping::rules::FieldRole;
 use crate::ports::{Attempt, Save, Stored};
 
 use super::conflict::{self, Side};
@@ -96,13 +97,18 @@ impl Desk {
         correlation_id: &str,
     ) -> Result<()> {
         let (services, scope) = (&self.services, &self.integration.scope);
-        let (record, link) = stored.record.zip(stored.link).ok_or_else(undisputed)?;
+        let (record, link) = stored.record.clone().zip(stored.link.clone()).ok_or_else(undisputed)?;
         let rule = self.integration.rules.rule_of(field).ok_or_else(undisputed)?;
         let now = self.now();
-        let merged = conflict::resolve(&record, &link, rule, side, now).ok_or_else(undisputed)?;
+        let mut merged = conflict::resolve(&record, &link, rule, side, now).ok_or_else(undisputed)?;
         if side == Side::Application {
             // Queued first: it waits until the link says what the platform has.
             self.defer(Task::PushContact { record: key.clone() }, correlation_id, PUSH_DELAY).await?;
+        }
+        if side == Side::Platform && rule.role == Some(FieldRole::Address) {
+            let chosen = link.conflicts.get(&rule.local).map(|conflict| conflict.platform.clone()).unwrap_or_default();
+            self.take_contested_address(&key, stored, &chosen).await?;
+            merged.record = None;
         }
         let handed = merged.record.as_ref().and_then(|next| HandedOver::of(&key, next, merged.pulled.clone(), now));
         self.hand_over(handed.into_iter().collect()).await?;

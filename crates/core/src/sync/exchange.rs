@@ -95,8 +95,14 @@ impl Desk {
     pub(crate) async fn awaited_now(&self, key: &RecordKey, record: &Record) -> Result<Option<Email>> {
         let Some(awaited) = &record.awaited else { return Ok(None) };
         let identity: Identity = awaited.identity();
-        let holder = self.services.contacts.resolve(&self.integration.scope, None, Some(&identity)).await?.by_email;
-        Ok(holder.is_none_or(|holder| holder == *key).then(|| awaited.clone()))
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let holder = contacts.resolve(scope, None, Some(&identity)).await?.by_email;
+        let Some(holder) = holder.filter(|holder| holder != key) else { return Ok(Some(awaited.clone())) };
+        match contacts.load(scope, &holder).await?.record.filter(|record| !record.has_address(awaited)) {
+            // It has another address by now, and only the end of that write was never noted.
+            Some(record) => self.give_up(&holder, &record, awaited).await.map(|()| Some(awaited.clone())),
+            None => Ok(None),
+        }
     }
 }
 

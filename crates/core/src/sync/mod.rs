@@ -2,6 +2,7 @@
 //! ([`push`]) that holds the contact's lease while it writes ([`mod@write`]). And back: what people change there is found
 //! ([`pull`]), brought together with what the application wants ([`conflict`]), and handed to the source ([`take_back`]).
 
+mod address;
 mod batches;
 pub mod change;
 pub mod changes;

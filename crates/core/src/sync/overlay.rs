@@ -187,6 +187,7 @@ mod tests {
             version: 1,
             gone_since: None,
             awaited: None,
+            corrected: None,
             overlaid: state.overlaid,
             older: Default::default(),
             dated: Default::default(),

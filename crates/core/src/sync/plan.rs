@@ -99,6 +99,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
     let (record, record_changed) =
         new_record(change, stored.record.as_ref(), Given { email, awaited }, stale, book.rules, now);
     let release = given_up(stored.record.as_ref(), &record);
+    let moves = stored.record.as_ref().is_some_and(|old| old.email.is_some() && old.email != record.email);
     let link_known = stored.link.is_some();
     let link = left_out::trusted(stored.link.unwrap_or_else(|| Link::new(now)), book);
     let opted_in_by_person = opted_in_by_person || opt_in_is_unfinished(&consent, &link);
@@ -131,6 +132,7 @@ pub fn plan(change: &ContactChange, found: Found, book: &Rulebook<'_>, now: Time
         opted_in_by_person,
         claim: unclaimed,
         release,
+        moves,
         wanted,
         clear,
         set,
@@ -263,12 +265,14 @@ fn new_record(
         Subject::Person { .. } | Subject::Other { .. } | Subject::Known(_) => None,
     };
     let awaited = given_address.awaited_after(old, stale);
+    let corrected = old.and_then(|old| old.corrected.clone()).filter(|_| stale || given_address.email.is_none());
     let email = given_address.email.filter(|_| !stale || old.is_none_or(|old| old.email.is_none()));
     let Taken { fields, overlaid, older } = states::taken(change, old, rules, now);
     let mut record = Record {
         external_id: given.or_else(|| old.and_then(|old| old.external_id.clone())),
         email: email.or_else(|| old.and_then(|old| old.email.clone())),
         awaited,
+        corrected,
         fields,
         updated_at: now,
         version: old.map_or(0, |old| old.version) + 1,
@@ -288,6 +292,7 @@ fn new_record(
         old.external_id == record.external_id
             && old.email == record.email
             && old.awaited == record.awaited
+            && old.corrected == record.corrected
             && old.fields == record.fields
             && old.overlaid == record.overlaid
             && old.older == record.older
@@ -296,7 +301,7 @@ fn new_record(
     if let Some(old) = old.filter(|_| same) {
         record.updated_at = old.updated_at;
     }
-    record.dated = old.map(|old| states::dated(old, &record, stale)).unwrap_or_default();
+    record.dated = old.map(|old| states::dated(old, &record, stale, rules)).unwrap_or_default();
     (record, !same)
 }
 
@@ -317,9 +322,10 @@ pub fn key_of(rule: &FieldRule) -> Option<String> {
     }
 }
 
-fn given_up(old: Option<&Record>, new: &Record) -> Option<Identity> {
-    let old = old?.email.as_ref()?;
-    (new.email.as_ref() != Some(old)).then(|| old.identity())
+/// The addresses that the new state does without.
+pub(super) fn given_up(old: Option<&Record>, new: &Record) -> Vec<Identity> {
+    let held = old.into_iter().flat_map(Record::addresses);
+    held.filter(|held| !new.addresses().any(|kept| kept == *held)).map(Email::identity).collect()
 }
 
 /// What shall stand on the platform, what shall be blank there, and what could not be mapped.

@@ -74,7 +74,7 @@ impl Desk {
             }
             if holder.is_none() && !looked && !draft.platform_is_settled() && draft.link.needs_look() {
                 looked = true;
-                match (self.look_at_contact(&draft).await, whom) {
+                match (self.look_at_contact(&draft, correlation_id).await, whom) {
                     (Err(failure), For::Caller) if policy::may_be_done_later(failure.kind) => {
                         return self.queue_instead(change, draft, failure, correlation_id).await;
                     }
@@ -270,9 +270,9 @@ impl Desk {
     }
 
     /// Takes back what people changed there since the write that was interrupted. One call.
-    async fn look_at_contact(&self, draft: &Draft) -> Result<()> {
+    async fn look_at_contact(&self, draft: &Draft, correlation_id: &str) -> Result<()> {
         match draft.remote_id() {
-            Some(contact) => Box::pin(self.look_at_values(contact)).await,
+            Some(contact) => Box::pin(self.look_at_values(contact, correlation_id)).await,
             None => Ok(()),
         }
     }
@@ -326,7 +326,7 @@ pub(crate) fn save_of(draft: &Draft) -> Save {
         key: draft.key.clone(),
         record: draft.record.clone(),
         claim: draft.claim.clone(),
-        release: draft.release.clone().into_iter().collect(),
+        release: draft.release.clone(),
         consent: consent_of(draft),
     }
 }
@@ -343,7 +343,7 @@ fn task_of(key: &RecordKey, visitor: Option<&Visitor>) -> Task {
 
 /// The ledger to store with the record: it changed, or the person took it along to another address.
 pub(super) fn consent_of(draft: &Draft) -> Option<(Identity, ConsentLedger)> {
-    let moved = draft.release.is_some() && draft.consent.standing().is_some();
+    let moved = draft.moves && draft.consent.standing().is_some();
     let email = draft.record.email.as_ref()?;
     (draft.consent_changed || moved).then(|| (email.identity(), draft.consent.clone()))
 }

@@ -112,15 +112,17 @@ fn left_from_older_states(change: &ContactChange, old: &Record, patch: &Patch) -
     older
 }
 
-/// When the application said which of the new record's values. Of an older state's values the moments are kept apart.
-pub(super) fn dated(old: &Record, new: &Record, stale: bool) -> Dated {
+/// When the application said which of the new record's values, its address among them. Of an older state's values the moments are
+/// kept apart.
+pub(super) fn dated(old: &Record, new: &Record, stale: bool, rules: &RuleSet) -> Dated {
     let mut dated = old.dated.clone();
-    if !stale && new.fields != old.fields {
-        let is_news = |name: &&String| *name != UPDATED_AT && new.fields.get(*name) != old.fields.get(*name);
+    let is_news = |name: &&String| *name != UPDATED_AT && new.fields.get(*name) != old.fields.get(*name);
+    let address = rules.address().filter(|_| new.email != old.email).map(|rule| &rule.local);
+    if !stale && (new.fields != old.fields || address.is_some()) {
         // A change that tells no moment of its own is said now.
         let tells_none = new.source_updated_at() == old.source_updated_at();
         let at = if tells_none { new.updated_at } else { new.said_at() };
-        dated.note(new.fields.keys().filter(is_news), at, old.said_at());
+        dated.note(new.fields.keys().filter(is_news).chain(address), at, old.said_at());
     }
     dated
 }
@@ -178,6 +180,7 @@ mod tests {
             external_id,
             email: None,
             awaited: None,
+            corrected: None,
             fields,
             updated_at: now,
             version: 1,

@@ -30,8 +30,8 @@ impl Known {
     pub fn identities(&self) -> Vec<Identity> {
         let record = self.record.as_ref().and_then(|(_, stored)| stored.record.as_ref());
         let external = record.and_then(|record| record.external_id.as_ref()).map(ExternalId::identity);
-        let email = record.and_then(|record| record.email.as_ref()).map(Email::identity);
-        external.into_iter().chain(email).collect()
+        let addresses = record.into_iter().flat_map(|record| record.addresses()).map(Email::identity);
+        external.into_iter().chain(addresses).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::record::{Fields, Record};
 use crate::error::Result;
 use crate::jobs::message::Task;
 use crate::ports::{Attempt, Save, Stored};
+use crate::sync::conflict::address::ShownAddress;
 use crate::sync::conflict::{self, Merged, Shown};
 use crate::sync::pull::RECENT;
 use crate::sync::services::Desk;
@@ -25,6 +26,14 @@ const POINTS: &str = "points";
 const ATTEMPTS: u32 = 3;
 /// How long the source waits to be handed what changed: by then it is stored.
 const TAKE_BACK_DELAY: Duration = Duration::from_secs(2);
+
+/// The contact that an entry tells of, as it was read.
+struct Told<'a> {
+    key: &'a RecordKey,
+    contact: &'a RemoteId,
+    record: &'a Record,
+    link: &'a Link,
+}
 
 impl Desk {
     /// Merges what an entry shows. Two reads; two writes and a job when it is news. Fields that are blank are not told of.
@@ -45,7 +54,8 @@ impl Desk {
                 &Shown::fields(&fields, entry.at).by(&self.integration.scope.integration),
             );
             if merged.is_echo() || self.keep(&key, &merged, entry.at, &link, correlation_id).await? == Attempt::Done {
-                return Ok(());
+                let told = Told { key: &key, contact, record: &record, link: &link };
+                return self.settle_told_address(&told, &fields, entry.at, correlation_id).await;
             }
         }
         Ok(())
@@ -62,6 +72,23 @@ impl Desk {
 
     fn merged_with(&self, record: &Record, link: &Link, shown: &Shown<'_>) -> Merged {
         conflict::merge(record, link, shown, &self.rulebook(None), self.integration.conflict, self.now())
+    }
+
+    /// The address that an entry shows. Nothing is read where it is known.
+    async fn settle_told_address(
+        &self,
+        told: &Told<'_>,
+        fields: &Fields,
+        at: Timestamp,
+        correlation_id: &str,
+    ) -> Result<()> {
+        let name = self.integration.rules.address().and_then(|rule| rule.remote.as_ref());
+        let Some(text) = name.and_then(|name| fields.get(name)?.as_str()) else { return Ok(()) };
+        let shown = ShownAddress { text, at };
+        if self.is_address_news(told.record, told.link, &shown) {
+            self.settle_address(told.key, told.contact, &shown, correlation_id).await?;
+        }
+        Ok(())
     }
 
     /// The record first: with the link behind it, the next look finds both sides agreed.

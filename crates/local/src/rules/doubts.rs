@@ -28,6 +28,7 @@ fn of_rule(index: usize, rule: &CheckedRule, fields: &RuleSet) -> Vec<String> {
         external_id: None,
         email: None,
         awaited: None,
+        corrected: None,
         fields: Fields::new(),
         updated_at: Timestamp::UNIX_EPOCH,
         version: 0,

@@ -18,6 +18,7 @@ fn record(fields: Value) -> Record {
         version: 1,
         gone_since: None,
         awaited: None,
+        corrected: None,
         overlaid: Default::default(),
         older: Default::default(),
         dated: Default::default(),

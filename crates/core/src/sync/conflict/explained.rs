@@ -13,6 +13,8 @@ use crate::ports::changes::{Edit, MailChange, TagChange};
 use crate::sync::overlay;
 use crate::sync::plan::{MAIL, TAGS};
 
+use super::address;
+
 /// Whether an edit on the platform shows nothing but what is known: what Tandem sent itself, what was merged already, or what
 /// no rule takes back. Then the contact need not be read. Any doubt is a `false`.
 #[must_use]
@@ -22,7 +24,7 @@ pub fn is_explained(link: &Link, edit: &Edit, rules: &RuleSet) -> bool {
     let fields = edit.fields.iter().all(|(name, value)| is_known_value(link, base, name, value, rules));
     let tags = edit.tags.as_ref().is_none_or(|tags| !has_rule(Target::Tags) || are_known_tags(base, tags));
     let mail = edit.mail.as_ref().is_none_or(|mail| is_known_entry(base, mail));
-    fields && tags && mail && (!edit.stage || !has_rule(Target::Stage))
+    fields && is_known_address(link, edit, rules) && tags && mail && (!edit.stage || !has_rule(Target::Stage))
 }
 
 fn is_known_value(link: &Link, base: &BTreeMap<String, Value>, name: &str, value: &Value, rules: &RuleSet) -> bool {
@@ -31,6 +33,12 @@ fn is_known_value(link: &Link, base: &BTreeMap<String, Value>, name: &str, value
         let known = if rule.pushes() { base.get(name) } else { link.seen.get(name) };
         !link.conflicts.contains_key(&rule.local) && known.is_some_and(|known| is_same(known, Some(value)))
     })
+}
+
+/// One that was taken away is nobody's correction.
+fn is_known_address(link: &Link, edit: &Edit, rules: &RuleSet) -> bool {
+    let shown = rules.address().and_then(|rule| edit.fields.get(rule.remote.as_ref()?)).and_then(Value::as_str);
+    shown.is_none_or(|shown| shown.trim().is_empty() || address::is_known(link, shown, rules))
 }
 
 fn are_known_tags(base: &BTreeMap<String, Value>, tags: &TagChange) -> bool {

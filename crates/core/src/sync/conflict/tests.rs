@@ -81,6 +81,7 @@ impl Case {
             version: 7,
             gone_since: None,
             awaited: None,
+            corrected: None,
             overlaid: Fields::new(),
             older: Default::default(),
             dated: Default::default(),

@@ -71,6 +71,7 @@ fn blank(email: &Email, now: Timestamp) -> Record {
         external_id: None,
         email: Some(email.clone()),
         awaited: None,
+        corrected: None,
         fields: Fields::new(),
         updated_at: now,
         version: 0,

@@ -44,8 +44,10 @@ pub struct Draft {
     pub opted_in_by_person: bool,
     /// Identities to claim.
     pub claim: Vec<Identity>,
-    /// The address to give up when the write succeeds.
-    pub release: Option<Identity>,
+    /// Addresses to give up when the write succeeds.
+    pub release: Vec<Identity>,
+    /// Whether the person moves to another address, and takes along what was said of being mailed.
+    pub moves: bool,
     /// What shall stand on the platform, by its field names and the `@` keys of this module.
     pub wanted: BTreeMap<String, Value>,
     /// Fields to blank there.

@@ -2,6 +2,7 @@
 //! look, page by page ([`log`]); the contacts whose changes are news are read, and merged ([`page`]). What only shows what is
 //! known costs reads of the table and no write. Where the log can't be read, contacts are asked for by their own dates.
 
+mod addresses;
 mod log;
 mod page;
 
@@ -114,9 +115,9 @@ impl Desk {
     }
 
     /// The same of one contact's values, before it is written by itself. One call.
-    pub(super) async fn look_at_values(&self, contact: &RemoteId) -> Result<()> {
+    pub(super) async fn look_at_values(&self, contact: &RemoteId, correlation_id: &str) -> Result<()> {
         let shown = self.integration.bulk.read_many(std::slice::from_ref(contact)).await?;
-        self.take_in_values(shown).await
+        self.take_in_values(shown, correlation_id).await
     }
 
     /// Where the look stands; a look that is under way goes on.

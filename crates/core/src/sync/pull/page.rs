@@ -21,15 +21,15 @@ use super::PullCounts;
 use jiff::Timestamp;
 
 /// A changed contact with what is stored of it.
-struct Known {
-    changed: ChangedContact,
-    key: RecordKey,
-    record: Record,
-    link: Link,
+pub(super) struct Known {
+    pub(super) changed: ChangedContact,
+    pub(super) key: RecordKey,
+    pub(super) record: Record,
+    pub(super) link: Link,
 }
 
 impl Known {
-    fn left(&self) -> Left {
+    pub(super) fn left(&self) -> Left {
         (self.changed.contact.id.clone(), self.changed.at)
     }
 }
@@ -50,7 +50,7 @@ impl Desk {
         let known = self.known(page, &mut left, &mut strangers).await?;
         left.extend(self.welcome_strangers(strangers, counts, correlation_id).await?);
         self.learn_opt_outs(&known, counts, correlation_id).await?;
-        let (merged, held_up) = self.take_values(known, counts).await?;
+        let (merged, held_up) = self.take_values(known, counts, correlation_id).await?;
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         counts.contacts += count(seen);
         counts.left += count(left.len() + held_up.len());
@@ -60,19 +60,26 @@ impl Desk {
 
     /// The same of the values alone, of contacts that are written at once after it: the write itself settles what they show of
     /// being mailed, and knows of an opt-in that it carries out.
-    pub(super) async fn take_in_values(&self, page: Vec<ChangedContact>) -> Result<()> {
+    pub(super) async fn take_in_values(&self, page: Vec<ChangedContact>, correlation_id: &str) -> Result<()> {
         let known = self.known(page, &mut Vec::new(), &mut Vec::new()).await?;
-        self.take_values(known, &mut PullCounts::default()).await.map(drop)
+        self.take_values(known, &mut PullCounts::default(), correlation_id).await.map(drop)
     }
 
     /// Brings both sides together; gives how many contacts these were, and those that another writer came first to.
-    async fn take_values(&self, known: Vec<Known>, counts: &mut PullCounts) -> Result<(usize, Vec<Left>)> {
+    async fn take_values(
+        &self,
+        known: Vec<Known>,
+        counts: &mut PullCounts,
+        correlation_id: &str,
+    ) -> Result<(usize, Vec<Left>)> {
         let merged = self.merged(known, counts).await?;
         let handed = merged.iter().filter_map(|(known, merged)| {
             HandedOver::of(&known.key, &known.record, merged.pulled.clone(), known.changed.at)
         });
         self.hand_over(handed.collect()).await?;
-        let held_up = self.keep_all(&merged).await?;
+        let mut held_up = self.keep_all(&merged).await?;
+        let known: Vec<&Known> = merged.iter().map(|(known, _)| known).collect();
+        held_up.extend(self.settle_addresses(&known, counts, correlation_id).await?);
         Ok((merged.len(), held_up))
     }
 

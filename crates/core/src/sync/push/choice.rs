@@ -3,9 +3,10 @@
 use crate::domain::consent::ConsentLedger;
 use crate::domain::identity::{Email, ExternalId, Identity, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
+use crate::domain::record::Record;
 use crate::domain::situation::Situation;
 use crate::error::{Failure, FailureKind, Result};
-use crate::ports::{Resolved, Stored};
+use crate::ports::{Resolved, Save, Stored};
 
 use super::super::change::{ContactChange, Subject};
 use super::super::plan::Found;
@@ -62,13 +63,15 @@ impl Desk {
         let email = email.filter(|_| flaw.is_none());
         let external_identity = external.map(ExternalId::identity);
         let email_identity = email.map(Email::identity);
-        let resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
-        let mut choice = match (choose(&resolved, external_identity, email_identity), &flaw) {
-            (Err(failure), Some(flaw)) => return Err(failure.with_fields(vec![flaw.clone()])),
-            (choice, _) => choice?,
-        };
-        choice.issues.extend(flaw);
+        let mut resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
+        let mut choice = chosen(&resolved, &external_identity, &email_identity, flaw.as_ref())?;
         let mut stored = contacts.load(scope, &choice.key).await?;
+        if self.free_given_up(&resolved, &choice.key, &stored, email).await? {
+            resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
+            choice = chosen(&resolved, &external_identity, &email_identity, flaw.as_ref())?;
+            stored = contacts.load(scope, &choice.key).await?;
+        }
+        choice.issues.extend(flaw);
         if resolved.by_external_id.is_none() && resolved.by_email.is_none() && stored.record.is_some() {
             choice.key = self.free_key(choice.key).await?;
             stored = Stored::default();
@@ -82,6 +85,35 @@ impl Desk {
 }
 
 impl Desk {
+    /// Frees an address that leads to a record which gave it up, and whose write to the platform was cut off before that was
+    /// noted: who has it next is somebody else. One read where another record than the chosen one has it; a write, if the address is
+    /// free.
+    async fn free_given_up(
+        &self,
+        resolved: &Resolved,
+        chosen: &RecordKey,
+        stored: &Stored,
+        email: Option<&Email>,
+    ) -> Result<bool> {
+        let Some((holder, email)) = resolved.by_email.as_ref().zip(email) else { return Ok(false) };
+        let record = match holder == chosen {
+            true => stored.record.clone(),
+            false => self.services.contacts.load(&self.integration.scope, holder).await?.record,
+        };
+        match record.filter(|record| !record.has_address(email)) {
+            Some(record) => self.give_up(holder, &record, email).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Ends what leads from an address to a record that has another one by now. One write.
+    pub(in crate::sync) async fn give_up(&self, holder: &RecordKey, record: &Record, email: &Email) -> Result<()> {
+        let next = Record { version: record.version + 1, ..record.clone() };
+        let save = Save { release: vec![email.identity()], ..Save::of(holder, &next) };
+        // Somebody else changed the record just now: whoever asks reads it anew.
+        self.services.contacts.save_record(&self.integration.scope, &save).await.map(drop)
+    }
+
     /// The key for somebody new, where the first one is that of a record which gave its identity up. A read for each that is
     /// taken.
     pub(in crate::sync) async fn free_key(&self, taken: RecordKey) -> Result<RecordKey> {
@@ -91,6 +123,19 @@ impl Desk {
         }
         Ok(key)
     }
+}
+
+/// What the identities mean; a flaw of the address is told with what else is wrong.
+fn chosen(
+    resolved: &Resolved,
+    external: &Option<Identity>,
+    email: &Option<Identity>,
+    flaw: Option<&FieldIssue>,
+) -> Result<Choice> {
+    choose(resolved, external.clone(), email.clone()).map_err(|failure| match flaw {
+        Some(flaw) => failure.with_fields(vec![flaw.clone()]),
+        None => failure,
+    })
 }
 
 /// There is no record any more.
@@ -118,7 +163,7 @@ impl Choice {
         email: Option<&Email>,
     ) -> Option<Identity> {
         let held = stored.record.as_ref()?.email.as_ref()?;
-        let given = email.filter(|_| !self.keep_old_email);
+        let given = email.filter(|given| !self.keep_old_email && !is_old_word(stored, given));
         let moves = given.is_some_and(|given| given != held) && resolved.consent.standing().is_none();
         (given.is_none() || moves).then(|| held.identity())
     }
@@ -141,7 +186,7 @@ impl Choice {
             ));
         }
         let awaited = email.filter(|_| keep_old_email).cloned();
-        let email = email.filter(|_| !keep_old_email).cloned();
+        let email = email.filter(|given| !keep_old_email && !is_old_word(&stored, given)).cloned();
         Found { key, stored, consent, unclaimed, issues, email, awaited }
     }
 }
@@ -190,6 +235,11 @@ fn choose_new(external: Option<Identity>, email: Option<Identity>) -> Result<Cho
     let key = RecordKey::first_known_by(first);
     let unclaimed = external.into_iter().chain([email]).collect();
     Ok(Choice { key, unclaimed, keep_old_email: false, issues: Vec::new() })
+}
+
+/// Whether a platform's address stands in the place of the one that is given.
+fn is_old_word(stored: &Stored, given: &Email) -> bool {
+    stored.record.as_ref().is_some_and(|record| record.is_corrected(given))
 }
 
 fn is_anothers(given: Option<&ExternalId>, held: Option<&ExternalId>) -> bool {

@@ -83,6 +83,14 @@ impl Desk {
         let new = new.filter(|row| row.kind.is_person());
         let tombstones = self.tombstones_of(new).await?;
         for ((row, resolved, choice), stored) in chosen.into_iter().zip(stored) {
+            let given_up = row.email.as_ref().filter(|_| resolved.by_email.as_ref() == Some(&choice.key));
+            if let Some((email, record)) = given_up.zip(stored.record.as_ref())
+                && !record.has_address(email)
+            {
+                self.give_up(&choice.key, record, email).await?;
+                round.waiting.push(row);
+                continue;
+            }
             let may_begin = if stored.record.is_some() { Ok(()) } else { may_begin(&row, &resolved, &tombstones) };
             match may_begin {
                 Err(failure) => round.unfit.push((row, failure)),
@@ -247,7 +255,7 @@ pub(super) fn save_of(draft: &Draft) -> Save {
         key: draft.key.clone(),
         record: draft.record.clone(),
         claim: draft.claim.clone(),
-        release: draft.release.clone().into_iter().collect(),
+        release: draft.release.clone(),
         consent: push::consent_of(draft),
     }
 }

@@ -27,8 +27,18 @@ const AT_A_TIME: usize = 100;
 /// How often a row is planned anew because its record, or one that it shares an identity with, was changed meanwhile.
 const ROUNDS: usize = 12;
 
-/// As many rows that are read once more are compared with their records, more with the roster.
+/// As many rows that are read once more are compared with their records, however few there are in all.
 const FEW: usize = 25;
+/// Items of the table that a row is compared with by its record.
+const ITEMS_OF_A_ROW: usize = 5;
+/// How many rows of the roster a read unit covers: 4 KB.
+const ROWS_OF_A_UNIT: usize = 170;
+
+/// Whether the whole roster costs fewer reads than the records of so many rows: what a run costs must grow with what changed, not
+/// with what there is.
+fn roster_is_cheaper(rows: usize, known: u64) -> bool {
+    rows > FEW && (rows * ITEMS_OF_A_ROW * ROWS_OF_A_UNIT) as u64 > known
+}
 
 /// Whether a row's rejection was reported before.
 pub(super) type OldNews<'a> = dyn Fn(&RosterEntry) -> bool + Send + Sync + 'a;
@@ -74,7 +84,7 @@ impl Run<'_> {
             let read = page.rows.len();
             // What a run stored that crashed passes for known, and nothing of it was told.
             let was_told = !later(&page.next, &self.take.cursor) && !self.tells_anew;
-            let rows = if read > FEW && was_told {
+            let rows = if was_told && roster_is_cheaper(read, self.take.known) {
                 let known = match &known {
                     Some(known) => known,
                     None => known.insert(self.roster(self.take.generation).await?),

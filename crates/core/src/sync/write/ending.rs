@@ -41,14 +41,14 @@ impl Writing<'_> {
         plan::note_written(&mut self.link, &self.draft, &self.refused, left_out, &wrote.contact);
         self.link.duplicates.clear();
         let kept_address = self.refused.iter().any(|name| name == EMAIL);
-        let release = self.draft.release.clone().filter(|_| !kept_address);
+        let release = if kept_address { Vec::new() } else { self.draft.release.clone() };
         let identity = self.draft.record.email.as_ref().map(|email| email.identity());
         let learnt = wrote.consent_learnt.then(|| self.draft.consent.clone());
         let commit = Commit {
             key: self.draft.key.clone(),
             link: self.stamped(now),
             owner: self.lease.owner.clone(),
-            release: release.into_iter().collect(),
+            release,
             point: if known { Vec::new() } else { vec![wrote.contact.id.clone()] },
             consent: identity.zip(learnt),
         };
