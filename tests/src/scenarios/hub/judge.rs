@@ -10,7 +10,7 @@ use tandem_core::sync::services::Desk;
 
 use super::oracle::{FIELDS, Person, Way};
 use super::tenants::{Office, Tenant, told};
-use super::{Hub, TWO};
+use super::{Hub, TWO, judge_firms};
 
 /// How long a change has to be noted before a reader is shown it.
 const SETTLED: std::time::Duration = std::time::Duration::from_secs(16);
@@ -34,8 +34,10 @@ impl Hub {
                     wrong.push(format!("{}: the ledger does not know the opt-out", person.address));
                 }
             }
+            wrong.extend(judge_firms::records(&tenant.people, &desk).await?);
             for (place, office) in tenant.offices.iter().enumerate() {
                 if number != TWO || away != Some(place) {
+                    wrong.extend(judge_firms::companies(&tenant.people, office, place).await?);
                     wrong.extend(tenant.people.all.iter().flat_map(|one| differences(one, office, place)));
                     wrong.extend(strangers(tenant, office));
                 }
@@ -82,7 +84,8 @@ impl Hub {
         let desk = self.desk_of(tenant).await?;
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let seen = desk.changes(after.as_ref(), 500).await.map_err(told)?.ok_or("no changes are kept")?;
+            let seen =
+                desk.changes(after.as_ref(), 500).await.map_err(told)?.ok_or("no changes are kept")?;
             all.extend(seen.changes);
             after = seen.next;
             if !seen.more {

@@ -1,9 +1,10 @@
 //! `hub`: three tenants, one of them with two Mautics, are edited on all sides at once while the process is killed and a Mautic is
-//! away; every side ends as the oracle says, nothing echoes, no opt-out is undone, and nothing of one tenant is in another.
-//!
-//! Organisations and deals belong here, too: as further deeds of the oracle ([`oracle`]) and lines of the judge ([`judge`]).
+//! away; every side ends as the oracle says, nothing echoes, no opt-out is undone, and nothing of one tenant is in another. People
+//! ([`oracle`]), and the organisations and deals that they have to do with ([`firms`]).
 
+mod firms;
 mod judge;
+mod judge_firms;
 mod oracle;
 mod tenants;
 
@@ -51,11 +52,13 @@ pub async fn run(size: Size) -> Proof {
     for round in 0..plan.rounds {
         deeds += hub.round(round, &plan).await.map_err(|why| format!("round {round}: {why}"))?;
     }
-    let people: usize = hub.tenants.iter().map(|tenant| tenant.people.all.len()).sum();
+    let sum = |count: fn(&People) -> usize| hub.tenants.iter().map(|tenant| count(&tenant.people)).sum::<usize>();
+    let people = sum(|people| people.all.len());
+    let (firms, deals) = (sum(|people| people.firms.all.len()), sum(|people| people.firms.deals.len()));
     let told = hub.judge_end().await?;
     let calls = hub.is_quiet().await?;
     Ok(format!(
-        "{people} people of 3 tenants, {deeds} deeds on all sides in {} rounds, {} kills, a Mautic away for {} rounds: every side \
+        "{people} people, {firms} organisations and {deals} deals of 3 tenants, {deeds} deeds on all sides in {} rounds, {} kills, a Mautic away for {} rounds: every side \
          as by the oracle; {told}; three more rounds: {calls} writes",
         plan.rounds,
         plan.kills.len(),
@@ -101,11 +104,11 @@ impl Hub {
         let url = server.url();
         let tenant = |people, versions| Tenant::open(&system, &foundation, &url, people, versions);
         let own = [version::current()];
-        let tenants = vec![
-            tenant(People::new("agency.example", Way::Rows, 2, size.pick(36, 300)), &BOTH).await?,
-            tenant(People::new("shop.example", Way::Rows, 1, size.pick(16, 150)), &own).await?,
-            tenant(People::new("club.example", Way::Events, 1, size.pick(8, 50)), &own).await?,
-        ];
+        let agency =
+            People::new("agency.example", Way::Rows, 2, size.pick(30, 300), (size.pick(8, 40), size.pick(10, 80)));
+        let shop = People::new("shop.example", Way::Rows, 1, size.pick(12, 150), (size.pick(5, 20), size.pick(6, 40)));
+        let club = People::new("club.example", Way::Events, 1, size.pick(8, 50), (0, 0));
+        let tenants = vec![tenant(agency, &BOTH).await?, tenant(shop, &own).await?, tenant(club, &own).await?];
         let desks = StoredDesks::new(&foundation, false).map_err(told)?;
         let chance = StdRng::seed_from_u64(29);
         let server = server.with("TANDEM_WEBHOOK_URL", &format!("{url}/mautic-webhook"));

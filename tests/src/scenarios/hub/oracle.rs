@@ -6,6 +6,8 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
+use super::firms::Firms;
+
 /// The application's names of the fields, and Mautic's.
 pub const FIELDS: [(&str, &str); 3] = [("first_name", "firstname"), ("last_name", "lastname"), ("city", "city")];
 
@@ -40,6 +42,10 @@ pub enum Deed {
     Erase(usize),
     /// Marketing imports somebody who was deleted once more.
     Ghost(usize, usize),
+    /// The application hands over the organisation's row as it now is.
+    Firm(usize),
+    /// The application hands over the deal's row as it now is.
+    Deal(usize),
 }
 
 /// A person, as every side has to hold it.
@@ -48,6 +54,8 @@ pub struct Person {
     pub address: String,
     /// The application's id, once it has one.
     pub id: Option<String>,
+    /// The organisation that the application says the person works for.
+    pub firm: Option<usize>,
     /// What all sides hold.
     pub values: Texts,
     /// What the application's own row says: it does not take over what it is told.
@@ -62,22 +70,25 @@ pub struct Person {
     pub ghosts: BTreeSet<usize>,
 }
 
-/// One tenant's people.
+/// One tenant's people, with what they have to do with.
 pub struct People {
     pub domain: &'static str,
     pub way: Way,
     pub mautics: usize,
     pub all: Vec<Person>,
+    pub firms: Firms,
     serial: u32,
 }
 
 impl People {
-    pub fn new(domain: &'static str, way: Way, mautics: usize, count: usize) -> Self {
-        let mut people = Self { domain, way, mautics, all: Vec::new(), serial: 0 };
+    pub fn new(domain: &'static str, way: Way, mautics: usize, count: usize, (firms, deals): (usize, usize)) -> Self {
+        let firms = Firms::new(domain, firms, deals, count);
+        let mut people = Self { domain, way, mautics, all: Vec::new(), firms, serial: 0 };
         for number in 0..count {
             let values: Texts = FIELDS.iter().map(|(name, _)| (*name, format!("{name} of {number}"))).collect();
+            let firm = people.firms.first_of(number);
             let person = people.person(Some(format!("{domain}-{number}")), values);
-            people.all.push(person);
+            people.all.push(Person { firm, ..person });
         }
         people
     }
@@ -91,6 +102,7 @@ impl People {
             opted_out: false,
             erased: false,
             ghosts: BTreeSet::new(),
+            firm: None,
             id,
             values,
         }
@@ -99,7 +111,7 @@ impl People {
     /// What is done in a round, and already counted as done; `away` is a Mautic that can't be reached.
     pub fn plan(&mut self, chance: &mut StdRng, away: Option<usize>) -> Vec<Deed> {
         let there: Vec<usize> = (0..self.mautics).filter(|one| Some(*one) != away).collect();
-        let mut deeds = Vec::new();
+        let mut deeds = self.firms.plan(chance);
         for person in 0..self.all.len() {
             if self.all[person].erased {
                 if away.is_none() && chance.random_bool(0.2) {
@@ -160,6 +172,9 @@ impl People {
             return self.said(person, field, |person, _| Deed::Row(person));
         }
         if chance.random_bool(0.5) {
+            if chance.random_bool(0.4) {
+                self.all[person].firm = self.firms.next_of(chance);
+            }
             self.said(person, field, |person, _| Deed::Row(person))
         } else {
             self.said(person, field, Deed::Call)

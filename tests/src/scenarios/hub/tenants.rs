@@ -17,7 +17,9 @@ use tandem_core::ports::{CatalogStore, Clock};
 use tandem_simulators::mautic::ContactDump;
 use tandem_simulators::{MauticSimulator, MauticVersion, RunningMautic};
 
-use super::oracle::{Deed, FIELDS, People, Person, Way};
+use super::firms::{Deal, Firm};
+use super::judge_firms::Companies;
+use super::oracle::{Deed, FIELDS, People, Person, Texts, Way};
 use crate::client::Caller;
 use crate::system::System;
 use crate::tenants::label;
@@ -41,10 +43,24 @@ impl Office {
         Ok(Self { mautic, users: Client::builder().no_proxy().build().map_err(told)? })
     }
 
-    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<(), String> {
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Value, String> {
         let request = self.users.request(method, format!("{}{path}", self.mautic.base_url()));
         let answer = request.basic_auth("admin", Some("demo-password")).json(body).send().await.map_err(told)?;
-        if answer.status().is_success() { Ok(()) } else { Err(format!("Mautic answers {}", answer.status())) }
+        if answer.status().is_success() {
+            answer.json().await.map_err(told)
+        } else {
+            Err(format!("Mautic answers {}", answer.status()))
+        }
+    }
+
+    /// All companies, by their ids.
+    pub async fn companies(&self) -> Result<Companies, String> {
+        let answer = self.call(Method::GET, "/api/companies?limit=500", &Value::Null).await?;
+        let shown = answer["companies"].as_object().into_iter().flatten();
+        let company = |(id, shown): (&String, &Value)| {
+            Some((id.parse().ok()?, shown.pointer("/fields/all")?.as_object()?.clone()))
+        };
+        Ok(shown.filter_map(company).collect())
     }
 
     pub fn contacts_with(&self, address: &str) -> Vec<ContactDump> {
@@ -96,7 +112,12 @@ impl Tenant {
     pub async fn begin(&self) -> Result<(), String> {
         match self.people.way {
             Way::Rows => {
-                let rows: Vec<Value> = self.people.all.iter().map(row).collect();
+                let People { firms, all, .. } = &self.people;
+                let deals = firms.deals.iter().filter(|deal| deal.known).map(|deal| deal_row(deal, &self.people));
+                let people = all.iter().map(|person| self.row(person));
+                // Whoever is named comes last.
+                let firms = firms.all.iter().filter(|firm| firm.known).map(firm_row);
+                let rows: Vec<Value> = deals.chain(people).chain(firms).collect();
                 self.taken("/records", json!({"records": rows}), false).await
             }
             Way::Events => {
@@ -112,7 +133,7 @@ impl Tenant {
     pub async fn carry_out(&self, deed: &Deed, round: usize) -> Result<(), String> {
         match deed {
             Deed::Row(person) => {
-                let row = row(&self.people.all[*person]);
+                let row = self.row(&self.people.all[*person]);
                 self.taken("/records", json!({"records": [row]}), false).await
             }
             Deed::Call(person, field) => {
@@ -133,7 +154,7 @@ impl Tenant {
             Deed::Edit(person, mautic, field) => self.edit(*person, *mautic, field).await,
             Deed::OptOut(person, mautic) => {
                 let whom = json!({"address": self.people.all[*person].address});
-                self.offices[*mautic].call(Method::POST, "/_control/engage/unsubscribe", &whom).await
+                self.offices[*mautic].call(Method::POST, "/_control/engage/unsubscribe", &whom).await.map(drop)
             }
             Deed::Appear(person, mautic) | Deed::Ghost(person, mautic) => {
                 let person = &self.people.all[*person];
@@ -142,9 +163,25 @@ impl Tenant {
                     .filter_map(|(name, remote)| Some(((*remote).to_owned(), json!(person.values.get(name)?))))
                     .collect();
                 contact.insert("email".to_owned(), json!(person.address));
-                self.offices[*mautic].call(Method::POST, "/api/contacts/new", &contact.into()).await
+                self.offices[*mautic].call(Method::POST, "/api/contacts/new", &contact.into()).await.map(drop)
+            }
+            Deed::Firm(firm) => {
+                let row = firm_row(&self.people.firms.all[*firm]);
+                self.taken("/records", json!({"records": [row]}), false).await
+            }
+            Deed::Deal(deal) => {
+                let row = deal_row(&self.people.firms.deals[*deal], &self.people);
+                self.taken("/records", json!({"records": [row]}), false).await
             }
         }
+    }
+
+    fn row(&self, person: &Person) -> Value {
+        let mut row = texts(&person.row);
+        (row["id"], row["email"]) = (json!(person.id), json!(person.address));
+        (row["marketing_opt_in"], row["updated_at"]) = (json!(true), json!(now()));
+        row["organisation_id"] = json!(person.firm.map(|firm| &self.people.firms.all[firm].id));
+        row
     }
 
     async fn edit(&self, person: usize, mautic: usize, field: &str) -> Result<(), String> {
@@ -152,7 +189,7 @@ impl Tenant {
         let contact = office.contacts_with(&person.address).pop().ok_or("a contact is missing that is to be edited")?;
         let remote = FIELDS.iter().find(|(name, _)| *name == field).map_or("", |(_, remote)| *remote);
         let path = format!("/api/contacts/{}/edit", contact.id);
-        office.call(Method::PATCH, &path, &json!({remote: person.values[field]})).await
+        office.call(Method::PATCH, &path, &json!({remote: person.values[field]})).await.map(drop)
     }
 
     /// Sends a call until it is taken; `may_be_gone`: an earlier try may have done it.
@@ -171,14 +208,20 @@ impl Tenant {
     }
 }
 
-fn row(person: &Person) -> Value {
-    let mut row: Map<String, Value> =
-        person.row.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    row.insert("id".to_owned(), json!(person.id));
-    row.insert("email".to_owned(), json!(person.address));
-    row.insert("marketing_opt_in".to_owned(), json!(true));
-    row.insert("updated_at".to_owned(), json!(now()));
-    row.into()
+fn texts(row: &Texts) -> Value {
+    row.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect::<Map<_, _>>().into()
+}
+
+fn firm_row(firm: &Firm) -> Value {
+    let mut row = texts(&firm.row);
+    (row["kind"], row["id"], row["updated_at"]) = (json!("organisation"), json!(firm.id), json!(now()));
+    row
+}
+
+fn deal_row(deal: &Deal, people: &People) -> Value {
+    let (firm, person) = (&people.firms.all[deal.firm], &people.all[deal.person]);
+    json!({"kind": "deal", "id": deal.id, "name": deal.name, "organisation_id": firm.id, "person_id": person.id,
+        "updated_at": now()})
 }
 
 fn now() -> String {
