@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::error::FailureKind;
 use tandem_core::ports::RecordSource;
@@ -83,7 +84,7 @@ async fn a_run_that_is_told_again_is_one_row_with_its_newest_state() {
 }
 
 fn pulled(number: u32, at: &str, field: &str, value: Value) -> Pulled {
-    Pulled { id: id(number), fields: [(field.to_owned(), value)].into(), at: at.parse().unwrap() }
+    Pulled { kind: Kind::Person, id: id(number), fields: [(field.to_owned(), value)].into(), at: at.parse().unwrap() }
 }
 
 #[tokio::test]

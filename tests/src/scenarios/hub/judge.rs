@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tandem_app::desks::Desks;
 use tandem_core::domain::consent::ConsentStatus;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::record::Record;
 use tandem_core::domain::whom::Whom;
 use tandem_core::sync::changes::SeenChange;
@@ -85,7 +86,7 @@ impl Hub {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let seen =
-                desk.changes(after.as_ref(), 500).await.map_err(told)?.ok_or("no changes are kept")?;
+                desk.changes(after.as_ref(), &Kind::ALL, 500).await.map_err(told)?.ok_or("no changes are kept")?;
             all.extend(seen.changes);
             after = seen.next;
             if !seen.more {

@@ -9,6 +9,7 @@ use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::RemoteContact;
 use crate::domain::situation::Situation;
 use crate::error::{Effect, Failure, Result};
+use crate::mapping::RuleSet;
 use crate::policy;
 use crate::ports::bulk::Taken;
 use crate::ports::objects::{ObjectOutcomes, ObjectWrite, RemoteObject};
@@ -17,6 +18,7 @@ use crate::sync::decision::{self, Next, Sent};
 use crate::sync::left_out;
 use crate::sync::operations::{self, About};
 use crate::sync::plan;
+use crate::sync::pull::pulling;
 use crate::sync::services::Desk;
 
 use super::found::{self, Owner};
@@ -150,6 +152,7 @@ impl ObjectSender<'_> {
                         if let Some((commit, became)) = one.failed(&failure) {
                             ends.push((commit, one.item.mark.clone(), became(one.item, failure)));
                         } else {
+                            self.in_doubt = Some(true);
                             // A create may be under way: nobody begins another one before the lease has ended.
                             self.ended.push((one.item.mark, Became::Unclear(failure, one.lease.until)));
                         }
@@ -291,6 +294,7 @@ impl Held {
     fn written(&self, written: &RemoteObject, desk: &Desk) -> Commit {
         let (draft, now) = (&self.item.draft, desk.now());
         let mut link = Link { tried: None, ..draft.link.clone() };
+        let was_overwritten = link.overwritten;
         let is_new = link.remote_id.as_ref() != Some(&written.id);
         link.follow_merge(written.id.clone());
         let shown = RemoteContact {
@@ -306,6 +310,9 @@ impl Held {
         if let Some(object) = desk.integration.rules.object_of(kind) {
             let left_out = left_out::of_write(draft, &self.item.refused, &shown, &object.rules, now);
             plan::note_written(&mut link, draft, &self.item.refused, left_out, &shown);
+            if was_overwritten {
+                agree_on_rest(&mut link, &shown, &object.rules);
+            }
         }
         link.updated_at = now;
         Commit { point: is_new.then(|| written.id.clone()).into_iter().collect(), ..self.commit(link) }
@@ -342,7 +349,8 @@ impl Held {
             (Effect::Unknown, Plan::Create) => None,
             (Effect::Unknown, Plan::Update(_)) => {
                 // It may be sent again; what stands there is not relied on until then.
-                let link = Link { state: LinkState::Pending, ..self.item.draft.link.clone() };
+                let sending = self.link.sending.clone();
+                let link = Link { state: LinkState::Pending, sending, ..self.item.draft.link.clone() };
                 Some((self.commit(link), failed))
             }
             (Effect::None, Plan::Create | Plan::Update(_)) if passes => {
@@ -367,6 +375,15 @@ impl Held {
     }
 }
 
+/// What another record's create left in a thing, and this record says nothing of, is nobody's edit: it stays as it is.
+fn agree_on_rest(link: &mut Link, shown: &RemoteContact, rules: &RuleSet) {
+    for name in pulling(rules).filter(|rule| rule.pushes()).filter_map(|rule| rule.remote.as_ref()) {
+        if let Some(value) = shown.fields.get(name) {
+            link.snapshot.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
 /// The start of a record's write. Of a create, the name is noted before it is sent: its answer may be lost.
 fn taken(one: &Sought, lease: &Lease, now: jiff::Timestamp) -> Taken {
     let draft = &one.item.draft;
@@ -374,6 +391,7 @@ fn taken(one: &Sought, lease: &Lease, now: jiff::Timestamp) -> Taken {
     link.revision += 1;
     link.state = LinkState::Pending;
     link.updated_at = now;
+    link.sending = draft.sending();
     if matches!(one.plan, Plan::Create) {
         link.tried = one.item.name.clone();
     }

@@ -2,6 +2,7 @@
 //! the link says so: whoever dies on the way is followed by a look that finds the same page and both sides agreed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::identity::{Email, RecordKey};
@@ -12,7 +13,7 @@ use crate::error::{FailureKind, Result};
 use crate::ports::bulk::{BATCH, ChangedContact, Mark};
 use crate::ports::{Attempt, Save, Stored};
 use crate::sync::conflict::{self, Merged, Shown};
-use crate::sync::plan::MAIL;
+use crate::sync::plan::{MAIL, Rulebook};
 use crate::sync::services::Desk;
 use crate::sync::settle::{is_known, statement};
 use crate::sync::take_back::HandedOver;
@@ -21,11 +22,11 @@ use super::PullCounts;
 use jiff::Timestamp;
 
 /// A changed contact with what is stored of it.
-struct Known {
-    changed: ChangedContact,
-    key: RecordKey,
-    record: Record,
-    link: Link,
+pub(super) struct Known {
+    pub(super) changed: ChangedContact,
+    pub(super) key: RecordKey,
+    pub(super) record: Record,
+    pub(super) link: Link,
 }
 
 impl Known {
@@ -66,7 +67,7 @@ impl Desk {
     }
 
     /// Brings both sides together; gives how many contacts these were, and those that another writer came first to.
-    async fn take_values(&self, known: Vec<Known>, counts: &mut PullCounts) -> Result<(usize, Vec<Left>)> {
+    pub(super) async fn take_values(&self, known: Vec<Known>, counts: &mut PullCounts) -> Result<(usize, Vec<Left>)> {
         let merged = self.merged(known, counts).await?;
         let handed = merged.iter().filter_map(|(known, merged)| {
             HandedOver::of(&known.key, &known.record, merged.pulled.clone(), known.changed.at)
@@ -91,7 +92,7 @@ impl Desk {
     }
 
     /// The contacts that a record belongs to and that nobody writes just now; those that none belongs to go to `strangers`.
-    async fn known(
+    pub(super) async fn known(
         &self,
         page: Vec<ChangedContact>,
         left: &mut Vec<Left>,
@@ -181,7 +182,11 @@ impl Desk {
     }
 
     async fn merged(&self, known: Vec<Known>, counts: &mut PullCounts) -> Result<Vec<(Known, Merged)>> {
-        let catalog = self.catalog().await;
+        // They are of one kind.
+        let catalog = match known.first().map(|known| known.key.kind()) {
+            Some(kind) if !kind.is_person() => self.fields_of_kind(kind).await.map(Arc::new),
+            Some(_) | None => self.catalog().await,
+        };
         let mut merged: Vec<_> = known.into_iter().map(|known| self.merge_one(known, catalog.as_deref())).collect();
         self.date(&mut merged, catalog.as_deref()).await?;
         for (_, merged) in &merged {
@@ -198,10 +203,14 @@ impl Desk {
     }
 
     fn merge_one(&self, known: Known, catalog: Option<&FieldCatalog>) -> (Known, Merged) {
-        let shown = self.shown(&known.changed);
-        let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
-        let merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
+        let merged = self.brought_together(&known, catalog);
         (known, merged)
+    }
+
+    fn brought_together(&self, known: &Known, catalog: Option<&FieldCatalog>) -> Merged {
+        let shown = self.shown(&known.changed);
+        let book = Rulebook { catalog, ..self.rulebook_of(known.key.kind(), catalog) };
+        conflict::merge(&known.record, &known.link, &shown, &book, self.integration.conflict, self.now())
     }
 
     /// Where time decides and the contact's own date is all that is known of it, the log is asked: in Mautic 7.0 that date
@@ -219,9 +228,7 @@ impl Desk {
         for (known, merged) in merged.iter_mut().filter(|(_, merged)| merged.undated) {
             let Some(told) = times.remove(&known.changed.contact.id) else { continue };
             known.changed.times = told;
-            let shown = self.shown(&known.changed);
-            let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
-            *merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
+            *merged = self.brought_together(known, catalog);
         }
         Ok(())
     }
