@@ -342,3 +342,18 @@ async fn an_edit_of_a_company_in_one_mautic_reaches_the_other_one_once() {
     assert_eq!(hub.writes() - before, 1, "the one that carried it over");
     hub.is_quiet().await;
 }
+
+#[tokio::test]
+async fn no_organisation_is_put_off_for_longer_because_mautic_was_away() {
+    let shop = Shop::with_globex(Options::default()).await;
+    shop.rows(json!([globex("Sydney", 2), organisation("o2", "Initech")])).await;
+    shop.system.mautic_answers(503);
+    for _ in 0..12 {
+        shop.run().await;
+        shop.hands.move_on(SignedDuration::from_mins(16));
+    }
+    shop.system.mautic.clear_faults();
+    shop.hands.move_on(SignedDuration::from_secs(5));
+    shop.run().await;
+    assert_eq!((shop.company("Globex").await["companycity"].clone(), shop.marks().await), (json!("Sydney"), 0));
+}

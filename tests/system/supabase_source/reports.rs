@@ -113,6 +113,20 @@ async fn an_older_change_never_replaces_a_newer_one() {
 }
 
 #[tokio::test]
+async fn changes_of_organisations_and_deals_have_a_table_of_their_own() {
+    let project = Supabase::start().await;
+    let source = source(&project);
+    let of = |kind, at, value: &str| Pulled { kind, id: "o-1".to_owned(), ..pulled(1, at, "city", json!(value)) };
+    let (old, new) = ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z");
+    let all =
+        [of(Kind::Organisation, new, "Sydney"), of(Kind::Deal, old, "Perth"), of(Kind::Organisation, old, "Hobart")];
+    source.take_back(&scope(), &all).await.unwrap();
+    source.take_back(&scope(), &all[1..]).await.unwrap();
+    let held = "select string_agg(kind || ' ' || record_id || ' ' || (value #>> '{}'), ', ' order by kind) from mautic_record_changes";
+    assert_eq!(project.value(held).await, "deal o-1 Perth, organisation o-1 Sydney");
+}
+
+#[tokio::test]
 async fn tables_that_are_not_there_are_left_out_but_for_the_one_whose_rows_would_be_lost() {
     let mut project = Supabase::start().await;
     customers(&project, 1, "2026-01-01T00:00:00Z").await;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use rand::Rng;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 
 use super::oracle::{Deed, Texts};
 
@@ -21,6 +22,8 @@ pub struct Firm {
     pub values: Texts,
     /// What the application's own row says.
     pub row: Texts,
+    /// Fields whose value came from a Mautic: the application has to be told.
+    pub told: BTreeSet<&'static str>,
     /// All that was ever said of it: no other one has any of these values.
     pub ever: BTreeSet<String>,
 }
@@ -51,7 +54,8 @@ impl Firms {
         for number in 0..firms {
             let values: Texts = FIELDS.iter().map(|(name, _)| (*name, new.value(name))).collect();
             let ever = values.values().cloned().collect();
-            let firm = Firm { id: format!("o-{number}"), known: number % 3 != 0, row: values.clone(), values, ever };
+            let (id, row, told) = (format!("o-{number}"), values.clone(), BTreeSet::new());
+            let firm = Firm { id, known: number % 3 != 0, row, values, told, ever };
             new.all.push(firm);
         }
         for number in 0..deals {
@@ -72,18 +76,15 @@ impl Firms {
         (!self.all.is_empty() && chance.random_bool(0.9)).then(|| chance.random_range(0..self.all.len()))
     }
 
-    /// What is done in a round, and already counted as done.
-    pub fn plan(&mut self, chance: &mut StdRng) -> Vec<Deed> {
+    /// What is done in a round, and already counted as done; `there` are the Mautics that can be reached.
+    pub fn plan(&mut self, there: &[usize], chance: &mut StdRng) -> Vec<Deed> {
         let mut deeds = Vec::new();
         for firm in 0..self.all.len() {
             if !self.all[firm].known {
                 self.all[firm].known = chance.random_bool(0.4);
                 deeds.extend(self.all[firm].known.then_some(Deed::Firm(firm)));
-            } else if chance.random_bool(0.3) {
-                let (field, _) = FIELDS[chance.random_range(0..FIELDS.len())];
-                let value = self.said(firm, field);
-                self.all[firm].row.insert(field, value);
-                deeds.push(Deed::Firm(firm));
+            } else if chance.random_bool(0.4) {
+                self.deeds_about(firm, there, chance, &mut deeds);
             }
         }
         for deal in 0..self.deals.len() {
@@ -96,6 +97,26 @@ impl Firms {
             }
         }
         deeds
+    }
+
+    /// One side or both, of different fields.
+    fn deeds_about(&mut self, firm: usize, there: &[usize], chance: &mut StdRng, deeds: &mut Vec<Deed>) {
+        let mut fields: Vec<&'static str> = FIELDS.iter().map(|(name, _)| *name).collect();
+        let mut field = |chance: &mut StdRng| fields.swap_remove(chance.random_range(0..fields.len()));
+        let edited = there.choose(chance).copied().filter(|_| chance.random_bool(0.6));
+        if edited.is_none() || chance.random_bool(0.4) {
+            let field = field(chance);
+            let value = self.said(firm, field);
+            self.all[firm].row.insert(field, value);
+            self.all[firm].told.remove(field);
+            deeds.push(Deed::Firm(firm));
+        }
+        if let Some(mautic) = edited {
+            let field = field(chance);
+            self.said(firm, field);
+            self.all[firm].told.insert(field);
+            deeds.push(Deed::EditFirm(firm, mautic, field));
+        }
     }
 
     fn said(&mut self, firm: usize, field: &'static str) -> String {

@@ -1,5 +1,7 @@
 //! Every side held against the oracle.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tandem_app::desks::Desks;
 use tandem_core::domain::consent::ConsentStatus;
@@ -10,7 +12,7 @@ use tandem_core::sync::changes::SeenChange;
 use tandem_core::sync::services::Desk;
 
 use super::oracle::{FIELDS, Person, Way};
-use super::tenants::{Office, Tenant, told};
+use super::tenants::{Contacts, Tenant, told};
 use super::{Hub, TWO, judge_firms};
 
 /// How long a change has to be noted before a reader is shown it.
@@ -38,9 +40,10 @@ impl Hub {
             wrong.extend(judge_firms::records(&tenant.people, &desk).await?);
             for (place, office) in tenant.offices.iter().enumerate() {
                 if number != TWO || away != Some(place) {
-                    wrong.extend(judge_firms::companies(&tenant.people, office, place).await?);
-                    wrong.extend(tenant.people.all.iter().flat_map(|one| differences(one, office, place)));
-                    wrong.extend(strangers(tenant, office));
+                    let contacts = office.contacts();
+                    wrong.extend(judge_firms::companies(&tenant.people, office, &contacts, place).await?);
+                    wrong.extend(tenant.people.all.iter().flat_map(|one| differences(one, &contacts, place)));
+                    wrong.extend(strangers(tenant, &contacts));
                 }
             }
         }
@@ -73,6 +76,7 @@ impl Hub {
                 untold(person, &told)?;
                 appeared += usize::from(person.appeared);
             }
+            judge_firms::all_told(&tenant.people, &told)?;
             changes += told.len();
             if tenant.people.way == Way::Events && !told.is_empty() {
                 return Err("who is told by events alone has changes".to_owned());
@@ -82,6 +86,9 @@ impl Hub {
     }
 
     async fn changes_of(&self, tenant: &Tenant) -> Result<Vec<SeenChange>, String> {
+        if let Some(database) = &tenant.database {
+            return database.changes().await;
+        }
         let desk = self.desk_of(tenant).await?;
         let (mut all, mut after) = (Vec::new(), None);
         loop {
@@ -129,8 +136,8 @@ fn differences_of_record(person: &Person, record: Option<&Record>) -> Vec<String
         .collect()
 }
 
-fn differences(person: &Person, office: &Office, place: usize) -> Vec<String> {
-    let found = office.contacts_with(&person.address);
+fn differences(person: &Person, contacts: &Contacts, place: usize) -> Vec<String> {
+    let found = contacts.get(&person.address).map(Vec::as_slice).unwrap_or_default();
     let expected = if person.erased { usize::from(person.ghosts.contains(&place)) } else { 1 };
     if found.len() != expected {
         return vec![format!("{}: {} contacts in Mautic {place}, not {expected}", person.address, found.len())];
@@ -152,10 +159,9 @@ fn differences(person: &Person, office: &Office, place: usize) -> Vec<String> {
 }
 
 /// People of another tenant, or of nobody.
-fn strangers(tenant: &Tenant, office: &Office) -> Vec<String> {
-    let contacts = office.mautic.contacts();
-    let known = |email: &str| tenant.people.all.iter().any(|person| person.address.eq_ignore_ascii_case(email));
-    let strange = contacts.iter().filter(|contact| contact.email.as_deref().is_none_or(|email| !known(email)));
+fn strangers(tenant: &Tenant, contacts: &Contacts) -> Vec<String> {
+    let known: BTreeSet<&str> = tenant.people.all.iter().map(|person| person.address.as_str()).collect();
+    let strange = contacts.iter().filter(|(address, _)| !known.contains(address.as_str())).flat_map(|(_, found)| found);
     strange.map(|contact| format!("contact {} of {} is nobody's", contact.id, tenant.people.domain)).collect()
 }
 

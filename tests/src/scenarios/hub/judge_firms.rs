@@ -6,18 +6,24 @@ use serde_json::{Map, Value, json};
 use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::kind::Kind;
 use tandem_core::ports::bulk::{BATCH, MarkCursor};
+use tandem_core::sync::changes::SeenChange;
 use tandem_core::sync::record_view::RecordView;
 use tandem_core::sync::services::Desk;
 
 use super::firms::{Deal, FIELDS, Firm};
 use super::oracle::{People, Person};
-use super::tenants::{Office, told};
+use super::tenants::{Contacts, Office, told};
 
 /// A Mautic's companies by their ids: all fields.
 pub(super) type Companies = BTreeMap<u64, Map<String, Value>>;
 
 /// What is wrong with the companies of a Mautic, and with who belongs to which.
-pub(super) async fn companies(people: &People, office: &Office, place: usize) -> Result<Vec<String>, String> {
+pub(super) async fn companies(
+    people: &People,
+    office: &Office,
+    contacts: &Contacts,
+    place: usize,
+) -> Result<Vec<String>, String> {
     let companies = office.companies().await?;
     let mut wrong = Vec::new();
     for firm in people.firms.all.iter().filter(|firm| firm.known) {
@@ -28,7 +34,7 @@ pub(super) async fn companies(people: &People, office: &Office, place: usize) ->
         wrong.push(format!("{} companies in Mautic {place} of {}, not {known}", companies.len(), people.domain));
     }
     let living = people.all.iter().filter(|person| !person.erased);
-    wrong.extend(living.filter_map(|person| membership(person, people, &companies, office, place)));
+    wrong.extend(living.filter_map(|person| membership(person, people, &companies, contacts, place)));
     Ok(wrong)
 }
 
@@ -51,10 +57,10 @@ fn membership(
     person: &Person,
     people: &People,
     companies: &Companies,
-    office: &Office,
+    contacts: &Contacts,
     place: usize,
 ) -> Option<String> {
-    let contact = office.contacts_with(&person.address).pop()?;
+    let contact = contacts.get(&person.address)?.last()?;
     let name = |id: &u64| companies.get(id).and_then(|fields| fields.get("companyname")).cloned().unwrap_or_default();
     let held: Vec<Value> = contact.companies.iter().map(name).collect();
     let firm = person.firm.map(|firm| &people.firms.all[firm]).filter(|firm| firm.known);
@@ -101,6 +107,22 @@ fn deal_as_held(deal: &Deal, people: &People, view: &RecordView) -> Option<Strin
     let on_platform = view.mapped || view.link.as_ref().is_some_and(|link| link.remote_id.is_some());
     (!is_right || on_platform)
         .then(|| format!("{} names {held:?}, not {wanted:?}; on a platform: {on_platform}", deal.id))
+}
+
+/// What came from a Mautic and stands is told, with the value that stands.
+pub(super) fn all_told(people: &People, told: &[SeenChange]) -> Result<(), String> {
+    for firm in &people.firms.all {
+        let of_firm = |change: &&SeenChange| {
+            change.kind == "organisation" && change.id.as_ref().is_some_and(|id| id.as_str() == firm.id)
+        };
+        for name in &firm.told {
+            let last = told.iter().rev().filter(of_firm).find_map(|change| change.fields.get(*name));
+            if last != Some(&json!(firm.values[name])) {
+                return Err(format!("{name} of {} is told as {last:?}", firm.id));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The list of the tenant's records has each of them once, and nobody else's.

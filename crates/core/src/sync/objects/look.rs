@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 
 use crate::domain::link::RemoteId;
-use crate::error::{Failure, FailureKind, Result};
+use crate::error::{FailureKind, Result};
 use crate::policy;
+use crate::ports::objects::RemoteObject;
 use crate::sync::pull::{PullCounts, pulling};
 
 use super::{Became, Item, ObjectSender};
@@ -44,8 +45,17 @@ impl ObjectSender<'_> {
             some.into_iter().partition(|item| self.is_to_be_read(item));
         let ids: Vec<RemoteId> = read.iter().filter_map(|item| item.draft.remote_id().cloned()).collect();
         let outcomes = self.desk.integration.objects.read_objects(&ids).await?;
-        let (mut things, mut there, mut failed) = (Vec::new(), Vec::new(), None);
-        for (item, outcome) in read.into_iter().zip(outcomes) {
+        if let Some(away) = self.away(&outcomes).await {
+            return Err(away);
+        }
+        let passes = |outcome: &Result<RemoteObject>| {
+            outcome.as_ref().is_err_and(|failure| policy::may_be_done_later(failure.kind))
+        };
+        let to_blame = outcomes.iter().position(passes);
+        let (mut things, mut there) = (Vec::new(), Vec::new());
+        for (place, (item, outcome)) in read.into_iter().zip(outcomes).enumerate() {
+            // Those behind one that failed were not asked for.
+            let was_not_asked = to_blame.is_some_and(|first| place > first) && passes(&outcome);
             match outcome {
                 Ok(thing) => {
                     things.push(thing);
@@ -53,13 +63,11 @@ impl ObjectSender<'_> {
                 }
                 // The write finds that out, and what follows.
                 Err(failure) if failure.kind == FailureKind::NotFound => as_planned.push(item),
-                Err(failure) => failed = self.unread(item, failure, failed),
-            }
-        }
-        if let Some(failure) = failed {
-            self.failures += 1;
-            if !policy::may_pass_soon(failure.kind) || self.failures >= policy::BATCH_FAILURES {
-                return Err(failure);
+                Err(_) if was_not_asked => {
+                    let due_at = item.mark.due_at;
+                    self.ended.push((item.mark, Became::Held(due_at)));
+                }
+                Err(failure) => self.ended.push((item.mark, Became::Failed(Box::new(item.draft), failure))),
             }
         }
         let since = self.looked_at.unwrap_or(Timestamp::UNIX_EPOCH);
@@ -69,19 +77,6 @@ impl ObjectSender<'_> {
         as_planned.extend(same);
         self.plan_anew(anew, open).await?;
         Ok(as_planned)
-    }
-
-    /// What becomes of a record whose thing was not shown. Gives the failure that those behind it met without being asked for: they
-    /// wait, and are not counted as tried.
-    fn unread(&mut self, item: Item, failure: Failure, before: Option<Failure>) -> Option<Failure> {
-        let passes = policy::may_be_done_later(failure.kind);
-        if before.is_some() && passes {
-            let due_at = failure.retry_at.unwrap_or(item.mark.due_at);
-            self.ended.push((item.mark, Became::Held(due_at)));
-            return before;
-        }
-        self.ended.push((item.mark, Became::Failed(Box::new(item.draft), failure.clone())));
-        before.or(Some(failure).filter(|_| passes))
     }
 
     async fn plan_anew(&mut self, items: Vec<Item>, open: &mut Vec<Item>) -> Result<()> {

@@ -132,6 +132,7 @@ impl ObjectSender<'_> {
         outcomes: Vec<Result<RemoteObject>>,
         stop: &mut Option<Failure>,
     ) -> Result<Vec<Held>> {
+        let away = self.away(&outcomes).await;
         let (mut done, mut again, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for (mut one, outcome) in held.into_iter().zip(outcomes) {
             match outcome {
@@ -150,7 +151,11 @@ impl ObjectSender<'_> {
                             stop.get_or_insert_with(|| failure.clone());
                         }
                         if let Some((commit, became)) = one.failed(&failure) {
-                            ends.push((commit, one.item.mark.clone(), became(one.item, failure)));
+                            let mark = one.item.mark.clone();
+                            let is_to_blame = away.is_none() || !policy::may_be_done_later(failure.kind);
+                            let became =
+                                if is_to_blame { became(one.item, failure) } else { Became::Held(mark.due_at) };
+                            ends.push((commit, mark, became));
                         } else {
                             self.in_doubt = Some(true);
                             // A create may be under way: nobody begins another one before the lease has ended.
@@ -164,8 +169,18 @@ impl ObjectSender<'_> {
         let commits: Vec<Commit> = ends.iter().map(|(commit, ..)| commit.clone()).collect();
         bulk.commit_many(scope, &commits).await?;
         self.ended.extend(ends.into_iter().map(|(_, mark, became)| (mark, became)));
+        *stop = stop.take().or(away);
         self.conclude(done).await?;
         Ok(again)
+    }
+
+    /// What keeps the platform from answering anybody, where something failed in a way that may pass: then no record is to blame, and
+    /// none is put off for longer each time. One call, if any.
+    pub(super) async fn away(&self, outcomes: &[Result<RemoteObject>]) -> Option<Failure> {
+        let passes = |failure: &Failure| policy::may_be_done_later(failure.kind);
+        outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(|failure| passes(failure))?;
+        let object = self.catalogs.keys().next()?;
+        self.desk.integration.objects.object_fields(object).await.err().filter(passes)
     }
 
     /// Whether a failure keeps the others from being sent for now, too: the next call would meet it as well. One record that the
