@@ -135,8 +135,8 @@ pub struct ObjectPlace {
 impl ObjectPlace {
     /// The beginning of an object's list.
     #[must_use]
-    pub fn at(object: &String) -> Self {
-        Self { object: object.clone(), after: 0 }
+    pub fn at(object: &str) -> Self {
+        Self { object: object.to_owned(), after: 0 }
     }
 }
 

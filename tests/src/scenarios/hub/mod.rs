@@ -40,6 +40,8 @@ use tenants::{Tenant, told};
 
 /// Deeds under way at once.
 const AT_ONCE: usize = 6;
+/// How long a run that paused is left alone: somebody who was killed has leases of a minute or two.
+const PAUSE: Duration = Duration::from_millis(800);
 /// How long all that follows from a round may take: who is killed leaves leases of a minute or two.
 const SETTLE: Duration = Duration::from_secs(300);
 /// The tenant with two Mautics, and which of these is away for a while.
@@ -200,7 +202,7 @@ impl Hub {
                     Some(other) => return Err(format!("a run stopped: {other:?}")),
                 },
             }
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(PAUSE).await;
         }
         Err("a run never comes to its end".to_owned())
     }

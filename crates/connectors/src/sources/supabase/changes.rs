@@ -35,7 +35,7 @@ impl Supabase {
 }
 
 /// The newest change of each field of each row.
-fn newest<'a>(pulled: Vec<&'a Pulled>) -> Vec<(&'a Pulled, &'a str, &'a Value)> {
+fn newest(pulled: Vec<&Pulled>) -> Vec<(&Pulled, &str, &Value)> {
     let mut newest: BTreeMap<_, (&Pulled, &str, &Value)> = BTreeMap::new();
     for one in pulled {
         for (field, value) in &one.fields {

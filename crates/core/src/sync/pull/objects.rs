@@ -49,7 +49,7 @@ impl Desk {
         let mut place = look.under_way.take().filter(|place| objects.contains(&place.object));
         if place.is_none() {
             look.began_at = Some(self.now());
-            place = objects.first().map(ObjectPlace::at);
+            place = objects.first().map(|object| ObjectPlace::at(object));
         }
         while let Some(now_at) = place {
             let stop = if self.now() >= until {
@@ -57,7 +57,8 @@ impl Desk {
             } else {
                 match self.look_at_object_page(&now_at, since, counts).await {
                     Ok(next) => {
-                        let following = objects.range(now_at.object.clone()..).nth(1).map(ObjectPlace::at);
+                        let following =
+                            objects.range(now_at.object.clone()..).nth(1).map(|object| ObjectPlace::at(object));
                         place = next.map(|after| ObjectPlace { after, ..now_at }).or(following);
                         continue;
                     }
