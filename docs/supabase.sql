@@ -77,6 +77,22 @@ create or replace trigger mautic_contact_changes_keep_newest
     before update on public.mautic_contact_changes
     for each row execute function public.mautic_contact_changes_keep_newest();
 
+-- The same of organisations and deals, by the ids of their views.
+create table if not exists public.mautic_record_changes (
+    kind       text not null, -- organisation, deal
+    record_id  text not null,
+    field      text not null,
+    value      jsonb,
+    changed_at timestamptz not null,
+    taken_at   timestamptz,
+    primary key (kind, record_id, field)
+);
+create index if not exists mautic_record_changes_open
+    on public.mautic_record_changes (changed_at) where taken_at is null;
+create or replace trigger mautic_record_changes_keep_newest
+    before update on public.mautic_record_changes
+    for each row execute function public.mautic_contact_changes_keep_newest();
+
 -- People who appeared in Mautic (a form, an import by marketing) and became records of Tandem's, where its rule takes people in.
 -- The application makes customers of them; one with the address joins the record. It sets `taken_at` and leaves the row.
 create table if not exists public.mautic_new_contacts (
@@ -109,7 +125,7 @@ declare
 begin
     foreach name in array array[
         'mautic_sync_status', 'customer_email_engagement', 'mautic_sync_logs', 'mautic_contact_changes',
-        'mautic_new_contacts'
+        'mautic_record_changes', 'mautic_new_contacts'
     ] loop
         execute format('alter table public.%I enable row level security', name);
         execute format('revoke all on public.%I from anon, authenticated', name);

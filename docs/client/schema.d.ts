@@ -2442,7 +2442,7 @@ export interface components {
              */
             change: "changed" | "appeared";
             /** @enum {unknown} */
-            kind: "person";
+            kind: "person" | "organisation" | "deal";
             /** @description The record's key. */
             record: string;
             /** @description The application's id. */
@@ -3712,8 +3712,8 @@ export interface operations {
             query?: {
                 /** @description Only what comes behind this, the `next` or a `cursor` of an answer before. */
                 after?: string;
-                /** @description Kinds of records, with commas between them. */
-                kinds?: "person";
+                /** @description Kinds of records, with commas between them. What is told of others is passed over. */
+                kinds?: string;
                 /** @description At most so many. */
                 limit?: number;
             };

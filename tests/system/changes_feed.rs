@@ -188,7 +188,7 @@ async fn a_reader_who_resumes_misses_nothing_and_is_shown_nothing_before_it_is_s
         (&end.data()["changes"], &end.data()["next"], &end.data()["more"]),
         (&json!([]), &json!(last), &json!(false))
     );
-    for wrong in ["?after=x", "?kinds=deal", "?limit=0"] {
+    for wrong in ["?after=x", "?kinds=firm", "?limit=0"] {
         assert_eq!(shop.read(wrong).await.status, 422, "{wrong}");
     }
 }

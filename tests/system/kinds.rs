@@ -2,6 +2,7 @@
 
 mod collisions;
 mod companies;
+mod edited;
 mod look_up;
 mod lost_replies;
 mod related;

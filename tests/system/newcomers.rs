@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_core::domain::consent::ConsentStatus;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::record::Record;
 use tandem_core::domain::whom::Whom;
 use tandem_core::ports::runs::RunLog;
@@ -262,7 +263,7 @@ async fn the_application_reads_who_appeared_with_all_that_is_known() {
     made(&system, json!({"email": EMAIL, "firstname": "Ada", "marketing_opt_in": 1})).await;
     system.finish().await;
     hands.move_on(SignedDuration::from_secs(20));
-    let seen: Vec<SeenChange> = system.desk().changes(None, 100).await.unwrap().unwrap().changes;
+    let seen: Vec<SeenChange> = system.desk().changes(None, &[Kind::Person], 100).await.unwrap().unwrap().changes;
     let first = &seen[0];
     assert_eq!((first.change, first.said_by), ("appeared", "platform"));
     assert_eq!(first.email.as_ref().map(|email| email.as_str()), Some(EMAIL));

@@ -1,5 +1,6 @@
 use serde_json::Value;
 use tandem_connectors::sources::supabase::{Settings, VIEW};
+use tandem_core::domain::kind::Kind;
 use tandem_core::error::{Effect, FailureKind, Result};
 use tandem_core::ports::RecordSource;
 use tandem_core::ports::source::{Pulled, RowStatus, SourceCursor, SourceOrder};
@@ -114,6 +115,7 @@ async fn neither_failures_nor_debug_output_hold_the_key_or_data() {
     let source = source(&project);
     let failure = source.report(&scope(), &[status(1)]).await.unwrap_err();
     let pulled = Pulled {
+        kind: Kind::Person,
         id: id(1),
         fields: [("secret-field".to_owned(), Value::from("secret-value"))].into(),
         at: "2026-01-01T00:00:00Z".parse().unwrap(),

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::error::FailureKind;
 use tandem_core::ports::RecordSource;
@@ -83,7 +84,7 @@ async fn a_run_that_is_told_again_is_one_row_with_its_newest_state() {
 }
 
 fn pulled(number: u32, at: &str, field: &str, value: Value) -> Pulled {
-    Pulled { id: id(number), fields: [(field.to_owned(), value)].into(), at: at.parse().unwrap() }
+    Pulled { kind: Kind::Person, id: id(number), fields: [(field.to_owned(), value)].into(), at: at.parse().unwrap() }
 }
 
 #[tokio::test]
@@ -109,6 +110,20 @@ async fn an_older_change_never_replaces_a_newer_one() {
     assert_eq!(project.value(open).await, "0");
     source.take_back(&scope(), &[pulled(1, "2026-03-03T00:00:00Z", "city", json!("Third"))]).await.unwrap();
     assert_eq!((project.value(open).await, project.value(city).await), ("1".to_owned(), "\"Third\"".to_owned()));
+}
+
+#[tokio::test]
+async fn changes_of_organisations_and_deals_have_a_table_of_their_own() {
+    let project = Supabase::start().await;
+    let source = source(&project);
+    let of = |kind, at, value: &str| Pulled { kind, id: "o-1".to_owned(), ..pulled(1, at, "city", json!(value)) };
+    let (old, new) = ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z");
+    let all =
+        [of(Kind::Organisation, new, "Sydney"), of(Kind::Deal, old, "Perth"), of(Kind::Organisation, old, "Hobart")];
+    source.take_back(&scope(), &all).await.unwrap();
+    source.take_back(&scope(), &all[1..]).await.unwrap();
+    let held = "select string_agg(kind || ' ' || record_id || ' ' || (value #>> '{}'), ', ' order by kind) from mautic_record_changes";
+    assert_eq!(project.value(held).await, "deal o-1 Perth, organisation o-1 Sydney");
 }
 
 #[tokio::test]

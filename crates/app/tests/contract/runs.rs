@@ -10,8 +10,8 @@ use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::ports::Attempt;
 use tandem_core::ports::bulk::{ChangeCursor, MarkCursor};
 use tandem_core::ports::runs::{
-    Leased, Look, MOST_PROBLEMS, Pass, RosterEntry, RowIssue, RowProblem, RunEnd, RunLease, RunLog, RunStore,
-    SendState, TakeState,
+    Leased, Look, MOST_PROBLEMS, ObjectLook, ObjectPlace, Pass, RosterEntry, RowIssue, RowProblem, RunEnd, RunLease,
+    RunLog, RunStore, SendState, TakeState,
 };
 use tandem_core::ports::source::SourceCursor;
 
@@ -55,6 +55,12 @@ fn full_state() -> SendState {
         pull: Some(ChangeCursor { since: moment, row: Some(7), open: true, after: Some(remote("12")) }),
         pulled_at: Some(at(START + 4)),
         look: Look { newest: Some(moment), left: Some(at(START + 6)), left_row: Some(9) },
+        objects: ObjectLook {
+            any: true,
+            under_way: Some(ObjectPlace { object: "company".to_owned(), after: 100 }),
+            began_at: Some(moment),
+            seen_at: Some(at(START + 8)),
+        },
         resume_at: Some(at(START + 5)),
         enrolled: true,
         enrolling: Some(MarkCursor { shard: 3, after: None }),

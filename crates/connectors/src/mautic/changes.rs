@@ -16,10 +16,13 @@ use tandem_core::ports::changes::{Change, ChangeLog, Edit, LogPage, LogPlace, Ma
 
 use super::Mautic;
 use super::client::Request;
+use super::companies;
 use super::convert::{contact_number, reason_of};
 use super::feeds::{NUMBERS_AGAIN, ordered, serialized, utc};
 use super::webhook::part::{Part, Read};
 
+/// What contacts are called in it.
+const PERSON: &str = "lead";
 /// The table.
 const LOG: &str = "audit_log";
 /// Rows of a page: a third of a kilobyte each when they tell of do-not-contact, as half of the rows of an import may; so the
@@ -46,12 +49,12 @@ impl ChangeLog for Mautic {
     }
 
     async fn edits_of(&self, contacts: &[RemoteId]) -> Result<Option<Vec<Change>>> {
-        if contacts.is_empty() {
-            return Ok(Some(Vec::new()));
-        }
-        let numbers: Vec<String> =
-            contacts.iter().map(|id| Ok(contact_number(id)?.to_string())).collect::<Result<_>>()?;
-        let request = log()
+        let Some(first) = contacts.first() else { return Ok(Some(Vec::new())) };
+        // Of companies the log is recorded to tell of creates alone: of an edit it may tell nothing.
+        let are_companies = first.within(companies::OBJECT).is_some();
+        let number = if are_companies { companies::company_number } else { contact_number };
+        let numbers: Vec<String> = contacts.iter().map(|id| Ok(number(id)?.to_string())).collect::<Result<_>>()?;
+        let request = log_of(if are_companies { companies::OBJECT } else { PERSON })
             .filtered(0, "object_id", "in", numbers.join(","))
             .filtered(2, "action", "eq", "update")
             .with("order[0][col]", "id")
@@ -82,7 +85,11 @@ impl Mautic {
 }
 
 fn log() -> Request {
-    Request::get(format!("stats/{LOG}")).filtered(1, "object", "eq", "lead")
+    log_of(PERSON)
+}
+
+fn log_of(object: &str) -> Request {
+    Request::get(format!("stats/{LOG}")).filtered(1, "object", "eq", object)
 }
 
 /// A row that can't be read is passed over: held up by it, the feed would never get to the next.
@@ -97,10 +104,12 @@ fn read_row(row: &Map<String, Value>) -> Option<Change> {
 }
 
 fn change(row: &Part<'_>) -> Read<Option<Change>> {
-    if row.text("object")?.as_deref() != Some("lead") {
-        return Ok(None);
-    }
-    let (Some(number), Some(contact)) = (row.id("id")?, row.id("object_id")?) else { return Ok(None) };
+    let (Some(number), Some(id)) = (row.id("id")?, row.id("object_id")?) else { return Ok(None) };
+    let contact = match row.text("object")?.as_deref() {
+        Some(PERSON) => RemoteId(id.to_string()),
+        Some(companies::OBJECT) => RemoteId::of_object(companies::OBJECT, &id.to_string()),
+        Some(_) | None => return Ok(None),
+    };
     let at = moment(row)?;
     let details = details(row);
     let news = match row.text("action")?.as_deref() {
@@ -113,7 +122,7 @@ fn change(row: &Part<'_>) -> Read<Option<Change>> {
         Some("create") => News::Made,
         Some(_) | None => return Ok(None),
     };
-    Ok(Some(Change { row: number, contact: RemoteId(contact.to_string()), at, author: author(row)?, news }))
+    Ok(Some(Change { row: number, contact, at, author: author(row)?, news }))
 }
 
 /// When a row was written; columns hold UTC.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tandem_core::domain::catalog::FieldCatalog;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::error::{Failure, FailureKind, Result};
-use tandem_core::ports::objects::{LookedUp, ObjectOutcomes, ObjectWrite, PlatformObjects, RemoteObject};
+use tandem_core::ports::objects::{LookedUp, ObjectOutcomes, ObjectPage, ObjectWrite, PlatformObjects, RemoteObject};
 
 use super::Mautic;
 use super::client::Request;
@@ -62,6 +62,13 @@ impl Mautic {
         Ok(answer.company)
     }
 
+    /// A company as it is now. Not recorded by itself; the answer is that of a create and of a list.
+    async fn company(&self, id: &RemoteId) -> Result<wire::Company> {
+        let path = format!("companies/{}", company_number(id)?);
+        let answer: wire::OneCompany = self.client.call(Request::get(path)).await?;
+        Ok(answer.company)
+    }
+
     /// Deletes a company.
     pub async fn delete_company(&self, id: &str) -> Result<()> {
         let path = format!("companies/{}/delete", number(id, "company")?);
@@ -95,6 +102,23 @@ impl PlatformObjects for Mautic {
     async fn find_objects(&self, object: &str, names: &[String]) -> Result<LookedUp> {
         is_company(object)?;
         self.companies_of_names(names).await
+    }
+
+    async fn list_objects(&self, object: &str, after: usize) -> Result<ObjectPage> {
+        is_company(object)?;
+        self.companies_behind(after).await
+    }
+
+    async fn read_objects(&self, ids: &[RemoteId]) -> Result<ObjectOutcomes> {
+        let mut outcomes = ObjectOutcomes::new();
+        for id in ids {
+            let outcome = match stopped(&outcomes) {
+                Some(failure) => Err(failure),
+                None => self.company(id).await.and_then(remote),
+            };
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
     }
 
     async fn create_objects(&self, object: &str, writes: &[ObjectWrite]) -> Result<ObjectOutcomes> {
@@ -165,7 +189,7 @@ fn is_company(object: &str) -> Result<()> {
     Err(Failure::new(FailureKind::Misconfigured, "Mautic has companies, and no such object."))
 }
 
-fn company_number(id: &RemoteId) -> Result<u64> {
+pub(super) fn company_number(id: &RemoteId) -> Result<u64> {
     number(id.within(OBJECT).unwrap_or_default(), "company")
 }
 
@@ -178,8 +202,10 @@ pub(super) fn remote(company: wire::Company) -> Result<RemoteObject> {
     let id = company.id.0.parse::<u64>().ok().filter(|id| *id > 0).ok_or_else(|| errors::garbled(true))?;
     let mut fields = company.fields.0;
     fields.remove("id");
-    if let Some(Value::String(name)) = fields.get_mut(NAME) {
-        *name = decoded(name);
+    for value in fields.values_mut() {
+        if let Value::String(text) = value {
+            *text = decoded(text);
+        }
     }
     Ok(RemoteObject { id: RemoteId::of_object(OBJECT, &id.to_string()), fields })
 }

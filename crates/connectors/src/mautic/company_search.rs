@@ -1,4 +1,4 @@
-//! Looking companies up by their names.
+//! Looking companies up by their names, and going through all of them.
 //!
 //! Mautic's search finds companies that have a text anywhere in their name (recording `101-company-list`), or in another value; signs in it
 //! may be commands. So a name is looked for by its longest words, of which one that few companies have will do, and whoever asked
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use tandem_core::error::Result;
-use tandem_core::ports::objects::{LookedUp, RemoteObject, Unseen};
+use tandem_core::ports::objects::{LookedUp, ObjectPage, RemoteObject, Unseen};
 
 use super::Mautic;
 use super::client::Request;
@@ -60,6 +60,13 @@ impl Mautic {
             Some((name.clone(), why))
         });
         Ok(LookedUp { unseen: unseen.collect(), found: look_up.found })
+    }
+
+    /// A page of the list of all companies.
+    pub(super) async fn companies_behind(&self, after: usize) -> Result<ObjectPage> {
+        let (things, total) = self.company_page(&None, after).await?;
+        let next = after + things.len();
+        Ok(ObjectPage { next: (!things.is_empty() && next < total).then_some(next), things })
     }
 
     /// A page of the companies that a search shows, or of all; and how many there are.

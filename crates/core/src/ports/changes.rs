@@ -16,7 +16,7 @@ use crate::error::Result;
 pub struct Change {
     /// The row's number; they grow.
     pub row: u64,
-    /// Which contact.
+    /// Which contact, or which other thing.
     pub contact: RemoteId,
     /// When, by the platform's clock.
     pub at: Timestamp,
@@ -109,6 +109,7 @@ pub struct LogPage {
 pub trait ChangeLog: Send + Sync {
     /// Edits, merges and deletions of contacts, in order, and on demand also which were made. One call.
     async fn log_page(&self, place: LogPlace, with_made: bool) -> Result<Option<LogPage>>;
-    /// The newest edits of these contacts (at most [`super::bulk::BATCH`]), the newest first. One call.
+    /// The newest edits of these contacts, or of these things of one object (at most [`super::bulk::BATCH`]), the newest first; of
+    /// things, as far as the platform's log tells of them. One call.
     async fn edits_of(&self, contacts: &[RemoteId]) -> Result<Option<Vec<Change>>>;
 }

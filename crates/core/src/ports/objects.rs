@@ -62,6 +62,15 @@ pub enum Unseen {
     TooSlow,
 }
 
+/// A page of the list of all things of an object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObjectPage {
+    /// The things.
+    pub things: Vec<RemoteObject>,
+    /// How many stand before the next page; `None` behind the last one.
+    pub next: Option<usize>,
+}
+
 /// The results of a call, in the order of what was given.
 pub type ObjectOutcomes = Vec<Result<RemoteObject>>;
 
@@ -78,6 +87,11 @@ pub trait PlatformObjects: Send + Sync {
     /// Things that are known by one of these names; several of one name when the platform has duplicates. A few calls for each
     /// name, or one for each hundred things there are, whichever is less; a list that goes on and on is not read to its end.
     async fn find_objects(&self, object: &str, names: &[String]) -> Result<LookedUp>;
+    /// A page of the list of all things of an object, behind the first `after` of them. The order is the platform's own: what is
+    /// renamed, made or deleted meanwhile may move others past a reader. One call.
+    async fn list_objects(&self, object: &str, after: usize) -> Result<ObjectPage>;
+    /// Things as they are now; `NotFound` for what is not there.
+    async fn read_objects(&self, ids: &[RemoteId]) -> Result<ObjectOutcomes>;
     /// Makes things. The platform may answer with one that was there by the same name.
     async fn create_objects(&self, object: &str, writes: &[ObjectWrite]) -> Result<ObjectOutcomes>;
     /// Changes the fields given and no other; `NotFound` for what is not there.

@@ -79,6 +79,9 @@ pub struct SendState {
     pub pulled_at: Option<Timestamp>,
     /// What the look that is under way found so far.
     pub look: Look,
+    /// Where the look through the platform's things that are no people stands.
+    #[serde(skip_serializing_if = "ObjectLook::is_nothing")]
+    pub objects: ObjectLook,
     /// When the run that paused goes on by itself.
     pub resume_at: Option<Timestamp>,
     /// When the last run came to its end.
@@ -97,6 +100,44 @@ pub struct Look {
     /// The same by the log: its row.
     #[serde(default)]
     pub left_row: Option<u64>,
+}
+
+/// Where a look through the platform's things that are no people stands: all of them are gone through, for nothing tells which
+/// were changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ObjectLook {
+    /// Whether records were ever sent that may be such things: else there is nothing to look for.
+    pub any: bool,
+    /// Where the look that is under way goes on.
+    pub under_way: Option<ObjectPlace>,
+    /// When it began.
+    pub began_at: Option<Timestamp>,
+    /// When the last look that came to its end began.
+    pub seen_at: Option<Timestamp>,
+}
+
+impl ObjectLook {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A place in the lists of the platform's things.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectPlace {
+    /// What they are called there.
+    pub object: String,
+    /// How many of them were seen.
+    pub after: usize,
+}
+
+impl ObjectPlace {
+    /// The beginning of an object's list.
+    #[must_use]
+    pub fn at(object: &str) -> Self {
+        Self { object: object.to_owned(), after: 0 }
+    }
 }
 
 /// A pass over all rows.

@@ -106,11 +106,13 @@ pub struct Person {
 /// Values that people changed on the platform, for the application to take over.
 #[derive(Clone, PartialEq)]
 pub struct Pulled {
+    /// What it is a row of.
+    pub kind: Kind,
     /// The row.
     pub id: String,
     /// Values by the application's names; `null` where a value was taken away.
     pub fields: Fields,
-    /// When the platform says that the contact was changed.
+    /// When the platform says that it was changed.
     pub at: Timestamp,
 }
 

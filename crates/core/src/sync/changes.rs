@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::identity::{Email, ExternalId, RecordKey};
+use crate::domain::kind::Kind;
 use crate::domain::record::{Fields, Record};
 use crate::domain::scope::IntegrationId;
 use crate::error::Result;
@@ -58,12 +59,17 @@ pub struct SeenChanges {
 }
 
 impl Desk {
-    /// Changes behind a place, the oldest first, at most `limit`; `None` where the application has them in its own database.
+    /// Changes of records of these kinds behind a place, the oldest first, at most `limit` looked at; `None` where the application has them in its own database.
     /// Changes of people who were erased since are passed over. A read for the changes, and one for 50 records.
     ///
     /// # Errors
     /// As the table fails.
-    pub async fn changes(&self, after: Option<&TimePlace>, limit: usize) -> Result<Option<SeenChanges>> {
+    pub async fn changes(
+        &self,
+        after: Option<&TimePlace>,
+        kinds: &[Kind],
+        limit: usize,
+    ) -> Result<Option<SeenChanges>> {
         let (services, scope) = (&self.services, &self.integration.scope);
         if !services.source.keeps_changes() {
             return Ok(None);
@@ -78,7 +84,8 @@ impl Desk {
         for ((place, change), stored) in noted.changes.into_iter().zip(stored) {
             later.pop();
             // Who noted it may have tried twice: the last one counts.
-            let Some(record) = stored.record.filter(|_| !later.contains(&change)) else { continue };
+            let is_wanted = kinds.contains(&change.record.kind()) && !later.contains(&change);
+            let Some(record) = stored.record.filter(|_| is_wanted) else { continue };
             let feedback = feedback.get(&change.record);
             seen.push(SeenChange::of(&place, change, &record, feedback, &self.integration.rules));
         }
@@ -107,7 +114,7 @@ impl SeenChange {
         Self {
             cursor: place.to_string(),
             change: if change.appeared { "appeared" } else { "changed" },
-            kind: "person",
+            kind: change.record.kind().as_str(),
             record: change.record,
             id: record.external_id.clone(),
             email: record.email.clone(),

@@ -10,6 +10,7 @@ use crate::domain::link::{FieldConflict, RemoteId};
 use crate::error::{Failure, FailureKind, Result};
 use crate::jobs::message::Task;
 use crate::mapping::rules::FieldRole;
+use crate::ports::bulk::Mark;
 use crate::ports::{Attempt, Save, Stored};
 
 use super::conflict::{self, Side};
@@ -84,7 +85,7 @@ impl Desk {
     pub async fn must_decide(&self, key: &RecordKey, field: &str, side: Side) -> Result<()> {
         let stored = self.services.contacts.load(&self.integration.scope, key).await?;
         let (record, link) = stored.record.zip(stored.link).ok_or_else(undisputed)?;
-        let rule = self.integration.rules.rule_of(field).ok_or_else(undisputed)?;
+        let rule = self.rules_of(key.kind()).rule_of(field).ok_or_else(undisputed)?;
         conflict::resolve(&record, &link, rule, side, self.now()).map(drop).ok_or_else(undisputed)
     }
 
@@ -98,12 +99,11 @@ impl Desk {
     ) -> Result<()> {
         let (services, scope) = (&self.services, &self.integration.scope);
         let (record, link) = stored.record.clone().zip(stored.link.clone()).ok_or_else(undisputed)?;
-        let rule = self.integration.rules.rule_of(field).ok_or_else(undisputed)?;
+        let rule = self.rules_of(key.kind()).rule_of(field).ok_or_else(undisputed)?;
         let now = self.now();
         let mut merged = conflict::resolve(&record, &link, rule, side, now).ok_or_else(undisputed)?;
         if side == Side::Application {
-            // Queued first: it waits until the link says what the platform has.
-            self.defer(Task::PushContact { record: key.clone() }, correlation_id, PUSH_DELAY).await?;
+            self.send_after(&key, record.version, correlation_id).await?;
         }
         if side == Side::Platform && rule.role == Some(FieldRole::Address) {
             let chosen = link.conflicts.get(&rule.local).map(|conflict| conflict.platform.clone()).unwrap_or_default();
@@ -119,6 +119,19 @@ impl Desk {
             Some(next) => done(services.contacts.relink(scope, &key, next, link.revision, now).await?),
             None => Ok(()),
         }
+    }
+}
+
+impl Desk {
+    /// Sees to it that the record is sent. Queued first: a contact's job waits until the link says what the platform has; anything
+    /// else is sent by the next run.
+    async fn send_after(&self, key: &RecordKey, version: u64, correlation_id: &str) -> Result<()> {
+        if key.kind().is_person() {
+            let task = Task::PushContact { record: key.clone() };
+            return self.defer(task, correlation_id, PUSH_DELAY).await.map(drop);
+        }
+        let mark = Mark::new(key.clone(), version, self.now());
+        self.services.bulk.mark_many(&self.integration.scope, &[mark]).await
     }
 }
 

@@ -38,7 +38,7 @@ impl Desk {
     pub async fn take_back(&self, key: &RecordKey, at: Timestamp, came: &BTreeSet<String>) -> Result<()> {
         let scope = &self.integration.scope;
         let Some(record) = self.services.contacts.load(scope, key).await?.record else { return Ok(()) };
-        let mut fields = standing_in(&record, &self.integration.rules);
+        let mut fields = standing_in(&record, self.rules_of(key.kind()));
         let now = |name: &String| Some((name.clone(), record.fields.get(name)?.clone()));
         fields.extend(came.iter().filter_map(now));
         self.hand_over(HandedOver::of(key, &record, fields, at).into_iter().collect()).await
@@ -55,7 +55,8 @@ impl Desk {
             let changes: Vec<RecordChange> = handed.into_iter().map(|one| self.change_of(one)).collect();
             return source.note_changes(scope, &changes).await;
         }
-        let pulled = |one: HandedOver| Some(Pulled { id: one.id?, fields: one.fields, at: one.at });
+        let pulled =
+            |one: HandedOver| Some(Pulled { kind: one.key.kind(), id: one.id?, fields: one.fields, at: one.at });
         let pulled: Vec<Pulled> = handed.into_iter().filter_map(pulled).collect();
         if pulled.is_empty() { Ok(()) } else { source.take_back(scope, &pulled).await }
     }

@@ -1,6 +1,6 @@
 //! Companies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{Extension, extract::State};
 use serde_json::{Map, Value, json};
@@ -171,9 +171,10 @@ pub(crate) async fn create(
 }
 
 /// `PATCH /api/companies/{id}/edit`. Not recorded: as the edit of a contact, it changes what it carries, and blanks with
-/// `overwriteWithBlank` alone.
+/// `overwriteWithBlank` alone; and the audit log has a row of it, as it has of a create (recording `153-stats-audit`).
 pub(crate) async fn edit(
     State(mautic): State<MauticSimulator>,
+    Extension(actor): Extension<Actor>,
     PathParts(id): PathParts<u64>,
     payload: Payload,
 ) -> Answer {
@@ -189,10 +190,12 @@ pub(crate) async fn edit(
         if params.get("companyname").is_some_and(|name| php::text(name).trim().is_empty()) {
             return nameless();
         }
+        let before = store.companies.get(id).map(|company| company.values.clone()).unwrap_or_default();
         set_values(store, id, values);
         if params.get("overwriteWithBlank").is_some_and(php::boolean) {
             blank_values(store, id, &params);
         }
+        note_edit(store, id, &before, &actor);
         emit_saved(store, id);
         let view = store.companies.get(id).map(|company| company.view(store, id, false));
         Answer::ok(json!({"company": view}))
@@ -240,6 +243,19 @@ pub(crate) async fn remove(State(mautic): State<MauticSimulator>, PathParts(id):
 fn set_values(store: &mut Store, id: u64, values: Vec<(String, Value)>) {
     if let Some(company) = store.companies.edit(id) {
         company.values.extend(values);
+    }
+}
+
+/// The row of the audit log; none where nothing was changed.
+fn note_edit(store: &mut Store, id: u64, before: &BTreeMap<String, Value>, actor: &Actor) {
+    let Some(after) = store.companies.get(id).map(|company| company.values.clone()) else { return };
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changed = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    let value = |values: &BTreeMap<String, Value>, name: &String| values.get(name).cloned().unwrap_or_default();
+    let changes: Map<String, Value> =
+        changed.map(|name| (name.clone(), json!([value(before, name), value(&after, name)]))).collect();
+    if !changes.is_empty() {
+        store.audit(actor, "company", id, "update", &Details::changed(&changes));
     }
 }
 

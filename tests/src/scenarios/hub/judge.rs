@@ -1,16 +1,19 @@
 //! Every side held against the oracle.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tandem_app::desks::Desks;
 use tandem_core::domain::consent::ConsentStatus;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::record::Record;
 use tandem_core::domain::whom::Whom;
 use tandem_core::sync::changes::SeenChange;
 use tandem_core::sync::services::Desk;
 
 use super::oracle::{FIELDS, Person, Way};
-use super::tenants::{Office, Tenant, told};
-use super::{Hub, TWO};
+use super::tenants::{Contacts, Tenant, told};
+use super::{Hub, TWO, judge_firms};
 
 /// How long a change has to be noted before a reader is shown it.
 const SETTLED: std::time::Duration = std::time::Duration::from_secs(16);
@@ -34,10 +37,13 @@ impl Hub {
                     wrong.push(format!("{}: the ledger does not know the opt-out", person.address));
                 }
             }
+            wrong.extend(judge_firms::records(&tenant.people, &desk).await?);
             for (place, office) in tenant.offices.iter().enumerate() {
                 if number != TWO || away != Some(place) {
-                    wrong.extend(tenant.people.all.iter().flat_map(|one| differences(one, office, place)));
-                    wrong.extend(strangers(tenant, office));
+                    let contacts = office.contacts();
+                    wrong.extend(judge_firms::companies(&tenant.people, office, &contacts, place).await?);
+                    wrong.extend(tenant.people.all.iter().flat_map(|one| differences(one, &contacts, place)));
+                    wrong.extend(strangers(tenant, &contacts));
                 }
             }
         }
@@ -70,6 +76,7 @@ impl Hub {
                 untold(person, &told)?;
                 appeared += usize::from(person.appeared);
             }
+            judge_firms::all_told(&tenant.people, &told)?;
             changes += told.len();
             if tenant.people.way == Way::Events && !told.is_empty() {
                 return Err("who is told by events alone has changes".to_owned());
@@ -79,10 +86,14 @@ impl Hub {
     }
 
     async fn changes_of(&self, tenant: &Tenant) -> Result<Vec<SeenChange>, String> {
+        if let Some(database) = &tenant.database {
+            return database.changes().await;
+        }
         let desk = self.desk_of(tenant).await?;
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let seen = desk.changes(after.as_ref(), 500).await.map_err(told)?.ok_or("no changes are kept")?;
+            let seen =
+                desk.changes(after.as_ref(), &Kind::ALL, 500).await.map_err(told)?.ok_or("no changes are kept")?;
             all.extend(seen.changes);
             after = seen.next;
             if !seen.more {
@@ -125,8 +136,8 @@ fn differences_of_record(person: &Person, record: Option<&Record>) -> Vec<String
         .collect()
 }
 
-fn differences(person: &Person, office: &Office, place: usize) -> Vec<String> {
-    let found = office.contacts_with(&person.address);
+fn differences(person: &Person, contacts: &Contacts, place: usize) -> Vec<String> {
+    let found = contacts.get(&person.address).map(Vec::as_slice).unwrap_or_default();
     let expected = if person.erased { usize::from(person.ghosts.contains(&place)) } else { 1 };
     if found.len() != expected {
         return vec![format!("{}: {} contacts in Mautic {place}, not {expected}", person.address, found.len())];
@@ -148,10 +159,9 @@ fn differences(person: &Person, office: &Office, place: usize) -> Vec<String> {
 }
 
 /// People of another tenant, or of nobody.
-fn strangers(tenant: &Tenant, office: &Office) -> Vec<String> {
-    let contacts = office.mautic.contacts();
-    let known = |email: &str| tenant.people.all.iter().any(|person| person.address.eq_ignore_ascii_case(email));
-    let strange = contacts.iter().filter(|contact| contact.email.as_deref().is_none_or(|email| !known(email)));
+fn strangers(tenant: &Tenant, contacts: &Contacts) -> Vec<String> {
+    let known: BTreeSet<&str> = tenant.people.all.iter().map(|person| person.address.as_str()).collect();
+    let strange = contacts.iter().filter(|(address, _)| !known.contains(address.as_str())).flat_map(|(_, found)| found);
     strange.map(|contact| format!("contact {} of {} is nobody's", contact.id, tenant.people.domain)).collect()
 }
 

@@ -1,9 +1,12 @@
-//! `hub`: three tenants, one of them with two Mautics, are edited on all sides at once while the process is killed and a Mautic is
-//! away; every side ends as the oracle says, nothing echoes, no opt-out is undone, and nothing of one tenant is in another.
-//!
-//! Organisations and deals belong here, too: as further deeds of the oracle ([`oracle`]) and lines of the judge ([`judge`]).
+//! `hub`: three tenants, one with two Mautics, one whose records live in a database behind PostgREST, one told by events alone, are
+//! edited on all sides at once while the process is killed and a Mautic is away; every side ends as the oracle says, nothing echoes,
+//! no opt-out is undone, and nothing of one tenant is in another. People ([`oracle`]), and the organisations and deals that they
+//! have to do with ([`firms`]).
 
+mod database;
+mod firms;
 mod judge;
+mod judge_firms;
 mod oracle;
 mod tenants;
 
@@ -29,13 +32,16 @@ use tokio::time::Instant;
 use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::function::aws_environment;
-use crate::system::{DATA_KEY, Options, System, WEBHOOK_SECRET};
+use crate::system::{DATA_KEY, KEY, Options, System, WEBHOOK_SECRET};
 use crate::version;
+use database::Database;
 use oracle::{People, Way};
 use tenants::{Tenant, told};
 
 /// Deeds under way at once.
 const AT_ONCE: usize = 6;
+/// How long a run that paused is left alone: somebody who was killed has leases of a minute or two.
+const PAUSE: Duration = Duration::from_millis(800);
 /// How long all that follows from a round may take: who is killed leaves leases of a minute or two.
 const SETTLE: Duration = Duration::from_secs(300);
 /// The tenant with two Mautics, and which of these is away for a while.
@@ -51,11 +57,13 @@ pub async fn run(size: Size) -> Proof {
     for round in 0..plan.rounds {
         deeds += hub.round(round, &plan).await.map_err(|why| format!("round {round}: {why}"))?;
     }
-    let people: usize = hub.tenants.iter().map(|tenant| tenant.people.all.len()).sum();
+    let sum = |count: fn(&People) -> usize| hub.tenants.iter().map(|tenant| count(&tenant.people)).sum::<usize>();
+    let people = sum(|people| people.all.len());
+    let (firms, deals) = (sum(|people| people.firms.all.len()), sum(|people| people.firms.deals.len()));
     let told = hub.judge_end().await?;
     let calls = hub.is_quiet().await?;
     Ok(format!(
-        "{people} people of 3 tenants, {deeds} deeds on all sides in {} rounds, {} kills, a Mautic away for {} rounds: every side \
+        "{people} people, {firms} organisations and {deals} deals of 3 tenants, {deeds} deeds on all sides in {} rounds, {} kills, a Mautic away for {} rounds: every side \
          as by the oracle; {told}; three more rounds: {calls} writes",
         plan.rounds,
         plan.kills.len(),
@@ -93,18 +101,25 @@ struct Hub {
 impl Hub {
     async fn open(size: Size) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(told)?;
-        // Of its own it has a Mautic that no tenant of the scenario uses.
-        let system = System::with(Options::default().without_worker()).await;
-        let server = DevServer::new(folder.path(), environment(&system));
+        // The environment makes the tenant whose records live in a database.
+        let database = Database::open().await?;
+        let mut own = database.environment();
+        own.push(("TANDEM_NEWCOMERS".to_owned(), "all".to_owned()));
+        let options = Options { environment: own.clone(), ..Options::default() };
+        let system = System::with(options.without_worker()).await;
+        let server = DevServer::new(folder.path(), environment(&system).into_iter().chain(own).collect());
         let queue = LocalQueue::open(&folder.path().join("queue.db"), Arc::new(SystemClock)).map_err(told)?;
         let foundation = Foundation { queue: Arc::new(queue.clone()), ..system.foundation.clone() };
         let url = server.url();
         let tenant = |people, versions| Tenant::open(&system, &foundation, &url, people, versions);
-        let own = [version::current()];
+        let agency =
+            People::new("agency.example", Way::Rows, 2, size.pick(30, 300), (size.pick(8, 40), size.pick(10, 80)));
+        let shop = People::new("shop.example", Way::Views, 1, size.pick(12, 150), (size.pick(5, 20), size.pick(6, 40)));
+        let club = People::new("club.example", Way::Events, 1, size.pick(8, 50), (0, 0));
         let tenants = vec![
-            tenant(People::new("agency.example", Way::Rows, 2, size.pick(36, 300)), &BOTH).await?,
-            tenant(People::new("shop.example", Way::Rows, 1, size.pick(16, 150)), &own).await?,
-            tenant(People::new("club.example", Way::Events, 1, size.pick(8, 50)), &own).await?,
+            tenant(agency, &BOTH).await?,
+            Tenant::of_environment(&system, &url, shop, database)?,
+            tenant(club, &[version::current()]).await?,
         ];
         let desks = StoredDesks::new(&foundation, false).map_err(told)?;
         let chance = StdRng::seed_from_u64(29);
@@ -187,7 +202,7 @@ impl Hub {
                     Some(other) => return Err(format!("a run stopped: {other:?}")),
                 },
             }
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(PAUSE).await;
         }
         Err("a run never comes to its end".to_owned())
     }
@@ -230,6 +245,7 @@ fn environment(system: &System) -> Vec<(String, String)> {
     let mut environment = aws_environment(table, "http://127.0.0.1:9");
     environment.retain(|(name, _)| !name.starts_with("AWS_LAMBDA"));
     let own = [
+        ("TANDEM_API_KEY", KEY.to_owned()),
         ("MAUTIC_BASE_URL", system.mautic.base_url()),
         ("MAUTIC_CLIENT_ID", "1_demo".to_owned()),
         ("MAUTIC_CLIENT_SECRET", "demo-secret".to_owned()),

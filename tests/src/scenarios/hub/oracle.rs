@@ -6,6 +6,8 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
+use super::firms::Firms;
+
 /// The application's names of the fields, and Mautic's.
 pub const FIELDS: [(&str, &str); 3] = [("first_name", "firstname"), ("last_name", "lastname"), ("city", "city")];
 
@@ -15,8 +17,10 @@ pub type Texts = BTreeMap<&'static str, String>;
 /// How an application tells of its people.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// By rows and calls.
+    /// By rows that it hands over, and calls.
     Rows,
+    /// By views of its database, and calls.
+    Views,
     /// By lifecycle events and nothing else.
     Events,
 }
@@ -40,6 +44,12 @@ pub enum Deed {
     Erase(usize),
     /// Marketing imports somebody who was deleted once more.
     Ghost(usize, usize),
+    /// The application hands over the organisation's row as it now is.
+    Firm(usize),
+    /// Somebody edits the organisation's company in a Mautic.
+    EditFirm(usize, usize, &'static str),
+    /// The application hands over the deal's row as it now is.
+    Deal(usize),
 }
 
 /// A person, as every side has to hold it.
@@ -48,6 +58,8 @@ pub struct Person {
     pub address: String,
     /// The application's id, once it has one.
     pub id: Option<String>,
+    /// The organisation that the application says the person works for.
+    pub firm: Option<usize>,
     /// What all sides hold.
     pub values: Texts,
     /// What the application's own row says: it does not take over what it is told.
@@ -62,24 +74,35 @@ pub struct Person {
     pub ghosts: BTreeSet<usize>,
 }
 
-/// One tenant's people.
+/// One tenant's people, with what they have to do with.
 pub struct People {
     pub domain: &'static str,
     pub way: Way,
     pub mautics: usize,
     pub all: Vec<Person>,
+    pub firms: Firms,
     serial: u32,
 }
 
 impl People {
-    pub fn new(domain: &'static str, way: Way, mautics: usize, count: usize) -> Self {
-        let mut people = Self { domain, way, mautics, all: Vec::new(), serial: 0 };
+    pub fn new(domain: &'static str, way: Way, mautics: usize, count: usize, (firms, deals): (usize, usize)) -> Self {
+        let firms = Firms::new(domain, firms, deals, count);
+        let mut people = Self { domain, way, mautics, all: Vec::new(), firms, serial: 0 };
         for number in 0..count {
             let values: Texts = FIELDS.iter().map(|(name, _)| (*name, format!("{name} of {number}"))).collect();
-            let person = people.person(Some(format!("{domain}-{number}")), values);
-            people.all.push(person);
+            let firm = people.firms.first_of(number);
+            let person = people.person(Some(people.id(number)), values);
+            people.all.push(Person { firm, ..person });
         }
         people
+    }
+
+    /// The application's id of the person of this number.
+    fn id(&self, number: usize) -> String {
+        match self.way {
+            Way::Views => format!("00000000-0000-4000-8000-{number:012}"),
+            Way::Rows | Way::Events => format!("{}-{number}", self.domain),
+        }
     }
 
     fn person(&self, id: Option<String>, values: Texts) -> Person {
@@ -91,6 +114,7 @@ impl People {
             opted_out: false,
             erased: false,
             ghosts: BTreeSet::new(),
+            firm: None,
             id,
             values,
         }
@@ -99,7 +123,7 @@ impl People {
     /// What is done in a round, and already counted as done; `away` is a Mautic that can't be reached.
     pub fn plan(&mut self, chance: &mut StdRng, away: Option<usize>) -> Vec<Deed> {
         let there: Vec<usize> = (0..self.mautics).filter(|one| Some(*one) != away).collect();
-        let mut deeds = Vec::new();
+        let mut deeds = self.firms.plan(&there, chance);
         for person in 0..self.all.len() {
             if self.all[person].erased {
                 if away.is_none() && chance.random_bool(0.2) {
@@ -109,7 +133,7 @@ impl People {
                 self.deeds_about(person, &there, away.is_none(), chance, &mut deeds);
             }
         }
-        if self.way == Way::Rows {
+        if self.way != Way::Events {
             for _ in 0..chance.random_range(0..=1 + self.all.len() / 50) {
                 self.appear(&there, chance, &mut deeds);
             }
@@ -129,11 +153,11 @@ impl People {
         let mut field = |chance: &mut StdRng| fields.swap_remove(chance.random_range(0..fields.len()));
         match self.way {
             Way::Events => deeds.push(self.said(person, field(chance), Deed::Event)),
-            Way::Rows if all_there && chance.random_bool(0.02) => {
+            Way::Rows | Way::Views if all_there && chance.random_bool(0.02) => {
                 self.all[person].erased = true;
                 deeds.push(Deed::Erase(person));
             }
-            Way::Rows => {
+            Way::Rows | Way::Views => {
                 // Two sides at once, of different fields; but the first row of somebody is the application's word on all of them.
                 let joins = self.all[person].id.is_none();
                 deeds.push(self.said_by_application(person, field(chance), chance));
@@ -154,12 +178,16 @@ impl People {
     fn said_by_application(&mut self, person: usize, field: &'static str, chance: &mut StdRng) -> Deed {
         if self.all[person].id.is_none() {
             // It makes a row of somebody it heard of.
+            let id = self.id(person);
             let known = &mut self.all[person];
-            known.id = Some(format!("joined-{}", known.address));
+            known.id = Some(id);
             known.row = known.values.clone();
             return self.said(person, field, |person, _| Deed::Row(person));
         }
         if chance.random_bool(0.5) {
+            if chance.random_bool(0.4) {
+                self.all[person].firm = self.firms.next_of(chance);
+            }
             self.said(person, field, |person, _| Deed::Row(person))
         } else {
             self.said(person, field, Deed::Call)

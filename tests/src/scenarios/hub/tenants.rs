@@ -1,5 +1,6 @@
 //! The tenants of the scenario: their people, their Mautics, and how their applications call.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use reqwest::{Client, Method};
@@ -17,9 +18,12 @@ use tandem_core::ports::{CatalogStore, Clock};
 use tandem_simulators::mautic::ContactDump;
 use tandem_simulators::{MauticSimulator, MauticVersion, RunningMautic};
 
-use super::oracle::{Deed, FIELDS, People, Person, Way};
+use super::database::Database;
+use super::firms::{self, Deal, Firm};
+use super::judge_firms::Companies;
+use super::oracle::{Deed, FIELDS, People, Person, Texts, Way};
 use crate::client::Caller;
-use crate::system::System;
+use crate::system::{KEY, System};
 use crate::tenants::label;
 use crate::version;
 
@@ -28,29 +32,57 @@ const TRIES: usize = 240;
 /// The pause between.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
 
+/// Contacts by their addresses.
+pub type Contacts = BTreeMap<String, Vec<ContactDump>>;
+
 /// A Mautic, as its users work with it.
 pub struct Office {
-    pub mautic: RunningMautic,
+    pub mautic: MauticSimulator,
     users: Client,
+    _running: Option<RunningMautic>,
 }
 
 impl Office {
     pub async fn open(version: MauticVersion) -> Result<Self, String> {
         let options = version::mautic().version(version);
-        let mautic = MauticSimulator::start(options, (Ipv4Addr::LOCALHOST, 0).into()).await.map_err(told)?;
-        Ok(Self { mautic, users: Client::builder().no_proxy().build().map_err(told)? })
+        let running = MauticSimulator::start(options, (Ipv4Addr::LOCALHOST, 0).into()).await.map_err(told)?;
+        let office = Self::of(&running)?;
+        Ok(Self { _running: Some(running), ..office })
     }
 
-    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<(), String> {
+    /// One that somebody else keeps running.
+    fn of(mautic: &MauticSimulator) -> Result<Self, String> {
+        let users = Client::builder().no_proxy().build().map_err(told)?;
+        Ok(Self { mautic: mautic.clone(), users, _running: None })
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Value, String> {
         let request = self.users.request(method, format!("{}{path}", self.mautic.base_url()));
         let answer = request.basic_auth("admin", Some("demo-password")).json(body).send().await.map_err(told)?;
-        if answer.status().is_success() { Ok(()) } else { Err(format!("Mautic answers {}", answer.status())) }
+        if answer.status().is_success() {
+            answer.json().await.map_err(told)
+        } else {
+            Err(format!("Mautic answers {}", answer.status()))
+        }
     }
 
-    pub fn contacts_with(&self, address: &str) -> Vec<ContactDump> {
-        let has =
-            |contact: &ContactDump| contact.email.as_deref().is_some_and(|held| held.eq_ignore_ascii_case(address));
-        self.mautic.contacts().into_iter().filter(has).collect()
+    /// All companies, by their ids.
+    pub async fn companies(&self) -> Result<Companies, String> {
+        let answer = self.call(Method::GET, "/api/companies?limit=500", &Value::Null).await?;
+        let shown = answer["companies"].as_object().into_iter().flatten();
+        let company = |(id, shown): (&String, &Value)| {
+            Some((id.parse().ok()?, shown.pointer("/fields/all")?.as_object()?.clone()))
+        };
+        Ok(shown.filter_map(company).collect())
+    }
+
+    /// All contacts by their addresses; those of nobody under the empty one.
+    pub fn contacts(&self) -> Contacts {
+        let mut contacts = Contacts::new();
+        for contact in self.mautic.contacts() {
+            contacts.entry(contact.email.as_deref().unwrap_or_default().to_lowercase()).or_default().push(contact);
+        }
+        contacts
     }
 
     /// Calls that change something.
@@ -66,6 +98,8 @@ pub struct Tenant {
     pub people: People,
     pub offices: Vec<Office>,
     pub scopes: Vec<Scope>,
+    /// Where the application's records live, unless it hands them over.
+    pub database: Option<Database>,
     caller: Caller,
 }
 
@@ -89,15 +123,26 @@ impl Tenant {
             offices.push(office);
             scopes.push(scope);
         }
-        Ok(Self { people, offices, scopes, caller })
+        Ok(Self { people, offices, scopes, database: None, caller })
+    }
+
+    /// The tenant that the environment of `system` makes, whose records live in a database.
+    pub fn of_environment(system: &System, url: &str, people: People, database: Database) -> Result<Self, String> {
+        let (offices, scopes) = (vec![Office::of(&system.mautic)?], vec![Scope::default_mautic()]);
+        Ok(Self { people, offices, scopes, database: Some(database), caller: system.caller.with_key(KEY).at(url) })
     }
 
     /// The first word of all.
     pub async fn begin(&self) -> Result<(), String> {
         match self.people.way {
-            Way::Rows => {
-                let rows: Vec<Value> = self.people.all.iter().map(row).collect();
-                self.taken("/records", json!({"records": rows}), false).await
+            Way::Rows | Way::Views => {
+                let People { firms, all, .. } = &self.people;
+                let deals = firms.deals.iter().filter(|deal| deal.known).map(|deal| deal_row(deal, &self.people));
+                let people = all.iter().map(|person| self.row(person));
+                // Whoever is named comes last.
+                let firms = firms.all.iter().filter(|firm| firm.known).map(firm_row);
+                let rows: Vec<Value> = deals.chain(people).chain(firms).collect();
+                self.hand_over(rows).await
             }
             Way::Events => {
                 for person in &self.people.all {
@@ -111,10 +156,7 @@ impl Tenant {
     /// Does it; what the application says is said until it is taken.
     pub async fn carry_out(&self, deed: &Deed, round: usize) -> Result<(), String> {
         match deed {
-            Deed::Row(person) => {
-                let row = row(&self.people.all[*person]);
-                self.taken("/records", json!({"records": [row]}), false).await
-            }
+            Deed::Row(person) => self.hand_over(vec![self.row(&self.people.all[*person])]).await,
             Deed::Call(person, field) => {
                 let person = &self.people.all[*person];
                 let contact = json!({"email": person.address, *field: person.row[field]});
@@ -127,13 +169,18 @@ impl Tenant {
                 self.taken("/events", event, false).await
             }
             Deed::Erase(person) => {
-                let payload = json!({"email": self.people.all[*person].address});
-                self.taken("/mautic-sync", json!({"action": "delete_contact", "payload": payload}), true).await
+                let person = &self.people.all[*person];
+                let payload = json!({"email": person.address});
+                self.taken("/mautic-sync", json!({"action": "delete_contact", "payload": payload}), true).await?;
+                if let Some((database, id)) = self.database.as_ref().zip(person.id.as_ref()) {
+                    database.delete(id).await;
+                }
+                Ok(())
             }
             Deed::Edit(person, mautic, field) => self.edit(*person, *mautic, field).await,
             Deed::OptOut(person, mautic) => {
                 let whom = json!({"address": self.people.all[*person].address});
-                self.offices[*mautic].call(Method::POST, "/_control/engage/unsubscribe", &whom).await
+                self.offices[*mautic].call(Method::POST, "/_control/engage/unsubscribe", &whom).await.map(drop)
             }
             Deed::Appear(person, mautic) | Deed::Ghost(person, mautic) => {
                 let person = &self.people.all[*person];
@@ -142,17 +189,51 @@ impl Tenant {
                     .filter_map(|(name, remote)| Some(((*remote).to_owned(), json!(person.values.get(name)?))))
                     .collect();
                 contact.insert("email".to_owned(), json!(person.address));
-                self.offices[*mautic].call(Method::POST, "/api/contacts/new", &contact.into()).await
+                self.offices[*mautic].call(Method::POST, "/api/contacts/new", &contact.into()).await.map(drop)
             }
+            Deed::Firm(firm) => self.hand_over(vec![firm_row(&self.people.firms.all[*firm])]).await,
+            Deed::EditFirm(firm, mautic, field) => self.edit_firm(*firm, *mautic, field).await,
+            Deed::Deal(deal) => self.hand_over(vec![deal_row(&self.people.firms.deals[*deal], &self.people)]).await,
         }
+    }
+
+    /// The application's rows, each as it now is.
+    async fn hand_over(&self, rows: Vec<Value>) -> Result<(), String> {
+        match &self.database {
+            Some(database) => {
+                database.write(rows).await;
+                Ok(())
+            }
+            None => self.taken("/records", json!({"records": rows}), false).await,
+        }
+    }
+
+    fn row(&self, person: &Person) -> Value {
+        let mut row = texts(&person.row);
+        (row["id"], row["email"]) = (json!(person.id), json!(person.address));
+        (row["marketing_opt_in"], row["updated_at"]) = (json!(true), json!(now()));
+        row["organisation_id"] = json!(person.firm.map(|firm| &self.people.firms.all[firm].id));
+        row
     }
 
     async fn edit(&self, person: usize, mautic: usize, field: &str) -> Result<(), String> {
         let (person, office) = (&self.people.all[person], &self.offices[mautic]);
-        let contact = office.contacts_with(&person.address).pop().ok_or("a contact is missing that is to be edited")?;
+        let contact = office.contacts().remove(&person.address).and_then(|mut found| found.pop());
+        let contact = contact.ok_or("a contact is missing that is to be edited")?;
         let remote = FIELDS.iter().find(|(name, _)| *name == field).map_or("", |(_, remote)| *remote);
         let path = format!("/api/contacts/{}/edit", contact.id);
-        office.call(Method::PATCH, &path, &json!({remote: person.values[field]})).await
+        office.call(Method::PATCH, &path, &json!({remote: person.values[field]})).await.map(drop)
+    }
+
+    async fn edit_firm(&self, firm: usize, mautic: usize, field: &str) -> Result<(), String> {
+        let (firm, office) = (&self.people.firms.all[firm], &self.offices[mautic]);
+        let is_its = |value: &Value| value.as_str().is_some_and(|text| firm.ever.contains(text));
+        let companies = office.companies().await?;
+        let company = companies.iter().find(|(_, fields)| fields.values().any(is_its));
+        let (id, _) = company.ok_or("a company is missing that is to be edited")?;
+        let remote = firms::FIELDS.iter().find(|(name, _)| *name == field).map_or("", |(_, remote)| *remote);
+        let path = format!("/api/companies/{id}/edit");
+        office.call(Method::PATCH, &path, &json!({remote: firm.values[field]})).await.map(drop)
     }
 
     /// Sends a call until it is taken; `may_be_gone`: an earlier try may have done it.
@@ -171,14 +252,20 @@ impl Tenant {
     }
 }
 
-fn row(person: &Person) -> Value {
-    let mut row: Map<String, Value> =
-        person.row.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    row.insert("id".to_owned(), json!(person.id));
-    row.insert("email".to_owned(), json!(person.address));
-    row.insert("marketing_opt_in".to_owned(), json!(true));
-    row.insert("updated_at".to_owned(), json!(now()));
-    row.into()
+fn texts(row: &Texts) -> Value {
+    row.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect::<Map<_, _>>().into()
+}
+
+fn firm_row(firm: &Firm) -> Value {
+    let mut row = texts(&firm.row);
+    (row["kind"], row["id"], row["updated_at"]) = (json!("organisation"), json!(firm.id), json!(now()));
+    row
+}
+
+fn deal_row(deal: &Deal, people: &People) -> Value {
+    let (firm, person) = (&people.firms.all[deal.firm], &people.all[deal.person]);
+    json!({"kind": "deal", "id": deal.id, "name": deal.name, "organisation_id": firm.id, "person_id": person.id,
+        "updated_at": now()})
 }
 
 fn now() -> String {
@@ -198,7 +285,7 @@ async fn stored(
     foundation: &Foundation,
     tenant: &TenantId,
     name: &str,
-    mautic: &RunningMautic,
+    mautic: &MauticSimulator,
 ) -> Result<Scope, String> {
     let credentials =
         Credentials::ClientCredentials { client_id: "1_demo".to_owned(), client_secret: "demo-secret".to_owned() };

@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
+use tandem_core::domain::kind::Kind;
 use tandem_core::ports::place::TimePlace;
 use tandem_core::sync::changes::SeenChanges;
 
@@ -24,8 +25,6 @@ pub struct Wanted {
 
 /// The most changes of an answer.
 const MOST_CHANGES: usize = 500;
-/// The kinds of records that there are.
-const KINDS: &[&str] = &["person"];
 
 /// Lists changes, the oldest first.
 pub async fn list(
@@ -49,16 +48,16 @@ async fn listed(state: &AppState, query: Result<Query<Wanted>, QueryRejection>) 
         return Reply::Failed(bad_query("limit", "1 to 500"));
     }
     let kinds = wanted.kinds.as_deref().unwrap_or("person");
-    if !kinds.split(',').all(|kind| KINDS.contains(&kind)) {
-        return Reply::Failed(bad_query("kinds", "person"));
-    }
+    let Ok(kinds) = kinds.split(',').map(str::parse).collect::<Result<Vec<Kind>, _>>() else {
+        return Reply::Failed(bad_query("kinds", "person, organisation, deal"));
+    };
     let Ok(after) = wanted.after.as_deref().map(str::parse::<TimePlace>).transpose() else {
         return Reply::Failed(bad_query("after", "what an answer named as next"));
     };
     let Some(desk) = &state.desk else {
         return demo("list_changes", json!({"changes": [], "next": null, "more": false}));
     };
-    match desk.changes(after.as_ref(), limit).await {
+    match desk.changes(after.as_ref(), &kinds, limit).await {
         Ok(Some(SeenChanges { changes, next, more })) => {
             Reply::Done(json!({"changes": changes, "next": next.map(|next| next.to_string()), "more": more}))
         }

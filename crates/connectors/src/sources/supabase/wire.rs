@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tandem_core::domain::engagement::EngagementEvent;
 use tandem_core::domain::issue::FieldIssue;
+use tandem_core::domain::kind::Kind;
 use tandem_core::domain::record::Fields;
 use tandem_core::ports::runs::RunEnd;
 use uuid::Uuid;
@@ -81,6 +82,16 @@ pub(super) struct Engagement<'a> {
 #[derive(Serialize)]
 pub(super) struct Change<'a> {
     pub customer_id: &'a str,
+    pub field: &'a str,
+    pub value: &'a Value,
+    pub changed_at: Timestamp,
+}
+
+/// A row of `mautic_record_changes`.
+#[derive(Serialize)]
+pub(super) struct RecordChange<'a> {
+    pub kind: Kind,
+    pub record_id: &'a str,
     pub field: &'a str,
     pub value: &'a Value,
     pub changed_at: Timestamp,

@@ -25,7 +25,10 @@ impl ObjectSender<'_> {
         for (key, stored) in keys.into_iter().zip(stored) {
             let Some((record, link)) = stored.record.zip(stored.link) else { continue };
             marks.push(Mark::new(key.clone(), record.version, now));
-            links.push((key, Link { state: LinkState::Pending, revision: link.revision + 1, ..link }));
+            links.push((
+                key,
+                Link { state: LinkState::Pending, overwritten: true, revision: link.revision + 1, ..link },
+            ));
         }
         let attempts = bulk.relink_many(scope, &links, now).await?;
         bulk.mark_many(scope, &marks).await?;

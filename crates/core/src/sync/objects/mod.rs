@@ -4,6 +4,7 @@
 
 mod collision;
 mod found;
+mod look;
 mod seek;
 mod write;
 
@@ -58,6 +59,10 @@ pub(super) struct ObjectSender<'a> {
     catalogs: BTreeMap<String, Option<FieldCatalog>>,
     /// How many writes failed one after the other in a way that may pass.
     failures: u32,
+    /// When the platform's things were last looked through.
+    looked_at: Option<Timestamp>,
+    /// Whether the end of a create is not known, as far as that was asked.
+    in_doubt: Option<bool>,
     /// What became of records since it was asked last.
     pub(super) ended: Vec<(Mark, Became)>,
 }
@@ -70,15 +75,18 @@ struct Item {
     name: Option<String>,
     /// Fields that the platform refused.
     refused: Vec<String>,
+    /// Whether the thing was read, and what people changed of it taken back.
+    looked: bool,
 }
 
 impl<'a> ObjectSender<'a> {
-    pub(super) fn new(desk: &'a Desk) -> Self {
-        Self { desk, catalogs: BTreeMap::new(), failures: 0, ended: Vec::new() }
+    /// `looked_at` is when the platform's things were last looked through.
+    pub(super) fn new(desk: &'a Desk, looked_at: Option<Timestamp>) -> Self {
+        Self { desk, catalogs: BTreeMap::new(), failures: 0, looked_at, in_doubt: None, ended: Vec::new() }
     }
 
     /// Brings marked records to the platform. For ten of them, two reads, two writes, and a call for each; a look-up for each that
-    /// is new.
+    /// is new, a call more for each that is known.
     ///
     /// # Errors
     /// What keeps the others from being sent for now, too; what was done is among [`ObjectSender::ended`].
@@ -94,6 +102,7 @@ impl<'a> ObjectSender<'a> {
             let some = next_slice(&mut open);
             // What fails here has had no effect on any of them.
             self.desk.integration.platform.ready().await?;
+            let some = self.look_first(some, &mut open).await?;
             let sought = self.seek(some).await?;
             self.write(sought).await?;
         }
@@ -138,7 +147,7 @@ impl<'a> ObjectSender<'a> {
         let known_by = self.object_of(&draft).and_then(|object| self.desk.integration.objects.known_by(object));
         let name = known_by.and_then(|field| draft.wanted.get(field)).and_then(Value::as_str).map(str::to_owned);
         let refused = draft.refused.keys().cloned().collect();
-        Ok(Some(Item { mark, draft, name, refused }))
+        Ok(Some(Item { mark, draft, name, refused, looked: false }))
     }
 
     /// The record as people know it.

@@ -9,6 +9,7 @@ use crate::domain::link::{Lease, Link, LinkState, RemoteId};
 use crate::domain::platform::RemoteContact;
 use crate::domain::situation::Situation;
 use crate::error::{Effect, Failure, Result};
+use crate::mapping::RuleSet;
 use crate::policy;
 use crate::ports::bulk::Taken;
 use crate::ports::objects::{ObjectOutcomes, ObjectWrite, RemoteObject};
@@ -17,6 +18,7 @@ use crate::sync::decision::{self, Next, Sent};
 use crate::sync::left_out;
 use crate::sync::operations::{self, About};
 use crate::sync::plan;
+use crate::sync::pull::pulling;
 use crate::sync::services::Desk;
 
 use super::found::{self, Owner};
@@ -130,6 +132,7 @@ impl ObjectSender<'_> {
         outcomes: Vec<Result<RemoteObject>>,
         stop: &mut Option<Failure>,
     ) -> Result<Vec<Held>> {
+        let away = self.away(&outcomes).await;
         let (mut done, mut again, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for (mut one, outcome) in held.into_iter().zip(outcomes) {
             match outcome {
@@ -148,8 +151,13 @@ impl ObjectSender<'_> {
                             stop.get_or_insert_with(|| failure.clone());
                         }
                         if let Some((commit, became)) = one.failed(&failure) {
-                            ends.push((commit, one.item.mark.clone(), became(one.item, failure)));
+                            let mark = one.item.mark.clone();
+                            let is_to_blame = away.is_none() || !policy::may_be_done_later(failure.kind);
+                            let became =
+                                if is_to_blame { became(one.item, failure) } else { Became::Held(mark.due_at) };
+                            ends.push((commit, mark, became));
                         } else {
+                            self.in_doubt = Some(true);
                             // A create may be under way: nobody begins another one before the lease has ended.
                             self.ended.push((one.item.mark, Became::Unclear(failure, one.lease.until)));
                         }
@@ -161,8 +169,18 @@ impl ObjectSender<'_> {
         let commits: Vec<Commit> = ends.iter().map(|(commit, ..)| commit.clone()).collect();
         bulk.commit_many(scope, &commits).await?;
         self.ended.extend(ends.into_iter().map(|(_, mark, became)| (mark, became)));
+        *stop = stop.take().or(away);
         self.conclude(done).await?;
         Ok(again)
+    }
+
+    /// What keeps the platform from answering anybody, where something failed in a way that may pass: then no record is to blame, and
+    /// none is put off for longer each time. One call, if any.
+    pub(super) async fn away(&self, outcomes: &[Result<RemoteObject>]) -> Option<Failure> {
+        let passes = |failure: &Failure| policy::may_be_done_later(failure.kind);
+        outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(|failure| passes(failure))?;
+        let object = self.catalogs.keys().next()?;
+        self.desk.integration.objects.object_fields(object).await.err().filter(passes)
     }
 
     /// Whether a failure keeps the others from being sent for now, too: the next call would meet it as well. One record that the
@@ -291,6 +309,7 @@ impl Held {
     fn written(&self, written: &RemoteObject, desk: &Desk) -> Commit {
         let (draft, now) = (&self.item.draft, desk.now());
         let mut link = Link { tried: None, ..draft.link.clone() };
+        let was_overwritten = link.overwritten;
         let is_new = link.remote_id.as_ref() != Some(&written.id);
         link.follow_merge(written.id.clone());
         let shown = RemoteContact {
@@ -306,6 +325,9 @@ impl Held {
         if let Some(object) = desk.integration.rules.object_of(kind) {
             let left_out = left_out::of_write(draft, &self.item.refused, &shown, &object.rules, now);
             plan::note_written(&mut link, draft, &self.item.refused, left_out, &shown);
+            if was_overwritten {
+                agree_on_rest(&mut link, &shown, &object.rules);
+            }
         }
         link.updated_at = now;
         Commit { point: is_new.then(|| written.id.clone()).into_iter().collect(), ..self.commit(link) }
@@ -342,7 +364,8 @@ impl Held {
             (Effect::Unknown, Plan::Create) => None,
             (Effect::Unknown, Plan::Update(_)) => {
                 // It may be sent again; what stands there is not relied on until then.
-                let link = Link { state: LinkState::Pending, ..self.item.draft.link.clone() };
+                let sending = self.link.sending.clone();
+                let link = Link { state: LinkState::Pending, sending, ..self.item.draft.link.clone() };
                 Some((self.commit(link), failed))
             }
             (Effect::None, Plan::Create | Plan::Update(_)) if passes => {
@@ -367,6 +390,15 @@ impl Held {
     }
 }
 
+/// What another record's create left in a thing, and this record says nothing of, is nobody's edit: it stays as it is.
+fn agree_on_rest(link: &mut Link, shown: &RemoteContact, rules: &RuleSet) {
+    for name in pulling(rules).filter(|rule| rule.pushes()).filter_map(|rule| rule.remote.as_ref()) {
+        if let Some(value) = shown.fields.get(name) {
+            link.snapshot.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
 /// The start of a record's write. Of a create, the name is noted before it is sent: its answer may be lost.
 fn taken(one: &Sought, lease: &Lease, now: jiff::Timestamp) -> Taken {
     let draft = &one.item.draft;
@@ -374,6 +406,7 @@ fn taken(one: &Sought, lease: &Lease, now: jiff::Timestamp) -> Taken {
     link.revision += 1;
     link.state = LinkState::Pending;
     link.updated_at = now;
+    link.sending = draft.sending();
     if matches!(one.plan, Plan::Create) {
         link.tried = one.item.name.clone();
     }

@@ -16,7 +16,7 @@ use crate::jobs::message::MembershipList;
 use crate::ports::bulk::{
     BulkPlatform, ChangeCursor, ChangedContact, ChangedPage, Outcomes, RemoteList, Rewrite, Usage,
 };
-use crate::ports::objects::{LookedUp, ObjectOutcomes, ObjectWrite, PlatformObjects};
+use crate::ports::objects::{LookedUp, ObjectOutcomes, ObjectPage, ObjectWrite, PlatformObjects};
 use crate::ports::{
     Feed, FeedCursor, FeedPage, GuardedHook, HookCheck, HookDelivery, MarketingPlatform, PlatformEvents,
 };
@@ -375,6 +375,14 @@ impl<P: PlatformObjects + ?Sized> PlatformObjects for Recorded<P> {
 
     async fn find_objects(&self, object: &str, names: &[String]) -> Result<LookedUp> {
         self.inner.find_objects(object, names).await
+    }
+
+    async fn list_objects(&self, object: &str, after: usize) -> Result<ObjectPage> {
+        self.inner.list_objects(object, after).await
+    }
+
+    async fn read_objects(&self, ids: &[RemoteId]) -> Result<ObjectOutcomes> {
+        self.inner.read_objects(ids).await
     }
 
     async fn create_objects(&self, object: &str, writes: &[ObjectWrite]) -> Result<ObjectOutcomes> {

@@ -18,13 +18,13 @@ impl Desk {
     /// news.
     pub(super) async fn settle_addresses(
         &self,
-        known: &[&Known],
+        known: &[Known],
         counts: &mut PullCounts,
         correlation_id: &str,
     ) -> Result<Vec<Left>> {
-        let news: Vec<&Known> = known.iter().copied().filter(|known| self.shows_another_address(known)).collect();
+        let news: Vec<&Known> = known.iter().filter(|known| self.shows_another_address(known)).collect();
         let mut left = Vec::new();
-        for known in &news {
+        for known in news {
             let text = known.changed.contact.email.as_deref().unwrap_or_default();
             let shown = ShownAddress { text, at: self.address_time(known).await? };
             match self.settle_address(&known.key, &known.changed.contact.id, &shown, correlation_id).await? {

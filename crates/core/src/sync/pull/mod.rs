@@ -1,9 +1,11 @@
 //! What marketing people change on the platform comes back: a look through the platform's log of changes since the last
 //! look, page by page ([`log`]); the contacts whose changes are news are read, and merged ([`page`]). What only shows what is
-//! known costs reads of the table and no write. Where the log can't be read, contacts are asked for by their own dates.
+//! known costs reads of the table and no write. Where the log can't be read, contacts are asked for by their own dates. Things that are no people
+//! are gone through ([`objects`]).
 
 mod addresses;
 mod log;
+mod objects;
 mod page;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +17,7 @@ use crate::ports::changes::LogPlace;
 use crate::ports::runs::{Look, SendState};
 
 use super::services::Desk;
+pub(crate) use objects::pulling;
 
 /// How many contacts a call asks for: about 3.5 MB of Mautic's answers.
 const PAGE: usize = 500;
@@ -68,7 +71,7 @@ pub struct PullCounts {
 /// Whether it is time to look for changes on the platform: never looked, a look is under way, or the last is long ago.
 #[must_use]
 pub fn pull_is_due(state: &SendState, now: Timestamp, interval: SignedDuration) -> bool {
-    let under_way = state.pull.as_ref().is_some_and(ChangeCursor::is_under_way);
+    let under_way = state.pull.as_ref().is_some_and(ChangeCursor::is_under_way) || state.objects.under_way.is_some();
     under_way || state.pulled_at.is_none_or(|began| now.duration_since(began) >= interval)
 }
 
@@ -101,6 +104,7 @@ impl Desk {
             }
         }
         state.pull = Some(self.next_cursor(state, &cursor));
+        counts.end = self.look_at_objects(&mut state.objects, until, &mut counts).await?;
         tracing::info!(contacts = counts.contacts, changed = counts.changed, "the platform's changes were looked for");
         Ok(counts)
     }

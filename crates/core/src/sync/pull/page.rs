@@ -2,6 +2,7 @@
 //! the link says so: whoever dies on the way is followed by a look that finds the same page and both sides agreed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::domain::catalog::FieldCatalog;
 use crate::domain::identity::{Email, RecordKey};
@@ -12,7 +13,7 @@ use crate::error::{FailureKind, Result};
 use crate::ports::bulk::{BATCH, ChangedContact, Mark};
 use crate::ports::{Attempt, Save, Stored};
 use crate::sync::conflict::{self, Merged, Shown};
-use crate::sync::plan::MAIL;
+use crate::sync::plan::{MAIL, Rulebook};
 use crate::sync::services::Desk;
 use crate::sync::settle::{is_known, statement};
 use crate::sync::take_back::HandedOver;
@@ -50,11 +51,12 @@ impl Desk {
         let known = self.known(page, &mut left, &mut strangers).await?;
         left.extend(self.welcome_strangers(strangers, counts, correlation_id).await?);
         self.learn_opt_outs(&known, counts, correlation_id).await?;
-        let (merged, held_up) = self.take_values(known, counts, correlation_id).await?;
+        let (merged, mut held_up) = self.take_values(known, counts).await?;
+        held_up.extend(self.settle_addresses(&merged, counts, correlation_id).await?);
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         counts.contacts += count(seen);
         counts.left += count(left.len() + held_up.len());
-        counts.unknown += count(seen.saturating_sub(left.len() + merged));
+        counts.unknown += count(seen.saturating_sub(left.len() + merged.len()));
         Ok(left.into_iter().chain(held_up).collect())
     }
 
@@ -62,25 +64,24 @@ impl Desk {
     /// being mailed, and knows of an opt-in that it carries out.
     pub(super) async fn take_in_values(&self, page: Vec<ChangedContact>, correlation_id: &str) -> Result<()> {
         let known = self.known(page, &mut Vec::new(), &mut Vec::new()).await?;
-        self.take_values(known, &mut PullCounts::default(), correlation_id).await.map(drop)
+        let mut counts = PullCounts::default();
+        let (merged, _) = self.take_values(known, &mut counts).await?;
+        self.settle_addresses(&merged, &mut counts, correlation_id).await.map(drop)
     }
 
-    /// Brings both sides together; gives how many contacts these were, and those that another writer came first to.
-    async fn take_values(
+    /// Brings both sides' values together; gives what was known of them before, and those that another writer came first to.
+    pub(super) async fn take_values(
         &self,
         known: Vec<Known>,
         counts: &mut PullCounts,
-        correlation_id: &str,
-    ) -> Result<(usize, Vec<Left>)> {
+    ) -> Result<(Vec<Known>, Vec<Left>)> {
         let merged = self.merged(known, counts).await?;
         let handed = merged.iter().filter_map(|(known, merged)| {
             HandedOver::of(&known.key, &known.record, merged.pulled.clone(), known.changed.at)
         });
         self.hand_over(handed.collect()).await?;
-        let mut held_up = self.keep_all(&merged).await?;
-        let known: Vec<&Known> = merged.iter().map(|(known, _)| known).collect();
-        held_up.extend(self.settle_addresses(&known, counts, correlation_id).await?);
-        Ok((merged.len(), held_up))
+        let held_up = self.keep_all(&merged).await?;
+        Ok((merged.into_iter().map(|(known, _)| known).collect(), held_up))
     }
 
     /// Where no rule takes anybody in, nothing is read.
@@ -98,7 +99,7 @@ impl Desk {
     }
 
     /// The contacts that a record belongs to and that nobody writes just now; those that none belongs to go to `strangers`.
-    async fn known(
+    pub(super) async fn known(
         &self,
         page: Vec<ChangedContact>,
         left: &mut Vec<Left>,
@@ -188,7 +189,11 @@ impl Desk {
     }
 
     async fn merged(&self, known: Vec<Known>, counts: &mut PullCounts) -> Result<Vec<(Known, Merged)>> {
-        let catalog = self.catalog().await;
+        // They are of one kind.
+        let catalog = match known.first().map(|known| known.key.kind()) {
+            Some(kind) if !kind.is_person() => self.fields_of_kind(kind).await.map(Arc::new),
+            Some(_) | None => self.catalog().await,
+        };
         let mut merged: Vec<_> = known.into_iter().map(|known| self.merge_one(known, catalog.as_deref())).collect();
         self.date(&mut merged, catalog.as_deref()).await?;
         for (_, merged) in &merged {
@@ -205,10 +210,14 @@ impl Desk {
     }
 
     fn merge_one(&self, known: Known, catalog: Option<&FieldCatalog>) -> (Known, Merged) {
-        let shown = self.shown(&known.changed);
-        let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
-        let merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
+        let merged = self.brought_together(&known, catalog);
         (known, merged)
+    }
+
+    fn brought_together(&self, known: &Known, catalog: Option<&FieldCatalog>) -> Merged {
+        let shown = self.shown(&known.changed);
+        let book = Rulebook { catalog, ..self.rulebook_of(known.key.kind(), catalog) };
+        conflict::merge(&known.record, &known.link, &shown, &book, self.integration.conflict, self.now())
     }
 
     /// Where time decides and the contact's own date is all that is known of it, the log is asked: in Mautic 7.0 that date
@@ -226,9 +235,7 @@ impl Desk {
         for (known, merged) in merged.iter_mut().filter(|(_, merged)| merged.undated) {
             let Some(told) = times.remove(&known.changed.contact.id) else { continue };
             known.changed.times = told;
-            let shown = self.shown(&known.changed);
-            let (book, strategy) = (self.rulebook(catalog), self.integration.conflict);
-            *merged = conflict::merge(&known.record, &known.link, &shown, &book, strategy, self.now());
+            *merged = self.brought_together(known, catalog);
         }
         Ok(())
     }

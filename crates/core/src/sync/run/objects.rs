@@ -17,6 +17,7 @@ const AT_A_TIME: usize = 20;
 impl Run<'_> {
     /// Sends what is marked of organisations and deals.
     pub(super) async fn send_objects(&mut self, marks: Vec<Mark>, sender: &mut ObjectSender<'_>) -> Step<()> {
+        self.note_objects_are_sent(&marks).await?;
         for some in marks.chunks(AT_A_TIME) {
             self.in_time()?;
             let sent = sender.send(some.to_vec()).await;
@@ -30,6 +31,16 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// From the first of them on, the platform's things are looked through. Noted before it is sent.
+    async fn note_objects_are_sent(&mut self, marks: &[Mark]) -> Step<()> {
+        let is_sent = |mark: &Mark| self.desk.integration.rules.takes(mark.record.kind());
+        if self.state.objects.any || !marks.iter().any(is_sent) {
+            return Ok(());
+        }
+        self.state.objects.any = true;
+        self.save().await
     }
 
     async fn note_objects(&mut self, ended: Vec<(Mark, Became)>) -> Result<()> {

@@ -142,13 +142,18 @@ impl Desk {
         }
     }
 
+    /// Which field of records of a kind goes where; no rules where nothing of the kind is sent.
+    pub(crate) fn rules_of(&self, kind: Kind) -> &RuleSet {
+        let people = &self.integration.rules;
+        if kind.is_person() { people } else { people.object_of(kind).map_or(&*NO_RULES, |object| &object.rules) }
+    }
+
     /// The rules that plans of records of a kind follow. `catalog` is the platform's list of contact fields.
     pub(crate) fn rulebook_of<'a>(&'a self, kind: Kind, catalog: Option<&'a FieldCatalog>) -> Rulebook<'a> {
         if kind.is_person() {
             return self.rulebook(catalog);
         }
-        let integration = &self.integration;
-        let rules = integration.rules.object_of(kind).map_or(&*NO_RULES, |object| &object.rules);
+        let (integration, rules) = (&self.integration, self.rules_of(kind));
         let situations = rules.situations().clone().or_when_gone(&integration.vanished);
         Rulebook { rules, vocabulary: &*integration.vocabulary, catalog: None, enrolment: None, situations }
     }

@@ -66,7 +66,7 @@ impl Run<'_> {
     /// Looks at so many marks, in whole pages, and sends those that are due; gives how many were, and whether there are more.
     pub(super) async fn send_some(&mut self, most: usize) -> Step<(usize, bool)> {
         let sender = Sender::of_run(self.desk, &self.log.id);
-        let objects = ObjectSender::new(self.desk);
+        let objects = ObjectSender::new(self.desk, self.state.objects.seen_at);
         let mut sending = Sending { sender, objects, queues: Queues::default(), joining: Vec::new() };
         let sent = self.send_marked(&mut sending, most).await;
         // What was written is settled, whatever came then: or its memberships would be set once more.
