@@ -57,8 +57,8 @@ fn full_state() -> SendState {
         look: Look { newest: Some(moment), left: Some(at(START + 6)), left_row: Some(9) },
         resume_at: Some(at(START + 5)),
         enrolled: true,
-        enrolling: Some(MarkCursor { shard: 3, after: None }),
-        comparing: Some(MarkCursor { shard: 4, after: None }),
+        enrolling: Some(MarkCursor::shard(3)),
+        comparing: Some(MarkCursor::shard(4)),
         run: Some(RunLog { problems: HOSTILE.iter().map(problem).collect(), ..log("r", START) }),
     }
 }
