@@ -6,6 +6,7 @@ mod admin_deeds;
 mod admin_pages;
 mod admin_runs;
 mod afar;
+mod arrivals;
 mod auth;
 mod bad_input;
 mod billing;

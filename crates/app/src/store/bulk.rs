@@ -156,9 +156,16 @@ impl BulkStore for BulkTable {
 
     async fn mark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()> {
         let groups = marks.iter().map(|mark| Ok(vec![self.outbox.putting(scope, mark)?]));
-        self.table.transact_many(groups.collect::<Result<_>>()?).await?;
-        // What has an entry of its own by now need not be in a pack any more.
-        packs::take_out(&self.table, scope, marks).await
+        let attempts = self.table.transact_many(groups.collect::<Result<_>>()?).await?;
+        let of_packs = marks.iter().zip(attempts).filter(|(mark, _)| matches!(mark.origin, Origin::Pack(_)));
+        let (noted, refused): (Vec<_>, Vec<_>) = of_packs.partition(|(_, attempt)| *attempt == Attempt::Done);
+        // Refused because there is an entry, or because somebody was writing one: only what has an entry need not be in a pack.
+        let refused = refused.into_iter().map(|(mark, _)| (keys::outbox(scope, &mark.record), mark));
+        let refused: Vec<(Key, &Mark)> = refused.collect();
+        let there = self.table.get_many(refused.iter().map(|(key, _)| key.clone()).collect()).await?;
+        let known = refused.into_iter().filter(|(key, _)| there.contains_key(key)).map(|(_, mark)| mark);
+        let single: Vec<Mark> = noted.into_iter().map(|(mark, _)| mark).chain(known).cloned().collect();
+        packs::take_out(&self.table, scope, &single).await
     }
 
     async fn mark_all(&self, scope: &Scope, records: Vec<RecordKey>, now: Timestamp) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Outbox entries: notes that the link to an integration has to be brought up to its record. Whatever changes a record, or
-//! what the person said about mail, puts one for each other integration of the tenant into its own transaction.
+//! what the person said about mail, puts one for each other integration of the tenant into its own transaction. Those of many new
+//! people are packed ([`super::packs`]).
 
 use std::sync::Arc;
 use std::time::Duration;
