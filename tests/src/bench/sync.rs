@@ -59,7 +59,7 @@ async fn cost(system: &System, desk: &Desk, source: &ListSource, name: &str) -> 
             ("source_calls", source.calls()),
         ])
     };
-    let before = counts();
+    let (before, items_before) = (counts(), meter.write_units_by_item());
     let (ran, time) = timed(desk.sync(SyncOptions::default())).await;
     let ran = ran.map_err(|failure| failure.to_string())?;
     if let Some(stopped) = ran.stopped {
@@ -72,6 +72,13 @@ async fn cost(system: &System, desk: &Desk, source: &ListSource, name: &str) -> 
         Figure::new(format!("sync_{name}_time"), milliseconds(time), "ms"),
     ];
     figures.extend(spent.iter().map(|(count, spent)| Figure::new(format!("sync_{name}_{count}"), *spent as f64, "")));
+    if ran.log.created > 0 {
+        let items = meter.write_units_by_item().into_iter();
+        figures.extend(items.filter_map(|(item, units)| {
+            let each = (units - items_before.get(&item).copied().unwrap_or_default()) as f64 / ran.log.created as f64;
+            (each > 0.0).then(|| Figure::new(format!("sync_{name}_write_units_of_{item}_each"), each, ""))
+        }));
+    }
     let price = spent["write_units"] as f64 * WRITES / 1e6
         + spent["read_units"] as f64 * READS / 1e6
         + time.as_secs_f64() * SECOND

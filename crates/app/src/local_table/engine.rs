@@ -20,6 +20,7 @@ pub(super) fn execute(database: &Database, operation: &str, body: &[u8]) -> Resu
         "Query" => answer(body, |request| database.query(request)),
         "BatchGetItem" => answer(body, |request| database.batch_get_item(request)),
         "BatchWriteItem" => answer(body, |request| database.batch_write_item(request)),
+        "BatchExecuteStatement" => answer(body, |request| database.batch_execute_statement(request)),
         "TransactWriteItems" => answer(body, |request| database.transact_write_items(request)),
         "TransactGetItems" => answer(body, |request| database.transact_get_items(request)),
         "CreateTable" => answer(body, |request| database.create_table(request)),

@@ -9,16 +9,18 @@ use tandem_core::domain::identity::{Identity, RecordKey};
 use tandem_core::domain::link::{Link, RemoteId};
 use tandem_core::domain::scope::{Scope, TenantId};
 use tandem_core::error::Result;
-use tandem_core::ports::bulk::{Adoption, BulkStore, Mark, MarkCursor, Taken};
+use tandem_core::ports::bulk::{Adoption, BulkStore, Mark, MarkCursor, Origin, Taken};
 use tandem_core::ports::integrations::{Doorbell, Peers};
 use tandem_core::ports::{Attempt, Commit, Resolved, Save, Stored};
 
 use super::consent;
-use super::contacts::parts::Parts;
+use super::contacts::parts::{Parts, is_new};
 use super::contacts::rows;
 use super::forgetting;
 use super::keys::{self, Key};
+use super::marks;
 use super::outbox::{self, Outbox};
+use super::packs::{self, Announced};
 use super::row::Item;
 use super::table::Table;
 use super::transactions::Group;
@@ -88,8 +90,16 @@ impl BulkStore for BulkTable {
     async fn save_many(&self, scope: &Scope, saves: &[(Save, bool)], now: Timestamp) -> Result<Vec<Attempt>> {
         let others = self.outbox.others(scope).await?;
         let all: Vec<Scope> = others.iter().chain([scope]).cloned().collect();
-        let groups = saves.iter().map(|(save, mark)| self.save(scope, save, if *mark { &all } else { &others }, now));
+        let announced = self.announce(scope, &others, saves, now).await?;
+        let groups = saves.iter().map(|(save, mark)| match announced {
+            Some(_) if is_new_person(save) => self.parts(scope, &save.key).save_listed(save),
+            _ => self.save(scope, save, if *mark { &all } else { &others }, now),
+        });
         let attempts = self.table.transact_many(groups.collect::<Result<_>>()?).await?;
+        if let Some(announced) = announced {
+            let done = saves.iter().zip(&attempts).filter(|(_, attempt)| **attempt == Attempt::Done);
+            announced.settle(&self.table, now, &done.map(|((save, _), _)| &save.key).collect()).await?;
+        }
         self.outbox.wake_after(&others, &attempts).await;
         Ok(attempts)
     }
@@ -110,18 +120,27 @@ impl BulkStore for BulkTable {
     }
 
     async fn take_many(&self, scope: &Scope, taken: &[Taken], now: Timestamp) -> Result<Vec<Attempt>> {
-        let group = |one: &Taken| Ok(vec![self.parts(scope, &one.key).leased_link(&one.link, &one.lease, now)?]);
-        self.table.transact_many(taken.iter().map(group).collect::<Result<_>>()?).await
+        let link = |one: &Taken| self.parts(scope, &one.key).leased_link(&one.link, &one.lease, now);
+        self.table.write_each(taken.iter().map(link).collect::<Result<_>>()?, rows::OPTIONAL_OF_LINK).await
     }
 
     async fn commit_many(&self, scope: &Scope, commits: &[Commit]) -> Result<Vec<Attempt>> {
         let others = self.outbox.others(scope).await?;
-        let groups = commits.iter().map(|commit| {
+        let pointed = self.point_before(scope, commits).await?;
+        let is_apart = |commit: &&Commit| is_link_alone(commit) || pointed && is_plain(commit);
+        let (apart, whole): (Vec<&Commit>, Vec<&Commit>) = commits.iter().partition(is_apart);
+        let links =
+            apart.iter().map(|commit| self.parts(scope, &commit.key).released_link(&commit.link, &commit.owner));
+        let groups = whole.iter().map(|commit| {
             let mut group = self.parts(scope, &commit.key).commit(commit)?;
             group.extend(self.outbox.of_commit(&others, commit)?);
             Ok(group)
         });
-        let attempts = self.table.transact_many(groups.collect::<Result<_>>()?).await?;
+        let (links, groups) = (links.collect::<Result<_>>()?, groups.collect::<Result<_>>()?);
+        let mut of_apart = self.table.write_each(links, rows::OPTIONAL_OF_LINK).await?.into_iter();
+        let mut of_whole = self.table.transact_many(groups).await?.into_iter();
+        let next = |commit| if is_apart(&commit) { of_apart.next() } else { of_whole.next() };
+        let attempts: Vec<Attempt> = commits.iter().filter_map(next).collect();
         if commits.iter().any(|commit| commit.consent.is_some()) {
             self.outbox.wake_after(&others, &attempts).await;
         }
@@ -129,19 +148,39 @@ impl BulkStore for BulkTable {
     }
 
     async fn relink_many(&self, scope: &Scope, links: &[(RecordKey, Link)], now: Timestamp) -> Result<Vec<Attempt>> {
-        let group = |(key, link): &(RecordKey, Link)| {
-            Ok(vec![self.parts(scope, key).unheld_link(link, link.revision.saturating_sub(1), now)?])
+        let link = |(key, link): &(RecordKey, Link)| {
+            self.parts(scope, key).unheld_link(link, link.revision.saturating_sub(1), now)
         };
-        self.table.transact_many(links.iter().map(group).collect::<Result<_>>()?).await
+        self.table.write_each(links.iter().map(link).collect::<Result<_>>()?, rows::OPTIONAL_OF_LINK).await
     }
 
     async fn mark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()> {
         let groups = marks.iter().map(|mark| Ok(vec![self.outbox.putting(scope, mark)?]));
-        self.table.transact_many(groups.collect::<Result<_>>()?).await.map(drop)
+        let attempts = self.table.transact_many(groups.collect::<Result<_>>()?).await?;
+        let of_packs = marks.iter().zip(attempts).filter(|(mark, _)| matches!(mark.origin, Origin::Pack(_)));
+        let (noted, refused): (Vec<_>, Vec<_>) = of_packs.partition(|(_, attempt)| *attempt == Attempt::Done);
+        // Refused because there is an entry, or because somebody was writing one: only what has an entry need not be in a pack.
+        let refused = refused.into_iter().map(|(mark, _)| (keys::outbox(scope, &mark.record), mark));
+        let refused: Vec<(Key, &Mark)> = refused.collect();
+        let there = self.table.get_many(refused.iter().map(|(key, _)| key.clone()).collect()).await?;
+        let known = refused.into_iter().filter(|(key, _)| there.contains_key(key)).map(|(_, mark)| mark);
+        let single: Vec<Mark> = noted.into_iter().map(|(mark, _)| mark).chain(known).cloned().collect();
+        packs::take_out(&self.table, scope, &single).await
+    }
+
+    async fn mark_all(&self, scope: &Scope, records: Vec<RecordKey>, now: Timestamp) -> Result<()> {
+        let is_packed = records.len() >= packs::WORTH_IT;
+        let (packed, single): (Vec<RecordKey>, Vec<RecordKey>) =
+            records.into_iter().partition(|record| is_packed && record.kind().is_person());
+        let single: Vec<Mark> = single.into_iter().map(|record| Mark::new(record, outbox::UNKNOWN, now)).collect();
+        self.mark_many(scope, &single).await?;
+        self.table.put_many(packs::of(scope, packed, now)?).await
     }
 
     async fn unmark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()> {
-        let groups = marks.iter().map(|mark| Ok(vec![self.outbox.deleting(scope, mark)?]));
+        packs::take_out(&self.table, scope, marks).await?;
+        let single = marks.iter().filter(|mark| matches!(mark.origin, Origin::New | Origin::Entry { .. }));
+        let groups = single.map(|mark| Ok(vec![self.outbox.deleting(scope, mark)?]));
         self.table.transact_many(groups.collect::<Result<_>>()?).await.map(drop)
     }
 
@@ -164,22 +203,74 @@ impl BulkStore for BulkTable {
     }
 
     async fn marks(&self, scope: &Scope, after: &MarkCursor, limit: usize) -> Result<(Vec<Mark>, Option<MarkCursor>)> {
-        let partition = keys::outbox_partition(scope, after.shard);
-        let items = self.table.partition_after(partition, after.after.as_ref().map(RecordKey::as_str), limit).await?;
-        let full = items.len() >= limit;
-        let marks = items.into_iter().map(outbox::read).collect::<Result<Vec<_>>>()?;
-        let last = marks.last().filter(|_| full).map(|mark| &mark.record);
-        let next = next_cursor(after, last, keys::OUTBOX_SHARDS);
-        Ok((marks, next))
+        marks::page(&self.table, scope, after, limit).await
     }
+}
+
+impl BulkTable {
+    /// Where many people are new: puts their places in the list of records, and their marks in packs, before their records are
+    /// written, as [`packs`] says. A place whose record never comes leads nowhere, as one does whose record was erased since it was
+    /// read.
+    async fn announce(
+        &self,
+        scope: &Scope,
+        others: &[Scope],
+        saves: &[(Save, bool)],
+        now: Timestamp,
+    ) -> Result<Option<Announced>> {
+        let new: Vec<&(Save, bool)> = saves.iter().filter(|(save, _)| is_new_person(save)).collect();
+        if new.len() < packs::WORTH_IT {
+            return Ok(None);
+        }
+        let mut announced = Announced::default();
+        for other in others {
+            announced.add(other, new.iter().map(|(save, _)| save.key.clone()).collect());
+        }
+        announced.add(scope, new.iter().filter(|(_, mark)| *mark).map(|(save, _)| save.key.clone()).collect());
+        let mut items = announced.early(now)?;
+        for (save, _) in new {
+            items.push(self.parts(scope, &save.key).place_item()?);
+        }
+        self.table.put_many(items).await?;
+        Ok(Some(announced))
+    }
+
+    /// Where many contacts get their pointers: puts these before their links, which say the same. Who finds a pointer whose link
+    /// does not know the contact yet, finds the record that it was made for; the lease on the link ends, and the look-up that
+    /// follows shows a contact that leads to the record already. Whether it was done.
+    async fn point_before(&self, scope: &Scope, commits: &[Commit]) -> Result<bool> {
+        let plain: Vec<&Commit> = commits.iter().filter(|commit| is_plain(commit)).collect();
+        if plain.len() < packs::WORTH_IT {
+            return Ok(false);
+        }
+        let mut pointers = Vec::new();
+        for commit in plain {
+            pointers.extend(self.parts(scope, &commit.key).pointer_items(commit)?);
+        }
+        self.table.put_many(pointers).await?;
+        Ok(true)
+    }
+}
+
+fn is_new_person(save: &Save) -> bool {
+    is_new(&save.record) && save.key.kind().is_person()
+}
+
+/// Whether the end of a write is nothing but the link.
+fn is_link_alone(commit: &Commit) -> bool {
+    commit.point.is_empty() && commit.release.is_empty() && commit.consent.is_none()
+}
+
+/// Whether the end of a write makes a contact known, and changes nothing else that has to be of one piece with it.
+fn is_plain(commit: &Commit) -> bool {
+    !commit.point.is_empty() && commit.release.is_empty() && commit.consent.is_none()
 }
 
 /// Where to read on: behind the last of a full page, else in the next shard.
 fn next_cursor(after: &MarkCursor, last: Option<&RecordKey>, shards: usize) -> Option<MarkCursor> {
     match last {
-        Some(last) => Some(MarkCursor { shard: after.shard, after: Some(last.clone()) }),
-        None if after.shard + 1 < shards => Some(MarkCursor { shard: after.shard + 1, after: None }),
-        None => None,
+        Some(last) => Some(MarkCursor { after: Some(last.clone()), ..MarkCursor::shard(after.shard) }),
+        None => (after.shard + 1 < shards).then(|| MarkCursor::shard(after.shard + 1)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Outbox entries: notes that the link to an integration has to be brought up to its record. Whatever changes a record, or
-//! what the person said about mail, puts one for each other integration of the tenant into its own transaction.
+//! what the person said about mail, puts one for each other integration of the tenant into its own transaction. Those of many new
+//! people are packed ([`super::packs`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tandem_core::domain::identity::RecordKey;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
-use tandem_core::ports::bulk::Mark;
+use tandem_core::ports::bulk::{Mark, Origin};
 use tandem_core::ports::integrations::{Doorbell, Peers};
 use tandem_core::ports::{Attempt, Commit, Entropy};
 
@@ -103,7 +104,8 @@ impl Outbox {
         self.entries(told, &commit.key, UNKNOWN, commit.link.updated_at)
     }
 
-    /// An entry as given: a new one, unless there is one for a newer version; one that was read, with what became of it.
+    /// An entry as given: a new one, unless there is one for a newer version; one that was read, with what became of it; one
+    /// that was read of a pack, unless the record has an entry of its own by now.
     pub(super) fn putting(&self, scope: &Scope, mark: &Mark) -> Result<TransactWriteItem> {
         self.table.putting(item(keys::outbox(scope, &mark.record), &EntryRow::of(mark))?, Some(as_read(mark)))
     }
@@ -116,7 +118,10 @@ impl Outbox {
 
 impl EntryRow {
     fn of(mark: &Mark) -> Self {
-        let entry_stamp = mark.stamp.clone().unwrap_or_else(|| SystemEntropy.id());
+        let entry_stamp = match &mark.origin {
+            Origin::Entry { stamp } => stamp.clone(),
+            Origin::New | Origin::Pack(_) | Origin::Nowhere => SystemEntropy.id(),
+        };
         Self {
             mark_version: mark.version,
             tried_times: mark.attempts,
@@ -129,10 +134,13 @@ impl EntryRow {
 /// Nothing newer is there than what is known.
 fn as_read(mark: &Mark) -> Condition {
     let version = |text: &str| Condition::new(text).number(":version", mark.version);
-    match &mark.stamp {
-        None => version("attribute_not_exists(pk) OR mark_version <= :version"),
-        Some(stamp) => version("attribute_not_exists(pk) OR mark_version <= :version AND entry_stamp = :stamp")
-            .text(":stamp", stamp.as_str()),
+    match &mark.origin {
+        Origin::New => version("attribute_not_exists(pk) OR mark_version <= :version"),
+        Origin::Entry { stamp } => {
+            version("attribute_not_exists(pk) OR mark_version <= :version AND entry_stamp = :stamp")
+                .text(":stamp", stamp.as_str())
+        }
+        Origin::Pack(_) | Origin::Nowhere => Condition::absent(),
     }
 }
 
@@ -145,6 +153,6 @@ pub(super) fn read(item: Item) -> Result<Mark> {
         version: row.mark_version,
         attempts: row.tried_times,
         due_at: moment(row.due_at)?,
-        stamp: Some(row.entry_stamp),
+        origin: Origin::Entry { stamp: row.entry_stamp },
     })
 }

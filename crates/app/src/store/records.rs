@@ -1,9 +1,10 @@
 //! The source for applications that hand over their records: rows in the table.
 //!
-//! A row stands there twice, in items that are written by one transaction: by the digest of its id, and in the order in
-//! which newest states arrived. That order is the one of [`SourceOrder::Changed`]. By the application's own `updated_at`, a
-//! state that is handed over late, or by a slow clock, would stand before rows that a reader has passed long ago.
+//! A row stands there by the digest of its id, and a place that leads to it in the order in which newest states arrived. That
+//! order is the one of [`SourceOrder::Changed`]. By the application's own `updated_at`, a state that is handed over late, or by a
+//! slow clock, would stand before rows that a reader has passed long ago.
 
+mod arrivals;
 mod changes;
 mod writing;
 
@@ -25,7 +26,7 @@ use tandem_core::ports::source::{
 use tandem_core::ports::{Clock, Feedback, RecordSource};
 
 use super::keys::{self, ROW_SHARDS};
-use super::row::{DOCUMENT, Item, moment, parsed, row, text};
+use super::row::{DOCUMENT, moment, parsed, row, text};
 use super::table::Table;
 
 pub use writing::RowOutcome;
@@ -38,7 +39,7 @@ pub struct RecordsTable {
     listed: Mutex<HashSet<String>>,
 }
 
-/// A row's newest state; of both its items.
+/// A row's newest state.
 #[derive(Serialize, Deserialize)]
 struct State {
     /// Grows by one with every state that is stored.
@@ -62,21 +63,6 @@ impl RecordsTable {
         text(&item, DOCUMENT).map_or_else(|| Ok(BTreeSet::new()), parsed)
     }
 
-    /// One read call for the months, and one for each month from the cursor's on, as far as rows are wanted.
-    async fn by_arrival(&self, scope: &Scope, after: &SourceCursor, limit: usize) -> Result<SourcePage> {
-        let digest = after.id.as_deref().map(keys::row_digest);
-        let behind = after.updated_at.map(|at| keys::behind_arrival(at, digest.as_deref()));
-        let first = after.updated_at.map(keys::month).unwrap_or_default();
-        let mut found = Vec::new();
-        for month in self.months(scope).await?.range(first..) {
-            if found.len() < limit {
-                let partition = keys::arrivals(&scope.tenant, month);
-                found.extend(self.table.partition_after(partition, behind.as_deref(), limit - found.len()).await?);
-            }
-        }
-        page(found, SourceOrder::Changed, after, limit)
-    }
-
     /// One read call for each shard from the cursor's on, as far as rows are wanted.
     async fn by_id(&self, scope: &Scope, after: &SourceCursor, limit: usize) -> Result<SourcePage> {
         let behind = after.id.as_deref().map(keys::row_digest);
@@ -87,12 +73,13 @@ impl RecordsTable {
                 found.extend(self.table.partition_after(partition, behind.as_deref(), limit - found.len()).await?);
             }
         }
-        page(found, SourceOrder::Id, after, limit)
+        let more = found.len() >= limit;
+        page_of(found.into_iter().map(row).collect::<Result<_>>()?, SourceOrder::Id, after, more)
     }
 }
 
-fn page(items: Vec<Item>, order: SourceOrder, after: &SourceCursor, limit: usize) -> Result<SourcePage> {
-    let states: Vec<State> = items.into_iter().map(row).collect::<Result<_>>()?;
+/// A page of these rows, with where to read on.
+fn page_of(states: Vec<State>, order: SourceOrder, after: &SourceCursor, more: bool) -> Result<SourcePage> {
     let rows: Vec<SourceRow> = states.iter().map(|state| parsed(&state.document)).collect::<Result<_>>()?;
     let next = match (states.last(), rows.last()) {
         (Some(state), Some(row)) => {
@@ -101,7 +88,7 @@ fn page(items: Vec<Item>, order: SourceOrder, after: &SourceCursor, limit: usize
         }
         _ => after.clone(),
     };
-    Ok(SourcePage { more: rows.len() >= limit, rows, next })
+    Ok(SourcePage { more, rows, next })
 }
 
 #[async_trait]
@@ -110,9 +97,9 @@ impl RecordSource for RecordsTable {
         Ok(true)
     }
 
-    /// A state's arrival is noted before it is written: the SDK tries three times, three seconds each.
+    /// A state's arrival is noted before its place and itself are written: the SDK tries each three times, three seconds each.
     fn overlap(&self) -> SignedDuration {
-        SignedDuration::from_secs(12)
+        SignedDuration::from_secs(24)
     }
 
     async fn page(&self, scope: &Scope, order: SourceOrder, after: &SourceCursor, limit: usize) -> Result<SourcePage> {

@@ -13,7 +13,7 @@ use super::transaction::Transacted;
 const AT_MOST: usize = 100;
 
 /// The most bytes of items that one call takes: DynamoDB takes 4 MB, and counts the names of attributes too.
-const BYTES_AT_MOST: usize = 3_500_000;
+pub(super) const BYTES_AT_MOST: usize = 3_500_000;
 
 /// Writes that belong together: all of them or none.
 pub(super) type Group = Vec<TransactWriteItem>;
@@ -91,7 +91,7 @@ fn packed(groups: Vec<Group>) -> Vec<Vec<Group>> {
 }
 
 /// The bytes of text that an item which is put holds; its numbers hardly count.
-fn bytes_put(write: &TransactWriteItem) -> usize {
+pub(super) fn bytes_put(write: &TransactWriteItem) -> usize {
     let texts = write.put().into_iter().flat_map(|put| put.item().values()).filter_map(|value| value.as_s().ok());
     texts.map(String::len).sum()
 }

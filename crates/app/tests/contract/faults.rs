@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, ConfigBag, Credentials, Intercept, Region, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemInput;
 use aws_sdk_dynamodb::operation::put_item::PutItemInput;
 use tandem_app::local_table::LocalTable;
 use tandem_app::store::Table;
@@ -48,18 +49,23 @@ impl Intercept for LostReplies {
     }
 }
 
-/// Holds a `PutItem` back, from when the test meets it at `reached` until the test meets it at `released`.
+/// Holds a `PutItem`, or a `BatchWriteItem`, back, from when the test meets it at `reached` until the test meets it at `released`.
 #[derive(Clone, Debug)]
 pub struct HeldPut {
     /// The write is ready to be sent.
     pub reached: Arc<Barrier>,
     /// The write goes on.
     pub released: Arc<Barrier>,
+    batches: bool,
 }
 
 impl HeldPut {
     pub fn new() -> Self {
-        Self { reached: Arc::new(Barrier::new(2)), released: Arc::new(Barrier::new(2)) }
+        Self { reached: Arc::new(Barrier::new(2)), released: Arc::new(Barrier::new(2)), batches: false }
+    }
+
+    pub fn of_batches() -> Self {
+        Self { batches: true, ..Self::new() }
     }
 }
 
@@ -73,7 +79,9 @@ impl Intercept for HeldPut {
         context: &BeforeSerializationInterceptorContextRef<'_>,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if context.input().downcast_ref::<PutItemInput>().is_some() {
+        let input = context.input();
+        let (put, batch) = (input.downcast_ref::<PutItemInput>(), input.downcast_ref::<BatchWriteItemInput>());
+        if if self.batches { batch.is_some() } else { put.is_some() } {
             self.reached.wait();
             self.released.wait();
         }

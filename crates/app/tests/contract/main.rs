@@ -21,6 +21,7 @@ mod local_table;
 mod local_worker;
 mod operations;
 mod outbox;
+mod packs;
 mod platform_state;
 mod records;
 mod relations;

@@ -11,7 +11,7 @@ use tandem_core::domain::consent::{ConsentEntry, ConsentSource};
 use tandem_core::domain::record::Record;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
-use tandem_core::ports::bulk::{BulkStore, Mark, MarkCursor};
+use tandem_core::ports::bulk::{BulkStore, Mark, MarkCursor, Origin};
 use tandem_core::ports::integrations::Doorbell;
 use tandem_core::ports::{Attempt, Begin, Commit, ContactStore, Exchange, Save};
 
@@ -130,7 +130,7 @@ async fn an_entry_that_was_never_stored_takes_none_away() {
     let begin = first_begin(ADA, "me");
     let mark = Mark::new(begin.key.clone(), 0, at(START));
     hub.bulk.mark_many(&scope("a"), std::slice::from_ref(&mark)).await.unwrap();
-    hub.bulk.unmark_many(&scope("a"), &[Mark { stamp: Some(String::new()), ..mark }]).await.unwrap();
+    hub.bulk.unmark_many(&scope("a"), &[Mark { origin: Origin::Nowhere, ..mark }]).await.unwrap();
     assert_eq!(hub.drained().await, [1, 0, 0]);
 }
 

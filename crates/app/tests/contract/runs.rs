@@ -63,8 +63,8 @@ fn full_state() -> SendState {
         },
         resume_at: Some(at(START + 5)),
         enrolled: true,
-        enrolling: Some(MarkCursor { shard: 3, after: None }),
-        comparing: Some(MarkCursor { shard: 4, after: None }),
+        enrolling: Some(MarkCursor::shard(3)),
+        comparing: Some(MarkCursor::shard(4)),
         run: Some(RunLog { problems: HOSTILE.iter().map(problem).collect(), ..log("r", START) }),
     }
 }

@@ -1,6 +1,7 @@
 //! Many contacts at once: the platform's batch calls, and the table's batches behind them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -147,15 +148,40 @@ pub struct Mark {
     pub attempts: u32,
     /// From when on it may be tried.
     pub due_at: Timestamp,
-    /// Of a mark that was read, what tells it from those that came before and after it; `None` for a new one.
-    pub stamp: Option<String>,
+    /// Where it was read.
+    pub origin: Origin,
+}
+
+/// Where a mark was read. Whoever takes a mark away takes this one, and none that came since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is a new one.
+    New,
+    /// An entry of the record's own, with what tells it from those that came before and after it.
+    Entry {
+        /// A name that no other entry of the record has.
+        stamp: String,
+    },
+    /// A pack: one item with the marks of many records.
+    Pack(Arc<Pack>),
+    /// It was never stored, and takes none away.
+    Nowhere,
+}
+
+/// One item with the marks of many records, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pack {
+    /// Its name among the packs of the outbox.
+    pub name: String,
+    /// What tells it from what was written under the name before and after it.
+    pub stamp: String,
 }
 
 impl Mark {
     /// A new mark of a record that is due at `due_at`.
     #[must_use]
     pub const fn new(record: RecordKey, version: u64, due_at: Timestamp) -> Self {
-        Self { record, version, attempts: 0, due_at, stamp: None }
+        Self { record, version, attempts: 0, due_at, origin: Origin::New }
     }
 }
 
@@ -164,8 +190,19 @@ impl Mark {
 pub struct MarkCursor {
     /// The shard of the list.
     pub shard: usize,
-    /// The last record.
+    /// The pack that was read last, where marks of packs were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pack: Option<String>,
+    /// The last record, of the shard or of the pack.
     pub after: Option<RecordKey>,
+}
+
+impl MarkCursor {
+    /// The beginning of a shard.
+    #[must_use]
+    pub const fn shard(shard: usize) -> Self {
+        Self { shard, pack: None, after: None }
+    }
 }
 
 /// The start of one contact's write in a batch.
@@ -204,7 +241,8 @@ pub trait BulkStore: Send + Sync {
     /// The records that contacts of the platform belong to. One read call for 100.
     async fn by_remote_ids(&self, scope: &Scope, ids: &[RemoteId]) -> Result<Vec<Option<RecordKey>>>;
     /// Stores records' newer states, and marks those whose flag is set; all are marked for the tenant's other integrations. One
-    /// write call for about 20.
+    /// write call for about 20. Of many that are new the marks are packed, and written before the records: a mark of a record that
+    /// is not there may be read when the process died between the two, and is not due before it is known not to come.
     async fn save_many(&self, scope: &Scope, saves: &[(Save, bool)], now: Timestamp) -> Result<Vec<Attempt>>;
     /// Stores records with the links and the pointers of the contacts that they were made of, and marks those that are due; all are
     /// marked for the tenant's other integrations. `Contended` where a record of the address is there, or the contact belongs to
@@ -219,7 +257,10 @@ pub trait BulkStore: Send + Sync {
     /// Marks a record unless it was marked for a newer version; puts a mark that was read off, unless there is another one by
     /// now. One write call for 100.
     async fn mark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()>;
-    /// Takes marks away, unless the record was marked again since they were read. One write call for 100.
+    /// Marks people, packed, whatever marks they have already, and other records unless they are marked. One write call for 100.
+    async fn mark_all(&self, scope: &Scope, records: Vec<RecordKey>, now: Timestamp) -> Result<()>;
+    /// Takes marks away, unless the record was marked again since they were read. One write call for 100; of packed ones a read
+    /// and a write for 100 packs.
     async fn unmark_many(&self, scope: &Scope, marks: &[Mark]) -> Result<()>;
     /// All records of a tenant, in no order that means anything; `None` instead of a cursor after the last. One read call.
     async fn records(
@@ -230,6 +271,7 @@ pub trait BulkStore: Send + Sync {
     ) -> Result<(Vec<RecordKey>, Option<MarkCursor>)>;
     /// Forgets the link of a record to an integration, with what leads to it and what its contacts did. A few calls.
     async fn unlink(&self, scope: &Scope, record: &RecordKey) -> Result<()>;
-    /// Marks in no order that means anything; `None` instead of a cursor after the last. One read call.
+    /// Marks in no order that means anything; `None` instead of a cursor after the last. A record may have two: an entry, and one
+    /// in a pack. One read call.
     async fn marks(&self, scope: &Scope, after: &MarkCursor, limit: usize) -> Result<(Vec<Mark>, Option<MarkCursor>)>;
 }

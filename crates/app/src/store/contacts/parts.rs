@@ -13,7 +13,7 @@ use tandem_core::ports::{Commit, Save};
 use super::rows::{LinkRow, PointerRow, RecordRow};
 use crate::store::condition::Condition;
 use crate::store::keys::{self, Key};
-use crate::store::row::{document, item};
+use crate::store::row::{Item, document, item};
 use crate::store::table::Table;
 use crate::store::{consent, inventory};
 
@@ -25,10 +25,16 @@ pub(in crate::store) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// All of a record's newer state.
+    /// All of a record's newer state, and its place in the list of the tenant's records when it is new.
     pub(in crate::store) fn save(&self, save: &Save) -> Result<Vec<TransactWriteItem>> {
-        let mut writes = vec![self.record(&save.record)?];
+        let mut writes = self.save_listed(save)?;
         writes.extend(self.place(&save.record)?);
+        Ok(writes)
+    }
+
+    /// The same without the place.
+    pub(in crate::store) fn save_listed(&self, save: &Save) -> Result<Vec<TransactWriteItem>> {
+        let mut writes = vec![self.record(&save.record)?];
         for identity in &save.claim {
             writes.push(self.claim(identity)?);
         }
@@ -70,8 +76,17 @@ impl Parts<'_> {
 
     /// A new record's place in the list of the tenant's records.
     pub(super) fn place(&self, record: &Record) -> Result<Option<TransactWriteItem>> {
-        let is_new = record.version <= 1;
-        is_new.then(|| self.pointer(keys::listed_record(&self.scope.tenant, self.key))).transpose()
+        is_new(record).then(|| self.pointer(keys::listed_record(&self.scope.tenant, self.key))).transpose()
+    }
+
+    /// The same as an item of its own.
+    pub(in crate::store) fn place_item(&self) -> Result<Item> {
+        item(keys::listed_record(&self.scope.tenant, self.key), &self.to_record())
+    }
+
+    /// The pointers of the contacts that a write's end has, as items of their own.
+    pub(in crate::store) fn pointer_items(&self, commit: &Commit) -> Result<Vec<Item>> {
+        commit.point.iter().map(|remote| item(keys::remote(self.scope, remote), &self.to_record())).collect()
     }
 
     /// The link under a lease, if nobody changed it since it was read and nobody else holds it.
@@ -97,7 +112,7 @@ impl Parts<'_> {
     }
 
     /// The link without its lease, if the lease is still `owner`'s and the link is as it was begun.
-    pub(super) fn released_link(&self, link: &Link, owner: &str) -> Result<TransactWriteItem> {
+    pub(in crate::store) fn released_link(&self, link: &Link, owner: &str) -> Result<TransactWriteItem> {
         let row =
             LinkRow { link_revision: link.revision, document: document(link)?, lease_owner: None, lease_until: None };
         let as_begun = Condition::new("lease_owner = :owner AND link_revision = :before")
@@ -181,4 +196,9 @@ impl Parts<'_> {
     fn nobody_elses(&self) -> Condition {
         Condition::new("attribute_not_exists(pk) OR record_key = :record").text(":record", self.key.as_str())
     }
+}
+
+/// Whether no state of the record was stored before this one.
+pub(in crate::store) fn is_new(record: &Record) -> bool {
+    record.version <= 1
 }

@@ -29,6 +29,9 @@ pub(super) struct LinkRow {
     pub(super) lease_until: Option<i64>,
 }
 
+/// The attributes of a link that it has only while somebody writes the contact.
+pub(in crate::store) const OPTIONAL_OF_LINK: &[&str] = &["lease_owner", "lease_until"];
+
 /// What leads to a record: an identity, a contact of the platform.
 #[derive(Serialize, Deserialize)]
 pub(super) struct PointerRow {

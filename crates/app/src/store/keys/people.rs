@@ -15,7 +15,7 @@ pub const LINKS: &str = "link#";
 /// Into how many partitions the people of an integration's outbox are spread: DynamoDB takes 1,000 write units a second of each.
 const PEOPLE_SHARDS: usize = 4;
 
-/// The partitions of an outbox: one for organisations and deals, which is read first, and those of people.
+/// The partitions of an outbox: one for organisations, deals and packs, which is read first, and those of people.
 pub const OUTBOX_SHARDS: usize = PEOPLE_SHARDS + 1;
 
 /// Into how many partitions the list of a tenant's records is spread.
@@ -148,7 +148,8 @@ pub fn contested(scope: &Scope, record: &RecordKey) -> Key {
     key(contested_partition(scope), record.as_str())
 }
 
-/// A partition of an integration's outbox: of the records whose links have to be brought up to them.
+/// A partition of an integration's outbox: of the records whose links have to be brought up to them. The first one is of
+/// organisations and deals, and has packs behind them.
 #[must_use]
 pub fn outbox_partition(scope: &Scope, shard: usize) -> String {
     match shard.checked_sub(1) {
@@ -162,6 +163,18 @@ pub fn outbox_partition(scope: &Scope, shard: usize) -> String {
 pub fn outbox(scope: &Scope, record: &RecordKey) -> Key {
     let shard = if record.kind().is_person() { 1 + shard_of(record, PEOPLE_SHARDS) } else { 0 };
     key(outbox_partition(scope, shard), record.as_str())
+}
+
+/// What the sort keys of packs begin with, in the partition of the outbox that is read first: behind the keys of organisations and
+/// deals.
+pub const PACKS: &str = "pack#";
+/// What stands behind all packs.
+pub const BEHIND_PACKS: &str = "pack#~";
+
+/// An outbox entry of many people. Names sort by the time at which packs were made.
+#[must_use]
+pub fn pack(scope: &Scope, name: &str) -> Key {
+    key(outbox_partition(scope, 0), format!("{PACKS}{name}"))
 }
 
 /// The partition of the newest wishes about a contact's memberships.

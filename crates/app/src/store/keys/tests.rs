@@ -66,6 +66,7 @@ fn key_formats_are_what_they_were() {
             "T#acme#related#ac0a722f7c6b47972069b941780dc32b",
             "x-1",
         ),
+        (pack(&scope, "p1"), "I#acme#mautic#outbox#others", "pack#p1"),
         (outbox(&scope, &organisation), "I#acme#mautic#outbox#others", organisation.as_str()),
         (remote(&scope, &RemoteId::of_object("company", "7")), "I#acme#mautic#remote#company/7", "pointer"),
         (remote(&scope, &contact), "I#acme#mautic#remote#7", "pointer"),

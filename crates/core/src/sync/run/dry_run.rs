@@ -279,7 +279,7 @@ impl<'a> Planner<'a> {
             let (due, early): (Vec<Mark>, Vec<Mark>) = marks.into_iter().partition(|mark| mark.due_at <= now);
             self.told.waiting += early.len() as u64;
             self.told.due += due.len() as u64;
-            let due = due.into_iter().filter(|mark| !self.planned.contains(&mark.record)).collect();
+            let due = due.into_iter().filter(|mark| self.planned.insert(mark.record.clone())).collect();
             for (_, draft) in self.desk.plan_marked(due).await? {
                 let Some(draft) = draft else { continue };
                 let id = named(&draft.key, &draft.record);

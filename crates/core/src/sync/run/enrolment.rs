@@ -8,7 +8,7 @@ use super::{Run, Step};
 
 impl Run<'_> {
     /// Puts all records of the tenant into the outbox, once in the integration's life; a run that stops on the way is followed
-    /// by one that goes on. Those that are there already stay as they are. One read and two writes for 200 records.
+    /// by one that goes on. Those that are there already stay as they are. One read and a write for 200 records.
     pub(super) async fn enrol_everybody(&mut self) -> Step<()> {
         if self.state.enrolled {
             return Ok(());
@@ -18,10 +18,8 @@ impl Run<'_> {
         loop {
             self.in_time()?;
             let (records, next) = bulk.records(&scope.tenant, &cursor, BATCH).await?;
-            let now = self.now();
             let is_empty = records.is_empty();
-            let marks: Vec<Mark> = records.into_iter().map(|record| Mark::new(record, FIRST, now)).collect();
-            bulk.mark_many(scope, &marks).await?;
+            bulk.mark_all(scope, records, self.now()).await?;
             let Some(next) = next else { break };
             cursor = next;
             if !is_empty {

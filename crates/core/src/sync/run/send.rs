@@ -1,17 +1,20 @@
 //! From Tandem's table to the platform: marked records are handed to the sender in the order of the marks, and marks, log and
 //! source are told what became of them.
 
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::identity::RecordKey;
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::RemoteId;
 use crate::error::{Failure, Result};
 use crate::jobs::message::Task;
 use crate::mapping::Response;
 use crate::policy;
-use crate::ports::bulk::{BATCH, Mark, MarkCursor};
+use crate::ports::bulk::{BATCH, Mark, MarkCursor, Origin};
 use crate::ports::source::RowStatus;
 use crate::sync::batches::{Ended, Item, Joining, Queues, Sender};
 use crate::sync::decision;
@@ -29,6 +32,16 @@ struct Sending<'a> {
     objects: ObjectSender<'a>,
     /// Contacts whose memberships are open.
     joining: Vec<Joining>,
+    met: Met,
+}
+
+/// Which people this run came to. A record may have two marks: one by itself, and one of a pack.
+#[derive(Default)]
+struct Met {
+    /// Eight bytes for each: that one is taken for another does no harm.
+    records: HashSet<u64>,
+    /// Second marks, whose turn comes when nothing is under way of the records any more.
+    again: BTreeMap<RecordKey, Mark>,
 }
 
 /// What follows from the results of a call, before it is written.
@@ -48,6 +61,8 @@ pub(super) struct Following {
 
 /// Memberships are set when so many contacts wait for theirs: a few bytes each.
 const MOST_JOINING: usize = 20_000;
+/// So many second marks are gone through by one run; others wait for the next one.
+const MOST_AGAIN: usize = 20_000;
 /// How long a contact that another writer holds is left alone at least.
 const HELD: SignedDuration = SignedDuration::from_secs(2);
 /// When a contact that a job of its own writes is looked at again.
@@ -67,7 +82,8 @@ impl Run<'_> {
     pub(super) async fn send_some(&mut self, most: usize) -> Step<(usize, bool)> {
         let sender = Sender::of_run(self.desk, &self.log.id);
         let objects = ObjectSender::new(self.desk, self.state.objects.seen_at);
-        let mut sending = Sending { sender, objects, queues: Queues::default(), joining: Vec::new() };
+        let (queues, joining, met) = (Queues::default(), Vec::new(), Met::default());
+        let mut sending = Sending { sender, objects, queues, joining, met };
         let sent = self.send_marked(&mut sending, most).await;
         // What was written is settled, whatever came then: or its memberships would be set once more.
         let joined = self.settle_memberships(&mut sending.joining).await;
@@ -86,10 +102,29 @@ impl Run<'_> {
             }
             cursor = next;
         }
+        self.flush_all(sending).await?;
+        self.send_again(sending).await?;
+        Ok((due, cursor.is_some()))
+    }
+
+    /// Goes through the second marks of records: mostly, nothing is left to do for them.
+    async fn send_again(&mut self, sending: &mut Sending<'_>) -> Step<()> {
+        let again: Vec<Mark> = std::mem::take(&mut sending.met.again).into_values().collect();
+        if !again.is_empty() {
+            self.settle_memberships(&mut sending.joining).await?;
+        }
+        for some in again.chunks(BATCH) {
+            self.place(some.to_vec(), sending).await?;
+            self.flush_all(sending).await?;
+        }
+        Ok(())
+    }
+
+    async fn flush_all(&mut self, sending: &mut Sending<'_>) -> Step<()> {
         while !sending.queues.is_empty() {
             self.flush(sending).await?;
         }
-        Ok((due, cursor.is_some()))
+        Ok(())
     }
 
     /// Makes a batch call.
@@ -119,9 +154,15 @@ impl Run<'_> {
         // Their part of the outbox is the first: people come after what they belong to.
         let (due, others): (Vec<Mark>, Vec<Mark>) = due.into_iter().partition(|mark| mark.record.kind().is_person());
         self.send_objects(others, &mut sending.objects).await?;
-        sending.sender.place_all(due, false, &mut sending.queues).await?;
-        self.note_ended(sending).await?;
+        let due = due.into_iter().filter_map(|mark| sending.met.first_of(mark)).collect();
+        self.place(due, sending).await?;
         Ok(count)
+    }
+
+    async fn place(&mut self, marks: Vec<Mark>, sending: &mut Sending<'_>) -> Step<()> {
+        sending.sender.place_all(marks, false, &mut sending.queues).await?;
+        self.note_ended(sending).await?;
+        Ok(())
     }
 
     /// Notes what became of contacts: on their marks, in the log and at the source.
@@ -267,6 +308,21 @@ impl Run<'_> {
     }
 }
 
+impl Met {
+    /// The mark, if it is the first of its record; a second one is kept for later.
+    fn first_of(&mut self, mark: Mark) -> Option<Mark> {
+        let mut hasher = DefaultHasher::new();
+        mark.record.hash(&mut hasher);
+        if self.records.insert(hasher.finish()) {
+            return Some(mark);
+        }
+        if self.again.len() < MOST_AGAIN {
+            self.again.entry(mark.record.clone()).or_insert(mark);
+        }
+        None
+    }
+}
+
 impl Following {
     /// A contact that can't be written, because others have its address, is put into its segments all the same. Its mark stays:
     /// one that was never stored takes none away.
@@ -274,7 +330,7 @@ impl Following {
         let (add, remove) = item.draft.segment_changes();
         let Some(contact) = item.draft.remote_id().filter(|_| !item.draft.link.duplicates.is_empty()) else { return };
         if !add.is_empty() || !remove.is_empty() {
-            let mark = Mark { stamp: Some(String::new()), ..item.mark.clone() };
+            let mark = Mark { origin: Origin::Nowhere, ..item.mark.clone() };
             self.joining.push(Joining { mark, contact: contact.clone(), add, remove });
         }
     }

@@ -1,12 +1,13 @@
-//! Deletes all that a partition holds.
+//! Writes without a condition, many in one call: DynamoDB bills each once, and a part of a transaction twice.
 
-use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
+use futures::{StreamExt, TryStreamExt};
 use tandem_core::error::Result;
 
-use super::access::BATCH_PAUSES;
+use super::access::{BATCH_PAUSES, CALLS_AT_ONCE};
 use super::failure::{of_sdk, storage};
 use super::keys::Key;
-use super::row::{attributes, key_of};
+use super::row::{Item, attributes, key_of};
 use super::table::{SERVICE, Table, unbuilt};
 
 /// How many writes DynamoDB takes in one call.
@@ -16,12 +17,23 @@ impl Table {
     /// Deletes the items of a partition. One read call per megabyte and one write call for 25 items.
     pub(super) async fn clear(&self, pk: String) -> Result<()> {
         let items = self.partition(pk, None).await?;
-        let keys: Vec<Key> = items.iter().filter_map(key_of).collect();
-        for some in keys.chunks(BATCH) {
-            let deletions = some.iter().cloned().map(deletion).collect::<Result<_>>()?;
-            self.write_batch(deletions).await?;
-        }
-        Ok(())
+        self.delete_many(items.iter().filter_map(key_of).collect()).await
+    }
+
+    /// Deletes items, in no order. One write call for 25, a few at a time.
+    pub(super) async fn delete_many(&self, keys: Vec<Key>) -> Result<()> {
+        self.write_batches(keys.into_iter().map(deletion).collect::<Result<_>>()?).await
+    }
+
+    /// Writes items over whatever is there, in no order. One write call for 25, a few at a time.
+    pub(super) async fn put_many(&self, items: Vec<Item>) -> Result<()> {
+        self.write_batches(items.into_iter().map(putting).collect::<Result<_>>()?).await
+    }
+
+    async fn write_batches(&self, writes: Vec<WriteRequest>) -> Result<()> {
+        let batches: Vec<Vec<WriteRequest>> = writes.chunks(BATCH).map(<[WriteRequest]>::to_vec).collect();
+        let calls = futures::stream::iter(batches).map(|batch| self.write_batch(batch));
+        calls.buffer_unordered(CALLS_AT_ONCE).try_collect().await
     }
 
     /// Makes the writes, and makes those again that DynamoDB leaves out.
@@ -46,4 +58,9 @@ impl Table {
 fn deletion(key: Key) -> Result<WriteRequest> {
     let request = DeleteRequest::builder().set_key(Some(attributes(key))).build().map_err(unbuilt)?;
     Ok(WriteRequest::builder().delete_request(request).build())
+}
+
+fn putting(item: Item) -> Result<WriteRequest> {
+    let request = PutRequest::builder().set_item(Some(item)).build().map_err(unbuilt)?;
+    Ok(WriteRequest::builder().put_request(request).build())
 }
