@@ -154,10 +154,10 @@ fn updating(
 ) -> Option<(String, Vec<AttributeValue>)> {
     let Key { pk, sk } = key_of(item)?;
     let set: Vec<_> = in_order(item).into_iter().filter(|(name, _)| !is_key(name)).collect();
-    let assigned: Vec<String> = set.iter().map(|(name, _)| format!("{name} = ?")).collect();
+    let assigned = set.iter().map(|(name, _)| format!(" SET {name} = ?"));
     let gone = optional.iter().filter(|name| !item.contains_key(**name)).map(|name| format!(" REMOVE {name}"));
-    let (assigned, gone) = (assigned.join(", "), gone.collect::<String>());
-    let text = format!("UPDATE \"{table}\" SET {assigned}{gone} WHERE pk = ? AND sk = ? AND ({condition})");
+    let clauses: String = assigned.chain(gone).collect();
+    let text = format!("UPDATE \"{table}\"{clauses} WHERE pk = ? AND sk = ? AND ({condition})");
     let parameters = set.into_iter().map(|(_, value)| value.clone());
     let parameters = parameters.chain([AttributeValue::S(pk), AttributeValue::S(sk)]).chain(values);
     Some((text, parameters.collect()))
@@ -219,20 +219,22 @@ mod tests {
     fn an_item_is_made_or_changed_as_a_whole() {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let of = |name: &str, value| (name.to_owned(), value);
-        let item = Item::from([of("pk", text("p")), of("sk", text("s")), of("revision", number(3))]);
+        let item =
+            Item::from([of("pk", text("p")), of("sk", text("s")), of("revision", number(3)), of("at", number(1))]);
         assert_eq!(
             inserting("t", &item),
             (
-                "INSERT INTO \"t\" VALUE {'pk': ?, 'sk': ?, 'revision': ?}".to_owned(),
-                vec![text("p"), text("s"), number(3)]
+                "INSERT INTO \"t\" VALUE {'pk': ?, 'sk': ?, 'at': ?, 'revision': ?}".to_owned(),
+                vec![text("p"), text("s"), number(1), number(3)]
             )
         );
         let condition = ("revision = ?".to_owned(), vec![number(2)]);
         assert_eq!(
             updating("t", &item, &["revision", "owner"], condition),
             Some((
-                "UPDATE \"t\" SET revision = ? REMOVE owner WHERE pk = ? AND sk = ? AND (revision = ?)".to_owned(),
-                vec![number(3), text("p"), text("s"), number(2)]
+                "UPDATE \"t\" SET at = ? SET revision = ? REMOVE owner WHERE pk = ? AND sk = ? AND (revision = ?)"
+                    .to_owned(),
+                vec![number(1), number(3), text("p"), text("s"), number(2)]
             ))
         );
     }
