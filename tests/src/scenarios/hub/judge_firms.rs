@@ -29,10 +29,11 @@ pub(super) async fn companies(
     for firm in people.firms.all.iter().filter(|firm| firm.known) {
         wrong.extend(differences(firm, &companies, place));
     }
-    let known = people.firms.all.iter().filter(|firm| firm.known).count();
-    if companies.len() != known {
-        wrong.push(format!("{} companies in Mautic {place} of {}, not {known}", companies.len(), people.domain));
-    }
+    let names: Vec<Value> =
+        people.firms.all.iter().filter(|firm| firm.known).map(|firm| json!(firm.values["name"])).collect();
+    let name = |fields: &Map<String, Value>| fields.get("companyname").cloned().unwrap_or_default();
+    let strange = companies.iter().map(|(id, fields)| (id, name(fields))).filter(|(_, name)| !names.contains(name));
+    wrong.extend(strange.map(|(id, name)| format!("company {id} in Mautic {place} of {}: {name}", people.domain)));
     let living = people.all.iter().filter(|person| !person.erased);
     wrong.extend(living.filter_map(|person| membership(person, people, &companies, contacts, place)));
     Ok(wrong)
