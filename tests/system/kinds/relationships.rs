@@ -52,6 +52,22 @@ async fn a_person_who_moves_leaves_the_old_company_and_joins_the_new_one() {
     assert!(shop.belongs_to("u1@example.com").await.is_empty());
 }
 
+/// Whoever is written is looked at before: the company's name still stands in the contact then.
+#[tokio::test]
+async fn whoever_leaves_an_organisation_does_not_take_its_name_along() {
+    let shop = Shop::open().await;
+    shop.rows(json!([organisation("o1", "Globex"), person("u1", "o1")])).await;
+    shop.settle().await;
+    let left = json!({"id": "u1", "email": "u1@example.com", "first_name": "Adah", "organisation_id": null});
+    shop.rows(json!([left, organisation("o1", "Globex International")])).await;
+    shop.settle().await;
+    assert!(shop.belongs_to("u1@example.com").await.is_empty());
+    let contact = shop.system.contact("u1@example.com");
+    assert_eq!((contact.fields.get("company"), &contact.fields["firstname"]), (None, &json!("Adah")));
+    assert_eq!(shop.stored(Kind::Person, "u1").await.record.unwrap().fields.get("company"), None);
+    assert_eq!(shop.companies().await.into_values().collect::<Vec<_>>(), ["Globex International"]);
+}
+
 #[tokio::test]
 async fn of_several_organisations_the_primary_one_is_joined_last() {
     let shop = Shop::open().await;

@@ -159,7 +159,10 @@ pub fn merge(
         contested: 0,
         unreadable: 0,
     };
-    let may_come_back = |rule: &&FieldRule| rule.pulls() && !book.rules.gives_way(rule, &record.fields);
+    // Whoever leaves an organisation still has its name there until the relationship is ended.
+    let still_belongs = |rule: &FieldRule| rule.gives_way_to.is_some() && link.associations.related().next().is_some();
+    let may_come_back =
+        |rule: &&FieldRule| rule.pulls() && !book.rules.gives_way(rule, &record.fields) && !still_belongs(rule);
     for rule in book.rules.rules().iter().filter(may_come_back).filter(|rule| reader.has_field(rule)) {
         let sides = question::Sides { record, link, shown, reader: &reader, wanted: &wanted, cleared: &cleared };
         if let Some(question) = sides.of(rule) {
