@@ -136,7 +136,9 @@ impl MauticSimulator {
     /// Changes the state. When this returns, the change is with the operating system, where there is a journal.
     pub(crate) fn write<R>(&self, change: impl FnOnce(&mut Store) -> R) -> R {
         let mut database = lock(&self.inner.database);
+        database.store.stop_clock();
         let result = change(&mut database.store);
+        database.store.start_clock();
         database.commit();
         result
     }

@@ -25,6 +25,8 @@ pub(crate) struct Store {
     pub(crate) version: MauticVersion,
     /// How far its clock is ahead of the machine's.
     pub(crate) ahead: SignedDuration,
+    /// The moment at which the clock stands, while something is changed.
+    stopped_at: Option<Timestamp>,
     contacts: Table<Contact>,
     /// Contacts by lower-cased address; several where the race made duplicates.
     by_email: HashMap<String, BTreeSet<u64>>,
@@ -84,7 +86,19 @@ impl Store {
 
     /// The time now, by the clock of the database.
     pub(crate) fn now(&self) -> Timestamp {
-        clock::now().saturating_add(self.ahead).unwrap_or(Timestamp::MAX)
+        let now = self.stopped_at.unwrap_or_else(clock::now);
+        now.saturating_add(self.ahead).unwrap_or(Timestamp::MAX)
+    }
+
+    /// From now on everything happens at one moment: what one change writes has one date, as in the recordings, also where the
+    /// second ends in the middle of it.
+    pub(crate) fn stop_clock(&mut self) {
+        self.stopped_at = Some(clock::now());
+    }
+
+    /// The clock goes on.
+    pub(crate) fn start_clock(&mut self) {
+        self.stopped_at = None;
     }
 
     /// The authorship of something that somebody makes now.
