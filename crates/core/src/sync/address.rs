@@ -71,7 +71,7 @@ impl Desk {
             if lease.is_some_and(|lease| lease.is_held(self.now())) {
                 return Ok(Settled::Held);
             }
-            let next = match self.correction(&record, &link, shown) {
+            let next = match self.checked(key, self.correction(&record, &link, shown)).await? {
                 Correction::Nothing => return Ok(settled),
                 Correction::Agreed => self.agreed(&link, shown),
                 Correction::Contest => self.contested_address(&record, &link, shown),
@@ -80,26 +80,26 @@ impl Desk {
                     settled = Settled::LeftToPerson;
                     self.seen_address(&link, shown)
                 }
-                Correction::Take(email) => match self.obstacle(key, &email).await? {
-                    None => {
-                        if self.take_address(key, stored, &email, shown.at).await? == Attempt::Done {
-                            settled = Settled::TakenBack;
-                        }
-                        // The link follows once it is read again: both sides agree then.
-                        continue;
+                Correction::Take(email) => {
+                    if self.take_address(key, stored, &email, shown.at).await? == Attempt::Done {
+                        settled = Settled::TakenBack;
                     }
-                    Some(reason) => {
-                        self.leave_address_to_person(key, reason, correlation_id).await?;
-                        settled = Settled::LeftToPerson;
-                        self.seen_address(&link, shown)
-                    }
-                },
+                    // The link follows once it is read again: both sides agree then.
+                    continue;
+                }
             };
             if self.relink_address(key, &next, link.revision).await? == Attempt::Done {
                 return Ok(settled);
             }
         }
         Ok(Settled::Held)
+    }
+
+    /// The correction, unless something stands against the address: then it is left to a person.
+    async fn checked(&self, key: &RecordKey, correction: Correction) -> Result<Correction> {
+        let Correction::Take(email) = correction else { return Ok(correction) };
+        let obstacle = self.obstacle(key, &email).await?;
+        Ok(obstacle.map_or(Correction::Take(email), Correction::Leave))
     }
 
     async fn relink_address(&self, key: &RecordKey, link: &Link, revision: u64) -> Result<Attempt> {
