@@ -209,7 +209,7 @@ async fn judge_log(project: &Supabase, log: &RunLog, rows: &[Row]) -> Result<(),
     let rest = ["t".to_owned(), log.rejected.to_string()];
     let wanted: SqlRow = wanted.into_iter().chain(rest).map(Some).collect();
     let found = project.sql(text).await;
-    if found == [wanted] { Ok(()) } else { Err(format!("the log of runs is not right: {found:?}")) }
+    if found == [wanted.clone()] { Ok(()) } else { Err(format!("the log of runs is {found:?} and not {wanted:?}")) }
 }
 
 async fn nothing_is_left(desk: &Arc<Desk>, system: &System, calls: u64) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! How far a run came: stored on the way, and told at its end.
 
+use std::time::Duration;
+
 use crate::error::Result;
 use crate::policy;
 use crate::ports::Attempt;
@@ -8,6 +10,9 @@ use crate::sync::operations;
 use crate::sync::services::Desk;
 
 use super::{Ran, Run, Step, Stopped, taking};
+
+/// How long a source that can't be told of a run has to come back, before each further try.
+const TOLD_AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
 impl Run<'_> {
     /// Writes the log and gives the lease back.
@@ -72,8 +77,13 @@ impl Run<'_> {
         if did_nothing {
             return;
         }
-        if let Err(failure) = services.source.report_run(&integration.scope, &self.log).await {
-            tracing::warn!(kind = ?failure.kind, "the source was not told of the run: {failure}");
+        // What a run that is over did is told by nobody else.
+        let mut pauses = TOLD_AGAIN_AFTER.iter().filter(|_| is_over);
+        while let Err(failure) = services.source.report_run(&integration.scope, &self.log).await {
+            match pauses.next().filter(|_| policy::may_pass_soon(failure.kind)) {
+                Some(pause) => services.sleep.sleep(*pause).await,
+                None => return tracing::warn!(kind = ?failure.kind, "the source was not told of the run: {failure}"),
+            }
         }
     }
 
