@@ -1,19 +1,25 @@
 #!/usr/bin/env bash
-# Runs every test, and says at the end how long each stage took. The test runner comes last, so that its closing lines end the
-# output; the times of the stages before it stand above them.
+# Runs every test, and says at the end how long each stage took, and all of them together, however it ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 stages=()
 stage=
 started=$SECONDS
+trap report EXIT
 report() {
     local line
+    end_stage
     printf '\n== How long the stages took, in seconds\n'
     for line in "${stages[@]}"; do printf '%s\n' "$line"; done
+    printf '%6d  altogether\n' "$SECONDS"
+}
+end_stage() {
+    [[ -z $stage ]] || stages+=("$(printf '%6d  %s' $((SECONDS - started)) "$stage")")
+    stage=
 }
 say() {
-    [[ -z $stage ]] || stages+=("$(printf '%6d  %s' $((SECONDS - started)) "$stage")")
+    end_stage
     stage=$1 started=$SECONDS
     printf '\n== %s\n' "$1"
 }
@@ -55,7 +61,6 @@ say "Examples in the documentation"
 cargo test --workspace --doc
 
 say "Tests"
-report
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --all-targets --no-fail-fast
 else

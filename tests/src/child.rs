@@ -16,6 +16,7 @@ pub struct DevServer {
     data_dir: PathBuf,
     port: u16,
     environment: Vec<(String, String)>,
+    scheduled: bool,
 }
 
 impl DevServer {
@@ -27,7 +28,14 @@ impl DevServer {
     pub fn new(data_dir: &Path, environment: Vec<(String, String)>) -> Self {
         let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = probe.local_addr().expect("an address").port();
-        Self { data_dir: data_dir.to_owned(), port, environment }
+        Self { data_dir: data_dir.to_owned(), port, environment, scheduled: true }
+    }
+
+    /// The same without its schedule: it does what it is called for and what it queued, and no run makes lists in Mautic.
+    #[must_use]
+    pub fn without_schedule(mut self) -> Self {
+        self.scheduled = false;
+        self
     }
 
     /// The same with a variable more.
@@ -59,6 +67,7 @@ impl DevServer {
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(["dev", "--port", &self.port.to_string()])
+            .args((!self.scheduled).then_some("--no-schedule"))
             .env("TANDEM_API_KEY", KEY)
             .env("TANDEM_LOG", "error")
             .envs(self.environment.iter().cloned())

@@ -1,10 +1,13 @@
 //! The `tandem` command as a newcomer meets it: beside a server, without one, without a Mautic, and when something waits.
 
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tandem_simulators::mautic::{FaultKind, FaultRule};
 use tandem_tests::client::Caller;
 use tandem_tests::command::{Printed, serving, tandem};
 use tandem_tests::system::KEY;
@@ -36,6 +39,23 @@ impl Home {
 
     fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Puts people into Tandem's table.
+    async fn import(&self, csv: &str) {
+        let file = self.path().join("people.csv");
+        std::fs::write(&file, csv).unwrap();
+        let imported = self.run(&["import", file.to_str().unwrap()]).await;
+        assert!(imported.success, "{imported:?}");
+    }
+
+    /// Has the simulated Mautic of the server fail in these ways and no others.
+    async fn faults(&self, rules: &[FaultRule]) {
+        let running: Value =
+            serde_json::from_str(&std::fs::read_to_string(self.path().join("running.json")).unwrap()).unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("{}/_control/faults", running["simulator"].as_str().unwrap());
+        assert!(client.post(url).json(rules).send().await.unwrap().status().is_success());
     }
 
     /// Starts a server with the home's variables.
@@ -147,6 +167,125 @@ async fn the_status_tells_what_waits_and_the_health_check_tells_it_to_callers_wi
     let told = caller.send(caller.bare(Method::GET, "/health").bearer_auth(KEY)).await.unwrap();
     assert_eq!(told.data()["waiting"]["outbox"]["waiting"], json!(0), "{:?}", told.body);
     assert!(told.data()["waiting"]["runs"]["lastSuccess"].is_string(), "{:?}", told.body);
+}
+
+/// A table of forty people, in which the first names are as many as are asked for.
+fn forty_people(named: usize) -> String {
+    let name = |number| if number < named { "Ada" } else { "" };
+    let lines = (0..40).map(|number| format!("{number},p{number}@example.com,{}\n", name(number)));
+    ["id,email,first_name\n".to_owned()].into_iter().chain(lines).collect()
+}
+
+#[tokio::test]
+async fn a_run_that_would_lose_too_much_is_told_by_the_dry_run_the_run_the_status_and_the_health_check() {
+    let home = Home::new(&[("TANDEM_API_KEY", KEY)]);
+    let (_server, caller) = home.serve(&["--simulate"]).await;
+    home.import(&forty_people(40)).await;
+    assert!(home.run(&["sync"]).await.success);
+    home.import(&forty_people(20)).await;
+    let planned = home.run(&["sync", "--dry-run"]).await;
+    assert!(planned.success && planned.out.starts_with("WOULD HALT: "), "{planned:?}");
+    let halted = home.run(&["sync"]).await;
+    assert_eq!(halted.status, Some(1), "{halted:?}");
+    let told = home.run(&["status"]).await;
+    assert!(told.out.contains("HALTED") && told.out.contains(" ago)"), "{told:?}");
+    let runs = &home.json(&["status"]).await["integrations"][0]["runs"];
+    assert!(runs["haltedSince"].is_string() && runs["error"].is_string(), "{runs}");
+    let health = caller.send(caller.bare(Method::GET, "/health").bearer_auth(KEY)).await.unwrap();
+    assert!(health.data()["waiting"]["runs"]["haltedSince"].is_string(), "{:?}", health.body);
+    assert!(home.run(&["sync", "--accept-losses"]).await.success);
+    assert!(!home.run(&["status"]).await.out.contains("HALTED"));
+}
+
+#[tokio::test]
+async fn a_run_with_contacts_that_failed_ends_the_command_with_status_1_and_they_are_told_as_waiting() {
+    let home = Home::new(&[("TANDEM_API_KEY", KEY)]);
+    let (_server, caller) = home.serve(&["--simulate"]).await;
+    home.import("id,email\n1,a@example.com\n").await;
+    let error = json!({"errors": [{"code": 400, "message": "refused", "details": {"email": ["not valid"]}}]});
+    let refused = FaultRule::new(FaultKind::Status).status(400).method("PUT").path("/api/contacts/batch/edit");
+    home.faults(&[FaultRule { body: Some(error.to_string()), ..refused }]).await;
+    let synced = home.run(&["sync"]).await;
+    assert_eq!(synced.status, Some(1), "{synced:?}");
+    assert!(synced.err.contains("1 contacts could not be written"), "{synced:?}");
+    let told = home.run(&["status"]).await;
+    assert!(told.out.contains("1 contacts, 0 due, 1 failing"), "{told:?}");
+    let health = caller.send(caller.bare(Method::GET, "/health").bearer_auth(KEY)).await.unwrap();
+    assert_eq!(health.data()["waiting"]["outbox"]["failing"], json!(1), "{:?}", health.body);
+    assert_eq!(home.run(&["sync"]).await.status, Some(1), "as long as they fail");
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_is_told_with_what_waits_and_a_person_clears_it() {
+    let home = Home::new(&[("TANDEM_API_KEY", KEY)]);
+    let (_server, caller) = home.serve(&["--simulate"]).await;
+    let mut used_up = FaultRule::new(FaultKind::Status).status(429);
+    used_up.retry_after = Some(3_000);
+    home.faults(&[used_up]).await;
+    let answer = caller.upsert(json!({"contact": {"email": "a@example.com"}})).await.unwrap();
+    assert_eq!(answer.status, 202, "{:?}", answer.body);
+    let told = home.run(&["status"]).await;
+    assert!(told.out.contains("Mautic takes no more calls until"), "{told:?}");
+    assert!(told.out.contains("1 jobs wait, 0 under way, the oldest from"), "{told:?}");
+    let status = home.json(&["status"]).await;
+    assert!(status["queue"]["oldestQueuedAt"].is_string(), "{status}");
+    assert!(status["integrations"][0]["budgetExhaustedUntil"].is_string(), "{status}");
+    let health = caller.send(caller.bare(Method::GET, "/health").bearer_auth(KEY)).await.unwrap();
+    let waiting = &health.data()["waiting"];
+    assert!(waiting["budgetExhaustedUntil"].is_string() && waiting["queue"]["oldestQueuedAt"].is_string(), "{waiting}");
+    home.faults(&[]).await;
+    assert!(!home.run(&["connect", "mautic"]).await.success, "nobody calls before the time that Mautic named");
+    assert!(home.run(&["budget", "show"]).await.out.contains("used up until"));
+    assert_eq!(home.json(&["budget", "clear"]).await["cleared"], json!(true));
+    assert!(home.run(&["connect", "mautic"]).await.success);
+    assert!(!home.run(&["status"]).await.out.contains("takes no more calls"));
+}
+
+/// What is not for its owner alone, of a folder and all that is in it.
+fn open_to_others(path: &Path) -> Vec<String> {
+    let known = path.symlink_metadata().unwrap();
+    let (mode, wanted) = (known.permissions().mode() & 0o777, if known.is_dir() { 0o700 } else { 0o600 });
+    let mut open: Vec<String> =
+        (mode != wanted).then(|| format!("{} is {mode:o}", path.display())).into_iter().collect();
+    if known.is_dir() {
+        let inside = std::fs::read_dir(path).unwrap();
+        open.extend(inside.flat_map(|entry| open_to_others(&entry.unwrap().path())));
+    }
+    open
+}
+
+#[tokio::test]
+async fn the_data_folder_of_a_running_server_and_all_in_it_are_for_their_owner_alone() {
+    let home = Home::new(&[("TANDEM_API_KEY", KEY)]);
+    set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+    // The second server finds what the first one left.
+    for _ in 0..2 {
+        let (mut server, caller) = home.serve(&["--simulate"]).await;
+        let answer = caller.upsert(json!({"contact": {"email": "a@example.com"}})).await.unwrap();
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        assert!(home.run(&["sync"]).await.success);
+        let files = std::fs::read_dir(home.path()).unwrap().count();
+        assert!(files >= 4, "{files} files: table, queue, the simulated Mautic's, the note of the server");
+        assert_eq!(open_to_others(home.path()), Vec::<String>::new());
+        server.kill().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_demo_works_from_any_folder() {
+    let (data, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let arguments = ["--json", "demo", "--once", "--port", "0", "--rows", "5"];
+    let ended = tokio::process::Command::new(tandem_tests::paths::program("tandem"))
+        .env_clear()
+        .current_dir(elsewhere.path())
+        .arg("--data-dir")
+        .arg(data.path())
+        .args(arguments)
+        .output()
+        .await
+        .unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0, "nothing is left there");
 }
 
 #[tokio::test]

@@ -269,3 +269,35 @@ async fn a_write_that_can_never_succeed_is_parked_with_its_reason_and_advice() {
     assert_eq!(parked.len(), 1);
     assert!(!parked[0].advice.is_empty() && !parked[0].reason.message.contains("refuse@"));
 }
+
+#[tokio::test]
+async fn no_more_calls_a_minute_are_made_than_the_operator_allows_and_the_rest_is_queued() {
+    // One of them asks Mautic for its fields.
+    for (allowed, made, left) in [("3", 3, 3), ("off", 6, 0)] {
+        let options = Options::default().without_worker().with("MAUTIC_CALLS_PER_MINUTE", allowed);
+        let system = System::with(options.without_fields()).await;
+        let mut queued = 0;
+        for number in 0..5 {
+            let payload = json!({"contact": {"email": format!("p{number}@example.com")}});
+            let answer = system.caller.upsert(payload).await.unwrap();
+            assert!(answer.is_taken(), "{allowed}: {}", answer.body);
+            queued += u64::from(answer.status == 202);
+        }
+        assert_eq!((system.calls(), queued), (made, left), "{allowed}");
+    }
+}
+
+#[tokio::test]
+async fn work_in_the_background_leaves_the_share_of_calls_that_the_operator_keeps_for_callers() {
+    for (reserve, left) in [("0", 0), ("25", 5)] {
+        let options = Options::default().without_worker().with("MAUTIC_INTERACTIVE_RESERVE", reserve);
+        let system = System::with(options).await;
+        system.mautic.set_rate_limit(Some(20));
+        for _ in 0..10 {
+            system.in_mautic(Method::GET, "/api/contacts?limit=1", None).await;
+        }
+        let (mautic, before) = (system.foundation.mautic().unwrap().unwrap().in_background(), system.calls());
+        while mautic.segments().await.is_ok() {}
+        assert_eq!(system.calls() - before, 10 - left, "{reserve}");
+    }
+}

@@ -312,6 +312,38 @@ async fn an_identifier_that_stays_taken_is_tried_twice_in_a_run_and_the_run_ends
 }
 
 #[tokio::test]
+async fn an_identifier_that_an_administrator_made_unique_is_left_out_named_and_stays_the_others() {
+    for version in MauticVersion::ALL {
+        let mut shop = Shop::of([], of(version)).await;
+        assert!(shop.system.mautic.set_unique_identifier("supabase_id", true));
+        let other = json!({"email": "other@example.com", "supabase_id": "u1"});
+        shop.system.in_mautic(Method::POST, "/api/contacts/new", Some(other.clone())).await;
+        let answer = upsert(&shop.system, person("u1", "ada@example.com", "Ada")).await;
+        assert_eq!((answer.status, answer.complaints()), (200, vec!["id:taken".to_owned()]), "{version}");
+        assert_eq!(shop.system.contact("ada@example.com").fields["firstname"], "Ada", "{version}");
+        assert!(!shop.system.contact("ada@example.com").fields.contains_key("supabase_id"), "{version}");
+        // The same of a run: one person of three is concerned.
+        let of_run = json!({"email": "taken@example.com", "supabase_id": "u2"});
+        shop.system.in_mautic(Method::POST, "/api/contacts/new", Some(of_run)).await;
+        let rows = ["u2", "u3", "u4"].map(|id| row(id, 1, json!({"email": format!("{id}@example.com")})));
+        shop.source.put(rows);
+        let calls = shop.system.calls_of("PUT /api/contacts/batch/edit");
+        let log = shop.sync().await;
+        assert_eq!(
+            (log.created, log.failed, log.issues.get("id: refused_by_platform")),
+            (3, 0, Some(&1)),
+            "{version}: {log:?}"
+        );
+        assert!(shop.system.calls_of("PUT /api/contacts/batch/edit") - calls <= 2, "{version}");
+        assert_eq!(shop.system.contact("u3@example.com").fields["supabase_id"], "u3", "{version}");
+        shop.system.start_worker();
+        shop.system.finish().await;
+        assert_eq!(shop.system.contact("taken@example.com").fields["supabase_id"], "u2", "{version}");
+        assert!(shop.system.parked().await.is_empty(), "{version}");
+    }
+}
+
+#[tokio::test]
 async fn contacts_that_were_deleted_or_merged_are_made_anew_or_followed_by_a_run() {
     let of = |n: usize, minute, name: &str| {
         row(&format!("id-{n}"), minute, json!({"email": format!("p{n}@example.com"), "first_name": name}))
@@ -368,6 +400,7 @@ async fn every_character_of_an_address_goes_through_every_call_of_both_versions(
 async fn characters_through_calls(version: MauticVersion) {
     let mut system = System::with(of(version)).await;
     let segment = system.made_in_mautic("segments", "Readers").await;
+    let campaign = system.made_in_mautic("campaigns", "Welcome").await;
     for (number, (character, kept)) in CHARACTERS.iter().enumerate() {
         let email = format!("o{character}neil{number}@example.com");
         let answer = upsert(&system, json!({"contact": {"email": email, "first_name": "Ada"}})).await;
@@ -376,25 +409,25 @@ async fn characters_through_calls(version: MauticVersion) {
             continue;
         }
         assert_eq!((answer.status, answer.data()["action"].as_str()), (200, Some("created")), "{character}");
-        through_every_call(&mut system, &email, &segment).await;
+        through_every_call(&mut system, &email, (&segment, &campaign)).await;
     }
     let kept = CHARACTERS.iter().filter(|(_, kept)| *kept).count();
     // Of each there is one that the application made and one that was in Mautic already; both were deleted.
     assert_eq!((system.mautic.stats().contacts, system.mautic.stats().duplicates.len(), kept), (0, 0, 15));
 }
 
-async fn through_every_call(system: &mut System, email: &str, segment: &str) {
+async fn through_every_call(system: &mut System, email: &str, lists: (&str, &str)) {
     let name = |system: &System| system.contact(email).fields["firstname"].clone();
     upsert(system, json!({"contact": {"email": email, "first_name": "Eve"}})).await;
     assert_eq!(name(system), "Eve", "{email}: an update");
     let identified = json!({"action": "identify", "payload": {"email": email}});
     let answer = system.caller.call(&identified).await.unwrap();
     assert_eq!(answer.status, 200, "{email}: {}", answer.body);
-    through_calls_by_address(system, email, segment).await;
+    through_calls_by_address(system, email, lists).await;
     // A contact that only Mautic knows: looked up by its address.
     let there = json!({"email": email, "firstname": "There"});
     system.in_mautic(Method::POST, "/api/contacts/new", Some(there.clone())).await;
-    through_calls_by_address(system, email, segment).await;
+    through_calls_by_address(system, email, lists).await;
     system.in_mautic(Method::POST, "/api/contacts/new", Some(there)).await;
     let answer = upsert(system, json!({"contact": {"email": email, "first_name": "Known"}})).await;
     assert_eq!(answer.data()["action"], "updated", "{email}: {}", answer.body);
@@ -415,16 +448,55 @@ async fn lost_reply(system: &mut System, email: &str) {
     assert_eq!(gone.status, 200, "{email}: {}", gone.body);
 }
 
-/// Export, membership, deletion.
-async fn through_calls_by_address(system: &System, email: &str, segment: &str) {
-    let joined = json!({"action": "add_to_segment", "email": email, "segmentId": segment});
-    for body in [json!({"action": "export_contact", "email": email}), joined] {
+/// Export, lists both ways, deletion.
+async fn through_calls_by_address(system: &System, email: &str, (segment, campaign): (&str, &str)) {
+    let done = async |body: Value| {
         let answer = system.caller.call(&body).await.unwrap();
         assert_eq!(answer.status, 200, "{email}: {body} {}", answer.body);
-    }
-    assert_eq!(system.contact(email).segments.len(), 1, "{email}");
+        let contact = system.contact(email);
+        (contact.segments.len(), contact.campaigns.len())
+    };
+    assert_eq!(done(json!({"action": "export_contact", "email": email})).await, (0, 0), "{email}");
+    let of_segment = |action| json!({"action": action, "email": email, "segmentId": segment});
+    let of_campaign = |action| json!({"action": action, "email": email, "campaignId": campaign});
+    assert_eq!(done(of_segment("add_to_segment")).await, (1, 0), "{email}");
+    assert_eq!(done(of_campaign("add_to_campaign")).await, (1, 1), "{email}");
+    assert_eq!(done(of_segment("remove_from_segment")).await, (0, 1), "{email}");
+    assert_eq!(done(of_campaign("remove_from_campaign")).await, (0, 0), "{email}");
     let answer = system.caller.call(&json!({"action": "delete_contact", "email": email})).await.unwrap();
     assert_eq!((answer.status, system.contacts_with(email).len()), (200, 0), "{email}: {}", answer.body);
+}
+
+#[tokio::test]
+async fn every_character_of_an_address_goes_through_an_event_and_a_chosen_row_of_both_versions() {
+    for version in MauticVersion::ALL {
+        let address = |number: usize, character: char| format!("o{character}chosen{number}@example.com");
+        let kept = || CHARACTERS.iter().enumerate().filter(|(_, (_, kept))| *kept).map(|(n, (c, _))| (n, *c));
+        let rows = kept().map(|(number, character)| {
+            row(&format!("id-{number}"), 1, json!({"email": address(number, character), "first_name": "Chosen"}))
+        });
+        let mut shop = Shop::of(rows, of(version)).await;
+        shop.system.start_worker();
+        for (number, character) in kept() {
+            let (email, how) = (address(number, character), format!("{version}: {character}"));
+            // One that only Mautic knows, so that the event has to find it by the address.
+            let there = json!({"email": email, "firstname": "There"});
+            shop.system.in_mautic(Method::POST, "/api/contacts/new", Some(there)).await;
+            let user = json!({"id": format!("id-{number}"), "email": email, "last_name": "Told"});
+            let event = json!({"id": format!("evt-{number}"), "name": "user_signup", "user": user});
+            let posted = shop.system.caller.keyed(Method::POST, "/events").json(&event);
+            assert!(shop.system.caller.send(posted).await.unwrap().is_taken(), "{how}");
+            shop.system.finish().await;
+            assert_eq!(shop.system.contact(&email).fields["lastname"], "Told", "{how}");
+        }
+        let ids: Vec<String> = kept().map(|(number, _)| format!("id-{number}")).collect();
+        let chosen = shop.desk.sync_chosen(&ids, "test").await.unwrap();
+        assert_eq!(chosen.len(), ids.len(), "{version}");
+        for (number, character) in kept() {
+            let held = shop.system.contact(&address(number, character)).fields;
+            assert_eq!((&held["firstname"], &held["lastname"]), (&json!("Chosen"), &json!("Told")), "{character}");
+        }
+    }
 }
 
 #[tokio::test]

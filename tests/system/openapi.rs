@@ -1,9 +1,11 @@
-//! The paths that are served, that are deployed, and that `docs/openapi.yaml` describes are the same ones.
+//! The paths that are served, that are deployed, and that `docs/openapi.yaml` describes are the same ones. What else the template
+//! has to say for a promise to hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Value, json};
 use tandem_app::http::{Function, ROUTES};
 use tandem_tests::paths;
 
@@ -18,7 +20,15 @@ struct Document {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Template {
+    parameters: BTreeMap<String, Parameter>,
+    conditions: BTreeMap<String, Value>,
     resources: BTreeMap<String, Resource>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Parameter {
+    default: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +60,8 @@ struct Event {
 struct Call {
     method: Option<String>,
     path: Option<String>,
+    batch_size: Option<Value>,
+    maximum_batching_window_in_seconds: Option<Value>,
 }
 
 /// A path as API Gateway takes it.
@@ -146,4 +158,17 @@ fn no_function_has_more_paths_than_its_resource_policy_takes() {
         *paths.entry(there.code).or_default() += 1;
     }
     assert!(!paths.is_empty() && paths.values().all(|count| *count <= 40), "{paths:?}");
+}
+
+/// A burst takes few calls because what waits is done together: ten at a time would take ten times the batches.
+#[test]
+fn the_worker_is_given_a_hundred_jobs_at_a_time_unless_it_is_said_otherwise() {
+    let mut template: Template = read("template.yaml");
+    assert_eq!(template.parameters["GroupJobs"].default, Some(json!("true")));
+    assert_eq!(template.conditions["GroupsJobs"], json!(["GroupJobs", "true"]));
+    let worker = template.resources.remove("QueueWorkerFunction").and_then(|worker| worker.properties);
+    let jobs = worker.and_then(|mut worker| worker.events.remove("Jobs")).expect("the worker has a queue");
+    let taken = jobs.properties.expect("how many it takes");
+    assert_eq!((jobs.kind.as_str(), taken.batch_size), ("SQS", Some(json!(["GroupsJobs", 100, 10]))));
+    assert_eq!(taken.maximum_batching_window_in_seconds, Some(json!(["GroupsJobs", 1, 0])));
 }

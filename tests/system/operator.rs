@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_simulators::MauticVersion;
+use tandem_simulators::mautic::{FaultKind, FaultRule};
 use tandem_tests::client::{Answer, Caller};
 use tandem_tests::command::{Printed, serving, tandem};
 use tandem_tests::function::{JOBS, environment};
@@ -212,6 +213,70 @@ async fn an_address_that_is_no_mautic_is_shown_with_what_answers_there() {
 }
 
 #[tokio::test]
+async fn a_website_that_is_no_mautic_is_shown_with_its_status_its_content_type_and_what_helps() {
+    let system = System::with(Options::default().without_worker()).await;
+    let sqs = SqsStub::start().await;
+    let url = format!("{}/shop", system.mautic.base_url());
+    let mut website = FaultRule::new(FaultKind::Html).status(404);
+    website.matching.path_prefix = Some("/shop".to_owned());
+    system.mautic.inject_faults(vec![website]);
+    let desk = Desk::of(&system, &sqs, &[("MAUTIC_BASE_URL", &url)]);
+    let failed = desk.run(&["connect", "mautic"]).await;
+    assert_eq!(failed.status, Some(1), "{failed:?}");
+    for part in [url.as_str(), "404", "text/html", "MAUTIC_BASE_URL"] {
+        assert!(failed.err.contains(part), "{part} in {failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn connecting_says_what_is_lost_where_the_role_may_not_read_the_audit_log() {
+    let system = System::with(Options::default().without_worker()).await;
+    let sqs = SqsStub::start().await;
+    let desk = Desk::of(&system, &sqs, &[]);
+    assert!(!desk.run(&["connect", "mautic", "--create-missing"]).await.out.contains("audit log"));
+    let mut rule = FaultRule::new(FaultKind::Status).status(200).path("/api/stats/audit_log");
+    rule.body = Some(json!({"errors": [{"message": "You do not have the view permission", "code": 403}]}).to_string());
+    system.mautic.inject_faults(vec![rule]);
+    let told = desk.run(&["connect", "mautic"]).await;
+    let lost = ["can't be read with this role", "come back by webhook only", "is put back", "learnt by webhook"];
+    for part in ["audit log"].iter().chain(&lost) {
+        assert!(told.out.contains(part), "{part} in {}", told.out);
+    }
+}
+
+#[tokio::test]
+async fn connecting_a_mautic_7_that_delivers_nothing_to_a_private_address_fails_and_names_the_setting() {
+    let options = Options::default().mautic_version(MauticVersion::V7_0).without_private_webhooks();
+    let system = System::with(options.without_worker()).await;
+    let sqs = SqsStub::start().await;
+    let desk = Desk::of(&system, &sqs, &[("MAUTIC_WEBHOOK_SECRET", WEBHOOK_SECRET)]);
+    let connect = ["connect", "mautic", "--create-missing", "--webhook-url", &system.hook().url];
+    let told = desk.run(&connect).await;
+    assert_eq!(told.status, Some(1), "{told:?}");
+    let hook = told.out.lines().find(|line| line.starts_with("webhook")).unwrap();
+    assert!(hook.contains("NOTHING ARRIVES") && hook.contains("webhook_allowed_private_addresses"), "{hook}");
+    system.mautic.set_allowed_private_addresses(&["127.0.0.1"]);
+    let mended = desk.run(&connect).await;
+    assert!(mended.success && mended.out.contains("a test delivery arrived"), "{mended:?}");
+}
+
+#[tokio::test]
+async fn the_doctor_prints_the_contacts_that_share_an_address_and_what_to_do() {
+    let system = System::with(Options::default().without_worker()).await;
+    let sqs = SqsStub::start().await;
+    let desk = Desk::of(&system, &sqs, &[]);
+    let planted = ["twin@example.com", "Twin@example.com", "single@example.com"]
+        .map(|email| json!({"email": email}).as_object().unwrap().clone());
+    let ids = system.mautic.plant_contacts(&planted);
+    let told = desk.run(&["doctor", "duplicates"]).await;
+    let line = format!("twin@example.com  contacts {}, {}", ids[0], ids[1]);
+    assert!(told.success && told.out.starts_with(&line) && told.out.contains("Merge each set"), "{line}: {told:?}");
+    assert!(!told.out.contains("single@example.com"), "{told:?}");
+    let listed = desk.json(&["doctor", "duplicates"]).await;
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+}
+
+#[tokio::test]
 async fn a_campaign_that_a_variable_names_must_be_there() {
     let system = System::with(Options::default().without_worker()).await;
     let sqs = SqsStub::start().await;
@@ -279,6 +344,20 @@ async fn a_replayed_event_goes_on_with_the_steps_that_are_left() {
     assert_eq!(system.calls_of(MEMBERSHIP), segments, "what was done stays done");
     let refused = desk.run(&["events", "replay", "evt_1"]).await;
     assert!(!refused.success && refused.err.contains("completed"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn all_that_is_parked_is_replayed_by_either_command_and_either_word() {
+    for (command, all) in [("events", "all"), ("events", "--all"), ("jobs", "all"), ("jobs", "--all")] {
+        let sqs = SqsStub::start().await;
+        let (system, desk) = with_parked_events(&sqs).await;
+        let replayed = desk.json(&[command, "replay", all]).await;
+        assert_eq!(replayed["replayed"].as_array().map(Vec::len), Some(2), "{command} {all}: {replayed}");
+        assert_eq!((system.parked().await.len(), sqs.messages(JOBS).len()), (0, 2), "{command} {all}");
+        for event in ["evt_1", "evt_2"] {
+            assert_eq!(desk.json(&["events", "show", event]).await["status"], "processing", "{command} {all}");
+        }
+    }
 }
 
 #[tokio::test]

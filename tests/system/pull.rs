@@ -163,6 +163,25 @@ async fn a_field_that_was_blanked_there_is_cleared() {
 }
 
 #[tokio::test]
+async fn a_tag_that_mautic_5_1_stores_entity_encoded_is_no_edit_and_comes_back_as_it_is_spelt() {
+    for version in MauticVersion::ALL {
+        let mut office = Office::open(Options::default().mautic_version(version)).await;
+        office.says(json!({"tags": ["o'neil", "r&d"]})).await;
+        office.pull().await;
+        office.a_second_later().await;
+        office.edits(json!({"city": "Hobart"})).await;
+        assert_eq!(office.pull().await.changed, 1, "{version}");
+        assert_eq!(office.field("tags").await, json!(["o'neil", "r&d"]), "{version}: nobody changed them");
+        office.a_second_later().await;
+        office.edits(json!({"tags": ["m&m"]})).await;
+        office.pull().await;
+        let mut tags: Vec<String> = serde_json::from_value(office.field("tags").await).unwrap();
+        tags.sort();
+        assert_eq!(tags, ["m&m", "o'neil", "r&d"], "{version}");
+    }
+}
+
+#[tokio::test]
 async fn tags_points_and_the_stage_come_back() {
     let mut office = Office::open(Options::default()).await;
     office.says(json!({"tags": ["app", "old"]})).await;

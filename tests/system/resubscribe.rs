@@ -1,5 +1,5 @@
 //! Somebody allows mail again in Mautic, while an opt-out stands. The person's own click counts, by whatever way it is learnt;
-//! an administrator's does not, unless the operator says so, and then it is told whose it was.
+//! an administrator's does not, unless the operator says so. It is told whose it was.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +76,15 @@ fn comments(system: &System) -> Vec<String> {
     entries.iter().map(|entry| entry["comments"].as_str().unwrap().to_owned()).collect()
 }
 
+/// What people see of it in the contact's timeline: that an entry was put back, and who had taken it away.
+async fn told_in_timeline(system: &System) -> Vec<String> {
+    let path = format!("/api/v1/records/{}/timeline", system.record_of(EMAIL).await.as_str());
+    let shown = system.caller.send(system.caller.keyed(Method::GET, &path)).await.unwrap();
+    let entries = shown.data()["entries"].as_array().unwrap();
+    let said = entries.iter().filter_map(|entry| entry["what"]["subject"].as_str());
+    said.filter(|said| said.contains("was put back")).map(str::to_owned).collect()
+}
+
 fn field(system: &System) -> Value {
     system.contact(EMAIL).fields["marketing_opt_in"].clone()
 }
@@ -93,6 +102,28 @@ fn row(fields: Value) -> SourceRow {
     SourceRow { kind: Kind::Person, id: "u1".to_owned(), updated_at: Some(SystemClock.now()), fields, deleted: false }
 }
 
+/// How somebody learns what was done in Mautic.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Webhook,
+    Feed,
+    Look,
+    Upsert,
+    Run,
+}
+
+/// Tandem learns what there is to learn, by a repair or a look; webhooks come by themselves.
+async fn learnt(system: &System, way: Way) {
+    match way {
+        Way::Feed => drop(system.desk().repair_gaps("test").await.unwrap()),
+        Way::Look => {
+            let until = system.now().checked_add(jiff::SignedDuration::from_mins(1)).unwrap();
+            system.desk().pull(&mut SendState::default(), until, "test").await.unwrap();
+        }
+        Way::Webhook | Way::Upsert | Way::Run => {}
+    }
+}
+
 async fn is_resubscribed(system: &System, how: &str) {
     let standing = standing(system).await;
     assert_eq!((standing.status, standing.source), (ConsentStatus::OptedIn, ConsentSource::Person), "{how}");
@@ -101,23 +132,20 @@ async fn is_resubscribed(system: &System, how: &str) {
 }
 
 #[tokio::test]
-async fn the_persons_own_click_is_a_later_opt_in_with_proof_by_webhook_and_by_the_log() {
+async fn the_persons_own_click_is_a_later_opt_in_with_proof_by_webhook_by_repair_and_by_a_look() {
     for version in MauticVersion::ALL {
-        for hooked in [true, false] {
-            let how = format!("{version}, hooked: {hooked}");
+        for way in [Way::Webhook, Way::Feed, Way::Look] {
+            let how = format!("{version}, {way:?}");
             let system = System::with(on(version)).await;
-            if hooked {
+            if way == Way::Webhook {
                 system.guard().await;
             }
             unsubscribed(&system).await;
-            if !hooked {
-                system.desk().repair_gaps("test").await.unwrap();
-            }
+            learnt(&system, way).await;
+            system.finish().await;
             assert_eq!(system.consent(EMAIL).await.unwrap(), Some(ConsentStatus::OptedOut), "{how}");
             clicked(&system).await;
-            if !hooked {
-                system.desk().repair_gaps("test").await.unwrap();
-            }
+            learnt(&system, way).await;
             system.finish().await;
             is_resubscribed(&system, &how).await;
             // Neither a run nor an upsert undoes it; the field follows.
@@ -156,16 +184,6 @@ async fn an_upsert_and_a_run_that_meet_a_lifted_entry_ask_the_log_who_lifted_it(
     }
 }
 
-/// How somebody learns of an administrator's lift.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
-    Webhook,
-    Feed,
-    Look,
-    Upsert,
-    Run,
-}
-
 #[tokio::test]
 async fn an_administrators_lift_is_put_back_once_with_the_statement_that_stands() {
     for version in MauticVersion::ALL {
@@ -186,12 +204,7 @@ async fn an_administrators_lift_is_put_back_once_with_the_statement_that_stands(
             let payload = json!({"id": "u1", "contact": {"email": EMAIL, "first_name": "Ada"}});
             let mut told = String::new();
             match way {
-                Way::Webhook => {}
-                Way::Feed => drop(desk.repair_gaps("test").await.unwrap()),
-                Way::Look => {
-                    let until = system.now().checked_add(jiff::SignedDuration::from_mins(1)).unwrap();
-                    desk.pull(&mut SendState::default(), until, "test").await.unwrap();
-                }
+                Way::Webhook | Way::Feed | Way::Look => learnt(&system, way).await,
                 Way::Upsert => {
                     let answer = system.caller.upsert(payload).await.unwrap();
                     assert_eq!(answer.complaints(), ["consent.marketing_opt_in:opt_out_kept"], "{how}");
@@ -207,7 +220,11 @@ async fn an_administrators_lift_is_put_back_once_with_the_statement_that_stands(
             let kept = comments(&system);
             assert_eq!(kept.len(), 1, "{how}");
             assert!(kept[0].starts_with("kept by Tandem: the opt-out on the platform of 20"), "{how}: {}", kept[0]);
-            assert_eq!(told.contains("Admin User (user 1)"), matches!(way, Way::Upsert | Way::Run), "{how}: {told}");
+            let answered = matches!(way, Way::Upsert | Way::Run);
+            assert_eq!(told.contains("Admin User (user 1)"), answered, "{how}: {told}");
+            let shown = told_in_timeline(&system).await;
+            assert_eq!(shown.len(), usize::from(!answered), "{how}: {shown:?}");
+            assert!(shown.iter().all(|said| said.contains("user 1 allowed mail")), "{how}: {shown:?}");
             assert_eq!(system.consent(EMAIL).await.unwrap(), Some(ConsentStatus::OptedOut), "{how}");
             // Once: what Tandem put back is nothing that it learns from, or puts back again.
             let before = system.contact(EMAIL).dnc;
@@ -215,6 +232,7 @@ async fn an_administrators_lift_is_put_back_once_with_the_statement_that_stands(
             desk.sync(SyncOptions { pull: true, ..SyncOptions::default() }).await.unwrap();
             system.finish().await;
             assert_eq!(system.contact(EMAIL).dnc, before, "{how}");
+            assert_eq!(told_in_timeline(&system).await, shown, "{how}");
         }
     }
 }
@@ -233,18 +251,42 @@ async fn an_administrators_lift_counts_where_the_operator_says_so() {
     }
 }
 
+/// The role may not read Mautic's log.
+fn without_the_log(system: &System) {
+    let mut rule = FaultRule::new(FaultKind::Status).status(200).path("/api/stats/audit_log");
+    rule.body = Some(json!({"errors": [{"message": "You do not have the view permission", "code": 403}]}).to_string());
+    system.mautic.inject_faults(vec![rule]);
+}
+
 #[tokio::test]
-async fn a_lift_that_nobody_can_name_is_put_back() {
+async fn a_lift_that_nobody_can_name_is_put_back_and_the_caller_is_told_that_it_is_not_known_whose_it_was() {
     let system = System::start().await;
     unsubscribed(&system).await;
     noticed(&system).await;
     clicked(&system).await;
-    let mut rule = FaultRule::new(FaultKind::Status).status(200).path("/api/stats/audit_log");
-    rule.body = Some(json!({"errors": [{"message": "You do not have the view permission", "code": 403}]}).to_string());
-    system.mautic.inject_faults(vec![rule]);
+    without_the_log(&system);
     let payload = json!({"id": "u1", "contact": {"email": EMAIL, "first_name": "Ada"}});
-    assert_eq!(system.caller.upsert(payload).await.unwrap().status, 200);
-    assert_eq!(comments(&system).len(), 1);
+    let answer = system.caller.upsert(payload.clone()).await.unwrap();
+    assert_eq!((answer.status, comments(&system).len()), (200, 1));
+    assert_eq!(answer.complaints(), ["consent.marketing_opt_in:opt_out_kept"]);
+    assert!(answer.body.to_string().contains("it is not known by whom"), "{}", answer.body);
+    assert!(system.caller.upsert(payload).await.unwrap().complaints().is_empty(), "once is enough");
+}
+
+#[tokio::test]
+async fn a_lift_that_nobody_can_name_is_told_in_the_timeline_when_a_webhook_brings_it() {
+    for version in MauticVersion::ALL {
+        let system = System::with(on(version)).await;
+        system.guard().await;
+        unsubscribed(&system).await;
+        system.finish().await;
+        without_the_log(&system);
+        lifted_by_admin(&system).await;
+        system.finish().await;
+        assert_eq!(comments(&system).len(), 1, "{version}");
+        let shown = told_in_timeline(&system).await;
+        assert!(shown.len() == 1 && shown[0].contains("it is not known by whom"), "{version}: {shown:?}");
+    }
 }
 
 #[tokio::test]

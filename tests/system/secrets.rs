@@ -56,6 +56,15 @@ async fn nothing_personal_and_no_secret_is_logged_even_when_everything_is() {
     exercise(&system).await;
     let text = log.text();
     assert!(text.contains("upsert_contact"), "requests are logged");
+    let is_logged = |parts: &[&str]| text.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    for failure in [
+        ["answered with an error", "code=\"invalid_request\""],
+        ["answered with an error", "code=\"refused_by_platform\""],
+        ["answered with an error", "code=\"platform_garbled\""],
+        ["a write was interrupted", "kind=Unavailable effect=Unknown"],
+    ] {
+        assert!(is_logged(&failure), "{failure:?}: failures are logged with their code or kind");
+    }
     for secret in ["canary", KEY, "demo-secret", "demo-password", "+61491570156", "Bearer", "203.0.113.77"] {
         let line = text.lines().find(|line| line.to_lowercase().contains(&secret.to_lowercase()));
         assert_eq!(line, None, "{secret}");

@@ -232,6 +232,24 @@ async fn tags_that_a_record_no_longer_has_are_taken_away_and_those_of_others_sta
 }
 
 #[tokio::test]
+async fn a_tag_that_mautic_5_1_stores_entity_encoded_is_known_again_and_taken_away() {
+    for (version, stored) in [(MauticVersion::V5_1, "r&#38;d"), (MauticVersion::V7_0, "r&d")] {
+        let system = System::with(Options::default().mautic_version(version)).await;
+        let tagged = |tags: Value| json!({"contact": {"email": "tags@example.com", "tags": tags}});
+        let id = upsert(&system, tagged(json!(["r&d", "o'neil"]))).await.contact_id().unwrap().to_owned();
+        assert!(system.contact("tags@example.com").tags.contains(&stored.to_owned()), "{version}");
+        assert_eq!(counted(&system, tagged(json!(["o'neil", "r&d"]))).await, did("unchanged", 0), "{version}");
+        // What Mautic shows is what was sent: nobody there changed the tags, and nothing of them is sent again.
+        let held = json!({"tags": ["human"]});
+        system.in_mautic(Method::PATCH, &format!("/api/contacts/{id}/edit"), Some(held)).await;
+        assert_eq!(counted(&system, tagged(json!(["r&d"]))).await, did("updated", 1), "{version}");
+        assert_eq!(system.contact("tags@example.com").tags, ["human", stored], "{version}");
+        upsert(&system, tagged(json!([]))).await;
+        assert_eq!(system.contact("tags@example.com").tags, ["human"], "{version}");
+    }
+}
+
+#[tokio::test]
 async fn attribution_is_kept_when_a_later_record_lacks_it() {
     let system = System::start().await;
     let with = |utm: Value| json!({"contact": {"email": "utm@example.com"}, "utm": utm});

@@ -9,8 +9,8 @@ use tandem_simulators::mautic::{FaultKind, FaultRule, LostReply};
 use tandem_simulators::{MauticSimulator, RunningMautic};
 use tokio::sync::watch;
 
-use super::sample::{held_by, judge};
-use super::target::{RealMautic, prefix, real_mautic, real_variables, send_all, settled};
+use super::sample::{addresses, held_by, judge};
+use super::target::{RealMautic, prefix, real_mautic, real_variables, send_all};
 use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::client::Answer;
@@ -67,21 +67,13 @@ async fn against_simulator(rows: &[Row], kills: usize, size: Size) -> Proof {
 
 async fn against_real(mautic: &RealMautic, rows: &[Row], kills: usize) -> Proof {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let server = DevServer::new(folder.path(), real_variables());
+    let server = DevServer::new(folder.path(), real_variables()).without_schedule();
     let prefix = prefix();
     let calls: Vec<Value> = rows.iter().map(|row| customers::upsert(row, &prefix)).collect();
     let sent = send_under_fire(&server, &calls, kills).await;
-    let _running = server.start().await?;
-    // Contacts that a kill left in doubt are written when their lease is over.
-    settled(folder.path(), &real_variables()).await?;
-    let addresses: Vec<String> =
-        customers::newest_by_address(rows).into_keys().map(|address| format!("{prefix}{address}")).collect();
-    let mut held = super::sample::Held::new();
-    for address in &addresses {
-        let found = mautic.with_address(address).await?;
-        held.insert(address.clone(), found.into_iter().map(|(_, fields)| fields).collect());
-    }
-    let cleaned = mautic.clean_up(addresses).await?;
+    // Contacts that a kill left in doubt are written by their jobs when their lease is over.
+    let restarted = server.start().await;
+    let (held, cleaned) = mautic.look_and_clean_up(restarted, folder.path(), &addresses(rows, &prefix)).await?;
     let (answers, killed) = sent?;
     let verdict = judge(rows, &prefix, &answers, &held)?;
     Ok(format!("{killed} kills against a real Mautic: {verdict}, 0 duplicates, 0 missing; {cleaned} cleaned up"))

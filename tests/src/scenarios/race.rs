@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::target::{RealMautic, plain_contact, prefix, real_mautic, real_variables, settled};
+use super::target::{RealMautic, plain_contact, prefix, real_mautic, real_variables};
 use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::client::{Answer, Caller};
@@ -77,26 +77,21 @@ async fn naive_contacts(addresses: usize) -> Result<usize, String> {
 
 async fn against_real(mautic: &RealMautic, addresses: usize) -> Proof {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let server = DevServer::new(folder.path(), real_variables());
-    let _running = server.start().await?;
+    let server = DevServer::new(folder.path(), real_variables()).without_schedule();
+    let running = server.start().await?;
     let prefix = prefix();
     let names: Vec<String> = (0..addresses).map(|number| format!("{prefix}{number}@example.com")).collect();
     let raced = race(&[server.caller()], &names).await;
-    settled(folder.path(), &real_variables()).await?;
-    let mut wrong = Vec::new();
-    for name in &names {
-        let found = mautic.with_address(name).await?.len();
-        if found != 1 {
-            wrong.push(format!("{found} contacts of one address"));
-        }
-    }
-    let cleaned = mautic.clean_up(names).await?;
+    let (held, cleaned) = mautic.look_and_clean_up(Ok(running), folder.path(), &names).await?;
     let queued = raced?;
+    let wrong: Vec<usize> = held.values().map(Vec::len).filter(|found| *found != 1).collect();
     match wrong.first() {
         None => Ok(format!(
             "{addresses} addresses x {AT_ONCE} requests against a real Mautic: {addresses} contacts, {queued} queued, {cleaned} cleaned up"
         )),
-        Some(first) => Err(format!("{} of {addresses} addresses are wrong: {first}", wrong.len())),
+        Some(first) => {
+            Err(format!("{} of {addresses} addresses are wrong: {first} contacts of one address", wrong.len()))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::target::{RealMautic, prefix, real_mautic, real_variables, send_all, settled};
+use super::target::{RealMautic, prefix, real_mautic, real_variables, send_all};
 use super::{Proof, Size};
 use crate::child::DevServer;
 use crate::client::Answer;
@@ -48,22 +48,19 @@ async fn against_simulator(rows: &[Row]) -> Proof {
 
 async fn against_real(mautic: &RealMautic, rows: &[Row]) -> Proof {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let server = DevServer::new(folder.path(), real_variables());
-    let _running = server.start().await?;
+    let server = DevServer::new(folder.path(), real_variables()).without_schedule();
+    let running = server.start().await?;
     let prefix = prefix();
     let calls: Vec<Value> = rows.iter().map(|row| customers::upsert(row, &prefix)).collect();
     let answers = send_all(&server.caller(), &calls, 4).await;
-    settled(folder.path(), &real_variables()).await?;
-    let addresses: Vec<String> =
-        customers::newest_by_address(rows).into_keys().map(|address| format!("{prefix}{address}")).collect();
-    let mut held = Held::new();
-    for address in &addresses {
-        let found = mautic.with_address(address).await?;
-        held.insert(address.clone(), found.into_iter().map(|(_, fields)| fields).collect());
-    }
-    let cleaned = mautic.clean_up(addresses).await?;
+    let (held, cleaned) = mautic.look_and_clean_up(Ok(running), folder.path(), &addresses(rows, &prefix)).await?;
     let verdict = judge(rows, &prefix, &answers?, &held)?;
     Ok(format!("{verdict}, against a real Mautic; {cleaned} contacts cleaned up"))
+}
+
+/// The addresses of the valid customers, as they are sent with this prefix.
+pub fn addresses(rows: &[Row], prefix: &str) -> Vec<String> {
+    customers::newest_by_address(rows).into_keys().map(|address| format!("{prefix}{address}")).collect()
 }
 
 /// The simulator's contacts by address.

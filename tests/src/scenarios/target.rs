@@ -14,7 +14,9 @@ use tandem_app::wiring::Foundation;
 use tandem_connectors::mautic::Mautic;
 use tandem_core::domain::identity::Email;
 use tandem_core::ports::{Entropy, MarketingPlatform};
+use tokio::process::Child;
 
+use super::sample::Held;
 use crate::client::{Answer, Caller};
 use crate::command::tandem;
 
@@ -72,29 +74,71 @@ impl RealMautic {
         Ok(Self { mautic, _table: table })
     }
 
-    /// The contacts that have an address: ids and fields.
-    pub async fn with_address(&self, address: &str) -> Result<Vec<(String, Map<String, Value>)>, String> {
+    /// The contacts that these addresses have once no job of the `tandem dev` over `folder` is left, and how many were deleted
+    /// then. The server is ended and the contacts are deleted whatever failed before, its start among it.
+    ///
+    /// # Errors
+    /// What failed first, as a sentence.
+    pub async fn look_and_clean_up(
+        &self,
+        server: Result<Child, String>,
+        folder: &Path,
+        addresses: &[String],
+    ) -> Result<(Held, usize), String> {
+        let (looked, ended) = match server {
+            Ok(mut server) => {
+                let looked = self.settled_contacts(folder, addresses).await;
+                // A job that is left would bring back what is cleaned up.
+                (looked, server.kill().await.map_err(|error| error.to_string()))
+            }
+            Err(why) => (Err(why), Ok(())),
+        };
+        let cleaned = self.clean_up(addresses).await;
+        let held = looked?;
+        ended?;
+        Ok((held, cleaned?))
+    }
+
+    async fn settled_contacts(&self, folder: &Path, addresses: &[String]) -> Result<Held, String> {
+        settled(folder, &real_variables()).await?;
+        let mut held = Held::new();
+        for address in addresses {
+            held.insert(address.clone(), self.with_address(address).await?);
+        }
+        Ok(held)
+    }
+
+    /// The fields of the contacts that have an address.
+    async fn with_address(&self, address: &str) -> Result<Vec<Map<String, Value>>, String> {
         let email: Email = address.parse().map_err(|_| "no address")?;
         let found = self.mautic.find_by_email(&email).await.map_err(|error| error.to_string())?;
         let mut contacts = Vec::new();
         for contact in found {
             let full = self.mautic.get(&contact.id).await.map_err(|error| error.to_string())?;
-            contacts.push((full.id.0, full.fields.into_iter().collect()));
+            contacts.push(full.fields.into_iter().collect());
         }
         Ok(contacts)
     }
 
-    /// Deletes the contacts with these addresses; gives how many there were.
-    pub async fn clean_up(&self, addresses: impl IntoIterator<Item = String>) -> Result<usize, String> {
-        let mut deleted = 0;
+    /// Deletes the contacts with these addresses; gives how many there were. What fails for one keeps no other from being deleted.
+    async fn clean_up(&self, addresses: &[String]) -> Result<usize, String> {
+        let (mut deleted, mut failed) = (0, Ok(()));
         for address in addresses {
-            let email: Email = address.parse().map_err(|_| "no address")?;
-            for contact in self.mautic.find_by_email(&email).await.map_err(|error| error.to_string())? {
-                self.mautic.delete(&contact.id).await.map_err(|error| error.to_string())?;
-                deleted += 1;
+            match self.delete_all_of(address).await {
+                Ok(some) => deleted += some,
+                Err(why) => failed = failed.and(Err(format!("some contacts are left in Mautic: {why}"))),
             }
         }
-        Ok(deleted)
+        failed.map(|()| deleted)
+    }
+
+    async fn delete_all_of(&self, address: &str) -> Result<usize, String> {
+        let email: Email = address.parse().map_err(|_| "no address")?;
+        let found = self.mautic.find_by_email(&email).await.map_err(|error| error.to_string())?;
+        for contact in &found {
+            self.mautic.delete(&contact.id).await.map_err(|error| error.to_string())?;
+        }
+        Ok(found.len())
     }
 }
 

@@ -127,6 +127,20 @@ async fn a_run_keeps_others_away_until_its_lease_is_over_or_given_back() {
 }
 
 #[tokio::test]
+async fn leases_of_runs_and_takes_whose_clock_was_years_ahead_are_over_for_everybody_else() {
+    let world = world().await;
+    let (runs, tenant) = (runs(&world), scope("a").tenant);
+    let years = 157_680_000;
+    assert!(begin(&runs, "ahead", START + years).await.is_some());
+    assert!(begin(&runs, "other", START).await.is_some());
+    assert_eq!(begin(&runs, "third", START + 1).await, None, "an ordinary one holds");
+    let take = async |owner, second| runs.begin_take(&tenant, owner, at(second + 30), at(second)).await.unwrap();
+    assert!(take("ahead", START + years).await.is_some());
+    assert!(take("other", START).await.is_some());
+    assert!(take("third", START + 1).await.is_none(), "an ordinary one holds");
+}
+
+#[tokio::test]
 async fn a_dead_runs_lease_can_be_taken_over_and_the_dead_can_change_nothing_any_more() {
     let world = world().await;
     let runs = runs(&world);

@@ -21,6 +21,17 @@ pub enum Author {
     },
 }
 
+impl Author {
+    /// Who it was, for what is kept: a user by the number alone, for the name is a person's.
+    #[must_use]
+    pub fn unnamed(&self) -> String {
+        match self {
+            Self::User { id, .. } => format!("user {id}"),
+            Self::Unknown | Self::Person | Self::Program(_) => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Author {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,7 @@
 //! Somebody took the entry away that forbids mail, while an opt-out stands here. The person's own click on the platform is a
 //! later opt-in, and the platform's log is its proof. A user's or a program's word is none, unless the operator says so: then
-//! the entry is put back, and it is told who took it away.
+//! the entry is put back, and it is told who took it away: to the caller or by the run, or else among what happened to the
+//! contact, which its timeline and the source show.
 
 use std::str::FromStr;
 
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::domain::author::Author;
 use crate::domain::consent::{ConsentEntry, ConsentLedger, ConsentSource, ConsentStatus};
+use crate::domain::engagement::{self, EngagementEvent, EngagementKind};
 use crate::domain::identity::{Email, RecordKey};
 use crate::domain::issue::{FieldIssue, IssueCode};
 use crate::domain::link::RemoteId;
@@ -68,21 +70,43 @@ fn opt_in_of(ledger: &ConsentLedger, at: Timestamp, author: &Author, rule: Admin
         (Author::User { .. }, AdminOptIn::Refuse) | (Author::Program(_) | Author::Unknown, _) => return None,
     };
     let is_later = ledger.standing().is_some_and(|standing| at > standing.at);
-    let by = match author {
-        Author::User { id, .. } => format!("user {id}"),
-        Author::Person | Author::Program(_) | Author::Unknown => "the person".to_owned(),
-    };
-    let proof = Some(format!("platform's log: {by} allowed mail again at {at}"));
+    let proof = Some(format!("platform's log: {} allowed mail again at {at}", author.unnamed()));
     is_later.then_some(ConsentEntry { status: ConsentStatus::OptedIn, source, at, proof })
 }
 
 /// That an entry was put back, and who had taken it away.
 fn put_back_issue(author: &Author) -> FieldIssue {
-    let message = format!(
-        "On the platform, {author} allowed mail to a person who opted out: the entry was put back. \
-         Only the person, or \"explicit\": true, undoes an opt-out."
-    );
+    let message = put_back_message(author, &author.to_string());
     FieldIssue::new("consent.marketing_opt_in", IssueCode::OptOutKept, message)
+}
+
+/// The same as a sentence; `by` is what the author is called in it.
+fn put_back_message(author: &Author, by: &str) -> String {
+    let lifted = match author {
+        Author::Unknown => "mail was allowed to a person who opted out, and it is not known by whom".to_owned(),
+        Author::Person | Author::Program(_) | Author::User { .. } => {
+            format!("{by} allowed mail to a person who opted out")
+        }
+    };
+    format!(
+        "On the platform, {lifted}: the entry was put back. Only the person, or \"explicit\": true, undoes an opt-out."
+    )
+}
+
+/// That an entry was put back, among what happened to a contact. Whoever learns of it, it has one name.
+fn put_back_event(contact: &RemoteId, at: Timestamp, author: &Author) -> EngagementEvent {
+    EngagementEvent {
+        natural_id: format!("lifted:{contact}:{at}"),
+        kind: EngagementKind::Contactable,
+        at,
+        email: None,
+        campaign: None,
+        subject: Some(put_back_message(author, &author.unnamed())),
+        url: None,
+        agent: None,
+        sent_at: None,
+        source: "consent ledger".to_owned(),
+    }
 }
 
 /// The newest change of what forbids mail to a contact, among edits of which the newest comes first.
@@ -95,7 +119,7 @@ pub(crate) fn newest_of_mail<'a>(edits: &'a [Change], contact: &RemoteId) -> Opt
 
 impl Desk {
     /// Mail to a contact was allowed again at `at`. Nothing follows unless an opt-out stands. One read of the table or three;
-    /// two calls of the platform when the entry has to be put back.
+    /// two calls of the platform when the entry has to be put back, and then four writes and a read more.
     ///
     /// # Errors
     /// As table and platform fail; doing it again is sound.
@@ -117,7 +141,10 @@ impl Desk {
                 services.bulk.mark_many(scope, &[mark]).await?;
                 self.tell_source(contact, &format!("allowed:{contact}:{at}"), correlation_id).await
             }
-            Lift::PutBack(entry, _) => self.put_back(contact, &entry, author).await,
+            Lift::PutBack(entry, _) => {
+                let event = put_back_event(contact, at, author);
+                self.put_back(contact, &entry, &event, correlation_id).await
+            }
         }
     }
 
@@ -157,7 +184,14 @@ impl Desk {
         self.defer(task, correlation_id, CHECK_DELAY).await.map(drop)
     }
 
-    async fn put_back(&self, contact: &RemoteId, entry: &DoNotContact, author: &Author) -> Result<()> {
+    /// Nobody waits for an answer in which it could be told: it is told by the event.
+    async fn put_back(
+        &self,
+        contact: &RemoteId,
+        entry: &DoNotContact,
+        event: &EngagementEvent,
+        correlation_id: &str,
+    ) -> Result<()> {
         let shown = match self.integration.platform.get(contact).await {
             Err(failure) if failure.kind == FailureKind::NotFound => return Ok(()),
             shown => shown?,
@@ -165,7 +199,13 @@ impl Desk {
         if shown.id != *contact || shown.mail_forbidden().is_some() {
             return Ok(());
         }
-        tracing::warn!(%contact, by = ?author, "mail was allowed on the platform though an opt-out stands: put back");
+        // Before the entry stands again: who dies in between tells it once more, and then under the same name.
+        let (events, scope) = (&self.services.events, &self.integration.scope);
+        events.add(scope, contact, event).await?;
+        let all = events.events(scope, contact).await?;
+        events.save_standing(scope, contact, &engagement::standing(&all)).await?;
+        self.tell_source(contact, &event.natural_id, correlation_id).await?;
+        tracing::warn!(%contact, "mail was allowed on the platform though an opt-out stands: put back");
         self.integration.platform.forbid_mail(contact, entry).await
     }
 

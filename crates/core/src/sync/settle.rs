@@ -42,8 +42,11 @@ impl Writing<'_> {
     /// may, and nobody else.
     async fn forbid(&mut self, contact: &mut RemoteContact) -> Result<bool> {
         let standing = self.draft.consent.standing().cloned();
-        let was_there = was_forbidden(self.draft.link.snapshot.contains_key(MAIL), standing.as_ref());
-        let lifted = if was_there { self.desk.lifted(&contact.id).await? } else { None };
+        let wrote = self.draft.link.snapshot.contains_key(MAIL);
+        let was_there = was_forbidden(wrote, standing.as_ref());
+        // Without the log, only the entry of this very contact is known to have been there.
+        let was_here = wrote && self.draft.remote_id() == Some(&contact.id);
+        let lifted = if was_there { self.desk.lifted(&contact.id, was_here).await? } else { None };
         let Some((at, author)) = lifted else {
             self.platform().forbid_mail(&contact.id, &DoNotContact::of_opt_out(standing.as_ref())).await?;
             return Ok(false);
@@ -112,9 +115,12 @@ impl Writing<'_> {
 }
 
 impl Desk {
-    /// When mail to a contact was allowed again, and by whom; `None` when the log does not tell. One call.
-    pub(super) async fn lifted(&self, contact: &RemoteId) -> Result<Option<(Timestamp, Author)>> {
-        let edits = self.integration.changes.edits_of(std::slice::from_ref(contact)).await?.unwrap_or_default();
+    /// When mail to a contact was allowed again, and by whom; `None` when the log does not tell. Where there is no log to read,
+    /// somebody whom nobody can name did it at some time, if the entry `was_here`. One call.
+    async fn lifted(&self, contact: &RemoteId, was_here: bool) -> Result<Option<(Timestamp, Author)>> {
+        let Some(edits) = self.integration.changes.edits_of(std::slice::from_ref(contact)).await? else {
+            return Ok(was_here.then(|| (self.now(), Author::Unknown)));
+        };
         Ok(match newest_of_mail(&edits, contact) {
             Some((change, MailChange::Allowed)) => Some((change.at, change.author.clone())),
             Some((_, MailChange::Forbidden { .. })) | None => None,

@@ -5,9 +5,9 @@
 //! line was never answered and is skipped.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, BufRead, BufReader, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -33,8 +33,7 @@ impl Journal {
                 }
             }
         }
-        // What it holds are people, if made-up ones.
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        let file = append_to(path)?;
         Ok(Self { path: path.to_owned(), file })
     }
 
@@ -49,13 +48,23 @@ impl Journal {
     /// Replaces the file by one that holds only what counts now. A crash leaves the old file or the new one.
     pub(crate) fn compact(&mut self, lines: &[Value]) -> io::Result<()> {
         let fresh = self.path.with_extension("compact");
-        let mut file = File::create(&fresh)?;
+        let mut file = append_to(&fresh)?;
+        // A process that died in the middle of this leaves its own.
+        file.set_len(0)?;
         file.write_all(&encode(lines))?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
-        self.file = OpenOptions::new().append(true).open(&self.path)?;
+        self.file = file;
         Ok(())
     }
+}
+
+/// Opens a file for more, and closes it to others: what it holds are people, if made-up ones.
+fn append_to(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    // It may be older than this rule.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
 }
 
 fn encode(lines: &[Value]) -> Vec<u8> {

@@ -26,6 +26,8 @@ pub struct Firm {
     pub told: BTreeSet<&'static str>,
     /// All that was ever said of it: no other one has any of these values.
     pub ever: BTreeSet<String>,
+    /// The Mautic that was away when the application handed it over, until it has caught up.
+    pub missing_in: Option<usize>,
 }
 
 /// A deal: it is stored, and on no platform.
@@ -55,7 +57,7 @@ impl Firms {
             let values: Texts = FIELDS.iter().map(|(name, _)| (*name, new.value(name))).collect();
             let ever = values.values().cloned().collect();
             let (id, row, told) = (format!("o-{number}"), values.clone(), BTreeSet::new());
-            let firm = Firm { id, known: number % 3 != 0, row, values, told, ever };
+            let firm = Firm { id, known: number % 3 != 0, row, values, told, ever, missing_in: None };
             new.all.push(firm);
         }
         for number in 0..deals {
@@ -76,12 +78,13 @@ impl Firms {
         (!self.all.is_empty() && chance.random_bool(0.9)).then(|| chance.random_range(0..self.all.len()))
     }
 
-    /// What is done in a round, and already counted as done; `there` are the Mautics that can be reached.
-    pub fn plan(&mut self, there: &[usize], chance: &mut StdRng) -> Vec<Deed> {
+    /// What is done in a round, and already counted as done; `there` are the Mautics that can be reached, `away` the other one.
+    pub fn plan(&mut self, there: &[usize], away: Option<usize>, chance: &mut StdRng) -> Vec<Deed> {
         let mut deeds = Vec::new();
         for firm in 0..self.all.len() {
             if !self.all[firm].known {
                 self.all[firm].known = chance.random_bool(0.4);
+                self.all[firm].missing_in = away;
                 deeds.extend(self.all[firm].known.then_some(Deed::Firm(firm)));
             } else if chance.random_bool(0.4) {
                 self.deeds_about(firm, there, chance, &mut deeds);
@@ -103,6 +106,8 @@ impl Firms {
     fn deeds_about(&mut self, firm: usize, there: &[usize], chance: &mut StdRng, deeds: &mut Vec<Deed>) {
         let mut fields: Vec<&'static str> = FIELDS.iter().map(|(name, _)| *name).collect();
         let mut field = |chance: &mut StdRng| fields.swap_remove(chance.random_range(0..fields.len()));
+        let missing_in = self.all[firm].missing_in;
+        let there: Vec<usize> = there.iter().copied().filter(|one| Some(*one) != missing_in).collect();
         let edited = there.choose(chance).copied().filter(|_| chance.random_bool(0.6));
         if edited.is_none() || chance.random_bool(0.4) {
             let field = field(chance);

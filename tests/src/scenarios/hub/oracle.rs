@@ -72,6 +72,8 @@ pub struct Person {
     pub erased: bool,
     /// The Mautics that made a contact of somebody who was deleted.
     pub ghosts: BTreeSet<usize>,
+    /// The Mautic that was away when the person appeared, until it has caught up.
+    missing_in: Option<usize>,
 }
 
 /// One tenant's people, with what they have to do with.
@@ -81,13 +83,15 @@ pub struct People {
     pub mautics: usize,
     pub all: Vec<Person>,
     pub firms: Firms,
+    /// The Mautic that was away in the round before.
+    was_away: Option<usize>,
     serial: u32,
 }
 
 impl People {
     pub fn new(domain: &'static str, way: Way, mautics: usize, count: usize, (firms, deals): (usize, usize)) -> Self {
         let firms = Firms::new(domain, firms, deals, count);
-        let mut people = Self { domain, way, mautics, all: Vec::new(), firms, serial: 0 };
+        let mut people = Self { domain, way, mautics, all: Vec::new(), firms, was_away: None, serial: 0 };
         for number in 0..count {
             let values: Texts = FIELDS.iter().map(|(name, _)| (*name, format!("{name} of {number}"))).collect();
             let firm = people.firms.first_of(number);
@@ -114,6 +118,7 @@ impl People {
             opted_out: false,
             erased: false,
             ghosts: BTreeSet::new(),
+            missing_in: None,
             firm: None,
             id,
             values,
@@ -123,7 +128,12 @@ impl People {
     /// What is done in a round, and already counted as done; `away` is a Mautic that can't be reached.
     pub fn plan(&mut self, chance: &mut StdRng, away: Option<usize>) -> Vec<Deed> {
         let there: Vec<usize> = (0..self.mautics).filter(|one| Some(*one) != away).collect();
-        let mut deeds = self.firms.plan(&there, chance);
+        if self.was_away.is_none() {
+            self.all.iter_mut().for_each(|person| person.missing_in = None);
+            self.firms.all.iter_mut().for_each(|firm| firm.missing_in = None);
+        }
+        self.was_away = away;
+        let mut deeds = self.firms.plan(&there, away, chance);
         for person in 0..self.all.len() {
             if self.all[person].erased {
                 if away.is_none() && chance.random_bool(0.2) {
@@ -135,7 +145,7 @@ impl People {
         }
         if self.way != Way::Events {
             for _ in 0..chance.random_range(0..=1 + self.all.len() / 50) {
-                self.appear(&there, chance, &mut deeds);
+                self.appear(&there, away, chance, &mut deeds);
             }
         }
         deeds
@@ -162,6 +172,9 @@ impl People {
                 let joins = self.all[person].id.is_none();
                 deeds.push(self.said_by_application(person, field(chance), chance));
                 let edits = chance.random_bool(0.6) && !joins;
+                // Who came while a Mautic was away is not there yet in the round in which it is back.
+                let missing_in = self.all[person].missing_in;
+                let there: Vec<usize> = there.iter().copied().filter(|one| Some(*one) != missing_in).collect();
                 if let Some(mautic) = there.choose(chance).filter(|_| edits).copied() {
                     deeds.push(self.edited(person, mautic, field(chance)));
                 }
@@ -211,10 +224,10 @@ impl People {
         Deed::Edit(person, mautic, field)
     }
 
-    fn appear(&mut self, there: &[usize], chance: &mut StdRng, deeds: &mut Vec<Deed>) {
+    fn appear(&mut self, there: &[usize], away: Option<usize>, chance: &mut StdRng, deeds: &mut Vec<Deed>) {
         let Some(mautic) = there.choose(chance).copied() else { return };
         let values = [("first_name", self.value("first_name")), ("city", self.value("city"))].into();
-        let person = self.person(None, values);
+        let person = Person { missing_in: away, ..self.person(None, values) };
         self.all.push(person);
         deeds.push(Deed::Appear(self.all.len() - 1, mautic));
     }

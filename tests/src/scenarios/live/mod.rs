@@ -108,7 +108,7 @@ impl Stage<'_> {
             self.one_person(&form, &email).await?;
         }
         Ok(format!(
-            "connected twice; {people} people: event, edit in Mautic, opt-out, own re-subscription, an admin's lift undone, merge by a form, upsert after it"
+            "connected twice; {people} people: event, edit in Mautic, edit that only a look finds, opt-out, own re-subscription, an admin's lift undone, merge by a form, upsert after it"
         ))
     }
 
@@ -122,6 +122,7 @@ impl Stage<'_> {
         self.made.push(format!("contacts/{id}/delete"));
 
         self.edit_in_mautic(&id, &address).await?;
+        self.edit_behind_the_webhook(&id, &address).await?;
         self.leave_and_come_back(&id, &address, email).await?;
         self.lift_by_admin(&id, &address).await?;
         self.merge(&id, &address, form).await
@@ -132,6 +133,28 @@ impl Stage<'_> {
         let edit = json!({"city": "Wellington"});
         self.marketers.call(Method::PATCH, &format!("contacts/{id}/edit"), Some(edit)).await?;
         self.comes_back("an edit in Mautic", address, |export| export["record"]["fields"]["city"] == "Wellington").await
+    }
+
+    /// What marketing changes while Mautic delivers nothing comes back by a look alone.
+    async fn edit_behind_the_webhook(&mut self, id: &str, address: &str) -> Result<(), String> {
+        self.deliveries(false).await?;
+        let edit = json!({"city": "Nelson"});
+        self.marketers.call(Method::PATCH, &format!("contacts/{id}/edit"), Some(edit)).await?;
+        self.command(&["sync", "--pull"]).await?;
+        let shown = |export: &Value| export["record"]["fields"]["city"] == "Nelson";
+        let shown = self.export_shows(address, BY_LOOK, &shown).await?;
+        expect(shown, || "an edit that no webhook told was not found by a look".to_owned())?;
+        self.deliveries(true).await
+    }
+
+    /// Switches the webhook that Tandem made on or off.
+    async fn deliveries(&self, on: bool) -> Result<(), String> {
+        let there = self.there().await?;
+        let hooks = there.difference(&self.found).filter(|path| path.starts_with("hooks/"));
+        for path in hooks.map(|path| path.replace("/delete", "/edit")) {
+            self.marketers.call(Method::PATCH, &path, Some(json!({"isPublished": on}))).await?;
+        }
+        Ok(())
     }
 
     /// A reader's own links count: out, and in again.
