@@ -2382,6 +2382,7 @@ export interface components {
             /** @description `auto`, `off`, or a number. */
             callsPerMinute?: string | null;
             interactiveReserve?: number | null;
+            parallelBatches?: number | null;
             enrolment?: null | {
                 campaign: string;
                 threshold?: number;

@@ -48,6 +48,7 @@ mod openapi;
 mod operation_log;
 mod operator;
 mod packs;
+mod parallel;
 mod pull;
 mod purge;
 mod records_api;

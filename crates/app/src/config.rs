@@ -104,6 +104,8 @@ pub struct Config {
     pub conflict: Strategy,
     /// How long after a look for changes in Mautic the next one is due.
     pub pull_interval: SignedDuration,
+    /// How many batch calls a run has under way at the same time at most.
+    pub parallel_batches: usize,
     /// What follows from lifecycle events.
     pub lifecycle: LifecycleConfig,
     /// High-value enrolment, when it is on.
@@ -181,6 +183,7 @@ impl Config {
             source: source::source(environment, &mut problems),
             conflict: conflict(environment, &mut problems),
             pull_interval: pull_interval(environment, &mut problems),
+            parallel_batches: calls::parallel(environment, &mut problems),
             lifecycle: LifecycleConfig::read(environment, &mut problems),
             enrolment: enrolment(environment, &mut problems),
             table: environment.get(&["TANDEM_TABLE"]).unwrap_or("tandem").to_owned(),

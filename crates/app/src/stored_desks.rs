@@ -216,6 +216,7 @@ impl StoredDesks {
             mautic: Some(stored.settings.mautic(&secret.credentials)?),
             conflict: tuning.conflict,
             pull_interval: tuning.pull_interval,
+            parallel_batches: tuning.parallel_batches,
             enrolment: tuning.enrolment,
             admin_opt_in: tuning.admin_opt_in,
             newcomers: tuning.newcomers,

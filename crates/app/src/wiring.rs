@@ -239,6 +239,7 @@ impl Foundation {
             rules: Arc::clone(&self.rules),
             vocabulary: connection.vocabulary,
             pull_interval: self.config.pull_interval,
+            parallel_batches: self.config.parallel_batches,
             conflict: self.config.conflict,
             lifecycle: Arc::clone(&self.lifecycle),
             enrolment: self.config.enrolment.clone(),

@@ -4,6 +4,7 @@ pub mod cold_init;
 pub mod costs;
 pub mod events;
 pub mod latency;
+pub mod pace;
 pub mod process;
 pub mod sync;
 pub mod webhooks;

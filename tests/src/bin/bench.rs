@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use tandem_tests::bench::{Measured, cold_init, costs, events, latency, process, sync, webhooks};
+use tandem_tests::bench::{Measured, cold_init, costs, events, latency, pace, process, sync, webhooks};
 
 /// Measures what Tandem costs.
 #[derive(Parser)]
@@ -19,6 +19,7 @@ enum Part {
     Costs,
     Events,
     Latency,
+    Pace,
     Process,
     Webhooks,
     Sync,
@@ -42,6 +43,7 @@ impl Part {
             Self::Costs => tell(costs::run().await),
             Self::Events => tell(events::run().await),
             Self::Latency => tell(latency::run().await),
+            Self::Pace => tell(pace::run().await),
             Self::Process => tell(process::run().await),
             Self::Webhooks => tell(webhooks::run().await),
             Self::Sync => tell_sizes().await,

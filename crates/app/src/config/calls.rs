@@ -1,11 +1,13 @@
 //! How many calls Tandem makes of Mautic.
 
 use tandem_connectors::mautic::settings::{Calls, CallsAMinute};
+use tandem_core::policy::{MOST_PARALLEL_BATCHES, PARALLEL_BATCHES};
 
 use super::Environment;
 
 const A_MINUTE: &str = "MAUTIC_CALLS_PER_MINUTE";
 const RESERVE: &str = "MAUTIC_INTERACTIVE_RESERVE";
+const PARALLEL: &str = "MAUTIC_PARALLEL_BATCHES";
 
 /// Reads both settings; what can't be one is a problem.
 pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Calls {
@@ -26,6 +28,16 @@ pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Cal
         })
     });
     Calls { a_minute, reserve: reserve.unwrap_or(usual.reserve) }
+}
+
+/// How many batch calls a run has under way at the same time at most; what can't be that is a problem.
+pub(super) fn parallel(environment: &Environment, problems: &mut Vec<String>) -> usize {
+    let Some(text) = environment.get(&[PARALLEL]) else { return PARALLEL_BATCHES };
+    let number = text.trim().parse().ok().filter(|number| (1..=MOST_PARALLEL_BATCHES).contains(number));
+    number.unwrap_or_else(|| {
+        problems.push(format!("{PARALLEL} must be a number from 1 to {MOST_PARALLEL_BATCHES}"));
+        PARALLEL_BATCHES
+    })
 }
 
 #[cfg(test)]
@@ -54,6 +66,24 @@ mod tests {
             let (calls, problems) = calls(&[(name, value)]);
             assert!(problems.len() == 1 && problems[0].contains(name), "{problems:?}");
             assert_eq!(calls, Calls::default());
+        }
+    }
+
+    #[test]
+    fn batch_calls_at_the_same_time_are_few_or_as_many_as_it_is_said() {
+        let read = |value: &str| {
+            let mut problems = Vec::new();
+            let environment = [(PARALLEL.to_owned(), value.to_owned())].into_iter().collect();
+            (parallel(&environment, &mut problems), problems)
+        };
+        assert_eq!(read(""), (PARALLEL_BATCHES, Vec::new()));
+        assert_eq!(read(" 1 "), (1, Vec::new()));
+        for wrong in ["0", "17", "-1", "all"] {
+            let (number, problems) = read(wrong);
+            assert!(
+                number == PARALLEL_BATCHES && problems.len() == 1 && problems[0].contains(PARALLEL),
+                "{problems:?}"
+            );
         }
     }
 }

@@ -24,6 +24,10 @@ impl BulkPlatform for Mautic {
         Usage { calls: self.client.http().calls(), bytes: self.client.http().bytes() }
     }
 
+    fn makes_by_name(&self) -> &'static [&'static str] {
+        &["company"]
+    }
+
     async fn find_many(&self, emails: &[Email]) -> Result<Vec<RemoteContact>> {
         self.find_by_emails(emails).await
     }

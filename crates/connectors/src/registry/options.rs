@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::mapping::Strategy;
 use tandem_core::mapping::Vanished;
+use tandem_core::policy::{MOST_PARALLEL_BATCHES, PARALLEL_BATCHES};
 use tandem_core::sync::enrolment::Enrolment;
 use tandem_core::sync::lift::AdminOptIn;
 use tandem_core::sync::newcomers::Newcomers;
@@ -36,6 +37,9 @@ pub struct Options {
     /// Hundredths of the platform's limit of calls that runs leave to others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interactive_reserve: Option<u8>,
+    /// How many batch calls a run has under way at the same time at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_batches: Option<u8>,
     /// Which contacts are put into the high-value campaign; none when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enrolment: Option<EnrolmentOptions>,
@@ -70,6 +74,8 @@ pub struct Tuning {
     pub newcomers: Newcomers,
     /// How many calls are made.
     pub calls: Calls,
+    /// How many batch calls a run has under way at the same time at most.
+    pub parallel_batches: usize,
     /// High-value enrolment, when it is on.
     pub enrolment: Option<Enrolment>,
 }
@@ -99,9 +105,14 @@ impl Options {
             wrong("pullIntervalMinutes", format!("must be 1 to {LONGEST_INTERVAL}"));
         }
         let calls = self.calls(&mut wrong);
+        let parallel_batches = self.parallel_batches.map_or(PARALLEL_BATCHES, usize::from);
+        if !(1..=MOST_PARALLEL_BATCHES).contains(&parallel_batches) {
+            wrong("parallelBatches", format!("must be 1 to {MOST_PARALLEL_BATCHES}"));
+        }
         let enrolment = self.enrolment.as_ref().map(|rule| rule.check(&mut wrong));
         let pull_interval = SignedDuration::from_mins(minutes.into());
-        let tuning = Tuning { conflict, vanished, pull_interval, admin_opt_in, newcomers, calls, enrolment };
+        let tuning =
+            Tuning { conflict, vanished, pull_interval, admin_opt_in, newcomers, calls, parallel_batches, enrolment };
         if issues.is_empty() { Ok(tuning) } else { Err(issues) }
     }
 
@@ -174,6 +185,7 @@ mod tests {
         assert_eq!((tuning.conflict, &tuning.vanished), (Strategy::LastWriteWins, &Vanished::Keep));
         assert_eq!((tuning.pull_interval, tuning.admin_opt_in), (SignedDuration::from_mins(60), AdminOptIn::Refuse));
         assert_eq!((tuning.calls, tuning.enrolment), (Calls::default(), None));
+        assert_eq!(tuning.parallel_batches, PARALLEL_BATCHES);
         assert_eq!(tuning.newcomers, Newcomers::None);
         assert_eq!(json!(Options::default()), json!({}), "the stored form");
     }
@@ -182,7 +194,8 @@ mod tests {
     fn every_option_that_can_not_be_used_is_named_at_once() {
         let options = json!({
             "conflictStrategy": "mine", "vanished": "burn", "pullIntervalMinutes": 0, "adminOptIn": "maybe",
-            "newcomers": "some", "callsPerMinute": "0", "interactiveReserve": 91, "enrolment": {"campaign": "x", "stages": [""]},
+            "newcomers": "some", "callsPerMinute": "0", "interactiveReserve": 91, "parallelBatches": 0,
+            "enrolment": {"campaign": "x", "stages": [""]},
         });
         let options: Options = serde_json::from_value(options).unwrap();
         let issues = options.check().unwrap_err();
@@ -195,6 +208,7 @@ mod tests {
             "pullIntervalMinutes",
             "callsPerMinute",
             "interactiveReserve",
+            "parallelBatches",
             "enrolment.campaign",
             "enrolment.stages",
         ];

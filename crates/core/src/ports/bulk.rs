@@ -110,6 +110,9 @@ pub struct Usage {
 pub trait BulkPlatform: Send + Sync {
     /// What the platform was asked so far.
     fn usage(&self) -> Usage;
+    /// Contacts' fields whose text makes a thing of that name where there is none, besides tags: two calls at the same time
+    /// would make two.
+    fn makes_by_name(&self) -> &'static [&'static str];
     /// Contacts with these addresses (at most [`LOOK_UP`]); several of one address when the platform made duplicates. One call.
     async fn find_many(&self, emails: &[Email]) -> Result<Vec<RemoteContact>>;
     /// Creates (at most [`BATCH`]) and stores zeros; an entry whose address exists is `Taken`. One call.

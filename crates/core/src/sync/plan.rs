@@ -31,8 +31,8 @@ mod draft;
 mod written;
 
 pub use draft::Draft;
-pub(crate) use written::note_written;
 pub use written::{contact_write, digest, note_forbidden};
+pub(crate) use written::{names_in, note_written};
 
 /// The snapshot's key for the tags that Tandem set. `@` can't stand in a platform's field name.
 pub(super) const TAGS: &str = "@tags";

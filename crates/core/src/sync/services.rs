@@ -107,6 +107,8 @@ pub struct Integration {
     pub vocabulary: Arc<dyn Vocabulary>,
     /// How long after a look for changes on the platform the next one is due.
     pub pull_interval: SignedDuration,
+    /// How many batch calls a run has under way at the same time at most.
+    pub parallel_batches: usize,
     /// What happens to a field that both sides changed, unless its rule says otherwise.
     pub conflict: Strategy,
     /// What follows from lifecycle events.

@@ -12,7 +12,7 @@ use crate::mapping::Response;
 use crate::policy;
 use crate::ports::bulk::{BATCH, Mark};
 
-use super::batches::{Ended, Item, Queues, Sender};
+use super::batches::{Ended, Item, Sender};
 use super::change::{IdentifyCase, PushAction, Pushed};
 use super::plan::Draft;
 use super::push::busy;
@@ -51,9 +51,10 @@ impl Desk {
         left.sort();
         left.dedup();
         for some in left.chunks(BATCH) {
-            let (mut sender, mut queues) = (Sender::of_jobs(self, correlation_id), Queues::default());
-            let sent = self.send_together(some, &mut sender, &mut queues, until).await;
-            became.extend(std::mem::take(&mut sender.ended).into_iter().map(Self::together));
+            let mut sender = Sender::of_jobs(self, correlation_id);
+            let sent = self.send_together(some, &mut sender, until).await;
+            let sent = sent.and(sender.finish().await);
+            became.extend(sender.take_ended().into_iter().map(Self::together));
             if let Err(failure) = sent {
                 for key in some {
                     became.entry(key.clone()).or_insert_with(|| Together::Failed(failure.clone()));
@@ -63,36 +64,30 @@ impl Desk {
         became
     }
 
-    async fn send_together(
-        &self,
-        keys: &[RecordKey],
-        sender: &mut Sender<'_>,
-        queues: &mut Queues,
-        until: Timestamp,
-    ) -> Result<()> {
+    async fn send_together(&self, keys: &[RecordKey], sender: &mut Sender<'_>, until: Timestamp) -> Result<()> {
         let now = self.now();
         let mark = |key: &RecordKey| Mark::new(key.clone(), 0, now);
-        sender.place_all(keys.iter().map(mark).collect(), false, queues).await?;
-        self.leave_all_memberships(sender, queues).await?;
-        while !queues.is_empty() {
+        sender.place_all(keys.iter().map(mark).collect()).await?;
+        let open = self.open_memberships(sender);
+        self.services.bulk.mark_many(&self.integration.scope, &open).await?;
+        while !sender.is_done() {
             if policy::after(self.now(), policy::LONGEST_STEP) >= until {
                 return Err(policy::out_of_time());
             }
-            sender.advance(queues).await?;
+            sender.advance().await?;
         }
         Ok(())
     }
 
     /// Memberships that follow from the records' own fields are left to the next sync run, as a single write leaves them.
-    async fn leave_all_memberships(&self, sender: &Sender<'_>, queues: &Queues) -> Result<()> {
-        let settled = sender.ended.iter().filter_map(|ended| match ended {
+    fn open_memberships(&self, sender: &Sender<'_>) -> Vec<Mark> {
+        let settled = sender.ended().iter().filter_map(|ended| match ended {
             Ended::Settled(_, draft) => draft.as_deref(),
             _ => None,
         });
-        let open = queues.items().map(|item| &item.draft).chain(settled).filter(|draft| draft.has_open_memberships());
-        let mark = |draft: &Draft| Mark::new(draft.key.clone(), draft.record.version, self.now());
-        let marks: Vec<Mark> = open.map(mark).collect();
-        self.services.bulk.mark_many(&self.integration.scope, &marks).await
+        let drafts = sender.waiting().map(|item| &item.draft).chain(settled);
+        let open = drafts.filter(|draft| draft.has_open_memberships());
+        open.map(|draft| Mark::new(draft.key.clone(), draft.record.version, self.now())).collect()
     }
 
     fn together(ended: Ended) -> (RecordKey, Together) {

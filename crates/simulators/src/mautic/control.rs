@@ -79,6 +79,8 @@ pub struct SimulatorStats {
     /// How often contacts entered each campaign, by its id: first additions and restarts, those of contacts included that
     /// were deleted or merged since.
     pub campaign_entries: BTreeMap<u64, u64>,
+    /// How many batch calls were under way at the same time at most.
+    pub batches_at_once: usize,
 }
 
 /// A contact in short.
@@ -159,6 +161,7 @@ impl MauticSimulator {
             contacts,
             duplicates: duplicates.into_iter().collect(),
             campaign_entries,
+            batches_at_once: self.inner.cores.most_at_once(),
         }
     }
 

@@ -18,6 +18,7 @@ mod collation;
 mod companies;
 mod contacts;
 mod control;
+mod cores;
 mod emails;
 mod engage;
 mod faults;

@@ -11,13 +11,14 @@ use axum::Router;
 use super::{
     ceiling::Ceiling,
     control::CallCounts,
+    cores::Cores,
     faults::Faults,
     journal::Journal,
     options::{MauticOptions, WebhookMode},
     ratelimit::RateLimit,
     router,
     server::{self, RunningMautic},
-    store::Store,
+    store::{Seen, Store},
     table::Journaled,
 };
 
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) limit: RateLimit,
     pub(crate) ceiling: Ceiling,
+    pub(crate) cores: Cores,
     pub(crate) counts: CallCounts,
     pub(crate) http: reqwest::Client,
     switches: Mutex<Switches>,
@@ -97,6 +99,7 @@ impl MauticSimulator {
                 faults: Faults::default(),
                 limit: RateLimit::new(options.rate_limit),
                 ceiling: Ceiling::new(options.calls_a_second),
+                cores: Cores::new(options.cores),
                 counts: CallCounts::default(),
                 http,
                 switches: Mutex::new(switches),
@@ -141,6 +144,17 @@ impl MauticSimulator {
         database.store.start_clock();
         database.commit();
         result
+    }
+
+    /// Changes the state as a call that began when this was there: tags and companies that other calls made since, it does not
+    /// find, and makes them once more.
+    pub(crate) fn write_as_of<R>(&self, seen: &Seen, change: impl FnOnce(&mut Store) -> R) -> R {
+        self.write(|store| {
+            store.look_as_of(seen);
+            let result = change(store);
+            store.look_as_of_now();
+            result
+        })
     }
 
     /// Changes the state so much that the journal is better written anew.

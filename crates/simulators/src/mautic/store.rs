@@ -53,6 +53,14 @@ pub(crate) struct Store {
     pub(crate) addresses: Table<Address>,
 }
 
+/// What was there when a call began, as the ids that came next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) contacts: u64,
+    tags: u64,
+    companies: u64,
+}
+
 impl Store {
     /// A freshly installed Mautic: nothing but its own fields.
     pub(crate) fn fresh(version: MauticVersion) -> Self {
@@ -129,6 +137,23 @@ impl Store {
 
     pub(crate) fn next_contact_id(&self) -> u64 {
         self.contacts.next_id()
+    }
+
+    /// What a call that begins now can find.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { contacts: self.contacts.next_id(), tags: self.tags.next_id(), companies: self.companies.next_id() }
+    }
+
+    /// Of tags and companies, only what a call found when it began is found by name, and what it makes.
+    pub(super) fn look_as_of(&mut self, seen: &Seen) {
+        self.tags.overlook_since(seen.tags);
+        self.companies.overlook_since(seen.companies);
+    }
+
+    /// Everything is found by name again.
+    pub(super) fn look_as_of_now(&mut self) {
+        self.tags.overlook_nothing();
+        self.companies.overlook_nothing();
     }
 
     pub(crate) fn put_contact(&mut self, id: u64, contact: Contact) {

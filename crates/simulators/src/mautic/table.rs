@@ -1,6 +1,9 @@
 //! A table of numbered rows that knows which of them changed since the journal was last written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -11,11 +14,12 @@ pub(crate) struct Table<T> {
     rows: BTreeMap<u64, T>,
     next: u64,
     changed: BTreeSet<u64>,
+    overlooked: Range<u64>,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), next: 1, changed: BTreeSet::new() }
+        Self { rows: BTreeMap::new(), next: 1, changed: BTreeSet::new(), overlooked: 0..0 }
     }
 }
 
@@ -34,7 +38,17 @@ impl<T> Table<T> {
 
     /// The first row that fits, in order of ids.
     pub(crate) fn find(&self, fits: impl Fn(&T) -> bool) -> Option<(u64, &T)> {
-        self.iter().find(|(_, row)| fits(row))
+        self.iter().find(|(id, row)| !self.overlooked.contains(id) && fits(row))
+    }
+
+    /// Nothing is found any more of what was added since the next id was this one; what is added from now on is.
+    pub(crate) fn overlook_since(&mut self, next: u64) {
+        self.overlooked = next..self.next;
+    }
+
+    /// Everything is found again.
+    pub(crate) fn overlook_nothing(&mut self) {
+        self.overlooked = 0..0;
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -215,6 +215,7 @@ const OPTIONS: &[&str] = &[
     "newcomers",
     "callsPerMinute",
     "interactiveReserve",
+    "parallelBatches",
     "enrolment",
 ];
 

@@ -1,10 +1,9 @@
 //! One batch call: leases are taken, the call is made, each entry's result is committed.
 
-use futures::FutureExt;
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::domain::issue::IssueCode;
 use crate::domain::link::{LinkState, RemoteId};
@@ -17,58 +16,55 @@ use crate::ports::bulk::{Outcomes, Rewrite, Taken};
 use crate::ports::{Attempt, Commit};
 use crate::sync::decision;
 use crate::sync::left_out::{self, Refusals};
-use crate::sync::operations;
 use crate::sync::plan;
 use crate::sync::services::Desk;
 
+use super::calls::Landed;
 use super::held::{Done, Held, taken};
-use super::look_up::first_of;
-use super::{Ended, Item, Queues, Sender};
+use super::{Ended, Item, Queues, Writer};
 
 /// What is to be called.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
     Create,
     Update,
     Rewrite,
 }
 
-impl Sender<'_> {
-    pub(super) async fn create_batch(&mut self, queues: &mut Queues) -> Result<()> {
-        self.batch(queues, Kind::Create).await
-    }
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Create, Self::Update, Self::Rewrite];
+}
 
-    pub(super) async fn update_batch(&mut self, queues: &mut Queues) -> Result<()> {
-        self.batch(queues, Kind::Update).await
-    }
-
-    pub(super) async fn rewrite_batch(&mut self, queues: &mut Queues) -> Result<()> {
-        self.batch(queues, Kind::Rewrite).await
-    }
-
-    async fn batch(&mut self, queues: &mut Queues, kind: Kind) -> Result<()> {
-        let size = queues.pace.size();
-        let items = first_of(queue(queues, kind), size);
+impl Writer<'_> {
+    /// Takes a batch from its queue, and the leases of its contacts. `None` when none is left: they are to be planned anew, or
+    /// somebody else has them by now.
+    pub(super) async fn take_batch(&mut self, queues: &mut Queues, kind: Kind) -> Result<Option<Vec<Held>>> {
+        let items = queues.take(self.desk, kind);
         let items = if kind == Kind::Create { items } else { self.looked_at(queues, kind, items).await? };
         if items.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         self.desk.integration.platform.ready().await?;
         let held = self.take_leases(items).await?;
-        if held.is_empty() {
-            return Ok(());
-        }
-        let begun = self.now();
-        let about = held.iter().map(|held| held.item.about()).collect();
-        let called = operations::about(about, self.call(kind, &held).boxed()).await;
-        let took = Duration::try_from(self.now().duration_since(begun)).unwrap_or_default();
+        queues.claims.take(self.desk, kind, held.iter().map(|held| &held.item));
+        Ok(Some(held).filter(|held| !held.is_empty()))
+    }
+
+    /// Settles a call that ended.
+    pub(super) async fn settle(&mut self, queues: &mut Queues, landed: Landed) -> Result<()> {
+        let Landed { kind, held, called, began_at, took, beside } = landed;
+        let written =
+            |index: usize| called.as_ref().is_ok_and(|outcomes| outcomes.get(index).is_some_and(Result::is_ok));
+        let items = held.iter().enumerate().map(|(index, held)| (&held.item, written(index)));
+        queues.claims.give_back(self.desk, kind, items);
         match called {
             Ok(outcomes) => {
                 queues.failures = 0;
                 queues.pace.took(held.len(), took);
+                queues.width.took(kind as usize, held.len(), took, beside);
                 self.apply(queues, kind, held, outcomes).await
             }
-            Err(failure) => self.batch_failed(queues, kind, held, failure).await,
+            Err(failure) => self.batch_failed(queues, kind, held, (failure, began_at)).await,
         }
     }
 
@@ -80,6 +76,7 @@ impl Sender<'_> {
             return Ok(known);
         }
         let ids: Vec<RemoteId> = unknown.iter().filter_map(|item| item.draft.remote_id().cloned()).collect();
+        let began_at = self.now();
         match self.desk.look_before(&ids, &self.id).await {
             Ok(counts) => {
                 self.pulled.changed += counts.changed;
@@ -88,8 +85,8 @@ impl Sender<'_> {
                 self.place_all(marks, true, queues).await?;
             }
             Err(failure) => {
-                queue(queues, kind).extend(unknown);
-                self.after_batch_failure(queues, failure)?;
+                queues.of_mut(kind).extend(unknown);
+                self.after_batch_failure(queues, failure, began_at)?;
             }
         }
         Ok(known)
@@ -111,46 +108,6 @@ impl Sender<'_> {
             }
         }
         Ok(held)
-    }
-
-    async fn call(&self, kind: Kind, held: &[Held]) -> Result<Outcomes> {
-        let platform = &self.desk.integration.bulk;
-        let mut writes = Vec::new();
-        for held in held {
-            writes.push((held, self.write_of(kind, held).await?));
-        }
-        match kind {
-            Kind::Create => platform.create_many(&writes.into_iter().map(|(_, write)| write).collect::<Vec<_>>()).await,
-            Kind::Update => {
-                let known = |(held, write): (&Held, ContactWrite)| Some((held.remote_id()?, write));
-                platform.update_many(&writes.into_iter().filter_map(known).collect::<Vec<_>>()).await
-            }
-            Kind::Rewrite => {
-                let rewrite = |(held, write): (&Held, ContactWrite)| {
-                    Some(Rewrite { id: held.remote_id()?, write, clear: held.item.draft.clear.clone() })
-                };
-                platform.rewrite_many(&writes.into_iter().filter_map(rewrite).collect::<Vec<_>>()).await
-            }
-        }
-    }
-
-    async fn write_of(&self, kind: Kind, held: &Held) -> Result<ContactWrite> {
-        let draft = &held.item.draft;
-        let (mut values, base) = match kind {
-            Kind::Create => (draft.wanted.clone(), Default::default()),
-            Kind::Update | Kind::Rewrite => (draft.set.clone(), draft.link.snapshot.clone()),
-        };
-        values.retain(|name, _| !held.item.refused.contains(name));
-        let mut write = plan::contact_write(&values, &base, &draft.consent);
-        if kind != Kind::Create {
-            // The contact may have an entry already, whose reason must stay: mail is forbidden once the answer shows none.
-            write.forbid_mail = None;
-        }
-        if let Some(name) = write.stage.take() {
-            let Desk { integration, .. } = self.desk;
-            write.stage = integration.reference.stage_id(&name, self.now(), &*integration.platform).await?;
-        }
-        Ok(write)
     }
 
     /// Sorts the entries of a batch by their results.
@@ -270,7 +227,7 @@ impl Sender<'_> {
             let item = held.given_back();
             match next {
                 Next::LookUp => queues.look_up.push_back(item),
-                Next::Again => queue(queues, kind).push_back(item),
+                Next::Again => queues.of_mut(kind).push_back(item),
                 // Merged or deleted there: the write of a single contact finds out.
                 Next::Alone => self.ended.push(Ended::Astray(item.mark)),
             }
@@ -313,9 +270,16 @@ impl Sender<'_> {
     }
 
     /// The whole call failed. What it may have done all the same is found out before anything is done again.
-    async fn batch_failed(&mut self, queues: &mut Queues, kind: Kind, held: Vec<Held>, failure: Failure) -> Result<()> {
+    async fn batch_failed(
+        &mut self,
+        queues: &mut Queues,
+        kind: Kind,
+        held: Vec<Held>,
+        (failure, began_at): (Failure, Timestamp),
+    ) -> Result<()> {
         tracing::info!(kind = ?failure.kind, contacts = held.len(), "a batch failed: {failure}");
         queues.pace.halve();
+        queues.width.halve();
         match (failure.effect, kind) {
             (Effect::None, _) if held.len() > 1 && policy::is_refusal(failure.kind) => {
                 // One of them spoils the call: smaller calls find out which.
@@ -327,15 +291,15 @@ impl Sender<'_> {
             (Effect::None, _) => {
                 self.release_unmade(&held).await?;
                 let items = held.into_iter().map(Held::given_back);
-                queue(queues, kind).extend(items);
-                self.after_batch_failure(queues, failure)
+                queues.of_mut(kind).extend(items);
+                self.after_batch_failure(queues, failure, began_at)
             }
-            (Effect::Unknown, Kind::Create) => self.resolve_lost_reply(queues, held, failure).await,
+            (Effect::Unknown, Kind::Create) => self.resolve_lost_reply(queues, held, failure, began_at).await,
             (Effect::Unknown, Kind::Update | Kind::Rewrite) => {
                 let commits: Vec<Commit> = held.iter().map(Held::in_doubt).collect();
                 self.desk.services.bulk.commit_many(&self.desk.integration.scope, &commits).await?;
                 self.failed(held.into_iter().map(|held| (held, failure.clone())).collect());
-                self.after_batch_failure(queues, failure)
+                self.after_batch_failure(queues, failure, began_at)
             }
         }
     }
@@ -351,10 +315,52 @@ enum Next {
     Alone,
 }
 
-fn queue(queues: &mut Queues, kind: Kind) -> &mut VecDeque<Item> {
+/// Makes a batch call.
+pub(super) async fn call(desk: &Desk, kind: Kind, held: &[Held]) -> Result<Outcomes> {
+    let platform = &desk.integration.bulk;
+    let mut writes = Vec::new();
+    for held in held {
+        writes.push((held, write_of(desk, kind, held).await?));
+    }
     match kind {
-        Kind::Create => &mut queues.create,
-        Kind::Update => &mut queues.update,
-        Kind::Rewrite => &mut queues.rewrite,
+        Kind::Create => platform.create_many(&writes.into_iter().map(|(_, write)| write).collect::<Vec<_>>()).await,
+        Kind::Update => {
+            let known = |(held, write): (&Held, ContactWrite)| Some((held.remote_id()?, write));
+            platform.update_many(&writes.into_iter().filter_map(known).collect::<Vec<_>>()).await
+        }
+        Kind::Rewrite => {
+            let rewrite = |(held, write): (&Held, ContactWrite)| {
+                Some(Rewrite { id: held.remote_id()?, write, clear: held.item.draft.clear.clone() })
+            };
+            platform.rewrite_many(&writes.into_iter().filter_map(rewrite).collect::<Vec<_>>()).await
+        }
+    }
+}
+
+async fn write_of(desk: &Desk, kind: Kind, held: &Held) -> Result<ContactWrite> {
+    let draft = &held.item.draft;
+    let base = match kind {
+        Kind::Create => BTreeMap::new(),
+        Kind::Update | Kind::Rewrite => draft.link.snapshot.clone(),
+    };
+    let mut values = values(kind, &held.item).clone();
+    values.retain(|name, _| !held.item.refused.contains(name));
+    let mut write = plan::contact_write(&values, &base, &draft.consent);
+    if kind != Kind::Create {
+        // The contact may have an entry already, whose reason must stay: mail is forbidden once the answer shows none.
+        write.forbid_mail = None;
+    }
+    if let Some(name) = write.stage.take() {
+        let integration = &desk.integration;
+        write.stage = integration.reference.stage_id(&name, desk.now(), &*integration.platform).await?;
+    }
+    Ok(write)
+}
+
+/// What a call of this kind sends of a contact, but for what was refused.
+pub(super) const fn values(kind: Kind, item: &Item) -> &BTreeMap<String, Value> {
+    match kind {
+        Kind::Create => &item.draft.wanted,
+        Kind::Update | Kind::Rewrite => &item.draft.set,
     }
 }

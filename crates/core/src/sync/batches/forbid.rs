@@ -13,13 +13,13 @@ use crate::sync::lift::{self, Lift, newest_of_mail};
 use crate::sync::operations;
 use crate::sync::plan;
 
-use super::Sender;
+use super::Writer;
 use super::held::Done;
 
 /// Who allowed mail again, and when.
 type Lifts = BTreeMap<RemoteId, (Timestamp, Author)>;
 
-impl Sender<'_> {
+impl Writer<'_> {
     /// Forbids mail to those who opted out and whose contact does not show it yet. One call for all of them, and one more
     /// when some were forbidden before: their own click is an opt-in, and nobody else's is.
     pub(super) async fn forbid_mail(&self, done: &mut [Done]) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::link::{LinkState, RemoteId};
@@ -17,9 +18,9 @@ use crate::sync::operations;
 use crate::sync::push::For;
 
 use super::held::Held;
-use super::{Ended, Item, Queues, Sender};
+use super::{Ended, Item, Queues, Writer};
 
-impl Sender<'_> {
+impl Writer<'_> {
     /// The contacts may have been made: those that the platform finds were. Of the others nobody knows as long as the call
     /// may still be under way: their leases stay.
     pub(super) async fn resolve_lost_reply(
@@ -27,6 +28,7 @@ impl Sender<'_> {
         queues: &mut Queues,
         held: Vec<Held>,
         failure: Failure,
+        began_at: Timestamp,
     ) -> Result<()> {
         let mut unknown = Vec::new();
         let mut left: VecDeque<Held> = held.into();
@@ -48,18 +50,19 @@ impl Sender<'_> {
         }
         let held = |held: Held| Ended::Held(held.item.mark, held.lease.until, Some(failure.clone()));
         self.ended.extend(unknown.into_iter().map(held));
-        self.after_batch_failure(queues, failure)
+        self.after_batch_failure(queues, failure, began_at)
     }
 
     /// Looks contacts up by their addresses, before another create.
     pub(super) async fn look_up(&mut self, queues: &mut Queues) -> Result<()> {
         let items = first_of(&mut queues.look_up, LOOK_UP);
         let emails: Vec<_> = items.iter().filter_map(|item| item.draft.record.email.clone()).collect();
+        let began_at = self.now();
         let found = match self.desk.integration.bulk.find_many(&emails).await {
             Ok(found) => found,
             Err(failure) => {
                 queues.look_up.extend(items);
-                return self.after_batch_failure(queues, failure);
+                return self.after_batch_failure(queues, failure, began_at);
             }
         };
         let owners = self.desk.owners_of(found.iter().map(|one| &one.id)).await?;
@@ -131,7 +134,7 @@ impl Sender<'_> {
 
     /// Writes the contact by itself. What comes of it is seen when its record is planned once more.
     async fn alone(&mut self, queues: &mut Queues, item: Item) -> Result<()> {
-        let change = ContactChange::refresh(item.draft.key.clone());
+        let (change, began_at) = (ContactChange::refresh(item.draft.key.clone()), self.now());
         match self.desk.push(&change, &self.id, For::Job).await {
             Ok(_) => self.place_all(vec![item.mark], true, queues).await,
             Err(failure) if failure.kind == FailureKind::Conflict => {
@@ -143,7 +146,7 @@ impl Sender<'_> {
                 let mark = item.mark;
                 let until = failure.retry_at.unwrap_or_else(|| self.now());
                 self.ended.push(Ended::Held(mark, until, Some(failure.clone())));
-                self.after_batch_failure(queues, failure)
+                self.after_batch_failure(queues, failure, began_at)
             }
         }
     }
@@ -175,12 +178,13 @@ impl Sender<'_> {
         let items = first_of(&mut queues.delete, queues.pace.size());
         let ids: Vec<RemoteId> = items.iter().filter_map(|item| item.draft.remote_id().cloned()).collect();
         let about = items.iter().filter(|item| item.draft.remote_id().is_some()).map(Item::about).collect();
+        let began_at = self.now();
         let deleted = operations::about(about, self.desk.integration.bulk.delete_many(&ids));
         if !ids.is_empty()
             && let Err(failure) = deleted.await
         {
             queues.delete.extend(items);
-            return self.after_batch_failure(queues, failure);
+            return self.after_batch_failure(queues, failure, began_at);
         }
         let (services, scope) = (&self.desk.services, &self.desk.integration.scope);
         for item in &items {
@@ -201,7 +205,7 @@ impl Sender<'_> {
 }
 
 /// Takes so many from the front of a queue.
-pub(super) fn first_of<T>(queue: &mut VecDeque<T>, count: usize) -> Vec<T> {
+fn first_of<T>(queue: &mut VecDeque<T>, count: usize) -> Vec<T> {
     queue.drain(..count.min(queue.len())).collect()
 }
 

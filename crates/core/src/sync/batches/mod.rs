@@ -2,16 +2,21 @@
 //! records, plans them by their state of now ([`place`]), sorts them by what they need, and makes the batch calls, each from
 //! lease to commit ([`batch`], [`look_up`]). What became of each contact it tells as an [`Ended`]: what follows from that
 //! (marks, logs, the state of an event) is its caller's business.
+//!
+//! As many calls as the platform bears are under way at the same time ([`calls`], [`width`]); before and after its call, each
+//! batch has the table for itself.
 
 mod batch;
+mod calls;
 mod forbid;
 mod held;
 mod look_up;
 mod pace;
 mod place;
+mod queues;
+mod width;
 
-use std::collections::VecDeque;
-
+use futures::FutureExt;
 use jiff::Timestamp;
 
 use crate::domain::issue::FieldIssue;
@@ -19,12 +24,17 @@ use crate::domain::link::RemoteId;
 use crate::error::{Failure, FailureKind, Result};
 use crate::mapping::casts_to_zero;
 use crate::policy;
-use crate::ports::bulk::{BATCH, LOOK_UP, Mark};
+use crate::ports::bulk::Mark;
 
 use super::operations::About;
 use super::plan::Draft;
 use super::pull::PullCounts;
 use super::services::Desk;
+
+use self::batch::Kind;
+use self::calls::Calls;
+use self::held::Held;
+use self::queues::{Next, Queues};
 
 pub(super) use pace::Pace;
 
@@ -89,87 +99,105 @@ pub(super) enum Ended {
     Failed(Box<Item>, Failure),
 }
 
-/// Contacts by what they need.
-pub(super) struct Queues {
-    look_up: VecDeque<Item>,
-    create: VecDeque<Item>,
-    update: VecDeque<Item>,
-    rewrite: VecDeque<Item>,
-    delete: VecDeque<Item>,
-    pace: Pace,
-    failures: u32,
-    /// How many calls in a row ended with no contact done with.
-    idle: u32,
-}
-
-impl Default for Queues {
-    fn default() -> Self {
-        Self {
-            look_up: VecDeque::new(),
-            create: VecDeque::new(),
-            update: VecDeque::new(),
-            rewrite: VecDeque::new(),
-            delete: VecDeque::new(),
-            pace: Pace::new(BATCH, BATCH),
-            failures: 0,
-            idle: 0,
-        }
-    }
-}
-
-impl Queues {
-    /// Whether a call can be filled.
-    pub(super) fn enough(&self) -> bool {
-        let most = [&self.create, &self.update, &self.rewrite, &self.delete].map(VecDeque::len);
-        self.look_up.len() >= LOOK_UP || most.into_iter().max().unwrap_or_default() >= self.pace.size()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        let lengths = [&self.look_up, &self.create, &self.update, &self.rewrite, &self.delete].map(VecDeque::len);
-        lengths.into_iter().all(|length| length == 0)
-    }
-
-    /// All that waits.
-    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
-        let queues = [&self.look_up, &self.create, &self.update, &self.rewrite, &self.delete];
-        queues.into_iter().flatten()
-    }
-}
-
 /// Brings contacts to the platform.
 pub(super) struct Sender<'a> {
+    writer: Writer<'a>,
+    queues: Queues,
+    calls: Calls<'a>,
+}
+
+/// Plans contacts, gets calls ready, and settles what came of them.
+struct Writer<'a> {
     desk: &'a Desk,
     /// Names the work in the log and in jobs that it leaves.
     id: String,
     /// Whether a known contact is read before it is changed, and what people changed there is taken back first.
     looks_before: bool,
     /// What became of contacts since it was asked last.
-    pub(super) ended: Vec<Ended>,
+    ended: Vec<Ended>,
     /// What looks found since it was asked last.
-    pub(super) pulled: PullCounts,
+    pulled: PullCounts,
+}
+
+/// What a sender did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advanced {
+    /// It began calls, whose ends are still to come.
+    Began,
+    /// It settled a call that ended, looked contacts up, or deleted some.
+    Settled,
 }
 
 impl<'a> Sender<'a> {
     /// A sender for a sync run.
     pub(super) fn of_run(desk: &'a Desk, id: &str) -> Self {
-        Self { desk, id: id.to_owned(), looks_before: true, ended: Vec::new(), pulled: PullCounts::default() }
+        Self::new(desk, id, true)
     }
 
     /// A sender for jobs: as the write of a single contact, it changes what differs from what was sent last, and looks at
     /// nothing before.
     pub(super) fn of_jobs(desk: &'a Desk, id: &str) -> Self {
-        Self { looks_before: false, ..Self::of_run(desk, id) }
+        Self::new(desk, id, false)
     }
 
-    /// Makes one batch call, of the longest of the queues, as much of it as one call takes.
+    fn new(desk: &'a Desk, id: &str, looks_before: bool) -> Self {
+        let (ended, pulled) = (Vec::new(), PullCounts::default());
+        let writer = Writer { desk, id: id.to_owned(), looks_before, ended, pulled };
+        Self { writer, queues: Queues::new(desk.integration.parallel_batches), calls: Calls::default() }
+    }
+
+    /// Plans records and puts each where it belongs.
     ///
     /// # Errors
-    /// What keeps the others from being sent for now, too. What waits goes on waiting.
-    pub(super) async fn advance(&mut self, queues: &mut Queues) -> Result<()> {
-        let before = self.ended.len();
-        let advanced = self.make_a_call(queues).await;
-        queues.idle = if self.ended.len() > before { 0 } else { queues.idle + 1 };
-        if advanced.is_ok() && queues.idle >= policy::IDLE_CALLS {
+    /// `Storage`; nothing was placed then.
+    pub(super) async fn place_all(&mut self, marks: Vec<Mark>) -> Result<()> {
+        self.calls.beside(self.writer.place_all(marks, false, &mut self.queues).boxed()).await
+    }
+
+    /// Whether a call can be filled.
+    pub(super) fn enough(&self) -> bool {
+        self.queues.enough()
+    }
+
+    /// Whether nothing waits, and nothing is under way.
+    pub(super) fn is_done(&self) -> bool {
+        self.queues.is_empty() && self.calls.is_empty()
+    }
+
+    /// What waits for its call.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Item> {
+        self.queues.items()
+    }
+
+    /// What became of contacts since it was asked last.
+    pub(super) fn ended(&self) -> &[Ended] {
+        &self.writer.ended
+    }
+
+    /// Takes what became of contacts.
+    pub(super) fn take_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.writer.ended)
+    }
+
+    /// Takes what looks found.
+    pub(super) fn take_pulled(&mut self) -> PullCounts {
+        std::mem::take(&mut self.writer.pulled)
+    }
+
+    /// Begins as many calls as the platform bears and as can be filled; where none is to be begun, waits for one that is under
+    /// way, and settles it. What does not fill a call goes out when no other is under way.
+    ///
+    /// # Errors
+    /// What keeps the others from being sent for now, too. What waits goes on waiting; calls under way are to be finished
+    /// ([`Sender::finish`]).
+    pub(super) async fn advance(&mut self) -> Result<Advanced> {
+        let before = self.writer.ended.len();
+        let advanced = self.begin_or_settle().await;
+        if matches!(advanced, Ok(Advanced::Began)) {
+            return advanced;
+        }
+        self.queues.idle = if self.writer.ended.len() > before { 0 } else { self.queues.idle + 1 };
+        if advanced.is_ok() && self.queues.idle >= policy::IDLE_CALLS {
             return Err(Failure::new(
                 FailureKind::Garbled,
                 "the platform answers, and no contact gets done: see its log",
@@ -178,18 +206,50 @@ impl<'a> Sender<'a> {
         advanced
     }
 
-    async fn make_a_call(&mut self, queues: &mut Queues) -> Result<()> {
-        let size = queues.pace.size();
-        // Looked-up contacts join the other queues, so they come first.
-        if !queues.look_up.is_empty() && (queues.look_up.len() >= LOOK_UP || queues.create.len() < size) {
-            return self.look_up(queues).await;
+    async fn begin_or_settle(&mut self) -> Result<Advanced> {
+        let mut began = false;
+        while self.calls.len() < self.queues.width.now() {
+            let Some(next) = self.queues.next(self.writer.desk, self.calls.is_empty()) else { break };
+            let ready = self.calls.beside(self.writer.get_ready(&mut self.queues, next).boxed()).await?;
+            let Some((kind, held)) = ready else { return Ok(Advanced::Settled) };
+            self.calls.begin(self.writer.desk, kind, held);
+            began = true;
         }
-        let longest = [&queues.create, &queues.update, &queues.rewrite, &queues.delete].map(VecDeque::len);
-        match longest.iter().enumerate().max_by_key(|(_, length)| **length).map(|(index, _)| index) {
-            Some(0) => self.create_batch(queues).await,
-            Some(1) => self.update_batch(queues).await,
-            Some(2) => self.rewrite_batch(queues).await,
-            _ => self.delete_batch(queues).await,
+        if began {
+            return Ok(Advanced::Began);
+        }
+        self.settle_next().await?;
+        Ok(Advanced::Settled)
+    }
+
+    /// Waits for the next call that ends, and settles it; says whether there was one.
+    async fn settle_next(&mut self) -> Result<bool> {
+        let Some(landed) = self.calls.next().await else { return Ok(false) };
+        self.calls.beside(self.writer.settle(&mut self.queues, landed).boxed()).await?;
+        Ok(true)
+    }
+
+    /// Settles the calls that are under way, and begins no other: before the work ends, for whatever reason.
+    ///
+    /// # Errors
+    /// The first failure. The calls behind it are settled all the same.
+    pub(super) async fn finish(&mut self) -> Result<()> {
+        let mut finished = Ok(());
+        while !self.calls.is_empty() {
+            finished = finished.and(self.settle_next().await.map(drop));
+        }
+        finished
+    }
+}
+
+impl Writer<'_> {
+    /// Gets the next call ready: the leases of its contacts are taken. `None` when there is no such call to make: contacts were
+    /// looked up or deleted instead, or somebody else has them by now.
+    async fn get_ready(&mut self, queues: &mut Queues, next: Next) -> Result<Option<(Kind, Vec<Held>)>> {
+        match next {
+            Next::LookUp => self.look_up(queues).await.map(|()| None),
+            Next::Delete => self.delete_batch(queues).await.map(|()| None),
+            Next::Write(kind) => Ok(self.take_batch(queues, kind).await?.map(|held| (kind, held))),
         }
     }
 
@@ -197,9 +257,13 @@ impl<'a> Sender<'a> {
         self.desk.now()
     }
 
-    /// Whether the failure of a whole batch keeps the others from being sent for now.
-    fn after_batch_failure(&self, queues: &mut Queues, failure: Failure) -> Result<()> {
-        queues.failures += 1;
+    /// Whether the failure of a whole batch keeps the others from being sent for now. Calls that were under way together fail
+    /// together: `began_at` is when the failed one began.
+    fn after_batch_failure(&self, queues: &mut Queues, failure: Failure, began_at: Timestamp) -> Result<()> {
+        if queues.failed_at.is_none_or(|failed_at| failed_at <= began_at) {
+            queues.failures += 1;
+        }
+        queues.failed_at = Some(self.now());
         let hopeless = !policy::may_pass_soon(failure.kind) || queues.failures >= policy::BATCH_FAILURES;
         if hopeless { Err(failure) } else { Ok(()) }
     }

@@ -12,19 +12,14 @@ use crate::sync::plan::{self, Draft, Found};
 use crate::sync::push;
 use crate::sync::services::Desk;
 
-use super::{Ended, Item, Queues, Sender};
+use super::{Ended, Item, Queues, Writer};
 
-impl Sender<'_> {
+impl Writer<'_> {
     /// Plans records and puts each where it belongs. `looked` says that what the platform holds of them was looked at.
     ///
     /// # Errors
     /// `Storage`; nothing was placed then.
-    pub(in crate::sync) async fn place_all(
-        &mut self,
-        marks: Vec<Mark>,
-        looked: bool,
-        queues: &mut Queues,
-    ) -> Result<()> {
+    pub(super) async fn place_all(&mut self, marks: Vec<Mark>, looked: bool, queues: &mut Queues) -> Result<()> {
         if marks.is_empty() {
             return Ok(());
         }

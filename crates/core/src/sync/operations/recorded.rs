@@ -237,6 +237,10 @@ impl<P: BulkPlatform + ?Sized> BulkPlatform for Recorded<P> {
         self.inner.usage()
     }
 
+    fn makes_by_name(&self) -> &'static [&'static str] {
+        self.inner.makes_by_name()
+    }
+
     async fn find_many(&self, emails: &[Email]) -> Result<Vec<RemoteContact>> {
         self.inner.find_many(emails).await
     }

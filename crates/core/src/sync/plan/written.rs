@@ -46,6 +46,17 @@ fn tag_changes(now: Option<&Value>, before: Option<&Value>) -> Vec<String> {
     gone.chain(new).collect()
 }
 
+/// The names that values carry of things which the platform may make by them, each with the field that carries it: tags, and
+/// the texts of the fields `named`.
+pub(crate) fn names_in<'a>(
+    values: &'a BTreeMap<String, Value>,
+    named: &'a [&'a str],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let tags = texts(values.get(TAGS)).into_iter().map(|tag| (TAGS, tag));
+    let named = named.iter().filter_map(|field| Some((*field, values.get(*field)?.as_str()?)));
+    tags.chain(named)
+}
+
 fn texts(value: Option<&Value>) -> Vec<&str> {
     value.and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
 }

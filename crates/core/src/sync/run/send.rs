@@ -16,19 +16,18 @@ use crate::mapping::Response;
 use crate::policy;
 use crate::ports::bulk::{BATCH, Mark, MarkCursor, Origin};
 use crate::ports::source::RowStatus;
-use crate::sync::batches::{Ended, Item, Joining, Queues, Sender};
+use crate::sync::batches::{Advanced, Ended, Item, Joining, Sender};
 use crate::sync::decision;
 use crate::sync::left_out;
 use crate::sync::objects::ObjectSender;
 use crate::sync::plan::{self, Draft};
 use crate::sync::services::Desk;
 
-use super::{Run, Step};
+use super::{Run, Step, Stopped};
 
 /// What a run sends with.
 struct Sending<'a> {
     sender: Sender<'a>,
-    queues: Queues,
     objects: ObjectSender<'a>,
     /// Contacts whose memberships are open.
     joining: Vec<Joining>,
@@ -82,9 +81,11 @@ impl Run<'_> {
     pub(super) async fn send_some(&mut self, most: usize) -> Step<(usize, bool)> {
         let sender = Sender::of_run(self.desk, &self.log.id);
         let objects = ObjectSender::new(self.desk, self.state.objects.seen_at);
-        let (queues, joining, met) = (Queues::default(), Vec::new(), Met::default());
-        let mut sending = Sending { sender, objects, queues, joining, met };
+        let mut sending = Sending { sender, objects, joining: Vec::new(), met: Met::default() };
         let sent = self.send_marked(&mut sending, most).await;
+        let finished = sending.sender.finish().await;
+        self.note_ended(&mut sending).await?;
+        let sent = sent.and_then(|sent| finished.map(|()| sent).map_err(Stopped::from));
         // What was written is settled, whatever came then: or its memberships would be set once more.
         let joined = self.settle_memberships(&mut sending.joining).await;
         sent.and_then(|sent| joined.map(|()| sent))
@@ -97,7 +98,7 @@ impl Run<'_> {
             let (marks, next) = bulk.marks(scope, &after, BATCH).await?;
             read += marks.len();
             due += self.sort_in(marks, sending).await?;
-            while sending.queues.enough() {
+            while sending.sender.enough() {
                 self.flush(sending).await?;
             }
             cursor = next;
@@ -121,23 +122,25 @@ impl Run<'_> {
     }
 
     async fn flush_all(&mut self, sending: &mut Sending<'_>) -> Step<()> {
-        while !sending.queues.is_empty() {
+        while !sending.sender.is_done() {
             self.flush(sending).await?;
         }
         Ok(())
     }
 
-    /// Makes a batch call.
+    /// Begins batch calls, or settles one that ended.
     async fn flush(&mut self, sending: &mut Sending<'_>) -> Step<()> {
         self.in_time()?;
         if sending.joining.len() >= MOST_JOINING {
             self.settle_memberships(&mut sending.joining).await?;
         }
-        let advanced = sending.sender.advance(&mut sending.queues).await;
+        let advanced = sending.sender.advance().await;
         // What became of contacts is noted, whatever came then.
         self.note_ended(sending).await?;
-        advanced?;
-        self.save().await
+        match advanced? {
+            Advanced::Began => Ok(()),
+            Advanced::Settled => self.save().await,
+        }
     }
 
     /// Plans marked records anew and sorts them by what they need; gives how many are due.
@@ -160,15 +163,15 @@ impl Run<'_> {
     }
 
     async fn place(&mut self, marks: Vec<Mark>, sending: &mut Sending<'_>) -> Step<()> {
-        sending.sender.place_all(marks, false, &mut sending.queues).await?;
+        sending.sender.place_all(marks).await?;
         self.note_ended(sending).await?;
         Ok(())
     }
 
     /// Notes what became of contacts: on their marks, in the log and at the source.
     async fn note_ended(&mut self, sending: &mut Sending<'_>) -> Result<()> {
-        self.note_pulled(&std::mem::take(&mut sending.sender.pulled));
-        let ended = std::mem::take(&mut sending.sender.ended);
+        self.note_pulled(&sending.sender.take_pulled());
+        let ended = sending.sender.take_ended();
         if ended.is_empty() {
             return Ok(());
         }

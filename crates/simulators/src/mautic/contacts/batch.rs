@@ -86,9 +86,16 @@ fn too_many(entries: &[Map<String, Value>]) -> Option<Answer> {
     (entries.len() > MOST).then(|| Answer::error(500, message, json!([])))
 }
 
+/// The time that the entries take.
+async fn work_on(mautic: &MauticSimulator, entries: &[Map<String, Value>]) {
+    let each = mautic.inner.options.batch_entry;
+    mautic.inner.cores.work(each * u32::try_from(entries.len()).unwrap_or(u32::MAX)).await;
+}
+
 /// `POST /api/contacts/batch/new`: each entry updates the contact that has its address, or makes one.
 ///
-/// The race of single creates is here as well: a contact that somebody else makes while the batch runs is not seen.
+/// The race of single creates is here as well: a contact, a tag or a company that somebody else makes while the batch runs is
+/// not seen.
 pub(crate) async fn batch_new(
     State(mautic): State<MauticSimulator>,
     Extension(actor): Extension<Actor>,
@@ -99,15 +106,16 @@ pub(crate) async fn batch_new(
     if let Some(refusal) = too_many(&entries) {
         return refusal;
     }
-    let highest_seen = mautic.read(Store::next_contact_id);
+    let seen = mautic.read(Store::seen);
     if !entries.is_empty() {
         tokio::time::sleep(mautic.inner.options.race_window).await;
     }
-    mautic.write(|store| {
+    work_on(&mautic, &entries).await;
+    mautic.write_as_of(&seen, |store| {
         let mut results = Results::default();
         let mut own: Vec<u64> = Vec::new();
         for (index, params) in entries.iter().enumerate() {
-            let outcome = create_entry(store, params, &actor, |id| id < highest_seen || own.contains(&id));
+            let outcome = create_entry(store, params, &actor, |id| id < seen.contacts || own.contains(&id));
             own.extend(outcome.as_ref().ok().and_then(|outcome| outcome.draft.id));
             results.take(store, index, outcome, Shape::Loaded);
         }
@@ -152,19 +160,20 @@ pub(crate) async fn batch_edit(
     }
     let put = verb == http::Method::PUT;
     let ids = slots(&entries);
-    let highest_seen = mautic.read(Store::next_contact_id);
+    let seen = mautic.read(Store::seen);
     if put && ids.iter().any(Option::is_none) {
         // The race of single creates is here as well.
         tokio::time::sleep(mautic.inner.options.race_window).await;
     }
-    mautic.write(|store| {
+    work_on(&mautic, &entries).await;
+    mautic.write_as_of(&seen, |store| {
         let mut results = Results::default();
         let own = store.next_contact_id();
         for (index, params) in entries.iter().enumerate() {
             match ids[index] {
                 None if put => {
                     // A contact that somebody else made meanwhile is not seen.
-                    let outcome = put_new(store, params, &actor, |id| id < highest_seen || id >= own);
+                    let outcome = put_new(store, params, &actor, |id| id < seen.contacts || id >= own);
                     results.take(store, index, outcome, Shape::Listed);
                 }
                 id => edit_entry(store, &mut results, index, params, id, put, &actor),
