@@ -274,6 +274,25 @@ async fn a_lift_that_nobody_can_name_is_put_back_and_the_caller_is_told_that_it_
 }
 
 #[tokio::test]
+async fn a_lift_that_nobody_can_name_is_put_back_by_a_run_and_told_once() {
+    for version in MauticVersion::ALL {
+        let system = System::with(on(version)).await;
+        let (desk, source) = desk_over(&system);
+        unsubscribed(&system).await;
+        noticed(&system).await;
+        clicked(&system).await;
+        without_the_log(&system);
+        source.put([row(json!({"email": EMAIL, "first_name": "Ada"}))]);
+        let ran = desk.sync(SyncOptions::default()).await.unwrap();
+        assert_eq!((ran.stopped, comments(&system).len()), (None, 1), "{version}");
+        let told = json!(ran.log.problems).to_string();
+        assert!(told.contains("it is not known by whom"), "{version}: {told}");
+        let again = desk.sync(SyncOptions { full: true, ..SyncOptions::default() }).await.unwrap();
+        assert_eq!((again.log.updated, comments(&system).len()), (0, 1), "{version}: once is enough");
+    }
+}
+
+#[tokio::test]
 async fn a_lift_that_nobody_can_name_is_told_in_the_timeline_when_a_webhook_brings_it() {
     for version in MauticVersion::ALL {
         let system = System::with(on(version)).await;

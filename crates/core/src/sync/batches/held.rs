@@ -96,6 +96,12 @@ impl Done {
         settle::was_forbidden(draft.link.snapshot.contains_key(plan::MAIL), draft.consent.standing())
     }
 
+    /// Whether it was this contact that mail was forbidden to, as far as is known here.
+    pub(super) fn was_forbidden_here(&self) -> bool {
+        let draft = &self.held.item.draft;
+        draft.link.snapshot.contains_key(plan::MAIL) && draft.remote_id() == Some(&self.contact.id)
+    }
+
     /// An opt-out that the platform knows and Tandem does not.
     pub(super) fn unknown_opt_out(&self) -> Option<&DoNotContact> {
         self.unmatched_entry().filter(|entry| !self.is_by_person() && !entry.is_of_unclear())
