@@ -29,6 +29,7 @@ mod hub;
 mod hub_consent;
 mod hub_later;
 mod hub_lease;
+mod hub_lists;
 mod hub_prompt;
 mod identify;
 mod identity;

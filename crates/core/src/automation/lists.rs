@@ -20,6 +20,17 @@ impl Desk {
         self.find_list(target, list).await
     }
 
+    /// The same at an integration that did not work at the event: by the name, for numbers are those of another platform's lists.
+    /// `None` also for a list that the rules don't know any more, or know by its number alone.
+    ///
+    /// # Errors
+    /// As [`Desk::list_of`].
+    pub(super) async fn list_elsewhere(&self, target: &Target) -> Result<Option<MembershipList>> {
+        let named = self.integration.lifecycle.list(target).filter(|list| list.name.is_some());
+        let Some(list) = named else { return Ok(None) };
+        self.find_list(target, &ListRef { id: None, ..list.clone() }).await
+    }
+
     async fn find_list(&self, target: &Target, list: &ListRef) -> Result<Option<MembershipList>> {
         if let Some(id) = &list.id {
             return Ok(Some(list.kind.with_id(id.clone())));
