@@ -55,6 +55,7 @@ mod records_api;
 mod release_binary;
 mod resubscribe;
 mod rows;
+mod rules_api;
 mod secrets;
 mod segment_names;
 mod situations;
