@@ -122,6 +122,8 @@ async fn sign_ups_that_wait_together_are_brought_with_one_call_a_segment() {
     let all: Vec<Value> = (0..20).map(event).collect();
     let before = hub.other.calls();
     send(&hub, &json!(all)).await;
+    // Whose event came between contacts and lists is looked for again in two seconds, by Tandem's clock.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     hub.settle().await;
     let names = hub.other.names().await;
     let calls = hub.other.calls() - before;

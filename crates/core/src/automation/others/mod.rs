@@ -38,6 +38,9 @@ pub(crate) struct Looked {
     pub(crate) set: u64,
     /// Whether others are left, due or not.
     pub(crate) waiting: bool,
+    /// Whether it is worth looking again in seconds: people were looked for once whose contacts may come at any moment, or somebody
+    /// makes a segment just now.
+    pub(crate) soon: bool,
     /// What keeps all of them from being done just now.
     pub(crate) stopped: Option<Failure>,
 }
@@ -57,7 +60,10 @@ impl Desk {
         for (entries, found) in self.found(entries.clone()).await? {
             match found {
                 Found::Work(visit) => visits.push(*visit),
-                Found::Absent => next.extend(waiting_of(&entries, self)),
+                Found::Absent => {
+                    looked.soon |= entries.iter().any(|entry| entry.attempts == 0);
+                    next.extend(waiting_of(&entries, self));
+                }
                 Found::Nothing => {}
             }
         }
@@ -184,7 +190,7 @@ impl Desk {
     /// Sets one list; whether that was left to do.
     async fn set(&self, visit: &mut Visit, place: usize) -> Result<bool> {
         let (target, member) = (visit.wishes[place].target.clone(), visit.wishes[place].member);
-        let Some(list) = self.list_elsewhere(&target).await? else { return Ok(false) };
+        let Some(list) = self.list_elsewhere(&target, member).await? else { return Ok(false) };
         if member && matches!(list, MembershipList::Campaign(_)) {
             if visit.again
                 && self.integration.platform.campaigns_of(&visit.contact).await?.iter().any(|id| id == list.id())
@@ -237,7 +243,7 @@ impl Desk {
 
     async fn join_one_segment(&self, target: &Target, places: Vec<(usize, usize)>, visits: &mut [Visit]) {
         // Its own call tells each what is wrong with a list that can't be had.
-        let Ok(Some(MembershipList::Segment(segment))) = self.list_elsewhere(target).await else { return };
+        let Ok(Some(MembershipList::Segment(segment))) = self.list_elsewhere(target, true).await else { return };
         let list = MembershipList::Segment(segment.clone());
         let noted = places.iter().map(|(index, place)| self.wish_for(&visits[*index], *place, &list));
         let noted = side_by_side(noted.collect()).await;
@@ -271,8 +277,10 @@ impl Desk {
         if let Some(failure) = &visit.later {
             let attempts = merged(&visit.entries, &visit.record).attempts + 1;
             let due_at = policy::contact_due(failure, attempts, self.now(), self.services.entropy.unit());
-            if failure.kind != FailureKind::Conflict {
-                looked.stopped.get_or_insert_with(|| failure.clone());
+            match failure.kind {
+                // Somebody makes the segment just now.
+                FailureKind::Conflict => looked.soon = true,
+                _ => drop(looked.stopped.get_or_insert_with(|| failure.clone())),
             }
             return Ok(Some(visit.entry(due_at)));
         }

@@ -17,8 +17,8 @@ use crate::ports::lists::OpenLists;
 
 /// How long lists wait for somebody who is not on the platform. After that, the next event that decides one brings all of them.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// When it is looked first whether somebody is there by now, and how seldom at last.
-const FIRST_LOOK: SignedDuration = SignedDuration::from_mins(1);
+/// When it is looked again first whether somebody is there by now, and how seldom at last.
+const FIRST_LOOK: SignedDuration = SignedDuration::from_secs(2);
 const LAST_LOOK: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is wanted of a list.
@@ -254,7 +254,7 @@ mod tests {
             assert!(next.due_at > now && next.due_at.duration_since(now) <= LAST_LOOK);
             (now, entry, looks) = (next.due_at, next, looks + 1);
         }
-        assert!((30..60).contains(&looks), "{looks}");
+        assert!((40..60).contains(&looks), "{looks}");
         // A newer event's word is waited for as long as that is young.
         let newer = OpenLists::new(record.clone(), now);
         assert!(waiting(&[entry, newer], &record, now).is_some());

@@ -1,6 +1,13 @@
 //! Lists that lifecycle events decided, where another integration worked at the events.
 
+use jiff::SignedDuration;
+
+use crate::policy;
+
 use super::{Run, Step};
+
+/// When a job that sends an outbox comes back for lists that could not be set yet: by then their entries are due.
+const SOON: SignedDuration = SignedDuration::from_secs(6);
 
 impl Run<'_> {
     /// Notes that there may be such lists: an integration that stays alone looks for them all the same.
@@ -20,6 +27,10 @@ impl Run<'_> {
                 return Err(failure.into());
             }
             self.state.lists_left = looked.waiting;
+            if looked.soon && self.is_prompt {
+                // An event may have come after the contacts were sent: its person's is the next to be.
+                self.wait_for(policy::after(self.now(), SOON));
+            }
             if looked.entries == 0 {
                 break;
             }
