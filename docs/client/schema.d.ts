@@ -425,6 +425,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/integrations/{id}/mappings/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what a mapping set would change and what would be written of chosen records, and changes nothing. */
+        post: operations["tryMappings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/integrations/{id}/mappings/rollback": {
         parameters: {
             query?: never;
@@ -492,6 +509,48 @@ export interface paths {
         get: operations["listRules"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says what is wrong with lifecycle rules and what they say, and changes nothing.
+         * @description Without `rules`, those that count are looked at. With `live`, the platform of the integration is asked whether it has the lists and
+         *     fields that they need, in three calls.
+         */
+        post: operations["checkRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says what events of one user would do by lifecycle rules; calls no platform and changes nothing.
+         * @description Without `rules`, those that count are meant. `history` came before the events; without it nothing is known of the user. At most 100
+         *     events, those of before included.
+         */
+        post: operations["explainRules"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1471,6 +1530,27 @@ export interface components {
             correlationId: string;
             durationMs: number;
         };
+        TriedMappingsAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["TriedMappings"];
+            correlationId: string;
+            durationMs: number;
+        };
+        CheckedRulesAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["CheckedRules"];
+            correlationId: string;
+            durationMs: number;
+        };
+        ExplainedEventsAnswer: {
+            /** @constant */
+            ok: true;
+            data: components["schemas"]["ExplainedEvents"];
+            correlationId: string;
+            durationMs: number;
+        };
         CheckedMappingsAnswer: {
             /** @constant */
             ok: true;
@@ -1955,6 +2035,144 @@ export interface components {
             /** @description Whether it can be set. */
             sound: boolean;
             problems: components["schemas"]["MappingProblem"][];
+        };
+        TriedSet: {
+            mappings: components["schemas"]["Mapping"][];
+            /** @description The records that it is tried on, by the application's ids. */
+            records?: components["schemas"]["ExternalId"][];
+        };
+        TriedMappings: {
+            /** @description Whether it can be set; else nothing more is told than what is wrong. */
+            sound: boolean;
+            problems: components["schemas"]["MappingProblem"][];
+            differences: components["schemas"]["MappingDifference"][];
+            /** @description What would be done about each record; `unknown` for an id that no record has. */
+            records: components["schemas"]["PlannedChange"][];
+        };
+        /** @description What the set says otherwise than the one that counts. */
+        MappingDifference: {
+            /** @enum {unknown} */
+            change: "kind_added" | "kind_removed" | "mapping" | "rule_added" | "rule_removed" | "rule_changed";
+            /** @enum {unknown} */
+            kind?: "person" | "organisation" | "deal";
+            /** @description The rule's local field. */
+            local?: string;
+            /** @description What the rule writes. */
+            writes?: string;
+            /** @description The key of the rule or of the mapping. */
+            key?: string;
+            /** @description What it said. */
+            before?: unknown;
+            /** @description What it says now. */
+            after?: unknown;
+        };
+        RulesToCheck: {
+            /** @description The rules, in TOML; without them those that count. */
+            rules?: string;
+            /**
+             * @description Ask the platform
+             * @default false
+             */
+            live: boolean;
+        };
+        CheckedRules: {
+            /** @description Whether they can be used. */
+            sound: boolean;
+            /** @description All that is wrong, with the place. */
+            problems: string[];
+            /** @description What is sound by its form and may not be meant. */
+            notes: string[];
+            says: components["schemas"]["RulesInWords"] | null;
+            live: components["schemas"]["LiveRules"] | null;
+        };
+        /** @description What rules say. */
+        RulesInWords: {
+            rules: {
+                /** @description Its place, from 1. */
+                rule: number;
+                on: string[];
+                when: string[];
+                does: string[];
+            }[];
+            lists: components["schemas"]["ListOfRules"][];
+            tiers: {
+                tier: string;
+                aliases: string[];
+                paid: boolean;
+                segment: string | null;
+                campaign: string | null;
+                stripePrices: string[];
+                lemonsqueezyVariants: string[];
+            }[];
+            currency: string | null;
+        };
+        ListOfRules: {
+            /** @description Its key: `segment.vip`, `campaign.welcome`. */
+            list: string;
+            id: string | null;
+            name: string | null;
+            /** @description The variable that may name it, in the operator's own rules. */
+            env: string | null;
+            optional: boolean;
+        };
+        /** @description What the platform has of what rules need. */
+        LiveRules: {
+            lists: {
+                list: string;
+                id: string | null;
+                name: string | null;
+                env: string | null;
+                optional: boolean;
+                found: components["schemas"]["FoundOnPlatform"];
+            }[];
+            /** @description By their name on the platform. */
+            fields: {
+                [key: string]: components["schemas"]["FoundOnPlatform"];
+            };
+            /** @description Fields that no field rule sends to the platform. */
+            notSent: string[];
+            /** @description Events that are not among the newest thousand. */
+            neverCame: string[];
+        };
+        /** @description Where it stands: `there`, `right`, `missing`, `unpublished`, `ambiguous`, `short`, `wrong_kind`, `lacks_options`. */
+        FoundOnPlatform: {
+            state: string;
+        } & {
+            [key: string]: unknown;
+        };
+        EventsToExplain: {
+            /** @description The rules, in TOML; without them those that count. */
+            rules?: string;
+            events: components["schemas"]["EventList"];
+            history?: components["schemas"]["LifecycleEvent"][];
+        };
+        ExplainedEvents: {
+            events: {
+                id: string;
+                name: string;
+                issues: components["schemas"]["FieldIssue"][];
+                effects: components["schemas"]["EffectOfEvent"][];
+                /** @description Why parts of the rules would not be applied. */
+                notes: string[];
+            }[];
+            lists: components["schemas"]["ListOfRules"][];
+        };
+        EffectOfEvent: {
+            /** @enum {unknown} */
+            effect: "erase" | "consent" | "set" | "add" | "list" | "superseded";
+            optedIn?: boolean;
+            field?: string;
+            /** @description The value; null takes it away. */
+            value?: unknown;
+            number?: number;
+            /** @description `segment.vip`, `campaign.welcome`, `field.plan` */
+            target?: string;
+            /** @description In or out. */
+            member?: boolean;
+            /** @description Who says so: `{"rule": 3}`, `{"tier": "pro"}`, `"user"`. */
+            says: unknown[];
+            /** @description The id of another event whose effect it is, which this one puts into another light. */
+            ofEvent?: string;
         };
         MappingProblem: {
             /** @description `mappings[0].rules[3].remote` */
@@ -4500,6 +4718,51 @@ export interface operations {
             504: components["responses"]["PlatformTimeout"];
         };
     };
+    tryMappings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+            };
+            path: {
+                /** @description The integration, by its name in Tandem; the default one is `mautic`. */
+                id: components["parameters"]["MappedIntegration"];
+            };
+            cookie?: never;
+        };
+        /** @description At most 256 KB, and 100 records. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TriedSet"];
+            };
+        };
+        responses: {
+            /** @description What it would change. Of records it holds personal data. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriedMappingsAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Misconfigured"];
+            502: components["responses"]["BadPlatform"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["PlatformTimeout"];
+        };
+    };
     rollBackMappings: {
         parameters: {
             query?: never;
@@ -4691,6 +4954,98 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             422: components["responses"]["Unprocessable"];
             429: components["responses"]["Throttled"];
+            503: components["responses"]["StorageUnavailable"];
+        };
+    };
+    checkRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description At most 256 KB of rules. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RulesToCheck"];
+            };
+        };
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckedRulesAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Misconfigured"];
+            502: components["responses"]["BadPlatform"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["PlatformTimeout"];
+        };
+    };
+    explainRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the call in answers, logs and jobs. Taken over when it is 1 to 128 visible ASCII characters; else one is made. */
+                "X-Correlation-ID"?: components["parameters"]["CorrelationId"];
+                /**
+                 * @description The integration that is meant, by id or name, where the tenant has several; else it is the first one that is in use, or the
+                 *     first one when none is. A name with letters beyond ASCII is sent as UTF-8, or its id in its place.
+                 */
+                "Tandem-Integration"?: components["parameters"]["WantedIntegration"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The events. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EventsToExplain"];
+            };
+        };
+        responses: {
+            /** @description What they would do. */
+            200: {
+                headers: {
+                    "X-Correlation-ID": components["headers"]["CorrelationId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplainedEventsAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Misconfigured"];
             503: components["responses"]["StorageUnavailable"];
         };
     };

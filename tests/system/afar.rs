@@ -96,6 +96,9 @@ async fn mapping_sets_and_lifecycle_rules_are_read_checked_and_set_over_http_too
     assert!(terminal.run(&["mappings", "check", &own]).await.out.starts_with("sound"));
     let diff = terminal.run(&["mappings", "diff", &own]).await;
     assert!(diff.success && diff.out.contains("home_town"), "{diff:?}");
+    let tried = terminal.json(&["mappings", "set", &own, "--dry-run", "--record", "42"]).await;
+    assert_eq!(tried["records"], json!([{"id": "42", "action": "unknown"}]), "{tried}");
+    assert!(tried["differences"].to_string().contains("home_town"), "{tried}");
     assert_eq!(terminal.json(&["mappings", "set", &own, "--note", "in town", "--if-version", "0"]).await["version"], 1);
     let late = terminal.run(&["mappings", "set", &own, "--if-version", "7"]).await;
     assert!(!late.success && late.err.contains("412"), "{late:?}");
@@ -130,6 +133,41 @@ async fn mapping_sets_and_lifecycle_rules_are_read_checked_and_set_over_http_too
     assert_eq!(deeds, ["rules.set", "rules.set", "mappings.set", "mappings.set"]);
 }
 
+/// What two terminals print of the same rules: one has the installation beside it, the other one its address.
+#[tokio::test]
+async fn rules_are_checked_and_events_explained_over_http_as_without_an_installation() {
+    let system = System::with(Options::default().without_worker()).await;
+    let terminal = Terminal::at(&system, KEY);
+    let file = |name: &str, text: &str| {
+        let path = terminal.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let rules = "[segments]\nvip = { name = \"VIP\" }\n[[rule]]\non = \"bought\"\ninto = [\"segment.vip\"]\n";
+    let rules = file("rules.toml", rules);
+    let wrong = file("wrong.toml", "[[rule]]\non = \"bought\"\nset = { no_such_field = 1 }\n");
+    let event = file("event.json", r#"{"id": "e1", "name": "bought", "user": {"id": 1}}"#);
+    let before =
+        file("before.json", r#"[{"id": "e0", "name": "bought", "time": "2026-01-01T10:00:00Z", "user": {"id": 1}}]"#);
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["rules", "check", &rules][..],
+        &["--json", "rules", "check", &rules],
+        &["rules", "check", &wrong],
+        &["rules", "explain", &event, "--file", &rules],
+        &["--json", "rules", "explain", &event, "--file", &rules, "--history", &before],
+        &["rules", "check", "--print-default"],
+    ] {
+        let (there, here) = (terminal.run(arguments).await, tandem(folder.path(), &[], arguments).await);
+        assert_eq!((there.success, &there.out), (here.success, &here.out), "{arguments:?}: {there:?}");
+    }
+    let live = terminal.run(&["rules", "check", &rules, "--live"]).await;
+    assert!(!live.success && live.out.contains("VIP                    MISSING"), "{live:?}");
+    assert!(live.err.contains("connect mautic --create-missing"), "{live:?}");
+    let counting = terminal.run(&["rules", "check"]).await;
+    assert!(counting.success && counting.out.contains("the rules that count: sound"), "{counting:?}");
+}
+
 #[tokio::test]
 async fn what_goes_wrong_over_http_is_told_with_address_status_and_cure() {
     let system = System::with(Options::default().without_worker()).await;
@@ -155,13 +193,10 @@ async fn what_goes_wrong_over_http_is_told_with_address_status_and_cure() {
     assert!(keyless.contains("TANDEM_API_KEY"), "{keyless}");
     let other = told(url, KEY, &["keys", "list", "--tenant", "acme"]).await;
     assert!(other.contains("a key belongs to one tenant"), "{other}");
-    let tried = ["mappings", "set", "x.toml", "--dry-run"];
-    for local in [&["doctor", "duplicates"][..], &["import", "x.csv"], &["rules", "check"], &["connect", "mautic"]] {
+    for local in [&["doctor", "duplicates"][..], &["import", "x.csv"], &["budget", "show"], &["connect", "mautic"]] {
         let refused = told(url, KEY, local).await;
         assert!(refused.contains("TANDEM_URL") && refused.contains(local[0]), "{refused}");
     }
-    let refused = told(url, KEY, &tried).await;
-    assert!(refused.contains("--dry-run") && refused.contains("not over HTTP"), "{refused}");
 }
 
 #[tokio::test]

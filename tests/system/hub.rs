@@ -64,7 +64,7 @@ impl Hub {
 
     /// Both take in who appears there, by this rule, and call Tandem.
     pub(super) async fn taking_in(rule: &str) -> Self {
-        let hub = Self::over(Some(rule)).await;
+        let hub = Self::over(&[("TANDEM_NEWCOMERS", rule)]).await;
         hub.integrations.add("second");
         hub.settle().await;
         hub.one.guard().await;
@@ -72,16 +72,24 @@ impl Hub {
         hub
     }
 
-    /// The second Mautic is there, and no integration yet.
-    pub(super) async fn with_one() -> Self {
-        Self::over(None).await
+    /// The tenant has these lifecycle rules.
+    pub(super) async fn obeying(rules: &str) -> Self {
+        let hub = Self::over(&[("TANDEM_RULES", rules)]).await;
+        hub.integrations.add("second");
+        hub
     }
 
-    async fn over(newcomers: Option<&str>) -> Self {
+    /// The second Mautic is there, and no integration yet.
+    pub(super) async fn with_one() -> Self {
+        Self::over(&[]).await
+    }
+
+    async fn over(environment: &[(&str, &str)]) -> Self {
         let integrations = Arc::new(Integrations::default());
         integrations.add("mautic");
         let options = |version| {
-            let options = Options::default().with("TANDEM_NEWCOMERS", newcomers.unwrap_or("none"));
+            let usual = Options::default().with("TANDEM_NEWCOMERS", "none");
+            let options = environment.iter().fold(usual, |options, (name, value)| options.with(name, value));
             Options { peers: Some(integrations.clone()), ..options.mautic_version(version).without_worker() }
         };
         let one = System::with(options(MauticVersion::V5_1)).await;

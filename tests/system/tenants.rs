@@ -91,10 +91,16 @@ fn sample(route: &Route, ids: &Ids<'_>) -> (String, Value) {
         (Verb::Post, "/api/v1/keys") => (route.path.to_owned(), json!({"name": "eve", "role": "ingest"})),
         (Verb::Get | Verb::Delete, "/api/v1/keys/{digest}") => (format!("/api/v1/keys/{}", ids.key), Value::Null),
         (_, path) if path.starts_with("/api/v1/integrations/{id}/mappings") => {
-            let body = if route.verb == Verb::Get { Value::Null } else { json!({"mappings": [], "version": 1}) };
+            let body = match route.verb {
+                Verb::Get => Value::Null,
+                _ if path.ends_with("/try") => json!({"mappings": [], "records": ["1"]}),
+                _ => json!({"mappings": [], "version": 1}),
+            };
             (path.replace("{id}", "mautic"), body)
         }
         (Verb::Put, "/api/v1/rules") => (route.path.to_owned(), json!({"rules": ""})),
+        (Verb::Post, "/api/v1/rules/check") => (route.path.to_owned(), json!({"live": true})),
+        (Verb::Post, "/api/v1/rules/explain") => (route.path.to_owned(), json!({"events": [event]})),
         (Verb::Post, "/api/v1/rules/rollback") => (route.path.to_owned(), json!({"version": 0})),
         (Verb::Post, "/api/v1/records/find") => (route.path.to_owned(), json!({"email": EMAIL})),
         (Verb::Post, "/api/v1/conflicts/resolve") => {

@@ -15,9 +15,10 @@ use tandem_core::sync::services::Services;
 pub async fn person_of_job(services: &Services, job: &ParkedJob) -> Result<Option<String>> {
     let scope = &job.job.scope;
     match &job.job.task {
-        Task::PushContact { record } | Task::TakeBack { record, .. } | Task::Identify { record, .. } => {
-            person(services, scope, record).await
-        }
+        Task::PushContact { record }
+        | Task::TakeBack { record, .. }
+        | Task::BringLists { record }
+        | Task::Identify { record, .. } => person(services, scope, record).await,
         Task::DeleteContact { contact }
         | Task::CheckGone { contact }
         | Task::CheckAllowed { contact, .. }

@@ -20,6 +20,7 @@ pub mod mappings;
 pub mod private_files;
 pub mod queue;
 pub mod rows;
+pub mod rules_explained;
 pub mod rules_in_use;
 pub mod run_rows;
 pub mod sealing;

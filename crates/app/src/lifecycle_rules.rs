@@ -81,6 +81,10 @@ impl RulesInForce {
 /// The longest text of rules, in bytes.
 const LONGEST: usize = 256 * 1024;
 
+fn too_long() -> String {
+    format!("the rules are longer than {} KB", LONGEST / 1024)
+}
+
 /// The lifecycle rules of all tenants.
 #[derive(Clone)]
 pub struct LifecycleRules {
@@ -158,9 +162,23 @@ impl LifecycleRules {
         }
     }
 
+    /// The rules of a text as a tenant may write them, or those that count where none is given; else all that is wrong with them.
+    pub async fn book_of(
+        &self,
+        tenant: &TenantId,
+        text: Option<&str>,
+        fields: &RuleSet,
+    ) -> Result<std::result::Result<RuleBook, Vec<String>>> {
+        match text {
+            Some(text) if text.len() > LONGEST => Ok(Err(vec![too_long()])),
+            Some(text) => Ok(RuleBook::parse_stored(text, fields)),
+            None => Ok(self.active(tenant).await?.book(fields)),
+        }
+    }
+
     fn problems(&self, tenant: &TenantId, text: Option<&str>, fields: &RuleSet) -> Vec<Problem> {
         let told = match text {
-            Some(text) if text.len() > LONGEST => vec![format!("the rules are longer than {} KB", LONGEST / 1024)],
+            Some(text) if text.len() > LONGEST => vec![too_long()],
             Some(text) => RuleBook::parse_stored(text, fields).err().unwrap_or_default(),
             None => {
                 let configured = RulesInForce { version: 0, rules: Rules::Configured(self.configured_for(tenant)) };

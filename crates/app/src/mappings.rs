@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tandem_connectors::mautic;
 use tandem_core::domain::catalog::FieldCatalog;
+use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::mapping::check::check;
+use tandem_core::mapping::set_difference::{Difference, differences};
 use tandem_core::mapping::{Dates, MappingSet, Problem, RuleSet};
 use tandem_core::ports::Attempt;
+use tandem_core::sync::run::dry_run::PlannedChange;
+use tandem_core::sync::services::Desk;
 
 use crate::lifecycle_rules::LifecycleRules;
 use crate::store::{Act, Owner, Table, Version, VersionTable};
@@ -55,6 +60,19 @@ pub enum Taken<T> {
     Changed(u64),
     /// There is no version of this number.
     Unknown,
+}
+
+/// What a set would change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Whether it can be set; else nothing more is told than what is wrong.
+    pub sound: bool,
+    /// All that is wrong, and what may not be meant.
+    pub problems: Vec<Problem>,
+    /// What it says otherwise than the set that counts.
+    pub differences: Vec<Difference>,
+    /// What would be done about each record, as plans of dry runs have it; `unknown` for an id that no record has. Personal data.
+    pub records: Vec<Value>,
 }
 
 /// The mapping sets of integrations.
@@ -107,6 +125,32 @@ impl Mappings {
             problems.extend(unknown.into_iter().map(|what| Problem::error("", format!("the lifecycle rules: {what}"))));
         }
         Ok(problems)
+    }
+
+    /// What a set would change, and what would be written of the records of these external ids by the desk's integration. Nothing is
+    /// written, and the platform is not changed.
+    pub async fn try_out(
+        &self,
+        mut desk: Desk,
+        set: &MappingSet,
+        catalog: &FieldCatalog,
+        records: &[ExternalId],
+    ) -> Result<Tried> {
+        let scope = desk.integration.scope.clone();
+        let problems = self.check(&scope, set, Some(catalog)).await?;
+        if problems.iter().any(Problem::is_error) {
+            return Ok(Tried { sound: false, problems, differences: Vec::new(), records: Vec::new() });
+        }
+        let differences = differences(&self.active(&scope).await?.content.set, set);
+        if let Ok(rules) = set.people() {
+            desk.integration.rules = Arc::new(rules);
+        }
+        let record = |(id, change): (String, Option<PlannedChange>)| match change {
+            Some(change) => json!(change),
+            None => json!({"id": id, "action": "unknown"}),
+        };
+        let records = desk.proposed(records).await?.into_iter().map(record).collect();
+        Ok(Tried { sound: true, problems, differences, records })
     }
 
     /// Makes a set the one that counts, if nothing is wrong with it.

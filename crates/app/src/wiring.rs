@@ -30,8 +30,8 @@ use crate::rules_in_use::{InUse, RulesInUse};
 use crate::sealing::Sealer;
 use crate::store::{
     BudgetTable, BulkTable, CatalogTable, CircuitTable, ContactTable, EventTable, FeedbackTable, HealthTable,
-    IdempotencyStore, LifecycleTable, OperationTable, ParkedTable, RecordsTable, RelationTable, RingTable, RunTable,
-    SpellingTable, Table, TokenTable, forget_integration,
+    IdempotencyStore, LifecycleTable, OpenListsTable, OperationTable, ParkedTable, RecordsTable, RelationTable,
+    RingTable, RunTable, SpellingTable, Table, TokenTable, forget_integration,
 };
 use crate::stored_desks::{StoredDesks, StoredPeers, Tenancies};
 use crate::system::{RuntimeSleep, SystemClock, SystemEntropy};
@@ -290,6 +290,7 @@ impl Foundation {
             lifecycle: Arc::new(lifecycle.with_doorbell(Arc::clone(&doorbell))),
             relations: Arc::new(RelationTable::new(self.table.clone())),
             runs: Arc::new(RunTable::new(self.table.clone())),
+            lists: Arc::new(OpenListsTable::new(self.table.clone())),
             feedback: Arc::new(FeedbackTable::new(self.table.clone())),
             peers: self.peers(),
             doorbell,

@@ -7,6 +7,7 @@ pub mod deliveries;
 pub mod feedback;
 pub mod integrations;
 pub mod lifecycle;
+pub mod lists;
 pub mod objects;
 pub mod operations;
 pub mod place;

@@ -5,13 +5,12 @@ mod file;
 mod text;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tandem_app::api::versions::{MappingsVersion, Versions};
 use tandem_app::config::Environment;
-use tandem_app::mappings::{Mappings, Setting, StoredMappings, Taken};
+use tandem_app::mappings::{Mappings, Setting, StoredMappings, Taken, Tried};
 use tandem_app::store::{Act, Version};
 use tandem_core::domain::catalog::FieldCatalog;
 use tandem_core::domain::identity::ExternalId;
@@ -199,24 +198,9 @@ impl Stand {
         records: &[String],
         output: &Output,
     ) -> Result<(), CommandError> {
-        let problems = self.mappings.check(&self.scope, &set, Some(catalog)).await?;
-        if problems.iter().any(Problem::is_error) {
-            return refused(&problems, output);
-        }
-        let active = self.mappings.active(&self.scope).await?;
-        let found = differences(&active.content.set, &set);
-        let mut desk = self.installation.desk()?;
-        if let Ok(rules) = set.people() {
-            desk.integration.rules = Arc::new(rules);
-        }
         let ids: Result<Vec<ExternalId>, _> = records.iter().map(|id| ExternalId::try_from(id.clone())).collect();
         let ids = ids.map_err(|error| CommandError::Undone(format!("--record: the id {error}")))?;
-        let proposed = desk.proposed(&ids).await?;
-        output.result(
-            &json!({"problems": problems, "differences": found, "records": text::proposed_json(&proposed)}),
-            text::tried(&problems, &found, &proposed),
-        );
-        Ok(())
+        told_of_trial(&self.mappings.try_out(self.installation.desk()?, &set, catalog, &ids).await?, output)
     }
 
     /// The set of a version, or of a file.
@@ -235,6 +219,19 @@ impl Stand {
     async fn catalog(&self) -> Result<FieldCatalog, CommandError> {
         Ok(self.installation.desk()?.integration.platform.fields().await?)
     }
+}
+
+/// What a set would change, for people and programs.
+fn told_of_trial(tried: &Tried, output: &Output) -> Result<(), CommandError> {
+    if !tried.sound {
+        return refused(&tried.problems, output);
+    }
+    let Tried { problems, differences, records, .. } = tried;
+    output.result(
+        &json!({"problems": problems, "differences": differences, "records": records}),
+        text::tried(problems, differences, records),
+    );
+    Ok(())
 }
 
 /// What is done at this terminal now, and by whom.

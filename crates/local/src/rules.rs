@@ -1,8 +1,6 @@
 //! `tandem rules`: are the lifecycle rules right, what do they say, and what would an event do?
 
 mod afar;
-mod describe;
-mod doubts;
 mod explain;
 mod live;
 mod stored;
@@ -12,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tandem_app::config::{ConfigProblems, Environment, LifecycleConfig};
+use tandem_app::rules_explained::{self, Checked, Live};
 use tandem_connectors::mautic::FIELDS;
 use tandem_core::automation::rulebook::{DEFAULT_RULES, RuleBook};
 use tandem_core::domain::scope::TenantId;
@@ -19,6 +18,7 @@ use tandem_core::mapping::RuleSet;
 
 use crate::api::Target;
 use crate::failure::CommandError;
+use crate::installation::Installation;
 use crate::output::Output;
 
 /// What to do with rules.
@@ -35,7 +35,7 @@ pub enum Rules {
 /// Options of `tandem rules check`.
 #[derive(Args)]
 pub struct Check {
-    /// The rules; without it those that the configuration names, else the built-in ones.
+    /// The rules; without it those that the configuration names, else the built-in ones. Over HTTP those that count.
     file: Option<PathBuf>,
     /// Print the built-in rules, as a beginning of one's own.
     #[arg(long, conflicts_with_all = ["file", "live"])]
@@ -47,8 +47,12 @@ pub struct Check {
 
 /// Runs the command.
 pub async fn rules(command: &Rules, target: &Target<'_>, output: &Output) -> Result<(), CommandError> {
-    if let (Rules::Stored(command), Some(_)) = (command, target.url) {
-        return afar::stored(command, &target.api(&TenantId::default()).await?, output).await;
+    if let Rules::Check(Check { print_default: true, .. }) = command {
+        output.result(&json!({"rules": DEFAULT_RULES}), DEFAULT_RULES.trim_end());
+        return Ok(());
+    }
+    if target.url.is_some() {
+        return afar::rules(command, &target.api(&TenantId::default()).await?, output).await;
     }
     target.must_be_here(match command {
         Rules::Check(_) => "rules check",
@@ -57,10 +61,6 @@ pub async fn rules(command: &Rules, target: &Target<'_>, output: &Output) -> Res
     })?;
     let (data_dir, environment) = (target.data_dir, target.environment.clone());
     match command {
-        Rules::Check(options) if options.print_default => {
-            output.result(&json!({"rules": DEFAULT_RULES}), DEFAULT_RULES.trim_end());
-            Ok(())
-        }
         Rules::Check(options) => check(options, data_dir, environment, output).await,
         Rules::Explain(options) => explain::explain(options, &environment, output),
         Rules::Stored(command) => stored::stored(command, data_dir, &environment, output).await,
@@ -75,26 +75,33 @@ async fn check(
 ) -> Result<(), CommandError> {
     let rules = Text::given(options.file.as_deref(), &environment)?;
     let fields = field_rules()?;
-    let book = match rules.book(&environment, &fields) {
-        Ok(book) => book,
-        Err(problems) => return refused(&rules, &problems, output),
-    };
-    let impossible = doubts::impossible_values(&book, &fields);
-    if !impossible.is_empty() {
-        return refused(&rules, &impossible, output);
+    let (mut checked, book) = rules_explained::checked(rules.book(&environment, &fields), &fields);
+    if let Some(book) = book.filter(|_| options.live) {
+        let installation = Installation::open(data_dir, &environment).await?;
+        checked.live = Some(rules_explained::look(&installation.desk()?, &book).await?);
     }
-    let mut notes = doubts::unsent_events(&book, &fields);
-    notes.extend(doubts::lists_given_twice(&book));
-    let said = describe::described(&book);
-    let told: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
-    let summary = format!("{}: sound\n{told}\n{}", rules.from, said.text());
-    if !options.live {
-        output.result(&json!({"rules": rules.from, "problems": [], "notes": notes, "says": said}), summary);
+    told(&rules.from, &checked, output)
+}
+
+/// What was found, for people and programs.
+fn told(from: &str, checked: &Checked, output: &Output) -> Result<(), CommandError> {
+    if !checked.sound {
+        return refused(from, &checked.problems, output);
+    }
+    let Checked { notes, says, live, .. } = checked;
+    let noted: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+    let said = says.as_ref().map(|says| says.text()).unwrap_or_default();
+    let summary = format!("{from}: sound\n{noted}\n{said}");
+    let Some(live) = live else {
+        output.result(&json!({"rules": from, "problems": [], "notes": notes, "says": says}), summary);
         return Ok(());
-    }
-    let live = live::look(&rules.text, data_dir, &environment).await?;
-    let shown = json!({"rules": rules.from, "problems": [], "notes": notes, "says": said, "live": live});
-    output.result(&shown, format!("{summary}\n\nin Mautic\n{}", live.text()));
+    };
+    let shown = json!({"rules": from, "problems": [], "notes": notes, "says": says, "live": live});
+    output.result(&shown, format!("{summary}\n\nin Mautic\n{}", live::text(live)));
+    complete(live)
+}
+
+fn complete(live: &Live) -> Result<(), CommandError> {
     if live.is_complete() {
         return Ok(());
     }
@@ -104,9 +111,9 @@ async fn check(
     ))
 }
 
-fn refused(rules: &Text, problems: &[String], output: &Output) -> Result<(), CommandError> {
-    output.result(&json!({"rules": rules.from, "problems": problems}), problems.join("\n"));
-    Err(CommandError::Undone(format!("{} can't be used (problems: {})", rules.from, problems.len())))
+fn refused(from: &str, problems: &[String], output: &Output) -> Result<(), CommandError> {
+    output.result(&json!({"rules": from, "problems": problems}), problems.join("\n"));
+    Err(CommandError::Undone(format!("{from} can't be used (problems: {})", problems.len())))
 }
 
 /// The text of rules, and where it is from.

@@ -52,6 +52,7 @@ pub async fn forget_integration(table: &Table, bulk: &BulkTable, scope: &Scope, 
     }
     let outboxes = (0..keys::OUTBOX_SHARDS).map(|shard| keys::outbox_partition(scope, shard));
     let own = [
+        keys::open_lists_partition(scope),
         keys::contested_partition(scope),
         keys::unfinished_partition(scope),
         keys::run_partition(scope),

@@ -18,6 +18,7 @@ use tandem_core::error::Result;
 use tandem_core::ports::Attempt;
 use tandem_core::ports::integrations::{Doorbell, Peers};
 use tandem_core::ports::lifecycle::{Accepted, Admission, Burial, EventPage, LifecycleStore};
+use tandem_core::ports::lists::OpenLists;
 use tandem_core::ports::place::TimePlace;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -28,8 +29,9 @@ use super::contacts;
 use super::contacts::parts::Parts;
 use super::inventory;
 use super::keys::{self, Key};
+use super::open_lists;
 use super::outbox::Outbox;
-use super::row::{Item, item, row};
+use super::row::{Item, document, item, row};
 use super::table::Table;
 use super::transactions::Group;
 use rows::{EventRow, GraveRow, PlaceRow, SubjectRow};
@@ -92,7 +94,7 @@ impl LifecycleTable {
         admission: &Admission,
         now: Timestamp,
     ) -> Result<Vec<TransactWriteItem>> {
-        let Admission { key, event, subject, lease, save, customers } = admission;
+        let Admission { key, event, subject, lease, save, customers, lists_for } = admission;
         let mut writes = self.event_and_place(scope, event)?;
         let held = event.completed_at.is_none().then_some(lease);
         let unheld = as_read("subject_version", subject.version).and(Condition::unheld("lease_until", now));
@@ -107,6 +109,10 @@ impl LifecycleTable {
         if let Some(save) = save {
             writes.extend(parts.save(save)?);
             writes.extend(self.outbox.entries(others, key, save.record.version, now)?);
+        }
+        for integration in lists_for {
+            let other = Scope { tenant: scope.tenant.clone(), integration: integration.clone() };
+            writes.push(open_lists::putting(&self.table, &other, &OpenLists::new(key.clone(), now))?);
         }
         for customer in customers {
             let pointer = keys::customer(&scope.tenant, customer);
@@ -208,8 +214,27 @@ impl LifecycleStore for LifecycleTable {
         }
     }
 
+    async fn subjects(&self, scope: &Scope, keys: &[RecordKey]) -> Result<Vec<Subject>> {
+        let keys: Vec<Key> = keys.iter().map(|key| keys::subject(&scope.tenant, key)).collect();
+        let mut found = self.table.get_many(keys.clone()).await?;
+        let read = |key: &Key| match found.remove(key) {
+            Some(item) => rows::subject(item).map(|(subject, _)| subject),
+            None => Ok(Subject::default()),
+        };
+        keys.iter().map(read).collect()
+    }
+
+    async fn revise(&self, scope: &Scope, key: &RecordKey, subject: &Subject) -> Result<Attempt> {
+        let as_read = as_read("subject_version", subject.version)
+            .number(":version", subject.version)
+            .text(":document", document(subject)?);
+        let change = "SET document = :document, subject_version = :version";
+        self.table.update(keys::subject(&scope.tenant, key), change, as_read).await
+    }
+
     async fn admit(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Attempt> {
-        let others = if admission.save.is_some() { self.outbox.others(scope).await? } else { Vec::new() };
+        let is_news = admission.save.is_some() || !admission.lists_for.is_empty();
+        let others = if is_news { self.outbox.others(scope).await? } else { Vec::new() };
         let attempt: Attempt = self.table.transact(self.admission(scope, &others, admission, now)?).await?.into();
         self.outbox.wake_after(&others, &[attempt]).await;
         Ok(attempt)

@@ -30,6 +30,7 @@ mod leased;
 mod lifecycle;
 mod marks;
 mod meter;
+mod open_lists;
 mod operations;
 mod outbox;
 mod packing;
@@ -68,6 +69,7 @@ pub use integrations::{IntegrationStatus, IntegrationTable, StoredIntegration, W
 pub use issues::{Decision, DecisionState, IssueTable};
 pub use lifecycle::LifecycleTable;
 pub use meter::Meter;
+pub use open_lists::OpenListsTable;
 pub use operations::OperationTable;
 pub use parked::ParkedTable;
 pub use purge::Purge;

@@ -19,6 +19,7 @@ mod ledger;
 mod local_queue;
 mod local_table;
 mod local_worker;
+mod open_lists;
 mod operations;
 mod outbox;
 mod packs;

@@ -61,6 +61,7 @@ fn full_state() -> SendState {
             began_at: Some(moment),
             seen_at: Some(at(START + 8)),
         },
+        lists_left: true,
         resume_at: Some(at(START + 5)),
         enrolled: true,
         enrolling: Some(MarkCursor::shard(3)),

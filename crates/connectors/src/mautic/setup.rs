@@ -13,7 +13,7 @@ use tandem_core::domain::platform::PlatformInfo;
 use tandem_core::error::Result;
 use tandem_core::mapping::RuleSet;
 
-pub use fields::{FieldState, Refusal, create_missing, examine_fields, raise_limits};
+pub use fields::{FieldState, Refusal, create_missing, examine_fields, raise_limits, states_in};
 pub use rights::{Lacking, missing_rights};
 pub use webhook::{Knock, ensure_webhook, knock, newest_delivery, try_webhook};
 

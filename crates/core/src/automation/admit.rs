@@ -1,12 +1,14 @@
 //! The start of an event's effects: whose it is, what it changes, and the steps that are left. Stored in one transaction, so
 //! that a crash repeats nothing: a payment is added once, and a later event finds what was decided.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::identity::RecordKey;
 use crate::domain::link::Lease;
+use crate::domain::scope::IntegrationId;
 use crate::error::{Failure, FailureKind, Result};
 use crate::policy;
 use crate::ports::Attempt;
@@ -19,7 +21,7 @@ use crate::sync::tombstone::{self, SKIPPED};
 
 use super::derive::derive;
 use super::event::{Customer, EventUser};
-use super::outcome::{consent, is_late_with_its_address, note, patch, steps};
+use super::outcome::{consent, is_late_with_its_address, note, patch, spread, steps};
 use super::stored::{EventStatus, Payload, Step, StoredEvent};
 use super::subject::{Past, Subject};
 use super::work::Work;
@@ -211,6 +213,7 @@ impl Desk {
         let past = Past { by: event.by.clone(), name: event.name.clone(), facts: book.facts(&payload.properties) };
         let mut derived = derive(book, subject, &past, &payload.properties)?;
         derived.subject.heard_at = subject.heard_at.max(Some(event.received_at));
+        let lists_for = spread(&mut derived, book, &self.other_integrations().await?);
         let key = found.key.clone();
         let fields = patch(&mut derived, payload, found.stored.record.as_ref(), &event);
         let change = ContactChange {
@@ -237,7 +240,15 @@ impl Desk {
             lease: self.steps_lease(),
             save: changed.then(|| save_of(&draft)),
             customers: customers(&payload.user).cloned().collect(),
+            lists_for,
         })
+    }
+
+    /// The tenant's other integrations. A read now and then.
+    async fn other_integrations(&self) -> Result<BTreeSet<IntegrationId>> {
+        let own = &self.integration.scope;
+        let all = self.services.peers.of(&own.tenant).await?;
+        Ok(all.iter().filter(|peer| **peer != own.integration).cloned().collect())
     }
 }
 

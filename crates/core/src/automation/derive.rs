@@ -111,7 +111,7 @@ fn gone_through(book: &RuleBook, subject: &Subject) -> Vec<(Target, Written, boo
     let mut oldest: BTreeMap<Target, Written> = BTreeMap::new();
     for past in &subject.timeline {
         let Effects { writes, first } = effects(book, past, &mut context, |_| true);
-        let written = |value| Written { by: past.by.clone(), value };
+        let written = |value| Written::new(past.by.clone(), value);
         newest.extend(writes.into_iter().map(|(target, value)| (target, written(value))));
         for (target, value) in first {
             oldest.entry(target).or_insert_with(|| written(value));
@@ -128,7 +128,7 @@ fn unspoken(subject: &Subject, decided: &[(Target, Written, bool)]) -> Vec<(Targ
     let was_put_in = |(target, written): &(&Target, &Written)| {
         written.value == json!(true) && subject.is_remembered(&written.by) && !is_spoken_of(target)
     };
-    let out = |by: &Moment| Written { by: by.clone(), value: json!(false) };
+    let out = |by: &Moment| Written::new(by.clone(), json!(false));
     subject
         .decided
         .iter()
@@ -147,7 +147,7 @@ fn context_before(book: &RuleBook, subject: &Subject, by: &Moment) -> Context {
 }
 
 fn of_one(effects: Effects, by: &Moment) -> Vec<(Target, Written, bool)> {
-    let written = |value| Written { by: by.clone(), value };
+    let written = |value| Written::new(by.clone(), value);
     let newest = effects.writes.into_iter().map(|(target, value)| (target, written(value), false));
     let oldest = effects.first.into_iter().map(|(target, value)| (target, written(value), true));
     newest.chain(oldest).collect()
@@ -165,7 +165,7 @@ fn forget_oldest(book: &RuleBook, subject: &mut Subject) {
 /// Holds what should be against what was decided before.
 fn decide(derived: &mut Derived, decided: Vec<(Target, Written, bool)>, event: &Past) {
     let by_all_together = derived.subject.is_remembered(&event.by);
-    for (target, written, is_first) in decided {
+    for (target, mut written, is_first) in decided {
         let before = derived.subject.decided.get(&target);
         let is_own = written.by == event.by;
         let stands = match before {
@@ -183,6 +183,10 @@ fn decide(derived: &mut Derived, decided: Vec<(Target, Written, bool)>, event: &
         let same = before.map_or(is_known_to_hold(&target, &written.value), |before| before.value == written.value);
         // A field is written again: something else than an event may have changed it meanwhile.
         let again = matches!(target, Target::Field(_)) && is_own;
+        if same {
+            // Who lacked it lacks it still.
+            written.open = before.map(|before| before.open.clone()).unwrap_or_default();
+        }
         derived.subject.decided.insert(target.clone(), written.clone());
         if !same || again {
             derived.writes.push((target, written));

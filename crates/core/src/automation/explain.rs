@@ -1,7 +1,7 @@
 //! What an event would do, for people who write rules. Pure: no call, no write.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::consent::ConsentStatus;
@@ -15,7 +15,7 @@ use super::subject::{Past, Subject, Written};
 use super::target::Target;
 
 /// What an event would do.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Its effects, in the order in which they would be brought about.
     pub effects: Vec<Effect>,
@@ -24,7 +24,8 @@ pub struct Explanation {
 }
 
 /// One effect and who asks for it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Effect {
     /// What would be done.
     #[serde(flatten)]
@@ -32,13 +33,13 @@ pub struct Effect {
     /// Who says so.
     pub says: Vec<Source>,
     /// The id of another event whose effect it is, which this one puts into another light.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_event: Option<String>,
 }
 
 /// What would be done.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "effect", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum What {
     /// The person is deleted everywhere.
     Erase,
@@ -76,7 +77,7 @@ pub enum What {
 }
 
 /// Who asks for an effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A rule, by its place in the file, from 1.
@@ -121,7 +122,7 @@ fn after(book: &RuleBook, (subject, gone): Known, event: &LifecycleEvent) -> Res
         derive(book, &subject, &past(book, event), &event.properties).map_err(|failure| of(event, failure))?;
     let mut subject = derived.subject;
     // Only who decided it is of interest, as when events are applied.
-    let said = Written { by: event.by.clone(), value: Value::Null };
+    let said = Written::new(event.by.clone(), Value::Null);
     for target in event.user.fields.keys().cloned().map(Target::Field) {
         if !is_late(&subject, &target, event) {
             subject.decided.insert(target, said.clone());

@@ -20,6 +20,25 @@ impl Desk {
         self.find_list(target, list).await
     }
 
+    /// The same at an integration that did not work at the event: by the name, for numbers are those of another platform's lists.
+    /// `None` also for a list that the rules don't know any more, or know by its number alone, and for one that is to be left and is
+    /// not there.
+    ///
+    /// # Errors
+    /// As [`Desk::list_of`].
+    pub(super) async fn list_elsewhere(&self, target: &Target, member: bool) -> Result<Option<MembershipList>> {
+        let named = self.integration.lifecycle.list(target).filter(|list| list.name.is_some());
+        let Some(list) = named else { return Ok(None) };
+        let list = ListRef { id: None, ..list.clone() };
+        if member {
+            return self.find_list(target, &list).await;
+        }
+        match self.list_named(list.kind, list.name.as_deref().unwrap_or_default(), &target.to_string()).await {
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     async fn find_list(&self, target: &Target, list: &ListRef) -> Result<Option<MembershipList>> {
         if let Some(id) = &list.id {
             return Ok(Some(list.kind.with_id(id.clone())));

@@ -14,6 +14,7 @@ mod joining;
 pub mod listing;
 mod lists;
 pub mod money;
+mod others;
 mod outcome;
 pub mod presence;
 pub mod replay;

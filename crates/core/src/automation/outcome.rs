@@ -1,13 +1,17 @@
 //! What an event changes in the record of its user, and the steps that are left for the platform. Pure.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::domain::consent::{ConsentEntry, ConsentSource, ConsentStatus};
 use crate::domain::record::{Change, Fields, Patch, Record, is_blank_text};
+use crate::domain::scope::IntegrationId;
 use crate::sync::plan::Draft;
 
 use super::derive::{Derived, number_of};
 use super::event::EventUser;
+use super::rulebook::RuleBook;
 use super::stored::{Payload, Step, StepAction, StepStatus, StoredEvent};
 use super::subject::{Subject, Written};
 use super::target::Target;
@@ -63,7 +67,7 @@ fn said_of_the_person(derived: &mut Derived, user: &EventUser, record: Option<&R
     let newer_state =
         record.filter(|record| fills_gaps || record.source_updated_at().is_some_and(|at| at > event.by.at));
     // Only who decided it is remembered: the value itself stands in the record.
-    let decided = Written { by: event.by.clone(), value: Value::Null };
+    let decided = Written::new(event.by.clone(), Value::Null);
     let gives_address = user.email.is_some() && !fills_gaps;
     if gives_address && derived.subject.decided.get(&address()).is_none_or(|written| written.by < event.by) {
         derived.subject.decided.insert(address(), decided.clone());
@@ -121,6 +125,24 @@ fn list_step((target, written): &(Target, Written)) -> Option<StepAction> {
             by: written.by.clone(),
         }),
     }
+}
+
+/// Notes that the event's lists have to be brought to other integrations, too; gives those that have something to do. Numbers of
+/// lists are those of the integration that works at the event: what has no name is set there alone.
+pub(super) fn spread(
+    derived: &mut Derived,
+    book: &RuleBook,
+    others: &BTreeSet<IntegrationId>,
+) -> BTreeSet<IntegrationId> {
+    let has_name = |target: &Target| book.list(target).is_some_and(|list| list.name.is_some());
+    let mut concerned = BTreeSet::new();
+    for (target, _) in derived.writes.iter().filter(|(target, _)| target.is_list() && has_name(target)) {
+        if let Some(written) = derived.subject.decided.get_mut(target) {
+            written.open.clone_from(others);
+            concerned.clone_from(others);
+        }
+    }
+    concerned
 }
 
 pub(super) fn note(derived: &Derived) -> Option<String> {

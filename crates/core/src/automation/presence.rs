@@ -1,6 +1,6 @@
 //! Whether the platform has the lists that the rules speak of, and making the segments that it lacks.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::jobs::message::ListKind;
@@ -12,7 +12,7 @@ use super::rulebook::{ListRef, RuleBook};
 use super::target::Target;
 
 /// A list of the rules, and whether the platform has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
     /// Its key in the rules.
     pub list: Target,
@@ -29,8 +29,8 @@ pub struct Presence {
 }
 
 /// What was found of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Found {
     /// It is there.
     There {

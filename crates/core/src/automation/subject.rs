@@ -1,12 +1,13 @@
 //! What is remembered of a user's events, so that a late one changes only what no later one decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::record::Fields;
+use crate::domain::scope::IntegrationId;
 
 use super::event::{EventName, Moment};
 use super::money::Refunds;
@@ -49,6 +50,17 @@ pub struct Written {
     pub by: Moment,
     /// The value of a field, or whether the contact is in a list.
     pub value: Value,
+    /// Of a list: the integrations to which that was not brought yet, apart from the one that works at the event.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub open: BTreeSet<IntegrationId>,
+}
+
+impl Written {
+    /// What an event decided of a target, and nobody else has to hear of.
+    #[must_use]
+    pub fn new(by: Moment, value: Value) -> Self {
+        Self { by, value, open: BTreeSet::new() }
+    }
 }
 
 /// What is remembered of a user's events.
@@ -91,6 +103,22 @@ impl Subject {
     #[must_use]
     pub fn overrules(&self, target: &Target, by: &Moment, value: &Value) -> bool {
         self.decided.get(target).is_some_and(|written| written.by > *by && written.value != *value)
+    }
+
+    /// The lists of which something was decided, and whether the contact is in them.
+    pub fn lists(&self) -> impl Iterator<Item = (&Target, bool, &Written)> {
+        let lists = self.decided.iter().filter(|(target, _)| target.is_list());
+        lists.map(|(target, written)| (target, written.value == json!(true), written))
+    }
+
+    /// Notes whether an integration lacks what was decided of a list. Nothing where nothing was.
+    pub fn set_open(&mut self, target: &Target, integration: &IntegrationId, is_open: bool) {
+        let Some(written) = self.decided.get_mut(target) else { return };
+        if is_open {
+            written.open.insert(integration.clone());
+        } else {
+            written.open.remove(integration);
+        }
     }
 
     /// Puts an event in its place among those about tiers; `false` when it is older than all that is remembered, or known.

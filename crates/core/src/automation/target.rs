@@ -23,6 +23,17 @@ pub enum Target {
 #[error("must be field., segment. or campaign. and a name")]
 pub struct InvalidTarget;
 
+impl Target {
+    /// Whether it is a list that contacts are put into.
+    #[must_use]
+    pub const fn is_list(&self) -> bool {
+        match self {
+            Self::Segment(_) | Self::Campaign(_) => true,
+            Self::Field(_) => false,
+        }
+    }
+}
+
 impl FromStr for Target {
     type Err = InvalidTarget;
 

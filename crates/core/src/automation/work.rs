@@ -116,7 +116,7 @@ impl Work {
 }
 
 /// Whether the event has to wait because of it.
-fn goes_on_later(kind: FailureKind) -> bool {
+pub(super) fn goes_on_later(kind: FailureKind) -> bool {
     policy::may_be_done_later(kind) || kind == FailureKind::Storage
 }
 

@@ -27,7 +27,7 @@ impl Scope {
 pub struct TenantId(String);
 
 /// Names an integration of a tenant, with the alphabet of [`TenantId`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct IntegrationId(String);
 

@@ -135,6 +135,12 @@ pub enum Task {
         /// The event's id.
         event: String,
     },
+    /// Set the lists of a person that lifecycle events decided and another integration worked at.
+    #[serde(rename = "bring_lists_v1")]
+    BringLists {
+        /// Whose lists.
+        record: RecordKey,
+    },
     /// Finish an `identify` that ran out of its time.
     #[serde(rename = "identify_v1")]
     Identify {
@@ -153,7 +159,7 @@ impl Task {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::PushContact { .. } => "push_contact",
-            Self::SetMembership(_) | Self::RequestMembership(_) => "membership",
+            Self::SetMembership(_) | Self::RequestMembership(_) | Self::BringLists { .. } => "membership",
             Self::DeleteContact { .. } | Self::DeletePerson { .. } | Self::Erase { .. } => "delete_contact",
             Self::TakeDelivery { .. } => "take_delivery",
             Self::ApplyDelivery { .. } => "apply_delivery",
@@ -191,6 +197,7 @@ impl Task {
             | Self::RequestMembership(_)
             | Self::Erase { .. }
             | Self::CheckAllowed { .. }
+            | Self::BringLists { .. }
             | Self::Identify { .. } => false,
         }
     }

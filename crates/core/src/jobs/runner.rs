@@ -67,6 +67,7 @@ impl Desk {
             Task::LookAfter => Box::pin(self.look_after(&job.correlation_id)).await,
             Task::SendOutbox => self.send_outbox(&job.correlation_id).await,
             Task::ApplyEvent { event } => self.apply_event(event).await,
+            Task::BringLists { record } => self.bring_lists_again(record).await,
             Task::SetMembership(wish) => self.carry_out_wish(wish).await,
             Task::RequestMembership(request) => self.fulfil_request(request).await,
             Task::Erase { whom, at, keep_row } => {

@@ -1,6 +1,6 @@
 //! Lifecycle events and what is remembered of their users.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::automation::stored::StoredEvent;
 use crate::automation::subject::Subject;
 use crate::domain::identity::{Identity, RecordKey};
 use crate::domain::link::{Lease, RemoteId};
-use crate::domain::scope::Scope;
+use crate::domain::scope::{IntegrationId, Scope};
 use crate::error::Result;
 
 /// Whether an event is news.
@@ -39,6 +39,8 @@ pub struct Admission {
     pub save: Option<Save>,
     /// What of a payment provider turned out to be the record's: the customer, and what it paid.
     pub customers: Vec<Customer>,
+    /// The tenant's other integrations to which lists of the event have to be brought.
+    pub lists_for: BTreeSet<IntegrationId>,
 }
 
 /// A person who was deleted: digests by which whoever comes back is known, and no personal data.
@@ -92,6 +94,11 @@ pub trait LifecycleStore: Send + Sync {
     async fn contact_gone_since(&self, scope: &Scope, contact: &RemoteId) -> Result<Option<Timestamp>>;
     /// What is remembered of a user, and who does the user's steps just now. One read call.
     async fn subject(&self, scope: &Scope, key: &RecordKey) -> Result<(Subject, Option<Lease>)>;
+    /// What is remembered of several users, in their order; of whom nothing is, that. One read call for 100.
+    async fn subjects(&self, scope: &Scope, keys: &[RecordKey]) -> Result<Vec<Subject>>;
+    /// Stores what is remembered of a user if its `version` is one more than the stored one's; whoever does the user's steps just
+    /// now goes on doing them. One write call.
+    async fn revise(&self, scope: &Scope, key: &RecordKey, subject: &Subject) -> Result<Attempt>;
     /// Begins an event. One write call.
     async fn admit(&self, scope: &Scope, admission: &Admission, now: Timestamp) -> Result<Attempt>;
     /// Takes the right to do a user's steps, if nobody has it and `version` is still what is remembered. One write call.

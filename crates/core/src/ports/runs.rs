@@ -82,6 +82,9 @@ pub struct SendState {
     /// Where the look through the platform's things that are no people stands.
     #[serde(skip_serializing_if = "ObjectLook::is_nothing")]
     pub objects: ObjectLook,
+    /// Whether lists may be left that lifecycle events decided, and another integration worked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lists_left: bool,
     /// When the run that paused goes on by itself.
     pub resume_at: Option<Timestamp>,
     /// When the last run came to its end.

@@ -27,7 +27,10 @@ const DELAY: Duration = Duration::from_secs(2);
 
 impl Desk {
     /// Whether the tenant has other integrations, whose rules are their own. A read now and then.
-    async fn has_peers(&self) -> Result<bool> {
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub(crate) async fn has_peers(&self) -> Result<bool> {
         let own = &self.integration.scope;
         Ok(self.services.peers.of(&own.tenant).await?.iter().any(|peer| *peer != own.integration))
     }

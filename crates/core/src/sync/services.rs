@@ -14,6 +14,7 @@ use crate::ports::bulk::{BulkPlatform, BulkStore};
 use crate::ports::changes::ChangeLog;
 use crate::ports::integrations::{Doorbell, Peers};
 use crate::ports::lifecycle::LifecycleStore;
+use crate::ports::lists::ListOutbox;
 use crate::ports::objects::PlatformObjects;
 use crate::ports::operations::OperationLog;
 use crate::ports::relations::RelationStore;
@@ -54,6 +55,8 @@ pub struct Services {
     pub runs: Arc<dyn RunStore>,
     /// Lifecycle events, and what is remembered of their users.
     pub lifecycle: Arc<dyn LifecycleStore>,
+    /// Lists that have to be brought to integrations.
+    pub lists: Arc<dyn ListOutbox>,
     /// What the source was last told.
     pub feedback: Arc<dyn FeedbackStore>,
     /// Which integrations a tenant has.

@@ -9,7 +9,7 @@ use tandem_core::mapping::set_difference::differences;
 use tandem_core::mapping::{MappingSet, Problem};
 
 use super::file::read_file;
-use super::{Diff, Given, MappingsCommand, Set, Show, refused, text, told_sound, unknown_version};
+use super::{Diff, Given, MappingsCommand, Set, Show, refused, text, told_of_trial, told_sound, unknown_version};
 use crate::api::{Api, Ask, Target};
 use crate::failure::CommandError;
 use crate::output::Output;
@@ -98,14 +98,14 @@ impl Stand {
     }
 
     async fn set(&self, options: &Set, output: &Output) -> Result<(), CommandError> {
-        if options.dry_run {
-            let why = "mappings set --dry-run works on the installation of this machine, and not over HTTP: see `tandem mappings check` and `diff`";
-            return Err(CommandError::Undone(why.to_owned()));
-        }
         let set = match read_file(&options.given.file, options.given.format)? {
             Ok(set) => set,
             Err(problems) => return refused(&problems, output),
         };
+        if options.dry_run {
+            let body = json!({"mappings": set.mappings, "records": options.record});
+            return told_of_trial(&self.api.ask_as(Ask::post(&self.path(&["try"]), body)).await?, output);
+        }
         let body = json!({"mappings": set.mappings, "note": options.note});
         let ask = Ask::put(&self.path(&[]), body).only_at(options.if_version);
         self.told(&self.api.ask(ask).await?, output)

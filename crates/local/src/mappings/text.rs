@@ -1,12 +1,11 @@
 //! What `tandem mappings` prints.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tandem_app::api::versions::{MappingsVersion, Versions};
 use tandem_core::mapping::set_difference::Difference;
 use tandem_core::mapping::{Problem, Severity};
-use tandem_core::sync::run::dry_run::PlannedChange;
 
-use crate::sync::shown;
+use crate::sync::change_text;
 
 /// The table of versions.
 pub fn list(Versions { active, versions }: &Versions<MappingsVersion>) -> String {
@@ -43,22 +42,9 @@ pub fn differences(found: &[Difference]) -> String {
 }
 
 /// What a set would change.
-pub fn tried(found: &[Problem], different: &[Difference], proposed: &[(String, Option<PlannedChange>)]) -> String {
-    let record = |(id, change): &(String, Option<PlannedChange>)| match change {
-        Some(change) => shown(change),
-        None => format!("unknown {id}"),
-    };
+pub fn tried(found: &[Problem], different: &[Difference], records: &[Value]) -> String {
     let mut lines = vec![format!("{}{}", lead(found), differences(different))];
-    lines.extend(proposed.iter().map(record));
+    lines.extend(records.iter().map(change_text));
     lines.push("Nothing was changed.".to_owned());
     lines.join("\n")
-}
-
-/// The same for programs.
-pub fn proposed_json(proposed: &[(String, Option<PlannedChange>)]) -> Value {
-    let record = |(id, change): &(String, Option<PlannedChange>)| match change {
-        Some(change) => json!(change),
-        None => json!({"id": id, "action": "unknown"}),
-    };
-    proposed.iter().map(record).collect()
 }

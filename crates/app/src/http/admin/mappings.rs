@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tandem_core::domain::catalog::FieldCatalog;
+use tandem_core::domain::identity::ExternalId;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::mapping::{MappingSet, Problem};
 use tandem_core::sync::services::Desk;
@@ -9,11 +10,13 @@ use tandem_core::sync::services::Desk;
 use super::{Answered, Call, changed, nothing};
 use crate::api::versions::Versions;
 use crate::http::envelope::{ApiError, Reply};
-use crate::mappings::{Setting, StoredMappings, Taken};
+use crate::mappings::{Setting, StoredMappings, Taken, Tried};
 use crate::store::Version;
 
 /// The largest body of a call, in bytes: a set with a note.
 const LARGEST: usize = tandem_core::mapping::set::LARGEST + 4 * 1024;
+/// On so many records a set is tried at a time.
+const MOST_TRIED: usize = 100;
 /// The longest note, in characters.
 const LONGEST_NOTE: usize = 200;
 
@@ -65,6 +68,38 @@ pub async fn check(call: Call) -> Answered {
     };
     let sound = !problems.iter().any(Problem::is_error);
     Ok(Reply::Done(json!({"sound": sound, "problems": problems})))
+}
+
+/// Says what a set would change and what would be written of chosen records, and changes nothing.
+pub async fn try_out(call: Call) -> Answered {
+    let desk = desk_of(&call).await?;
+    let mut document = call.document(LARGEST).await?;
+    let records = records(document.remove("records"))?;
+    let set = match MappingSet::of_value(&Value::Object(document)) {
+        Ok(set) => set,
+        Err(problems) => {
+            let tried = Tried { sound: false, problems, differences: Vec::new(), records: Vec::new() };
+            return Ok(Reply::Done(json!(tried)));
+        }
+    };
+    let catalog = catalog(&desk).await.map_err(|failure| call.failed(failure))?;
+    let tried = call.state.mappings.try_out(desk, &set, &catalog, &records).await;
+    Ok(Reply::Done(json!(tried.map_err(|failure| call.failed(failure))?)))
+}
+
+/// The application's ids of the records that a set is tried on.
+fn records(given: Option<Value>) -> Result<Vec<ExternalId>, ApiError> {
+    let unfit = |code, message: &str| ApiError::invalid(vec![FieldIssue::new("records", code, message)]);
+    let ids = match given {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(ids)) if ids.len() <= MOST_TRIED => ids,
+        Some(Value::Array(_)) => return Err(unfit(IssueCode::TooLong, "A set is tried on at most 100 records.")),
+        Some(_) => return Err(unfit(IssueCode::WrongType, "The value must be a list of ids.")),
+    };
+    let text = |id: &Value| id.as_u64().map(|number| number.to_string()).or_else(|| id.as_str().map(str::to_owned));
+    let id = |id: &Value| text(id).and_then(|id| ExternalId::try_from(id).ok());
+    let ids: Option<Vec<ExternalId>> = ids.iter().map(id).collect();
+    ids.ok_or_else(|| unfit(IssueCode::Invalid, "Each value must be a record's id in your application."))
 }
 
 /// Makes an older version the one that counts again.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use tandem_core::automation::rulebook::RuleBook;
 use tandem_core::domain::issue::{FieldIssue, IssueCode};
 use tandem_core::mapping::{Problem, RuleSet};
 
@@ -12,9 +13,12 @@ use crate::api::versions::Versions;
 use crate::http::envelope::{ApiError, Reply};
 use crate::lifecycle_rules::StoredRules;
 use crate::mappings::{Setting, Taken};
+use crate::rules_explained::{self, Unexplained};
 
 /// The largest body of a call, in bytes: rules as JSON writes them, with a note.
 const LARGEST: usize = 600 * 1024;
+/// The same with events.
+const LARGEST_EXPLAINED: usize = 1024 * 1024;
 
 /// Shows the rules that count, or a stored version.
 pub async fn show(call: Call) -> Answered {
@@ -57,17 +61,80 @@ pub async fn roll_back(call: Call) -> Answered {
     told(&call, taken.map_err(|failure| call.failed(failure))?).await
 }
 
+/// Says what is wrong with rules, what they say and, where it is asked for, what of it the platform has; changes nothing.
+pub async fn check(call: Call) -> Answered {
+    let document = call.document(LARGEST).await?;
+    known(&document, &["rules", "live"])?;
+    let live = match document.get("live") {
+        None => false,
+        Some(Value::Bool(live)) => *live,
+        Some(_) => return Err(issue("live", IssueCode::WrongType, "The value must be true or false.")),
+    };
+    let desk = call.desk().await?;
+    let fields = &desk.integration.rules;
+    let (mut checked, book) = rules_explained::checked(book(&call, &document, fields).await?, fields);
+    if let Some(book) = book.filter(|_| live) {
+        checked.live = Some(rules_explained::look(&desk, &book).await.map_err(|failure| call.failed(failure))?);
+    }
+    Ok(Reply::Done(json!(checked)))
+}
+
+/// Says what events would do by rules; calls nobody and changes nothing.
+pub async fn explain(call: Call) -> Answered {
+    let mut document = call.document(LARGEST_EXPLAINED).await?;
+    known(&document, &["rules", "events", "history"])?;
+    let fields = fields(&call).await?;
+    let book = book(&call, &document, &fields).await?.map_err(|problems| {
+        let issue = |problem: &String| FieldIssue::new("rules", IssueCode::Invalid, problem.as_str());
+        ApiError::invalid(problems.iter().map(issue).collect())
+    })?;
+    let events = document.remove("events").filter(Value::is_array);
+    let events = events.ok_or_else(|| issue("events", IssueCode::Missing, "Give a list of events."))?;
+    let history = document.remove("history").filter(|history| history.as_array().is_none_or(|list| !list.is_empty()));
+    if history.as_ref().is_some_and(|history| !history.is_array()) {
+        return Err(issue("history", IssueCode::WrongType, "The value must be a list of events."));
+    }
+    match rules_explained::explained(&book, &fields, call.started.at, (events, history)) {
+        Ok(explained) => Ok(Reply::Done(json!(explained))),
+        Err(Unexplained::Unfit(issues)) => Err(ApiError::invalid(issues)),
+        Err(Unexplained::Failed(failure)) => Err(issue("events", IssueCode::Invalid, &failure.message)),
+    }
+}
+
+/// The rules that came with a call, or those that count; else what is wrong with them. Two read calls at most.
+async fn book(
+    call: &Call,
+    document: &Map<String, Value>,
+    fields: &RuleSet,
+) -> Result<Result<RuleBook, Vec<String>>, ApiError> {
+    let text = document.contains_key("rules").then(|| text_of(document)).transpose()?;
+    let book = call.state.lifecycle_rules.book_of(call.tenant(), text.as_deref(), fields).await;
+    book.map_err(|failure| call.failed(failure))
+}
+
 /// The field rules that the rules set fields of.
 async fn fields(call: &Call) -> Result<Arc<RuleSet>, ApiError> {
     Ok(call.desk().await?.integration.rules)
 }
 
 fn text(document: &Map<String, Value>) -> Result<String, ApiError> {
-    let unknown = document.keys().find(|name| *name != "rules");
-    if let Some(name) = unknown {
-        let name: String = name.chars().take(100).collect();
-        return Err(issue(&name, IssueCode::UnknownField, "The fields are rules, note."));
+    match document.keys().find(|name| *name != "rules") {
+        Some(name) => Err(unknown(name, &["rules", "note"])),
+        None => text_of(document),
     }
+}
+
+/// Nothing stands in it that nobody asked for.
+fn known(document: &Map<String, Value>, names: &[&str]) -> Result<(), ApiError> {
+    document.keys().find(|name| !names.contains(&name.as_str())).map_or(Ok(()), |name| Err(unknown(name, names)))
+}
+
+fn unknown(name: &str, names: &[&str]) -> ApiError {
+    let name: String = name.chars().take(100).collect();
+    issue(&name, IssueCode::UnknownField, &format!("The fields are {}.", names.join(", ")))
+}
+
+fn text_of(document: &Map<String, Value>) -> Result<String, ApiError> {
     match document.get("rules") {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(_) => Err(issue("rules", IssueCode::WrongType, "The value must be a text: the rules in TOML.")),

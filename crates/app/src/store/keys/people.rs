@@ -1,11 +1,12 @@
 //! Records, what leads to them, their links, and what waits for them.
 
+use jiff::Timestamp;
 use tandem_core::domain::identity::{Identity, IdentityKind, RecordKey};
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::scope::{IntegrationId, Scope, TenantId};
 use tandem_core::jobs::message::MembershipList;
 
-use super::{Key, key, of_integration, of_tenant, short_digest};
+use super::{Key, key, of_integration, of_tenant, short_digest, sortable};
 
 /// The sort key of a record in its partition.
 pub const RECORD: &str = "record";
@@ -163,6 +164,19 @@ pub fn outbox_partition(scope: &Scope, shard: usize) -> String {
 pub fn outbox(scope: &Scope, record: &RecordKey) -> Key {
     let shard = if record.kind().is_person() { 1 + shard_of(record, PEOPLE_SHARDS) } else { 0 };
     key(outbox_partition(scope, shard), record.as_str())
+}
+
+/// The partition of an integration's outbox that is about lists which lifecycle events decided.
+#[must_use]
+pub fn open_lists_partition(scope: &Scope) -> String {
+    of_integration(scope, "outbox#lists")
+}
+
+/// An entry about a record's lists, by when it is due; `all` tells one of an integration that is new.
+#[must_use]
+pub fn open_lists(scope: &Scope, due: Timestamp, record: &RecordKey, all: bool) -> Key {
+    let all = if all { "#all" } else { "" };
+    key(open_lists_partition(scope), format!("{}#{}{all}", sortable(due), record.as_str()))
 }
 
 /// What the sort keys of packs begin with, in the partition of the outbox that is read first: behind the keys of organisations and

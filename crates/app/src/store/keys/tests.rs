@@ -73,6 +73,8 @@ fn key_formats_are_what_they_were() {
         (contact_tombstone(&scope, &contact), "I#acme#mautic#gone#contact#7902699be42c8a8e46fbbb4501726517", "gone"),
         (contested(&scope, &record_key), "I#acme#mautic#contested", "x-1"),
         (outbox(&scope, &record_key), "I#acme#mautic#outbox#2", "x-1"),
+        (open_lists(&scope, at, &record_key, false), "I#acme#mautic#outbox#lists", "001795256430000001#x-1"),
+        (open_lists(&scope, at, &record_key, true), "I#acme#mautic#outbox#lists", "001795256430000001#x-1#all"),
         (membership_wish(&scope, &contact, &list), "I#acme#mautic#wish#7", "segment#3"),
         (token(&scope), "I#acme#mautic#platform", "token"),
         (budget(&scope), "I#acme#mautic#platform", "budget"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tandem_core::domain::catalog::{FieldCatalog, HIGHEST_LIMIT, RemoteFieldKind};
 use tandem_core::error::{Failure, FailureKind, Result};
 use tandem_core::mapping::RuleSet;
@@ -12,8 +12,8 @@ use super::super::fields::has_limit;
 use super::super::{ContactField, Mautic};
 
 /// Where a field stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum FieldState {
     /// It is there and holds what the rule sends.
     Right,
@@ -54,7 +54,7 @@ pub enum FieldState {
 }
 
 /// Why something could not be done to a field, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Why.
     pub reason: String,
@@ -92,6 +92,24 @@ pub async fn examine_fields(
     }
     let state = |(rule, name): (&FieldRule, &String)| (name.clone(), field_state(rule, listed.get(name)));
     Ok(wanted(rules).filter(|(rule, _)| chosen(rule)).map(state).collect())
+}
+
+/// The same by a list of the fields that values can be written to. One that is switched off is not in it, and counts as missing.
+pub fn states_in(
+    listed: FieldCatalog,
+    rules: &RuleSet,
+    known: Option<&FieldCatalog>,
+    chosen: impl Fn(&FieldRule) -> bool,
+) -> BTreeMap<String, FieldState> {
+    let told: BTreeSet<String> =
+        listed.fields.iter().filter(|(_, field)| field.limit.is_some()).map(|(name, _)| name.clone()).collect();
+    let mut listed = listed.following(known).fields;
+    let mut found = |name: &String| {
+        let (alias, told) = (name.clone(), told.contains(name));
+        listed.remove(name).map(|field| ContactField { alias, published: true, field, told })
+    };
+    let chosen = wanted(rules).filter(|(rule, _)| chosen(rule));
+    chosen.map(|(rule, name)| (name.clone(), field_state(rule, found(name).as_ref()))).collect()
 }
 
 /// Makes the fields that are missing and that the rules know how to make; says of each what became of it, and gives those

@@ -19,6 +19,7 @@ impl Run<'_> {
             self.in_time()?;
             let (records, next) = bulk.records(&scope.tenant, &cursor, BATCH).await?;
             let is_empty = records.is_empty();
+            self.desk.open_all_segments(&records).await?;
             bulk.mark_all(scope, records, self.now()).await?;
             let Some(next) = next else { break };
             cursor = next;

@@ -12,6 +12,7 @@ pub mod dry_run;
 mod enrolment;
 mod issues;
 mod lease;
+mod lists;
 mod losses;
 mod memberships;
 mod objects;
@@ -223,8 +224,10 @@ impl<'a> Run<'a> {
     async fn pull_and_send(&mut self) -> Step<()> {
         self.state.resume_at = None;
         self.log.failed = 0;
+        self.expect_lists().await?;
         self.pull_if_due().await?;
         self.send_all().await?;
+        self.bring_lists().await?;
         match self.held_until {
             Some(moment) => Err(Stopped::Paused(moment)),
             None => Ok(()),

@@ -2,15 +2,14 @@
 
 use std::fmt::{Display, Write};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tandem_core::automation::rulebook::{CheckedRule, ListRef, RuleBook};
 use tandem_core::automation::rules::{ConsentWord, Direction, Tier, TierMode};
 use tandem_core::automation::target::Target;
 use tandem_core::automation::template::Template;
-use tandem_core::jobs::message::ListKind;
 
 /// What a file of rules says.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Described {
     rules: Vec<Said>,
     lists: Vec<List>,
@@ -19,7 +18,7 @@ pub struct Described {
 }
 
 /// What one rule says.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Said {
     rule: usize,
     on: Vec<String>,
@@ -28,19 +27,18 @@ struct Said {
 }
 
 /// How a list is found.
-#[derive(Serialize)]
-struct List {
-    list: Target,
-    id: Option<String>,
-    name: Option<String>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct List {
+    pub(super) list: Target,
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
     env: Option<String>,
-    optional: bool,
-    #[serde(skip)]
-    kind: ListKind,
+    pub(super) optional: bool,
 }
 
 /// A tier.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct OneTier {
     tier: String,
     aliases: Vec<String>,
@@ -52,10 +50,10 @@ struct OneTier {
 }
 
 /// Puts rules into words.
-pub fn described(book: &RuleBook) -> Described {
+pub(super) fn described(book: &RuleBook) -> Described {
     Described {
         rules: book.rules().iter().enumerate().map(|(index, rule)| said(index, rule)).collect(),
-        lists: book.lists().map(|(target, list)| list_of(target, list)).collect(),
+        lists: lists_of(book),
         tiers: book.tiers().iter().map(tier).collect(),
         currency: book.currency().map(str::to_owned),
     }
@@ -63,6 +61,7 @@ pub fn described(book: &RuleBook) -> Described {
 
 impl Described {
     /// The tables for people.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = "rules\n".to_owned();
         for said in &self.rules {
@@ -101,9 +100,9 @@ impl List {
             (Some(id), _) => format!("number {id}"),
             (None, name) => format!("named {}", name.as_deref().unwrap_or_default()),
         };
-        let missing = match (self.optional, self.kind, &self.id) {
+        let missing = match (self.optional, &self.list, &self.id) {
             (true, ..) => "skipped when missing",
-            (false, ListKind::Segment, None) => "made when missing",
+            (false, Target::Segment(_), None) => "made when missing",
             (false, ..) => "must be there",
         };
         let env = self.env.as_ref().map(|env| format!(", {env}")).unwrap_or_default();
@@ -198,6 +197,11 @@ fn joined(items: impl Iterator<Item = impl Display>) -> String {
     items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
+/// The lists that rules know.
+pub(super) fn lists_of(book: &RuleBook) -> Vec<List> {
+    book.lists().map(|(target, list)| list_of(target, list)).collect()
+}
+
 fn list_of(target: &Target, list: &ListRef) -> List {
     List {
         list: target.clone(),
@@ -205,7 +209,6 @@ fn list_of(target: &Target, list: &ListRef) -> List {
         name: list.name.clone(),
         env: list.env.clone(),
         optional: list.optional,
-        kind: list.kind,
     }
 }
 

@@ -18,7 +18,7 @@ const KNOWN: &[&str] = &["profile_updated", "checkout_completed", "identify", "g
 const ALIKE: f64 = 0.8;
 
 /// Literal values that a field does not take: such a rule would never have its effect.
-pub fn impossible_values(book: &RuleBook, fields: &RuleSet) -> Vec<String> {
+pub(super) fn impossible_values(book: &RuleBook, fields: &RuleSet) -> Vec<String> {
     book.rules().iter().enumerate().flat_map(|(index, rule)| of_rule(index, rule, fields)).collect()
 }
 
@@ -65,7 +65,7 @@ fn literal(template: &Template) -> Option<Value> {
 }
 
 /// Events of rules that are nobody's, as far as that can be known: their names are nearly those of others.
-pub fn unsent_events(book: &RuleBook, fields: &RuleSet) -> Vec<String> {
+pub(super) fn unsent_events(book: &RuleBook, fields: &RuleSet) -> Vec<String> {
     let built_in = RuleBook::parse(DEFAULT_RULES, fields, |_| None).map(|book| names(&book)).unwrap_or_default();
     let known: BTreeSet<String> = built_in.into_iter().chain(KNOWN.iter().map(|name| (*name).to_owned())).collect();
     let nearly = |name: &String| {
@@ -79,12 +79,12 @@ pub fn unsent_events(book: &RuleBook, fields: &RuleSet) -> Vec<String> {
 }
 
 /// The events that rules are for.
-pub fn names(book: &RuleBook) -> BTreeSet<String> {
+pub(super) fn names(book: &RuleBook) -> BTreeSet<String> {
     book.rules().iter().flat_map(|rule| rule.on.as_slice()).cloned().collect()
 }
 
 /// Lists that have two keys: what one rule does, another may undo.
-pub fn lists_given_twice(book: &RuleBook) -> Vec<String> {
+pub(super) fn lists_given_twice(book: &RuleBook) -> Vec<String> {
     let lists: Vec<_> = book.lists().collect();
     let mut doubts = Vec::new();
     for (index, (target, list)) in lists.iter().enumerate() {
