@@ -52,6 +52,7 @@ mod pull;
 mod purge;
 mod records_api;
 mod release_binary;
+mod reserved;
 mod resubscribe;
 mod rows;
 mod secrets;

@@ -38,6 +38,7 @@ mod parked;
 mod purge;
 mod records;
 mod relations;
+mod reserving;
 mod rings;
 mod roster;
 mod row;
@@ -50,6 +51,7 @@ mod tokens;
 mod transaction;
 mod transactions;
 mod versions;
+mod void;
 mod wishes;
 
 pub use api_keys::{ApiKey, ApiKeySecret, ApiKeys, Created, NewKey};
