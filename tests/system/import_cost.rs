@@ -47,6 +47,7 @@ async fn an_imported_contact_costs_seven_write_units_and_a_fraction() {
     };
     let spent = units_of_an_import((0..500).map(person).collect()).await;
     assert_at_most(&spent, OF_A_CONTACT, 25);
+    assert!(spent.values().sum::<u64>() <= 800, "what the documents promise: {spent:?}");
 }
 
 /// Some of the shop's customers have records over 1 KB, and some no word on mail.

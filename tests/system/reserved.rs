@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -19,7 +20,7 @@ use tandem_core::ports::bulk::{BulkStore, MarkCursor};
 use tandem_core::ports::source::SourceRow;
 use tandem_core::ports::{Clock, Save};
 use tandem_core::sync::erase::Erasure;
-use tandem_core::sync::run::SyncOptions;
+use tandem_core::sync::run::{Stopped, SyncOptions};
 use tandem_core::sync::services::Desk;
 use tandem_tests::faulty_table::FaultyTable;
 use tandem_tests::hands::Hands;
@@ -87,12 +88,17 @@ impl Died {
         let mut desk = self.system.desk();
         desk.services.source = Arc::new(ListSource::of(rows));
         let ran = desk.sync(SyncOptions { full: true, ..SyncOptions::default() }).await.unwrap();
-        assert_eq!((ran.stopped, ran.log.put_off, ran.log.failed), (None, 0, 0), "{:?}", ran.log);
+        // The pack of the dead process may not be due yet.
+        assert!(matches!(ran.stopped, None | Some(Stopped::Paused(_))), "{:?}", ran.stopped);
+        assert_eq!((ran.log.put_off, ran.log.failed), (0, 0), "{:?}", ran.log);
     }
 
+    /// A run that paused goes on, and another one reads the rows.
     async fn settle(&self) {
         self.clock.move_on(SETTLED);
-        self.run((0..PEOPLE).map(of_source)).await;
+        for _ in 0..2 {
+            self.run((0..PEOPLE).map(of_source)).await;
+        }
         self.system.finish().await;
     }
 
@@ -104,7 +110,7 @@ impl Died {
         assert_eq!(found.by_external_id, found.by_email, "{number}");
         let key = found.by_email.expect("somebody");
         let stored = contacts.load(scope, &key).await.unwrap();
-        assert_eq!(stored.record.expect("a record").email.unwrap().to_string(), address(number));
+        assert_eq!(stored.record.expect("a record").email.unwrap().as_str(), address(number));
         key
     }
 
@@ -249,7 +255,8 @@ async fn a_new_id_at_a_deleted_persons_address_is_new_also_when_its_record_did_n
 
 #[tokio::test]
 async fn a_run_and_calls_for_the_same_people_at_once_make_each_once() {
-    let system = System::with(Options::default()).await;
+    let clock = Hands::default();
+    let system = System::with(Options { clock: Arc::new(clock.clone()), ..Options::default() }).await;
     let mut desk = system.desk();
     desk.services.source = Arc::new(ListSource::of((0..60).map(of_source)));
     let calls = (0..60).map(|number| {
@@ -263,7 +270,11 @@ async fn a_run_and_calls_for_the_same_people_at_once_make_each_once() {
     let (ran, _) = tokio::join!(desk.sync(SyncOptions::default()), futures::future::join_all(calls));
     let ran = ran.unwrap();
     assert_eq!(ran.log.put_off, 0, "{:?}", ran.log);
-    system.finish().await;
+    // Whoever met the other one at a contact comes back when that one's lease is over.
+    while !system.drained(Duration::from_millis(500)).await {
+        clock.move_on(SETTLED);
+        system.skip_a_minute();
+    }
     assert_eq!(desk.sync(SyncOptions::default()).await.unwrap().stopped, None);
     for number in 0..60 {
         assert_eq!(system.contacts_with(&address(number)).len(), 1, "{number}");

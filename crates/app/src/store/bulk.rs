@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -13,6 +12,7 @@ use tandem_core::error::Result;
 use tandem_core::ports::bulk::{Adoption, BulkStore, Mark, MarkCursor, Origin, Taken};
 use tandem_core::ports::integrations::{Doorbell, Peers};
 use tandem_core::ports::{Attempt, Commit, Resolved, Save, Stored};
+use tokio::time::Instant;
 
 use super::consent;
 use super::contacts::parts::{Parts, is_new};

@@ -159,7 +159,10 @@ async fn erasing_leaves_the_consent_and_what_belongs_to_others() {
     let identities = [mine.clone(), theirs.clone()];
     world.contacts.erase(&scope("a"), &begin.key, &identities, &[remote("7"), remote("unknown")]).await.unwrap();
 
-    assert_eq!(world.contacts.load(&scope("a"), &begin.key).await.unwrap(), Stored { is_void: true, ..Stored::default() });
+    assert_eq!(
+        world.contacts.load(&scope("a"), &begin.key).await.unwrap(),
+        Stored { is_void: true, ..Stored::default() }
+    );
     assert_eq!(world.contacts.by_remote_id(&scope("a"), &remote("7")).await.unwrap(), None);
     let left = world.contacts.resolve(&scope("a"), None, Some(&mine)).await.unwrap();
     assert_eq!(left, Resolved { consent: said, ..Resolved::default() });
@@ -174,7 +177,10 @@ async fn a_write_under_way_can_not_commit_what_was_erased() {
     world.contacts.begin(&scope("a"), &begin).await.unwrap();
     world.contacts.erase(&scope("a"), &begin.key, &begin.claim, &[]).await.unwrap();
     assert_eq!(world.contacts.commit(&scope("a"), &commit_of(&begin, "7")).await.unwrap(), Attempt::Contended);
-    assert_eq!(world.contacts.load(&scope("a"), &begin.key).await.unwrap(), Stored { is_void: true, ..Stored::default() });
+    assert_eq!(
+        world.contacts.load(&scope("a"), &begin.key).await.unwrap(),
+        Stored { is_void: true, ..Stored::default() }
+    );
 }
 
 #[tokio::test]

@@ -185,5 +185,8 @@ mod tests {
         assert!(!may(None, &unseen, &of(&id)), "the deleted person's own id");
         assert!(!may(None, &seen, &of(&address)), "an id that was known before");
         assert!(may(None, &unseen, &of(&address)), "a new id with the address");
+        let reserved = |moment: &str| Resolved { reserved_at: Some(at(moment)), ..seen.clone() };
+        assert!(may(None, &reserved("2026-11-20T11:00:00Z"), &of(&address)), "a new id whose record never came");
+        assert!(!may(None, &reserved("2026-11-20T09:00:00Z"), &of(&address)), "an id that was known before");
     }
 }

@@ -113,3 +113,31 @@ fn lease(owner: Option<String>, until: Option<i64>) -> Result<Option<Lease>> {
     let Some((owner, until)) = owner.zip(until) else { return Ok(None) };
     Ok(Some(Lease { owner, until: moment(until)? }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::row::item;
+
+    fn pointer(reserved_at: Option<i64>) -> Item {
+        let key = keys::Key { pk: "T#acme#identity#email#d1".to_owned(), sk: "pointer".to_owned() };
+        item(key, &PointerRow { record_key: "x-1".to_owned(), reserved_at }).unwrap()
+    }
+
+    /// What is stored today is understood by every later release.
+    #[test]
+    fn pointers_and_places_are_what_they_were() {
+        assert_eq!(pointer(None).len(), 3, "the key, and where it leads");
+        let reserved = pointer(Some(1_795_000_000_000_000));
+        assert_eq!(reserved["reserved_at"].as_n().unwrap(), "1795000000000000");
+        assert_eq!(reserved_at(reserved.clone()).unwrap().unwrap().as_microsecond(), 1_795_000_000_000_000);
+        assert_eq!(pointed_to(reserved).unwrap().as_str(), "x-1");
+        let key = || keys::Key { pk: "T#acme#records#6".to_owned(), sk: "x-1".to_owned() };
+        let names = vec!["external#d2".to_owned(), "email#d1".to_owned()];
+        let place = item(key(), &PlaceRow { record_key: "x-1".to_owned(), identity_names: names.clone() }).unwrap();
+        assert_eq!(place["identity_names"].as_l().unwrap().len(), 2);
+        assert_eq!(reserved_for(place).unwrap(), names);
+        let older = item(key(), &PointerRow { record_key: "x-1".to_owned(), reserved_at: None }).unwrap();
+        assert_eq!(reserved_for(older).unwrap(), Vec::<String>::new());
+    }
+}

@@ -109,13 +109,13 @@ impl Desk {
     }
 
     /// The same, with another key where nothing leads to the first one and it is void.
-    async fn with_free_key(&self, resolved: &Resolved, choice: Choice, stored: Stored) -> Result<(Choice, Stored)> {
+    async fn with_free_key(&self, resolved: &Resolved, mut choice: Choice, stored: Stored) -> Result<(Choice, Stored)> {
         let is_known = resolved.by_external_id.is_some() || resolved.by_email.is_some();
         if is_known || !stored.is_void {
             return Ok((choice, stored));
         }
-        let key = self.free_key(choice.key.clone()).await?;
-        Ok((Choice { key, ..choice }, Stored::default()))
+        choice.key = self.free_key(choice.key).await?;
+        Ok((choice, Stored::default()))
     }
 
     /// Which of the rows' identities are those of people who were deleted.
