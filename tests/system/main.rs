@@ -54,6 +54,7 @@ mod pull;
 mod purge;
 mod records_api;
 mod release_binary;
+mod reserved;
 mod resubscribe;
 mod rows;
 mod rules_api;

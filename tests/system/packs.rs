@@ -24,28 +24,28 @@ use tandem_tests::system::{Options, System};
 use super::hub::{Hub, addresses, people};
 
 /// More than a pack waits whose process died.
-const SETTLED: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const SETTLED: SignedDuration = SignedDuration::from_secs(60);
 
-async fn system() -> (System, Hands) {
+pub(super) async fn system() -> (System, Hands) {
     let clock = Hands::default();
     let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
     (System::with(options.without_worker()).await, clock)
 }
 
-fn identities(number: usize) -> Vec<Identity> {
+pub(super) fn identities(number: usize) -> Vec<Identity> {
     let id = ExternalId::try_from(format!("u{number}")).unwrap().identity_as(Kind::Person);
     vec![id, address(number).parse::<Email>().unwrap().identity()]
 }
 
-fn address(number: usize) -> String {
+pub(super) fn address(number: usize) -> String {
     format!("p{number}@example.com")
 }
 
-fn key(number: usize) -> RecordKey {
+pub(super) fn key(number: usize) -> RecordKey {
     RecordKey::first_known_by(&identities(number)[0])
 }
 
-fn save(number: usize, version: u64, name: &str) -> Save {
+pub(super) fn save(number: usize, version: u64, name: &str) -> Save {
     let record = Record {
         external_id: Some(ExternalId::try_from(format!("u{number}")).unwrap()),
         email: Some(address(number).parse().unwrap()),
@@ -64,7 +64,7 @@ fn save(number: usize, version: u64, name: &str) -> Save {
     Save { key: key(number), record, claim, release: Vec::new(), consent: None }
 }
 
-fn saves(count: usize) -> Vec<(Save, bool)> {
+pub(super) fn saves(count: usize) -> Vec<(Save, bool)> {
     (0..count).map(|number| (save(number, 1, "First"), true)).collect()
 }
 

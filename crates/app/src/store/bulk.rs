@@ -12,6 +12,7 @@ use tandem_core::error::Result;
 use tandem_core::ports::bulk::{Adoption, BulkStore, Mark, MarkCursor, Origin, Taken};
 use tandem_core::ports::integrations::{Doorbell, Peers};
 use tandem_core::ports::{Attempt, Commit, Resolved, Save, Stored};
+use tokio::time::Instant;
 
 use super::consent;
 use super::contacts::parts::{Parts, is_new};
@@ -21,6 +22,7 @@ use super::keys::{self, Key};
 use super::marks;
 use super::outbox::{self, Outbox};
 use super::packs::{self, Announced};
+use super::reserving;
 use super::row::Item;
 use super::table::Table;
 use super::transactions::Group;
@@ -90,16 +92,32 @@ impl BulkStore for BulkTable {
     async fn save_many(&self, scope: &Scope, saves: &[(Save, bool)], now: Timestamp) -> Result<Vec<Attempt>> {
         let others = self.outbox.others(scope).await?;
         let all: Vec<Scope> = others.iter().chain([scope]).cloned().collect();
-        let announced = self.announce(scope, &others, saves, now).await?;
-        let groups = saves.iter().map(|(save, mark)| match announced {
-            Some(_) if is_new_person(save) => self.parts(scope, &save.key).save_listed(save),
-            _ => self.save(scope, save, if *mark { &all } else { &others }, now),
+        let begun = Instant::now();
+        let Some(announced) = self.announce(scope, &others, saves, now).await? else {
+            let due = |mark: &bool| if *mark { &all } else { &others };
+            let groups = saves.iter().map(|(save, mark)| self.save(scope, save, due(mark), now));
+            let attempts = self.table.transact_many(groups.collect::<Result<_>>()?).await?;
+            self.outbox.wake_after(&others, &attempts).await;
+            return Ok(attempts);
+        };
+        let (apart, whole): (Vec<_>, Vec<_>) = saves.iter().partition(|(save, _)| is_apart(save));
+        let mut reserved =
+            reserving::reserve(&self.table, scope, apart.iter().map(|(save, _)| save).collect(), now).await?;
+        announced.put_off(&self.table, now, begun.elapsed()).await?;
+        let groups = whole.iter().map(|(save, mark)| match is_new_person(save) {
+            true => self.parts(scope, &save.key).save_listed(save),
+            false => self.save(scope, save, if *mark { &all } else { &others }, now),
         });
-        let attempts = self.table.transact_many(groups.collect::<Result<_>>()?).await?;
-        if let Some(announced) = announced {
-            let done = saves.iter().zip(&attempts).filter(|(_, attempt)| **attempt == Attempt::Done);
-            announced.settle(&self.table, now, &done.map(|((save, _), _)| &save.key).collect()).await?;
-        }
+        let groups = groups.collect::<Result<_>>()?;
+        let mut of_apart = reserving::store(&self.table, scope, &mut reserved).await?.into_iter();
+        let mut of_whole = self.table.transact_many(groups).await?.into_iter();
+        let next = |(save, _): &(Save, bool)| if is_apart(save) { of_apart.next() } else { of_whole.next() };
+        let attempts: Vec<Attempt> = saves.iter().filter_map(next).collect();
+        let came = saves.iter().zip(&attempts).filter(|((save, _), attempt)| {
+            // Whose record is another writer's by now may not have been told of what was said.
+            **attempt == Attempt::Done || is_apart(save) && save.consent.is_some()
+        });
+        announced.settle(&self.table, now, &came.map(|((save, _), _)| &save.key).collect()).await?;
         self.outbox.wake_after(&others, &attempts).await;
         Ok(attempts)
     }
@@ -229,7 +247,7 @@ impl BulkTable {
         announced.add(scope, new.iter().filter(|(_, mark)| *mark).map(|(save, _)| save.key.clone()).collect());
         let mut items = announced.early(now)?;
         for (save, _) in new {
-            items.push(self.parts(scope, &save.key).place_item()?);
+            items.push(self.parts(scope, &save.key).place_item(save)?);
         }
         self.table.put_many(items).await?;
         Ok(Some(announced))
@@ -256,6 +274,11 @@ fn is_new_person(save: &Save) -> bool {
     is_new(&save.record) && save.key.kind().is_person()
 }
 
+/// Whether one of many who are new is stored by single writes.
+fn is_apart(save: &Save) -> bool {
+    is_new_person(save) && reserving::fits(save)
+}
+
 /// Whether the end of a write is nothing but the link.
 fn is_link_alone(commit: &Commit) -> bool {
     commit.point.is_empty() && commit.release.is_empty() && commit.consent.is_none()
@@ -280,14 +303,13 @@ fn resolved(
     external: Option<&Identity>,
     email: Option<&Identity>,
 ) -> Result<Resolved> {
-    let pointer = |identity: Option<&Identity>| match identity {
-        Some(identity) => pointed_to(found, &keys::identity(&scope.tenant, identity)),
-        None => Ok(None),
-    };
+    let pointer = |identity: Option<&Identity>| found.get(&keys::identity(&scope.tenant, identity?)).cloned();
+    let external = pointer(external);
     let ledger = email.and_then(|email| found.get(&keys::consent(&scope.tenant, email)));
     Ok(Resolved {
-        by_external_id: pointer(external)?,
-        by_email: pointer(email)?,
+        reserved_at: external.clone().and_then(|item| rows::reserved_at(item).transpose()).transpose()?,
+        by_external_id: external.map(rows::pointed_to).transpose()?,
+        by_email: pointer(email).map(rows::pointed_to).transpose()?,
         consent: ledger.cloned().map(consent::ledger).transpose()?.unwrap_or_default(),
     })
 }

@@ -40,10 +40,25 @@ pub(super) fn writing(
     email: &Identity,
     ledger: &ConsentLedger,
 ) -> Result<Option<TransactWriteItem>> {
+    let Some(item) = written(tenant, email, ledger)? else { return Ok(None) };
+    table.putting(item, Some(continued_by(ledger))).map(Some)
+}
+
+fn written(tenant: &TenantId, email: &Identity, ledger: &ConsentLedger) -> Result<Option<Item>> {
     let Some(standing) = ledger.standing() else { return Ok(None) };
     let row = ConsentRow { standing_mark: mark(standing), document: document(ledger)? };
-    let item = item(keys::consent(tenant, email), &row)?;
-    table.putting(item, Some(continued_by(ledger))).map(Some)
+    item(keys::consent(tenant, email), &row).map(Some)
+}
+
+/// The write of what was said first of an address, if nobody said anything there before; `None` for a ledger without a statement.
+pub(super) fn first(
+    table: &Table,
+    tenant: &TenantId,
+    email: &Identity,
+    ledger: &ConsentLedger,
+) -> Result<Option<TransactWriteItem>> {
+    let Some(item) = written(tenant, email, ledger)? else { return Ok(None) };
+    table.putting(item, Some(Condition::absent())).map(Some)
 }
 
 /// Takes a statement into a ledger, and writes what follows from it (`beside`) in the same transaction. One read call and, when

@@ -23,7 +23,7 @@ use super::condition::Condition;
 use super::keys;
 use super::outbox::{self, Outbox};
 use super::table::Table;
-use super::{consent, inventory, relations, wishes};
+use super::{consent, inventory, relations, void, wishes};
 
 /// [`ContactStore`] over the table.
 pub struct ContactTable {
@@ -65,8 +65,10 @@ impl ContactStore for ContactTable {
         }
         let mut found = self.table.get_all(wanted).await?;
         let mut take = |key: Option<keys::Key>| key.and_then(|key| found.remove(&key));
+        let external = take(external);
         Ok(Resolved {
-            by_external_id: take(external).map(rows::pointed_to).transpose()?,
+            reserved_at: external.clone().and_then(|item| rows::reserved_at(item).transpose()).transpose()?,
+            by_external_id: external.map(rows::pointed_to).transpose()?,
             by_email: take(email).map(rows::pointed_to).transpose()?,
             consent: take(consent).map(consent::ledger).transpose()?.unwrap_or_default(),
         })
@@ -94,8 +96,8 @@ impl ContactStore for ContactTable {
         let mut writes =
             vec![parts.record(&begin.record)?, parts.leased_link(&begin.link, &begin.lease, self.clock.now())?];
         writes.extend(parts.place(&begin.record)?);
-        for identity in &begin.claim {
-            writes.push(parts.claim(identity)?);
+        for identity in parts.claims(&begin.record, &begin.claim) {
+            writes.push(parts.claim(&identity)?);
         }
         writes.extend(parts.consent(begin.consent.as_ref())?);
         let others = if begin.is_news { self.outbox.others(scope).await? } else { Vec::new() };
@@ -143,8 +145,12 @@ impl ContactStore for ContactTable {
         // have noted what a newer state names, that was not stored any more.
         relations::forget(&self.table, &scope.tenant, key, identities, record.as_ref()).await?;
         let parts = self.parts(scope, key);
-        erasure::erase(&parts, identities, remote, &rows::links(items)?).await?;
+        erasure::erase(&parts, identities, remote, &rows::links(items)?, self.clock.now()).await?;
         relations::forget(&self.table, &scope.tenant, key, identities, None).await
+    }
+
+    async fn void(&self, scope: &Scope, key: &RecordKey, identities: &[Identity]) -> Result<()> {
+        void::end(&self.parts(scope, key), identities, self.clock.now()).await
     }
 
     async fn relink(

@@ -55,7 +55,8 @@ impl FeedbackStore for FeedbackTable {
         .number(":consent", row.told_consent);
         let writes = vec![
             // Feedback on a record that was erased meanwhile would bring back what had to go.
-            self.table.checking(keys::record(&scope.tenant, key), Condition::new("attribute_exists(pk)"))?,
+            self.table
+                .checking(keys::record(&scope.tenant, key), Condition::new("attribute_exists(record_version)"))?,
             self.table.putting(item(keys::feedback(&scope.tenant, key), &row)?, Some(newest))?,
         ];
         match self.table.transact(writes).await? {

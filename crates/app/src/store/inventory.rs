@@ -14,9 +14,20 @@ use super::table::Table;
 #[derive(Serialize)]
 struct Nothing {}
 
+/// The place of an item that ends by itself.
+#[derive(Serialize)]
+struct EndingRow {
+    expires_at: i64,
+}
+
 /// The place of an item in the list, for the transaction that writes the item.
 pub(super) fn listing(table: &Table, tenant: &TenantId, of: &Key) -> Result<TransactWriteItem> {
     table.putting(item(keys::inventoried(tenant, &of.pk), &Nothing {})?, None)
+}
+
+/// The same of an item that ends at this second.
+pub(super) fn listing_until(table: &Table, tenant: &TenantId, of: &Key, expires_at: i64) -> Result<TransactWriteItem> {
+    table.putting(item(keys::inventoried(tenant, &of.pk), &EndingRow { expires_at })?, None)
 }
 
 /// The place of the consent of an address that no record has any more; `None` for what is no address.

@@ -39,6 +39,7 @@ mod parked;
 mod purge;
 mod records;
 mod relations;
+mod reserving;
 mod rings;
 mod roster;
 mod row;
@@ -51,6 +52,7 @@ mod tokens;
 mod transaction;
 mod transactions;
 mod versions;
+mod void;
 mod wishes;
 
 pub use api_keys::{ApiKey, ApiKeySecret, ApiKeys, Created, NewKey};

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::{SignedDuration, Timestamp};
@@ -33,6 +34,8 @@ const AT_MOST: usize = 500;
 /// How long a write that was begun may take to be committed when its process has died: the SDK tries three times, three seconds
 /// each, and clocks differ. A process that lives and takes longer writes its pack anew at the end.
 const SETTLED: SignedDuration = SignedDuration::from_secs(15);
+/// After so long what is said of when a pack is due is said anew.
+const LONG: SignedDuration = SignedDuration::from_secs(3);
 /// How often a pack is tried anew that another run takes records out of.
 const TRIES: usize = 5;
 
@@ -80,6 +83,15 @@ impl Announced {
     /// The packs before the records are written: they are not due yet.
     pub(super) fn early(&self, now: Timestamp) -> Result<Vec<Item>> {
         self.packs.iter().map(|(key, all)| pack(key, all.clone(), after(now, SETTLED))).collect()
+    }
+
+    /// Writes the packs anew, if it took long until now, where the first record is to be written: they must not be due before it can be
+    /// there.
+    pub(super) async fn put_off(&self, table: &Table, now: Timestamp, elapsed: Duration) -> Result<()> {
+        match SignedDuration::try_from(elapsed) {
+            Ok(elapsed) if elapsed > LONG => table.put_many(self.early(after(now, elapsed))?).await,
+            _ => Ok(()),
+        }
     }
 
     /// Makes the packs due when the writes of their records are over. Of those that did not come through, whoever tries again makes

@@ -1,6 +1,6 @@
 //! Deleting a tenant with everything it owns. What was begun can be gone on with: each step asks the table what is left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -163,11 +163,13 @@ impl Purge {
                 if listed.is_empty() {
                     break;
                 }
-                for place in listed.iter().filter_map(key_of) {
+                for item in listed {
+                    let Some(place) = key_of(&item) else { continue };
                     if !in_time() {
                         return Ok(false);
                     }
-                    self.person(tenant, &RecordKey::from_stored(place.sk.clone())).await?;
+                    let reserved = rows::reserved_for(item)?;
+                    self.person(tenant, &RecordKey::from_stored(place.sk.clone()), &reserved).await?;
                     self.table.delete(place, None).await?;
                 }
             }
@@ -175,7 +177,8 @@ impl Purge {
         Ok(true)
     }
 
-    async fn person(&self, tenant: &TenantId, key: &RecordKey) -> Result<()> {
+    /// A record, with what leads to it; `reserved` names identities that may lead to it though it never came.
+    async fn person(&self, tenant: &TenantId, key: &RecordKey, reserved: &[String]) -> Result<()> {
         let items = self.table.partition(keys::record_partition(tenant, key), None).await?;
         let record = rows::stored(items, &IntegrationId::mautic())?.record;
         let addresses: Vec<Identity> = record.iter().flat_map(Record::addresses).map(Email::identity).collect();
@@ -183,10 +186,12 @@ impl Purge {
         let identities: Vec<Identity> =
             external.map(|id| id.identity_as(key.kind())).into_iter().chain(addresses.clone()).collect();
         let of = |identity: &Identity| [keys::identity(tenant, identity), keys::tombstone(tenant, identity)];
-        let mut pointers: Vec<Key> = identities.iter().flat_map(of).collect();
+        let mut pointers: HashSet<Key> = identities.iter().flat_map(of).collect();
+        pointers.extend(reserved.iter().map(|name| keys::named_identity(tenant, name)));
+        pointers.extend(reserved.iter().filter_map(|name| keys::named_consent(tenant, name)));
         pointers.extend(addresses.iter().map(|address| keys::consent(tenant, address)));
         if !pointers.is_empty() {
-            self.delete(pointers).await?;
+            self.delete(pointers.into_iter().collect()).await?;
         }
         relations::forget(&self.table, tenant, key, &identities, record.as_ref()).await?;
         self.table.clear(keys::subject_partition(tenant, key)).await?;

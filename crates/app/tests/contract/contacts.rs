@@ -13,13 +13,18 @@ async fn a_write_is_read_back_as_it_was_made() {
     let begin = first_begin("one@example.com", "me");
     world.contacts.begin(&scope("a"), &begin).await.unwrap();
     let begun = world.contacts.load(&scope("a"), &begin.key).await.unwrap();
-    let expected = Stored { record: Some(begin.record.clone()), link: Some(link(1)), lease: Some(begin.lease.clone()) };
+    let expected = Stored {
+        record: Some(begin.record.clone()),
+        link: Some(link(1)),
+        lease: Some(begin.lease.clone()),
+        ..Stored::default()
+    };
     assert_eq!(begun, expected);
 
     let commit = commit_of(&begin, "7");
     assert_eq!(world.contacts.commit(&scope("a"), &commit).await.unwrap(), Attempt::Done);
     let committed = world.contacts.load(&scope("a"), &begin.key).await.unwrap();
-    assert_eq!(committed, Stored { record: Some(begin.record), link: Some(commit.link), lease: None });
+    assert_eq!(committed, Stored { record: Some(begin.record), link: Some(commit.link), ..Stored::default() });
     assert_eq!(world.contacts.by_remote_id(&scope("a"), &remote("7")).await.unwrap(), Some(begin.key));
 }
 
@@ -77,9 +82,9 @@ async fn a_record_and_an_opt_out_are_known_to_all_integrations_of_the_tenant_and
     let mut second = scope("a");
     second.integration = "second".to_owned().try_into().unwrap();
     let resolved = world.contacts.resolve(&second, None, Some(&address)).await.unwrap();
-    assert_eq!(resolved, Resolved { consent: said, by_email: Some(begin.key.clone()), by_external_id: None });
+    assert_eq!(resolved, Resolved { consent: said, by_email: Some(begin.key.clone()), ..Resolved::default() });
     let stored = world.contacts.load(&second, &begin.key).await.unwrap();
-    assert_eq!(stored, Stored { record: Some(begin.record), link: None, lease: None });
+    assert_eq!(stored, Stored { record: Some(begin.record), ..Stored::default() });
 }
 
 #[tokio::test]
@@ -123,7 +128,7 @@ async fn a_saved_record_claims_its_identities_and_takes_no_lease() {
     let resolved = world.contacts.resolve(&scope("a"), Some(&external("u1")), Some(&address)).await.unwrap();
     assert_eq!((resolved.by_external_id, resolved.by_email), (Some(key.clone()), Some(key.clone())));
     let stored = world.contacts.load(&scope("a"), &key).await.unwrap();
-    assert_eq!(stored, Stored { record: Some(save.record.clone()), link: None, lease: None });
+    assert_eq!(stored, Stored { record: Some(save.record.clone()), ..Stored::default() });
 
     let rival = Save { key: RecordKey::first_known_by(&address), ..save };
     assert_eq!(world.contacts.save_record(&scope("a"), &rival).await.unwrap(), Attempt::Contended);
@@ -154,7 +159,10 @@ async fn erasing_leaves_the_consent_and_what_belongs_to_others() {
     let identities = [mine.clone(), theirs.clone()];
     world.contacts.erase(&scope("a"), &begin.key, &identities, &[remote("7"), remote("unknown")]).await.unwrap();
 
-    assert_eq!(world.contacts.load(&scope("a"), &begin.key).await.unwrap(), Stored::default());
+    assert_eq!(
+        world.contacts.load(&scope("a"), &begin.key).await.unwrap(),
+        Stored { is_void: true, ..Stored::default() }
+    );
     assert_eq!(world.contacts.by_remote_id(&scope("a"), &remote("7")).await.unwrap(), None);
     let left = world.contacts.resolve(&scope("a"), None, Some(&mine)).await.unwrap();
     assert_eq!(left, Resolved { consent: said, ..Resolved::default() });
@@ -169,7 +177,10 @@ async fn a_write_under_way_can_not_commit_what_was_erased() {
     world.contacts.begin(&scope("a"), &begin).await.unwrap();
     world.contacts.erase(&scope("a"), &begin.key, &begin.claim, &[]).await.unwrap();
     assert_eq!(world.contacts.commit(&scope("a"), &commit_of(&begin, "7")).await.unwrap(), Attempt::Contended);
-    assert_eq!(world.contacts.load(&scope("a"), &begin.key).await.unwrap(), Stored::default());
+    assert_eq!(
+        world.contacts.load(&scope("a"), &begin.key).await.unwrap(),
+        Stored { is_void: true, ..Stored::default() }
+    );
 }
 
 #[tokio::test]

@@ -38,7 +38,10 @@ async fn of_an_erased_person_the_consent_is_left() {
     let (identities, contacts) = ([address.clone()], [contact.clone()]);
     world.contacts.erase(&scope("a"), &begin.key, &identities, &contacts).await.unwrap();
 
-    assert_eq!(world.contacts.load(&scope("a"), &begin.key).await.unwrap(), Stored::default());
+    assert_eq!(
+        world.contacts.load(&scope("a"), &begin.key).await.unwrap(),
+        Stored { is_void: true, ..Stored::default() }
+    );
     assert_eq!(world.contacts.by_remote_id(&scope("a"), &contact).await.unwrap(), None);
     assert_eq!(world.feedback.feedback(&scope("a"), &begin.key).await.unwrap(), None);
     assert_eq!(world.events.events(&scope("a"), &contact).await.unwrap(), []);

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, ConfigBag, Credentials, Intercept, Region, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementInput;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemInput;
 use aws_sdk_dynamodb::operation::put_item::PutItemInput;
 use tandem_app::local_table::LocalTable;
@@ -49,23 +50,34 @@ impl Intercept for LostReplies {
     }
 }
 
-/// Holds a `PutItem`, or a `BatchWriteItem`, back, from when the test meets it at `reached` until the test meets it at `released`.
+/// Holds each `PutItem`, or each batch of one kind, back, from when the test meets it at `reached` until the test meets it at `released`.
 #[derive(Clone, Debug)]
 pub struct HeldPut {
     /// The write is ready to be sent.
     pub reached: Arc<Barrier>,
     /// The write goes on.
     pub released: Arc<Barrier>,
-    batches: bool,
+    of: Held,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Held {
+    Puts,
+    Batches,
+    Statements,
 }
 
 impl HeldPut {
     pub fn new() -> Self {
-        Self { reached: Arc::new(Barrier::new(2)), released: Arc::new(Barrier::new(2)), batches: false }
+        Self { reached: Arc::new(Barrier::new(2)), released: Arc::new(Barrier::new(2)), of: Held::Puts }
     }
 
     pub fn of_batches() -> Self {
-        Self { batches: true, ..Self::new() }
+        Self { of: Held::Batches, ..Self::new() }
+    }
+
+    pub fn of_statements() -> Self {
+        Self { of: Held::Statements, ..Self::new() }
     }
 }
 
@@ -80,8 +92,12 @@ impl Intercept for HeldPut {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let input = context.input();
-        let (put, batch) = (input.downcast_ref::<PutItemInput>(), input.downcast_ref::<BatchWriteItemInput>());
-        if if self.batches { batch.is_some() } else { put.is_some() } {
+        let is_held = match self.of {
+            Held::Puts => input.downcast_ref::<PutItemInput>().is_some(),
+            Held::Batches => input.downcast_ref::<BatchWriteItemInput>().is_some(),
+            Held::Statements => input.downcast_ref::<BatchExecuteStatementInput>().is_some(),
+        };
+        if is_held {
             self.reached.wait();
             self.released.wait();
         }

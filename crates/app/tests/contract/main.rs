@@ -26,4 +26,5 @@ mod packs;
 mod platform_state;
 mod records;
 mod relations;
+mod reserving;
 mod runs;

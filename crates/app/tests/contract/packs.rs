@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tandem_app::desks::FixedPeers;
 use tandem_app::store::BulkTable;
 use tandem_core::domain::identity::RecordKey;
+use tandem_core::domain::record::Record;
 use tandem_core::domain::scope::Scope;
 use tandem_core::ports::bulk::{BulkStore, Mark, MarkCursor, Origin};
 use tandem_core::ports::{Attempt, ContactStore, Save};
@@ -82,7 +83,8 @@ async fn records(bulk: &BulkTable) -> BTreeSet<RecordKey> {
 async fn many_who_are_new_are_due_at_once_everywhere_by_a_pack_each_and_stand_in_the_list_of_records() {
     let world = world().await;
     let bulk = hub(&world);
-    world.contacts.save_record(&scope("a"), &save(7)).await.unwrap();
+    let other = Record { updated_at: at(START - 1), ..save(7).record };
+    world.contacts.save_record(&scope("a"), &Save { record: other, ..save(7) }).await.unwrap();
     let mut all = saves(0..40);
     all[8].1 = false;
     let attempts = bulk.save_many(&scope("a"), &all, at(START)).await.unwrap();

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::dated::Dated;
-use super::identity::{Email, ExternalId};
+use super::identity::{Email, ExternalId, Identity};
+use super::kind::Kind;
 use super::scope::IntegrationId;
 
 /// Fields of a record by the application's names; `null` where a value was taken away.
@@ -106,6 +107,12 @@ impl Record {
     pub fn addresses(&self) -> impl Iterator<Item = &Email> {
         let of_application = self.corrected.as_ref().map(|corrected| &corrected.application);
         self.email.iter().chain(of_application)
+    }
+
+    /// The identities by which the record is known, one of this kind.
+    pub fn identities(&self, kind: Kind) -> impl Iterator<Item = Identity> {
+        let id = self.external_id.iter().map(move |id| id.identity_as(kind));
+        id.chain(self.addresses().filter(move |_| kind.is_person()).map(Email::identity))
     }
 
     /// Whether an address leads to the record.

@@ -20,6 +20,9 @@ pub struct Resolved {
     pub by_email: Option<RecordKey>,
     /// What the person at the address said about being mailed.
     pub consent: ConsentLedger,
+    /// When the external id was reserved for its record, if that was written after it: a record that is not there may never have
+    /// come, instead of being gone.
+    pub reserved_at: Option<Timestamp>,
 }
 
 /// A record, its link and its lease, read together.
@@ -31,6 +34,16 @@ pub struct Stored {
     pub link: Option<Link>,
     /// Who is writing it just now.
     pub lease: Option<Lease>,
+    /// Whether there is no record and none can be stored under the key for now: a write of it was given up, or it was erased.
+    pub is_void: bool,
+}
+
+impl Stored {
+    /// Whether the key can't be that of somebody new.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.record.is_some() || self.is_void
+    }
 }
 
 /// A record's link to one of the tenant's integrations, and who is writing it.
@@ -153,6 +166,9 @@ pub trait ContactStore: Send + Sync {
     /// Erases a record, all its links and its pointers, `remote` being the contacts of the scope's own integration. Consent stays,
     /// under the digest of the address. A read call, and one write call or two.
     async fn erase(&self, scope: &Scope, key: &RecordKey, identities: &[Identity], remote: &[RemoteId]) -> Result<()>;
+    /// Puts an end to what was begun under a key that no record has: none can be stored under it for days, which refuses who is late,
+    /// and those of the identities that lead to it lead nowhere any more. Nothing is done when there is a record. Two write calls.
+    async fn void(&self, scope: &Scope, key: &RecordKey, identities: &[Identity]) -> Result<()>;
     /// Puts a link in the place of the stored one, if that has `revision` and nobody writes the contact just now; points
     /// the link's remote id, if any, to the record, and lists the record when a person has to decide a field of it. One write
     /// call.

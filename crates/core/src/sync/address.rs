@@ -64,7 +64,9 @@ impl Desk {
         let mut settled = Settled::Known;
         for _ in 0..ATTEMPTS {
             let stored = self.services.contacts.load(&self.integration.scope, key).await?;
-            let Stored { record: Some(record), link: Some(link), lease } = stored.clone() else { return Ok(settled) };
+            let Stored { record: Some(record), link: Some(link), lease, .. } = stored.clone() else {
+                return Ok(settled);
+            };
             if link.remote_id.as_ref() != Some(contact) {
                 return Ok(settled);
             }
@@ -111,12 +113,10 @@ impl Desk {
         if self.address_flaw(email).is_some() {
             return Ok(Some(Reason::Unsound));
         }
-        let (services, scope, identity) = (&self.services, &self.integration.scope, email.identity());
-        let holder = services.contacts.resolve(scope, None, Some(&identity)).await?.by_email;
-        if holder.is_some_and(|holder| holder != *key) {
+        if self.other_holder(key, email).await?.is_some() {
             return Ok(Some(Reason::Anothers));
         }
-        let gone = services.lifecycle.tombstones(scope, &[identity]).await?;
+        let gone = self.services.lifecycle.tombstones(&self.integration.scope, &[email.identity()]).await?;
         Ok((!gone.is_empty()).then_some(Reason::Erased))
     }
 

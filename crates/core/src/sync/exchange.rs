@@ -1,7 +1,7 @@
 //! Addresses that wait for their holders. A record that is given an address of another record keeps its own until that one
 //! gives it up. Where records wait for each other in a ring, two who swap for one, none ever would: they change at once.
 
-use crate::domain::identity::{Email, Identity, RecordKey};
+use crate::domain::identity::{Email, RecordKey};
 use crate::domain::record::Record;
 use crate::error::Result;
 use crate::jobs::message::Task;
@@ -94,15 +94,7 @@ impl Desk {
     /// `Storage`.
     pub(crate) async fn awaited_now(&self, key: &RecordKey, record: &Record) -> Result<Option<Email>> {
         let Some(awaited) = &record.awaited else { return Ok(None) };
-        let identity: Identity = awaited.identity();
-        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
-        let holder = contacts.resolve(scope, None, Some(&identity)).await?.by_email;
-        let Some(holder) = holder.filter(|holder| holder != key) else { return Ok(Some(awaited.clone())) };
-        match contacts.load(scope, &holder).await?.record.filter(|record| !record.has_address(awaited)) {
-            // It has another address by now, and only the end of that write was never noted.
-            Some(record) => self.give_up(&holder, &record, awaited).await.map(|()| Some(awaited.clone())),
-            None => Ok(None),
-        }
+        Ok(self.other_holder(key, awaited).await?.is_none().then(|| awaited.clone()))
     }
 }
 

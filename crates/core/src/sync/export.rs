@@ -23,7 +23,7 @@ impl Desk {
     /// `NotFound` when nobody knows the contact; as the platform fails: half an export is none.
     pub async fn export(&self, whom: &Whom) -> Result<Value> {
         let known = self.know(whom).await?;
-        let stored = known.record.as_ref().map(|(_, stored)| stored);
+        let stored = known.record.as_ref().map(|(_, stored)| stored).filter(|stored| stored.record.is_some());
         let platform = self.platforms_part(&known).await?;
         if platform.is_empty() && stored.is_none() {
             return Err(unknown());

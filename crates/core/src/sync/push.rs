@@ -28,7 +28,7 @@ use super::write::{Writing, Wrote};
 mod choice;
 
 pub(crate) use choice::forgotten;
-pub(super) use choice::{Choice, choose};
+pub(super) use choice::{Choice, choose, is_dead_end};
 
 /// For whom a push is made, and so what follows when it can't be finished now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -88,7 +88,7 @@ pub(crate) fn identities(external_id: Option<&ExternalId>, email: Option<&Email>
 
 /// Whether a row of somebody whom nobody knows may make a contact: nobody with its identities was deleted, or the record was made
 /// after that. It was when the row says so; where it tells nothing of when it was made, a new id says so: one that is not that
-/// of the deleted person, and that was never seen before.
+/// of the deleted person, and that was never seen before. One that was reserved since then for a record that never came is new.
 pub(crate) fn may_begin(
     made_at: Option<Timestamp>,
     identities: &(Option<Identity>, Option<Identity>),
@@ -100,7 +100,10 @@ pub(crate) fn may_begin(
     match (id.max(address), made_at) {
         (None, _) => true,
         (Some(gone), Some(made)) => made > gone,
-        (Some(_), None) => id.is_none() && resolved.by_external_id.is_none(),
+        (Some(gone), None) => {
+            let is_new = resolved.by_external_id.is_none() || resolved.reserved_at.is_some_and(|at| at > gone);
+            id.is_none() && is_new
+        }
     }
 }
 
@@ -182,5 +185,8 @@ mod tests {
         assert!(!may(None, &unseen, &of(&id)), "the deleted person's own id");
         assert!(!may(None, &seen, &of(&address)), "an id that was known before");
         assert!(may(None, &unseen, &of(&address)), "a new id with the address");
+        let reserved = |moment: &str| Resolved { reserved_at: Some(at(moment)), ..seen.clone() };
+        assert!(may(None, &reserved("2026-11-20T11:00:00Z"), &of(&address)), "a new id whose record never came");
+        assert!(!may(None, &reserved("2026-11-20T09:00:00Z"), &of(&address)), "an id that was known before");
     }
 }

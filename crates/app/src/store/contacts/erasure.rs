@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use tandem_core::domain::identity::Identity;
 use tandem_core::domain::link::RemoteId;
 use tandem_core::domain::scope::Scope;
@@ -10,12 +11,12 @@ use tandem_core::ports::LinkOf;
 
 use super::parts::Parts;
 use super::rows;
-use crate::store::keys;
 use crate::store::transaction::Transacted;
+use crate::store::{keys, void};
 
 /// Erases a record, its links and outbox entries, what its source was told, its pointers, and the ledgers of its contacts:
 /// events, what follows from them, what was observed. Pointers and ledgers that belong to another record by now stay. The consent
-/// of the address stays too, and raw deliveries go when their time is over.
+/// of the address stays too, and raw deliveries go when their time is over. A void stays in the place of a person's record.
 ///
 /// The ledgers go first: who dies on the way finds the record again, and by it the contacts whose ledgers are left.
 pub(super) async fn erase(
@@ -23,10 +24,17 @@ pub(super) async fn erase(
     identities: &[Identity],
     remote: &[RemoteId],
     links: &[LinkOf],
+    now: Timestamp,
 ) -> Result<()> {
     let tenant = &parts.scope.tenant;
-    let shared = [keys::record, keys::feedback, keys::listed_record].map(|item| item(tenant, parts.key));
-    let mut writes = shared.into_iter().map(|item| parts.deletion(item)).collect::<Result<Vec<_>>>()?;
+    // Others are known by their ids alone, and have one key each for ever.
+    let mut writes = match parts.key.kind().is_person() {
+        true => void::in_place(parts, now)?,
+        false => vec![parts.deletion(keys::record(tenant, parts.key))?],
+    };
+    for item in [keys::feedback, keys::listed_record] {
+        writes.push(parts.deletion(item(tenant, parts.key))?);
+    }
     for identity in identities {
         writes.push(parts.deletion_if_mine(keys::identity(tenant, identity))?);
     }

@@ -10,7 +10,7 @@ use tandem_core::domain::scope::Scope;
 use tandem_core::error::Result;
 use tandem_core::ports::{Commit, Save};
 
-use super::rows::{LinkRow, PointerRow, RecordRow};
+use super::rows::{LinkRow, PlaceRow, PointerRow, RecordRow};
 use crate::store::condition::Condition;
 use crate::store::keys::{self, Key};
 use crate::store::row::{Item, document, item};
@@ -35,8 +35,8 @@ impl Parts<'_> {
     /// The same without the place.
     pub(in crate::store) fn save_listed(&self, save: &Save) -> Result<Vec<TransactWriteItem>> {
         let mut writes = vec![self.record(&save.record)?];
-        for identity in &save.claim {
-            writes.push(self.claim(identity)?);
+        for identity in self.claims(&save.record, &save.claim) {
+            writes.push(self.claim(&identity)?);
         }
         writes.extend(self.given_up(&save.release)?);
         writes.extend(self.consent(save.consent.as_ref())?);
@@ -65,7 +65,7 @@ impl Parts<'_> {
     }
 
     /// The record's new state, if nobody changed it since it was read.
-    pub(super) fn record(&self, record: &Record) -> Result<TransactWriteItem> {
+    pub(in crate::store) fn record(&self, record: &Record) -> Result<TransactWriteItem> {
         let row = RecordRow { record_version: record.version, document: document(record)? };
         let unchanged = match record.version {
             0 | 1 => Condition::absent(),
@@ -79,9 +79,12 @@ impl Parts<'_> {
         is_new(record).then(|| self.pointer(keys::listed_record(&self.scope.tenant, self.key))).transpose()
     }
 
-    /// The same as an item of its own.
-    pub(in crate::store) fn place_item(&self) -> Result<Item> {
-        item(keys::listed_record(&self.scope.tenant, self.key), &self.to_record())
+    /// The same as an item of its own, which tells what is reserved for the record before it is written.
+    pub(in crate::store) fn place_item(&self, save: &Save) -> Result<Item> {
+        let identities = self.claims(&save.record, &save.claim);
+        let identity_names = identities.iter().map(keys::identity_name).collect();
+        let row = PlaceRow { record_key: self.key.as_str().to_owned(), identity_names };
+        item(keys::listed_record(&self.scope.tenant, self.key), &row)
     }
 
     /// The pointers of the contacts that a write's end has, as items of their own.
@@ -155,6 +158,23 @@ impl Parts<'_> {
         if link.conflicts.is_empty() { self.deletion(place) } else { self.pointer(place) }
     }
 
+    /// The identities that a write claims. Of a new record these are all that it has: what leads to it already may lead nowhere by the
+    /// time that it is written.
+    pub(in crate::store) fn claims(&self, record: &Record, claim: &[Identity]) -> Vec<Identity> {
+        let mut claims = claim.to_vec();
+        if is_new(record) {
+            let own = record.identities(self.key.kind()).filter(|identity| !claim.contains(identity));
+            claims.extend(own);
+        }
+        claims
+    }
+
+    /// An identity's pointer to the record before the record is written, if it leads nowhere.
+    pub(in crate::store) fn reservation(&self, identity: &Identity, now: Timestamp) -> Result<TransactWriteItem> {
+        let row = PointerRow { reserved_at: Some(now.as_microsecond()), ..self.to_record() };
+        self.table.putting(item(keys::identity(&self.scope.tenant, identity), &row)?, Some(Condition::absent()))
+    }
+
     /// An identity's pointer to the record, if it does not lead elsewhere.
     pub(super) fn claim(&self, identity: &Identity) -> Result<TransactWriteItem> {
         let item = item(keys::identity(&self.scope.tenant, identity), &self.to_record())?;
@@ -190,7 +210,7 @@ impl Parts<'_> {
     }
 
     fn to_record(&self) -> PointerRow {
-        PointerRow { record_key: self.key.as_str().to_owned() }
+        PointerRow { record_key: self.key.as_str().to_owned(), reserved_at: None }
     }
 
     fn nobody_elses(&self) -> Condition {

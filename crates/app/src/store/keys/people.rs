@@ -101,16 +101,30 @@ pub fn feedback(tenant: &TenantId, record: &RecordKey) -> Key {
 /// The pointer from an identity to its record.
 #[must_use]
 pub fn identity(tenant: &TenantId, identity: &Identity) -> Key {
-    key(of_tenant(tenant, &format!("identity#{}", named(identity))), "pointer")
+    named_identity(tenant, &identity_name(identity))
 }
 
 /// The note that the person with an identity was deleted.
 #[must_use]
 pub fn tombstone(tenant: &TenantId, identity: &Identity) -> Key {
-    key(of_tenant(tenant, &format!("gone#{}", named(identity))), "gone")
+    key(of_tenant(tenant, &format!("gone#{}", identity_name(identity))), "gone")
 }
 
-fn named(identity: &Identity) -> String {
+/// The pointer of an identity by its name.
+#[must_use]
+pub fn named_identity(tenant: &TenantId, name: &str) -> Key {
+    key(of_tenant(tenant, &format!("identity#{name}")), "pointer")
+}
+
+/// The consent ledger of an address by its name as an identity; `None` for what is no address.
+#[must_use]
+pub fn named_consent(tenant: &TenantId, name: &str) -> Option<Key> {
+    name.strip_prefix("email#").map(|digest| consent_of(tenant, digest))
+}
+
+/// What an identity is called in keys.
+#[must_use]
+pub fn identity_name(identity: &Identity) -> String {
     let kind = match identity.kind() {
         IdentityKind::Email => "email",
         // The digest tells ids of different kinds apart.
@@ -122,7 +136,11 @@ fn named(identity: &Identity) -> String {
 /// The consent ledger of an address: an opt-out reaches all integrations.
 #[must_use]
 pub fn consent(tenant: &TenantId, email: &Identity) -> Key {
-    key(of_tenant(tenant, &format!("consent#{}", email.digest())), "email")
+    consent_of(tenant, email.digest())
+}
+
+fn consent_of(tenant: &TenantId, digest: &str) -> Key {
+    key(of_tenant(tenant, &format!("consent#{digest}")), "email")
 }
 
 /// The pointer from a contact of the platform to its record.

@@ -132,6 +132,16 @@ fn key_formats_are_what_they_were() {
 }
 
 #[test]
+fn what_stands_under_an_identity_is_found_by_its_name() {
+    let tenant = scope("acme", "mautic").tenant;
+    let (address, id) = (address(), id_as(Kind::Person));
+    assert_eq!(identity_name(&address), "email#b5fc85e55755f9e0d030a10ab4429b6b");
+    assert_eq!(named_identity(&tenant, &identity_name(&id)), identity(&tenant, &id));
+    assert_eq!(named_consent(&tenant, &identity_name(&address)), Some(consent(&tenant, &address)));
+    assert_eq!(named_consent(&tenant, &identity_name(&id)), None);
+}
+
+#[test]
 fn two_tenants_and_two_integrations_never_share_a_key() {
     let id = RemoteId("7".to_owned());
     let keys = [("a", "b"), ("b", "a"), ("a-b", "b"), ("a", "b-b")].map(|(t, i)| remote(&scope(t, i), &id));

@@ -131,11 +131,16 @@ impl Desk {
         let (services, scope) = (&self.services, &self.integration.scope);
         let identities: Vec<(Option<Identity>, Option<Identity>)> =
             welcome.iter().map(|(email, _)| (None, Some(email.identity()))).collect();
-        let resolved = services.bulk.resolve_many(scope, &identities).await?;
+        let mut resolved = services.bulk.resolve_many(scope, &identities).await?;
         let addresses: Vec<Identity> = identities.into_iter().filter_map(|(_, address)| address).collect();
         let gone = services.lifecycle.tombstones(scope, &addresses).await?;
         let known: Vec<RecordKey> = resolved.iter().filter_map(|one| one.by_email.clone()).collect();
-        self.leave_to_send(known).await?;
+        let missing = self.leave_to_send(known).await?;
+        for (one, address) in resolved.iter_mut().zip(&addresses) {
+            if let Some(key) = one.by_email.take_if(|key| missing.contains(key)) {
+                self.end(&key, [address]).await?;
+            }
+        }
         let new = self.never_deleted(welcome.into_iter().zip(resolved), &gone).await?;
         let catalog = self.catalog().await;
         let (book, by, now) = (self.rulebook(catalog.as_deref()), &scope.integration, self.now());
@@ -145,12 +150,12 @@ impl Desk {
         self.with_free_keys(new.into_iter().map(make).collect()).await
     }
 
-    /// The same, those with a key of their own whose first one a record has that gave the address up. One read for 50.
+    /// The same, those with a key of their own whose first one is void, or a record has that gave the address up. One read for 50.
     async fn with_free_keys(&self, mut made: Vec<(Made, ChangedContact)>) -> Result<Vec<(Made, ChangedContact)>> {
         let keys: Vec<RecordKey> = made.iter().map(|(made, _)| made.key.clone()).collect();
         let stored = self.services.bulk.load_many(&self.integration.scope, &keys).await?;
         for ((made, _), stored) in made.iter_mut().zip(stored) {
-            if stored.record.is_some() {
+            if stored.is_taken() {
                 made.key = self.free_key(made.key.clone()).await?;
             }
         }
@@ -172,17 +177,21 @@ impl Desk {
         Ok(try_join_all(asked).await?.into_iter().flatten().collect())
     }
 
-    /// Has the send find the contacts of records that have none here. One read and one write for 50 and 100.
-    async fn leave_to_send(&self, known: Vec<RecordKey>) -> Result<()> {
+    /// Has the send find the contacts of records that have none here; gives the keys at which there is no record. One read and one
+    /// write for 50 and 100.
+    async fn leave_to_send(&self, known: Vec<RecordKey>) -> Result<BTreeSet<RecordKey>> {
         let (bulk, scope, now) = (&self.services.bulk, &self.integration.scope, self.now());
         let stored = bulk.load_many(scope, &known).await?;
+        let missing = known.iter().zip(&stored).filter(|(_, stored)| stored.record.is_none());
+        let missing = missing.map(|(key, _)| key.clone()).collect();
         let unlinked = known.into_iter().zip(stored).filter(|(_, stored)| {
             let is_held = stored.lease.as_ref().is_some_and(|lease| lease.is_held(now));
             !is_held && stored.link.as_ref().is_none_or(|link| link.remote_id.is_none())
         });
         let marks: Vec<Mark> =
             unlinked.filter_map(|(key, stored)| Some(Mark::new(key, stored.record?.version, now))).collect();
-        bulk.mark_many(scope, &marks).await
+        bulk.mark_many(scope, &marks).await?;
+        Ok(missing)
     }
 
     /// Tells the source, then stores record, link and what leads to them, all or nothing: whoever dies on the way is followed by a
@@ -231,7 +240,7 @@ impl Desk {
     fn adoption(&self, made: &Made, catalog: Option<&FieldCatalog>) -> Adoption {
         let Made { key, record, link, ledger, has_said } = made.clone();
         let address = record.email.as_ref().map(Email::identity);
-        let stored = Stored { record: Some(record.clone()), link: Some(link.clone()), lease: None };
+        let stored = Stored { record: Some(record.clone()), link: Some(link.clone()), ..Stored::default() };
         let found = Found::known(key.clone(), stored, ledger.clone());
         let draft = plan::plan(&ContactChange::refresh(key.clone()), found, &self.rulebook(catalog), self.now());
         let save = Save {

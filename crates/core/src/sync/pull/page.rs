@@ -121,7 +121,7 @@ impl Desk {
         let now = self.now();
         let mut known = Vec::new();
         for ((changed, key), stored) in found.into_iter().zip(stored) {
-            let Stored { record: Some(record), link: Some(link), lease } = stored else { continue };
+            let Stored { record: Some(record), link: Some(link), lease, .. } = stored else { continue };
             if link.remote_id.as_ref() != Some(&changed.contact.id) {
                 continue;
             }

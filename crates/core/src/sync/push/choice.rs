@@ -66,13 +66,17 @@ impl Desk {
         let mut resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
         let mut choice = chosen(&resolved, &external_identity, &email_identity, flaw.as_ref())?;
         let mut stored = contacts.load(scope, &choice.key).await?;
-        if self.free_given_up(&resolved, &choice.key, &stored, email).await? {
+        let is_dead_end = is_dead_end(&resolved, &choice.key, &stored);
+        if is_dead_end {
+            self.end(&choice.key, external_identity.iter().chain(&email_identity)).await?;
+        }
+        if is_dead_end || self.free_given_up(&resolved, &choice.key, &stored, email).await? {
             resolved = contacts.resolve(scope, external_identity.as_ref(), email_identity.as_ref()).await?;
             choice = chosen(&resolved, &external_identity, &email_identity, flaw.as_ref())?;
             stored = contacts.load(scope, &choice.key).await?;
         }
         choice.issues.extend(flaw);
-        if resolved.by_external_id.is_none() && resolved.by_email.is_none() && stored.record.is_some() {
+        if resolved.by_external_id.is_none() && resolved.by_email.is_none() && stored.is_taken() {
             choice.key = self.free_key(choice.key).await?;
             stored = Stored::default();
         }
@@ -85,9 +89,8 @@ impl Desk {
 }
 
 impl Desk {
-    /// Frees an address that leads to a record which gave it up, and whose write to the platform was cut off before that was
-    /// noted: who has it next is somebody else. One read where another record than the chosen one has it; a write, if the address is
-    /// free.
+    /// Frees an address that leads to a record which does not have it: who has it next is somebody else. One read where another
+    /// record than the chosen one has it; a write, if the address is free.
     async fn free_given_up(
         &self,
         resolved: &Resolved,
@@ -96,14 +99,47 @@ impl Desk {
         email: Option<&Email>,
     ) -> Result<bool> {
         let Some((holder, email)) = resolved.by_email.as_ref().zip(email) else { return Ok(false) };
-        let record = match holder == chosen {
-            true => stored.record.clone(),
-            false => self.services.contacts.load(&self.integration.scope, holder).await?.record,
-        };
-        match record.filter(|record| !record.has_address(email)) {
-            Some(record) => self.give_up(holder, &record, email).await.map(|()| true),
+        if holder != chosen {
+            let record = self.services.contacts.load(&self.integration.scope, holder).await?.record;
+            return self.free(holder, record.as_ref(), email).await;
+        }
+        // Where there is no record yet, all that is known of the person leads to where it will be.
+        match &stored.record {
+            Some(record) => self.free(holder, Some(record), email).await,
             None => Ok(false),
         }
+    }
+
+    /// The record beside this one that has an address, if there is one. An address that leads to a record which does not have it is
+    /// freed. Two reads, if it leads elsewhere; a write then, if it is free.
+    pub(in crate::sync) async fn other_holder(&self, key: &RecordKey, email: &Email) -> Result<Option<RecordKey>> {
+        let (contacts, scope) = (&self.services.contacts, &self.integration.scope);
+        let holder = contacts.resolve(scope, None, Some(&email.identity())).await?.by_email;
+        let Some(holder) = holder.filter(|holder| holder != key) else { return Ok(None) };
+        let record = contacts.load(scope, &holder).await?.record;
+        Ok((!self.free(&holder, record.as_ref(), email).await?).then_some(holder))
+    }
+
+    /// Frees an address that leads to a record which has another one by now, and whose write to the platform was cut off before that
+    /// was noted; or to one that never came. Whether it is free.
+    async fn free(&self, holder: &RecordKey, record: Option<&Record>, email: &Email) -> Result<bool> {
+        match record {
+            Some(record) if record.has_address(email) => return Ok(false),
+            Some(record) => self.give_up(holder, record, email).await?,
+            None => self.end(holder, [&email.identity()]).await?,
+        }
+        Ok(true)
+    }
+
+    /// Puts an end to a record that never came, and to what leads there of these identities.
+    pub(in crate::sync) async fn end(
+        &self,
+        key: &RecordKey,
+        identities: impl IntoIterator<Item = &Identity>,
+    ) -> Result<()> {
+        let identities: Vec<Identity> = identities.into_iter().cloned().collect();
+        tracing::info!(record = key.as_str(), "a record that never came is given up");
+        self.services.contacts.void(&self.integration.scope, key, &identities).await
     }
 
     /// Ends what leads from an address to a record that has another one by now. One write.
@@ -114,11 +150,11 @@ impl Desk {
         self.services.contacts.save_record(&self.integration.scope, &save).await.map(drop)
     }
 
-    /// The key for somebody new, where the first one is that of a record which gave its identity up. A read for each that is
+    /// The key for somebody new, where the first one is that of a record which gave its identity up, or void. A read for each that is
     /// taken.
     pub(in crate::sync) async fn free_key(&self, taken: RecordKey) -> Result<RecordKey> {
         let mut key = taken.next();
-        while self.services.contacts.load(&self.integration.scope, &key).await?.record.is_some() {
+        while self.services.contacts.load(&self.integration.scope, &key).await?.is_taken() {
             key = key.next();
         }
         Ok(key)
@@ -189,6 +225,14 @@ impl Choice {
         let email = email.filter(|given| !keep_old_email && !is_old_word(&stored, given)).cloned();
         Found { key, stored, consent, unclaimed, issues, email, awaited }
     }
+}
+
+/// Whether identities lead to a record that is not there and that nobody can go on with. Identities are reserved before records are
+/// stored: who finds one that leads to no record may go on with its key, unless another identity leads to somebody else, or the key was
+/// given up.
+pub(in crate::sync) fn is_dead_end(resolved: &Resolved, key: &RecordKey, stored: &Stored) -> bool {
+    let mut known = resolved.by_external_id.iter().chain(&resolved.by_email).peekable();
+    stored.record.is_none() && known.peek().is_some() && (stored.is_void || known.any(|other| other != key))
 }
 
 /// The external id decides; an address that another record holds is left to it.

@@ -1,4 +1,4 @@
-//! Rows as plans of their contacts: read and planned many at a time, without writing anything.
+//! Rows as plans of their contacts: read and planned many at a time. Nothing is written but the end of what others left unfinished.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use crate::error::{Failure, Result};
 use crate::mapping::{RuleSet, Vanished};
 use crate::ports::{Resolved, Save, Stored};
 use crate::sync::plan::{self, Draft, Rulebook};
-use crate::sync::push::{self, Choice};
+use crate::sync::push::{self, Choice, is_dead_end};
 use crate::sync::services::Desk;
 use crate::sync::tombstone;
 
@@ -43,7 +43,7 @@ pub(super) struct Round {
 }
 
 impl Desk {
-    /// Plans rows, without writing anything. Of rows that share a record or an identity, the first is planned.
+    /// Plans rows. Of rows that share a record or an identity, the first is planned.
     pub(super) async fn plan_rows(&self, rows: Vec<Incoming>) -> Result<Round> {
         let rows: Vec<Incoming> = rows.into_iter().map(|row| self.without_flawed_address(row)).collect();
         let (bulk, scope) = (&self.services.bulk, &self.integration.scope);
@@ -94,12 +94,28 @@ impl Desk {
             let may_begin = if stored.record.is_some() { Ok(()) } else { may_begin(&row, &resolved, &tombstones) };
             match may_begin {
                 Err(failure) => round.unfit.push((row, failure)),
+                Ok(()) if is_dead_end(&resolved, &choice.key, &stored) => {
+                    let (external, email) = row.identities();
+                    self.end(&choice.key, external.iter().chain(&email)).await?;
+                    round.waiting.push(row);
+                }
                 Ok(()) => {
+                    let (choice, stored) = self.with_free_key(&resolved, choice, stored).await?;
                     round.planned.push(self.plan_row(row, resolved, choice, stored, catalog.as_deref()).await?);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The same, with another key where nothing leads to the first one and it is void.
+    async fn with_free_key(&self, resolved: &Resolved, mut choice: Choice, stored: Stored) -> Result<(Choice, Stored)> {
+        let is_known = resolved.by_external_id.is_some() || resolved.by_email.is_some();
+        if is_known || !stored.is_void {
+            return Ok((choice, stored));
+        }
+        choice.key = self.free_key(choice.key).await?;
+        Ok((choice, Stored::default()))
     }
 
     /// Which of the rows' identities are those of people who were deleted.
@@ -117,7 +133,7 @@ impl Desk {
         stored: Stored,
         catalog: Option<&FieldCatalog>,
     ) -> Result<Planned> {
-        let known = resolved.by_external_id.is_some();
+        let known = resolved.by_external_id.is_some() && stored.record.is_some();
         let consent = match choice.consent_elsewhere(&stored, &resolved, row.email.as_ref()) {
             Some(identity) => {
                 self.services.contacts.resolve(&self.integration.scope, None, Some(&identity)).await?.consent
