@@ -8,8 +8,9 @@ use std::time::Duration;
 const SPARE: f64 = 0.5;
 /// So many of them waiting means that there are too many.
 const CROWDED: f64 = 0.9;
-/// What an answer takes when it is the only one drifts by this with each answer: a platform may become slower by itself.
-const DRIFT: f64 = 1.02;
+/// How much of it an answer that is the only one, and slower than those before, tells of what is usual: a platform may become
+/// slower by itself. Of several at once none does, or the crowd would become usual.
+const LEARNT: f64 = 0.25;
 /// After so many answers at most, one more is tried again.
 const LONGEST_PATIENCE: u32 = 32;
 
@@ -41,7 +42,8 @@ impl Width {
     pub(super) fn took(&mut self, kind: usize, carried: usize, duration: Duration, beside: usize) {
         let each = (duration.as_secs_f64() / carried.max(1) as f64).max(f64::EPSILON);
         let Some(alone) = self.alone.get_mut(kind) else { return };
-        let usual = alone.map_or(each, |usual| usual * DRIFT).min(each);
+        let learnt = if beside > 1 { 0.0 } else { LEARNT };
+        let usual = alone.map_or(each, |usual| usual + (each - usual).max(0.0) * learnt).min(each);
         *alone = Some(usual);
         if beside < self.now {
             return;
@@ -103,6 +105,21 @@ mod tests {
         let widths = settled(1, 8);
         let beyond = widths[40..].iter().filter(|width| **width > 1).count();
         assert!(widths.iter().all(|width| *width <= 2) && beyond <= 6, "{widths:?}");
+    }
+
+    #[test]
+    fn a_platform_that_becomes_slower_gets_less_at_a_time_until_that_is_usual() {
+        let mut width = Width::new(8);
+        let mut answers = |count: usize, millis_alone: u64| {
+            for _ in 0..count {
+                let beside = width.now();
+                width.took(0, 200, Duration::from_millis(millis_alone * beside.max(4) as u64 / 4), beside);
+            }
+            width.now()
+        };
+        assert!((4..=5).contains(&answers(60, 5_000)));
+        assert_eq!(answers(2, 40_000), 1, "each answer takes eight times as long");
+        assert!((4..=5).contains(&answers(120, 40_000)), "it has four cores all the same");
     }
 
     #[test]
