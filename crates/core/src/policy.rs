@@ -55,10 +55,10 @@ pub const PLAN_KEPT: SignedDuration = SignedDuration::from_hours(24);
 pub const RECONCILED_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How many batch calls a run has under way at the same time, unless it is set: at most so many, where the platform answers each
-/// of them as fast as one alone.
-pub const PARALLEL_BATCHES: usize = 4;
+/// of them as fast as one alone. With four, a function that imports many people took more than 64 MiB.
+pub const PARALLEL_BATCHES: usize = 3;
 
-/// The most that this may be set to: each of them takes a megabyte or two of memory.
+/// The most that this may be set to: each call takes some 7 MiB of memory.
 pub const MOST_PARALLEL_BATCHES: usize = 16;
 
 /// How many batches may fail one after the other before a run stops for now.
