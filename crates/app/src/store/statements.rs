@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest, TransactWriteItem,
+    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest, Put,
+    TransactWriteItem,
 };
 use futures::{StreamExt, TryStreamExt};
 use tandem_core::error::Result;
@@ -25,12 +26,6 @@ const BATCH: usize = 25;
 /// The condition that nothing is there.
 const ABSENT: &str = "attribute_not_exists(pk)";
 
-/// A write: what is to stand there, and the statement that sees to it.
-struct Single {
-    item: Item,
-    statement: BatchStatementRequest,
-}
-
 /// What became of a statement.
 enum Became {
     Done,
@@ -45,33 +40,35 @@ impl Table {
     /// attributes that an item may lack which had them before. One write call for 25, a few at a time, and a read for those that
     /// are refused.
     pub(super) async fn write_each(&self, writes: Vec<TransactWriteItem>, optional: &[&str]) -> Result<Vec<Attempt>> {
-        let mut batches: Vec<Vec<Single>> = Vec::new();
+        let mut batches: Vec<Vec<TransactWriteItem>> = Vec::new();
         let mut bytes = 0;
         for write in writes {
-            let (single, more) = (self.single(&write, optional)?, bytes_put(&write));
+            let more = bytes_put(&write);
             match batches.last_mut() {
                 Some(batch) if batch.len() < BATCH && bytes + more <= BYTES_AT_MOST => {
                     bytes += more;
-                    batch.push(single);
+                    batch.push(write);
                 }
                 _ => {
                     bytes = more;
-                    batches.push(vec![single]);
+                    batches.push(vec![write]);
                 }
             }
         }
-        futures::stream::iter(batches).map(|some| self.write_singles(some)).buffered(CALLS_AT_ONCE).try_concat().await
+        // Statements are made for the calls under way alone: those of hundreds of records would be many megabytes.
+        let calls = futures::stream::iter(batches).map(|some| self.write_singles(some, optional));
+        calls.buffered(CALLS_AT_ONCE).try_concat().await
     }
 
-    async fn write_singles(&self, singles: Vec<Single>) -> Result<Vec<Attempt>> {
-        let mut attempts = vec![Attempt::Done; singles.len()];
-        let (mut open, mut refused): (Vec<usize>, Vec<usize>) = ((0..singles.len()).collect(), Vec::new());
+    async fn write_singles(&self, writes: Vec<TransactWriteItem>, optional: &[&str]) -> Result<Vec<Attempt>> {
+        let mut attempts = vec![Attempt::Done; writes.len()];
+        let (mut open, mut refused): (Vec<usize>, Vec<usize>) = ((0..writes.len()).collect(), Vec::new());
         for pause in std::iter::once(None).chain(BATCH_PAUSES.map(Some)) {
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
             }
-            let statements = open.iter().map(|index| singles[*index].statement.clone()).collect();
-            let became = self.execute(statements).await?;
+            let statements = open.iter().map(|index| self.statement(&writes[*index], optional));
+            let became = self.execute(statements.collect::<Result<_>>()?).await?;
             let of = |kind: fn(&Became) -> bool| {
                 open.iter().zip(&became).filter(move |(_, one)| kind(one)).map(|(index, _)| *index).collect::<Vec<_>>()
             };
@@ -85,10 +82,10 @@ impl Table {
             return Err(storage("the table is throttled: it keeps leaving out writes"));
         }
         // A request whose answer was lost is repeated by the SDK, and finds its own work.
-        let there = self.get_many(refused.iter().filter_map(|index| key_of(&singles[*index].item)).collect()).await?;
+        let put = |index: usize| writes[index].put().map(Put::item);
+        let there = self.get_many(refused.iter().filter_map(|index| put(*index).and_then(key_of)).collect()).await?;
         for index in refused {
-            let item = &singles[index].item;
-            if key_of(item).and_then(|key| there.get(&key)) != Some(item) {
+            if put(index).and_then(key_of).and_then(|key| there.get(&key)) != put(index) {
                 attempts[index] = Attempt::Contended;
             }
         }
@@ -104,7 +101,7 @@ impl Table {
         if became.len() == count { Ok(became) } else { Err(storage("the table did not answer every statement")) }
     }
 
-    fn single(&self, write: &TransactWriteItem, optional: &[&str]) -> Result<Single> {
+    fn statement(&self, write: &TransactWriteItem, optional: &[&str]) -> Result<BatchStatementRequest> {
         let untold = || storage("a write can't be made by a statement of its own");
         let put = write.put().ok_or_else(untold)?;
         let (item, condition) = (put.item(), put.condition_expression().ok_or_else(untold)?);
@@ -115,8 +112,7 @@ impl Table {
             _ => updating(&self.name, item, optional, translated(condition, values).ok_or_else(untold)?)
                 .ok_or_else(untold)?,
         };
-        let statement = BatchStatementRequest::builder().statement(text).set_parameters(Some(parameters));
-        Ok(Single { item: item.clone(), statement: statement.build().map_err(unbuilt)? })
+        BatchStatementRequest::builder().statement(text).set_parameters(Some(parameters)).build().map_err(unbuilt)
     }
 }
 
